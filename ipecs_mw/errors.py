@@ -1,0 +1,128 @@
+"""Every exception of ipecs-mw; imports nothing of ours.
+
+An error holds facts, not a sentence: `key` names a language string and `facts` fill its placeholders, so the
+same error reads well in every language. `recovery` says what the session supervisor does about it; nothing
+else decides that. `exit_code` is what the command line returns.
+"""
+
+from enum import Enum
+from typing import Any, ClassVar
+
+
+class Recovery(Enum):
+    """What the session supervisor does after an error."""
+
+    RETRY = "retry"  # growing, jittered waits
+    LOGIN_AGAIN = "login_again"  # at once, with a new login
+    WAIT_OUT = "wait_out"  # until the host's session timer has run out
+    LONGEST_WAIT = "longest_wait"  # trying again cannot help before a person acted
+    STOP = "stop"
+
+
+class IpecsMwError(Exception):
+    """The root: `key` of the language string, `facts` for its placeholders."""
+
+    recovery: ClassVar[Recovery] = Recovery.RETRY
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, key: str, /, **facts: Any) -> None:
+        super().__init__(key)
+        self.key = key
+        self.facts = facts
+
+    def __str__(self) -> str:
+        """The facts, for developers; people get the sentence from `Texts.explain`."""
+        return f"{self.key}: " + ", ".join(f"{name}={value!r}" for name, value in self.facts.items())
+
+
+class CannotStart(IpecsMwError):  # noqa: N818 - named as the fact it states, as all below
+    """Something that must hold before the first connection does not."""
+
+    recovery = Recovery.STOP
+    exit_code = 3
+
+
+class InvalidDocument(CannotStart):
+    """A document (bootstrap, configuration, definition, seed file) has a wrong field."""
+
+
+class StoreError(IpecsMwError):
+    """MongoDB did not do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """MongoDB is away or changing its primary: the same call can succeed later."""
+
+
+class StoreRefused(StoreError):
+    """MongoDB refuses this call and will refuse it again: credentials, rights, disk."""
+
+
+class JournalError(IpecsMwError):
+    """The local journal cannot take or give entries."""
+
+
+class JournalFull(JournalError):
+    """The journal reached its cap: reading the socket must stop, nothing is deleted."""
+
+
+class JournalDamaged(JournalError):
+    """The journal file cannot be read; it is set aside, never deleted."""
+
+
+class TransportError(IpecsMwError):
+    """The network between us and the host."""
+
+
+class HostUnreachable(TransportError):
+    """No connection to the host, or it went away in the middle of a request."""
+
+
+class DeadlineExceeded(TransportError):
+    """The host did not finish its reply within the total deadline."""
+
+
+class ConnectionLost(TransportError):
+    """The WebSocket ended, whoever ended it."""
+
+
+class CertificateRefused(TransportError):
+    """The host's certificate is not the trusted one; nothing was sent to it."""
+
+    recovery = Recovery.LONGEST_WAIT
+
+
+class SessionError(IpecsMwError):
+    """The host does not give us the session we ask for."""
+
+
+class LoginRefused(SessionError):
+    """Wrong user or password: trying again cannot help, hammering can hurt."""
+
+    recovery = Recovery.LONGEST_WAIT
+
+
+class TokenExpired(SessionError):
+    """The host no longer knows our token."""
+
+    recovery = Recovery.LOGIN_AGAIN
+
+
+class AlreadyLoggedIn(SessionError):
+    """The account's earlier session still lives at the host, as after a crash."""
+
+    recovery = Recovery.WAIT_OUT
+
+
+class ProtocolError(IpecsMwError):
+    """The peer sent what the protocol does not allow."""
+
+
+class ReplyUnreadable(ProtocolError):
+    """A reply that is not JSON, or not of the promised shape."""
+
+
+class CommandRefused(IpecsMwError):
+    """A command that was not carried out: by us for its arguments, or by the host with its number."""
+
+    recovery = Recovery.STOP

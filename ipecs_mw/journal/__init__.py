@@ -1,0 +1,1 @@
+"""What is durable on local disk before MongoDB has it."""

@@ -1,0 +1,144 @@
+"""Logging: set-up, sentences, and the one place where secrets are taken out.
+
+A log call names an event and gives facts: `log.info("session.up", host="main")`. The event's name is stable and
+is also the key of its sentence in the language strings. Debug lines are English literals.
+"""
+
+import json
+import logging
+import logging.handlers
+import os
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+
+from ipecs_mw.errors import CannotStart
+from ipecs_mw.model.texts import Texts
+
+_MASK = "***"
+_FILE_BYTES = 20 * 1024 * 1024
+_FILE_COUNT = 10
+_secrets: set[str] = set()
+
+
+def get_logger() -> structlog.stdlib.BoundLogger:
+    """Return the logger that all modules share."""
+    return cast(structlog.stdlib.BoundLogger, structlog.get_logger("ipecs_mw"))
+
+
+def hide(secret: str | None) -> None:
+    """Have `secret` masked in every line from now on, wherever it comes from; too short to tell is ignored."""
+    if secret and len(secret) >= 4:
+        _secrets.add(secret)
+
+
+def mask(text: str) -> str:
+    """Return `text` with every known secret replaced by `***`."""
+    for secret in tuple(_secrets):
+        if secret in text:
+            text = text.replace(secret, _MASK)
+    return text
+
+
+class _Masking(logging.Formatter):
+    """Masks the finished line, so that nothing a library or a traceback says slips past."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(self._inner.format(record))
+
+
+def configure(texts: Texts, *, level: str = "INFO", form: str = "text", file: str | None = None) -> None:
+    """Send log lines to stdout, and to a rotating file where one is named (10 files of 20 MiB, mode 0600).
+
+    `form` is `text` or `json`. Raises CannotStart where the file cannot be opened. Called again, it replaces
+    what was set up before.
+    """
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        _Sentences(texts),
+    ]
+    last = _render_json if form == "json" else _render_text
+    formatter = _Masking(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                last,
+            ],
+        )
+    )
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    if file is not None:
+        handlers.append(_open_file(file))
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+        old.close()
+    for handler in handlers:
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
+    root.setLevel(logging.WARNING)  # libraries; their debug lines would drown ours
+    logging.getLogger("ipecs_mw").setLevel(level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _open_file(file: str) -> logging.Handler:
+    try:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            file, maxBytes=_FILE_BYTES, backupCount=_FILE_COUNT, encoding="utf-8"
+        )
+        os.chmod(file, 0o600)  # noqa: PTH101 - the handler holds the same name
+    except OSError as error:
+        raise CannotStart("error.log_file", file=file, reason=error.strerror) from error
+    return handler
+
+
+class _Sentences:
+    """Adds `text`, the event's sentence in the configured language."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+
+    def __call__(self, _logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event = str(line["event"])
+        if event in self._texts:
+            line["text"] = self._texts.render(event, **{k: v for k, v in line.items() if k != "event"})
+        return line
+
+
+def _printable(value: Any) -> str:
+    """Return a value on one line: what a host sends must not steer a terminal or forge a line."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _render_text(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
+    time, level, event = line.pop("time"), line.pop("level"), line.pop("event")
+    text, trace = line.pop("text", None), line.pop("exception", None)
+    fields = " ".join(f"{name}={_printable(value)}" for name, value in line.items())
+    head = f"{time} {level.upper():<8} {_printable(event)}"
+    rendered = " ".join(part for part in (head, "" if text is None else f"{_printable(text)}  |", fields) if part)
+    return rendered if trace is None else f"{rendered}\n{trace}"
+
+
+def _render_json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
+    return json.dumps(line, default=str, ensure_ascii=False)

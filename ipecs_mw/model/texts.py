@@ -1,0 +1,98 @@
+"""Language strings: looked up by key, filled with named facts."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from string import Formatter
+from typing import Any
+
+from ipecs_mw.errors import IpecsMwError
+
+REFERENCE_LOCALE = "en-GB"
+"""The locale that every key exists in; its placeholders are the ones a translation must have."""
+
+_HOME = {"en": "en-GB", "ko": "ko-KR"}  # where "language-LANGUAGE" is not the locale that people mean
+
+
+def fallback_chain(locale: str) -> tuple[str, ...]:
+    """Return the locales to look a key up in: `de-CH` gives `de-CH, de-DE, en-GB`."""
+    language = locale.split("-")[0].lower()
+    home = _HOME.get(language, f"{language}-{language.upper()}")
+    return tuple(dict.fromkeys((locale, home, REFERENCE_LOCALE)))
+
+
+def find_placeholders(text: str) -> frozenset[str]:
+    """Return the names in braces; raise ValueError where the braces are not plain `{name}`."""
+    names = set()
+    for _, name, spec, conversion in Formatter().parse(text):
+        if name is None:
+            continue
+        if spec or conversion or not name.isidentifier():
+            raise ValueError(text)
+        names.add(name)
+    return frozenset(names)
+
+
+class Texts:
+    """The strings of all loaded locales, read in one of them.
+
+    `strings` maps locale → key → text. Lookup never raises: a key that no locale of the chain has reads as the
+    key itself, and a fact that a text asks for and does not get stays in its braces.
+    """
+
+    def __init__(self, locale: str, strings: Mapping[str, Mapping[str, str]]) -> None:
+        self.locale = locale
+        self._strings = strings
+
+    @cached_property
+    def _by_key(self) -> dict[str, str]:
+        merged: dict[str, str] = {}
+        for locale in reversed(fallback_chain(self.locale)):
+            merged.update(self._strings.get(locale, {}))
+        return merged
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._by_key
+
+    def render(self, key: str, /, **facts: Any) -> str:
+        """Return the sentence of `key` with `facts` in its placeholders."""
+        text = self._by_key.get(key)
+        return key if text is None else text.format_map(_Facts(facts))
+
+    def explain(self, error: IpecsMwError) -> str:
+        """Return the sentence of an error."""
+        return self.render(error.key, **error.facts)
+
+    def word(self, table: str, code: object, default: str | None = None) -> str:
+        """Return the word of a code table's entry, `default` (else the code) where there is none."""
+        return self._by_key.get(f"code.{table}.{code}", str(code) if default is None else default)
+
+    def speak(self, locale: str) -> "Texts":
+        """Return the same strings read in another locale."""
+        return Texts(locale, self._strings)
+
+
+class _Facts(dict[str, Any]):
+    def __missing__(self, name: str) -> str:
+        return "{" + name + "}"
+
+
+def find_faults(
+    reference: Mapping[str, str], strings: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield (locale, key, what is wrong) for each text whose placeholders differ from the reference's.
+
+    `reference` is the shipped en-GB: its placeholders are the facts that the program gives. A key that it does
+    not have is somebody's own and only needs readable braces.
+    """
+    for locale, texts in strings.items():
+        for key, text in texts.items():
+            try:
+                found = find_placeholders(text)
+            except ValueError:
+                yield locale, key, "{}"
+                continue
+            expected = find_placeholders(reference[key]) if key in reference else found
+            if found != expected:
+                names = [f"-{{{name}}}" for name in sorted(expected - found)]
+                names += [f"+{{{name}}}" for name in sorted(found - expected)]
+                yield locale, key, " ".join(names)

@@ -1,0 +1,1 @@
+"""What iPECS says, with no I/O at all."""

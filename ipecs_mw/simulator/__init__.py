@@ -1,0 +1,1 @@
+"""A simulated iPECS host on a real TLS port."""

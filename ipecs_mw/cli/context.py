@@ -1,0 +1,57 @@
+"""What every command gets: the options of `ipecs-mw` itself and what they lead to."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import CannotStart, StoreError
+from ipecs_mw.model.texts import Texts
+from ipecs_mw.store.connection import Store, connect
+
+
+@dataclass(frozen=True)
+class Context:
+    """The options before the command, the clock, and the shipped language strings."""
+
+    bootstrap_option: str | None
+    profile: str
+    state_dir_option: str | None
+    texts: Texts
+    clock: Clock
+
+    @contextmanager
+    def open_store(self) -> Iterator[Store]:
+        """Give the database that the bootstrap names; what fails while opening ends with exit code 3."""
+        try:
+            store = connect(load_bootstrap(find_bootstrap(self.bootstrap_option)), self.clock)
+        except StoreError as error:
+            raise CannotStart(error.key, **error.facts) from error
+        try:
+            yield store
+        finally:
+            store.close()
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of local state: `--state-dir`, `$STATE_DIRECTORY`, or the platform's; not yet made."""
+        named = self.state_dir_option or os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+        if named:
+            return Path(named)
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Application Support" / "ipecs-mw"
+        if sys.platform == "win32":
+            return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "ipecs-mw"
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "ipecs-mw"
+
+
+def current() -> Context:
+    """Return the context of the command that is running."""
+    context: Context = click.get_current_context().obj
+    return context

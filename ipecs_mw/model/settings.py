@@ -1,0 +1,253 @@
+"""Every setting, defined once: its type, default, range and description.
+
+Validation, documentation and `config get` all come from these structs. `extra={"reconnect": True}` marks a
+setting whose change needs a new session with the host.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from ipecs_mw.errors import InvalidDocument
+
+BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "seeded")
+"""Fields of a configuration document that are not settings."""
+
+_RECONNECT = {"reconnect": True}
+_MOST_NUMBERS = 10_000
+T = TypeVar("T")
+
+Numbers = Annotated[str, Meta(pattern=r"^\d{1,8}(-\d{1,8})?$")]
+Fingerprint = Annotated[str, Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$")]
+Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
+
+
+class _Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
+    pass
+
+
+class SecretSource(_Settings):
+    """Where a secret is read from: exactly one of the two."""
+
+    env: Annotated[str | None, Meta(description="name of an environment variable")] = None
+    file: Annotated[str | None, Meta(description="path of a file; its first line is the secret")] = None
+
+
+class TlsSettings(_Settings):
+    """How the host's certificate is trusted."""
+
+    verify: Annotated[
+        Literal["ca", "pin", "off"],
+        Meta(
+            description="`ca`: signed by a trusted authority; `pin`: exactly the certificate with this"
+            " fingerprint; `off`: anything (warned about at every start)",
+            extra=_RECONNECT,
+        ),
+    ] = "ca"
+    ca_file: Annotated[
+        str | None,
+        Meta(description="PEM file of the authorities; null means the system's", extra=_RECONNECT),
+    ] = None
+    fingerprint_sha256: Annotated[
+        Fingerprint | None,
+        Meta(
+            description="SHA-256 fingerprint of the certificate, hex with or without colons; for `pin`",
+            extra=_RECONNECT,
+        ),
+    ] = None
+
+
+class SmdrSettings(_Settings):
+    """What happens with the call records that the host stores."""
+
+    backfill: Annotated[bool, Meta(description="read the records that were missed while away")] = True
+    delete_after_store: Annotated[
+        bool, Meta(description="delete records at the host once they are durably in MongoDB")
+    ] = False
+
+
+class HostSettings(_Settings):
+    """One iPECS system and the Web API account to use there."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+            description="our name for the host; stands in every event",
+            extra=_RECONNECT,
+        ),
+    ]
+    address: Annotated[
+        str, Meta(min_length=1, max_length=253, description="host name or IP address", extra=_RECONNECT)
+    ]
+    user: Annotated[str, Meta(min_length=1, description="user id of the Web API account", extra=_RECONNECT)]
+    password: Annotated[
+        str | SecretSource,
+        Meta(
+            description='`{"env": NAME}`, `{"file": PATH}`, or the password itself (accepted with a warning)',
+            extra=_RECONNECT,
+        ),
+    ]
+    timezone: Annotated[
+        str,
+        Meta(description="IANA name of the zone that the host's clock shows, such as Asia/Singapore"),
+    ]
+    port: Annotated[
+        int,
+        Meta(ge=1, le=65535, description="the host's Web API port (REST and WebSocket)", extra=_RECONNECT),
+    ] = 8743
+    service: Annotated[
+        Literal["server", "client"],
+        Meta(description="kind of account: `server`, or `client` for a station user", extra=_RECONNECT),
+    ] = "server"
+    version: Annotated[
+        str, Meta(pattern=r"^v\d+$", description="version of the Web API in the path", extra=_RECONNECT)
+    ] = "v1"
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    stream_path: Annotated[
+        str,
+        Meta(
+            pattern=r"^/[^\s?#]*$",
+            description="path of the WebSocket; `{user}` stands for the user id",
+            extra=_RECONNECT,
+        ),
+    ] = "/ipxapi/server/v1/users/{user}/acd"
+    monitor: Annotated[
+        list[Numbers], Meta(description='extensions whose call events are wanted: `"1000-1099"`, `"1200"`')
+    ] = field(default_factory=list)
+    presence: Annotated[
+        list[Numbers], Meta(description="extensions whose presence is wanted, as `monitor`")
+    ] = field(default_factory=list)
+    smdr: SmdrSettings = field(default_factory=SmdrSettings)
+
+
+class EventSettings(_Settings):
+    """The event log."""
+
+    retention_days: Annotated[
+        Annotated[int, Meta(ge=1, le=36500)] | None,
+        Meta(description="days after which an event is deleted (1 to 36500); null keeps them for ever"),
+    ] = 365
+
+
+class LoggingSettings(_Settings):
+    """The log lines of the process."""
+
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Meta(description="the least severe lines that are written"),
+    ] = "INFO"
+    format: Annotated[Literal["text", "json"], Meta(description="lines to read, or to process")] = "text"
+    file: Annotated[
+        str | None, Meta(description="also write to this file, rotated at 20 MiB, 10 files kept")
+    ] = None
+
+
+class Settings(_Settings):
+    """One profile: the configuration of one daemon."""
+
+    hosts: Annotated[list[HostSettings], Meta(description="the phone systems to connect to")]
+    locale: Annotated[Locale, Meta(description="language of sentences meant for people, such as de-DE")] = (
+        "en-GB"
+    )
+    events: EventSettings = field(default_factory=EventSettings)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)
+
+
+def parse_settings(document: Mapping[str, Any], *, source: str) -> Settings:
+    """Return the settings of a configuration document, bookkeeping fields left aside.
+
+    Raises InvalidDocument with `document` (the `source`), `path`, `value` and `allowed`.
+    """
+    content = {name: value for name, value in document.items() if name not in BOOKKEEPING}
+    settings = convert(content, Settings, source=source)
+    for path, value, allowed in _find_faults(settings):
+        raise InvalidDocument("error.field_value", document=source, path=path, value=value, allowed=allowed)
+    return settings
+
+
+def expand_numbers(ranges: list[str]) -> list[str]:
+    """Return the single numbers of `["1000-1002", "1200"]`, each once, in order; widths are kept."""
+    numbers: dict[str, None] = {}
+    for item in ranges:
+        first, _, last = item.partition("-")
+        for number in range(int(first), int(last or first) + 1):
+            numbers[str(number).zfill(len(first))] = None
+    return list(numbers)
+
+
+def convert(content: Any, kind: type[T], *, source: str) -> T:
+    """Return `content` as `kind`; raise InvalidDocument naming the field, its value and what is allowed."""
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        allowed, _, path = str(error).partition(" - at `")
+        path = path.rstrip("`").removeprefix("$").removeprefix(".")
+        unknown = re.search(r"unknown field `(.*)`", allowed)
+        missing = re.search(r"missing required field `(.*)`", allowed)
+        found = unknown or missing
+        key = "error.field_unknown" if unknown else "error.field_missing" if missing else "error.field_value"
+        name = found.group(1) if found else ""
+        raise InvalidDocument(
+            key,
+            document=source,
+            path=".".join(part for part in (path, name) if part) or "$",
+            value=shown(path, _look_up(content, path)),
+            allowed=allowed.removeprefix("Expected ").replace("`", ""),
+        ) from error
+
+
+def shown(path: str, value: Any) -> str:
+    """Return a value for an error, masked where its path says that it is a secret."""
+    return "***" if "password" in path.lower() else repr(value)[:200]
+
+
+def _look_up(content: Any, path: str) -> Any:
+    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        try:
+            content = content[int(index)] if index else content[name]
+        except (LookupError, TypeError):
+            return None
+    return content
+
+
+def _find_faults(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Yield (path, value, what is allowed) for what the types alone cannot say."""
+    seen: set[str] = set()
+    for index, host in enumerate(settings.hosts):
+        at = f"hosts[{index}]"
+        if host.name in seen:
+            yield f"{at}.name", repr(host.name), "a name that no other host has"
+        seen.add(host.name)
+        if not is_timezone(host.timezone):
+            yield f"{at}.timezone", repr(host.timezone), "an IANA time zone such as Asia/Singapore"
+        if isinstance(host.password, SecretSource) and (host.password.env is None) == (
+            host.password.file is None
+        ):
+            yield f"{at}.password", "***", 'exactly one of {"env": NAME} and {"file": PATH}'
+        if host.tls.verify == "pin" and host.tls.fingerprint_sha256 is None:
+            yield f"{at}.tls.fingerprint_sha256", "None", "the fingerprint of the certificate (verify is pin)"
+        for setting in ("monitor", "presence"):
+            yield from _find_range_faults(f"{at}.{setting}", getattr(host, setting))
+
+
+def _find_range_faults(path: str, ranges: list[str]) -> Iterator[tuple[str, str, str]]:
+    total = 0
+    for index, item in enumerate(ranges):
+        first, _, last = item.partition("-")
+        if last and (len(first) != len(last) or int(first) > int(last)):
+            yield f"{path}[{index}]", repr(item), "FIRST-LAST of the same length, FIRST not above LAST"
+            return
+        total += int(last or first) - int(first) + 1
+        if total > _MOST_NUMBERS:
+            yield f"{path}[{index}]", repr(item), f"at most {_MOST_NUMBERS} numbers in all"
+            return
+
+
+def is_timezone(name: str) -> bool:
+    """Tell whether `name` is a zone of the IANA database."""
+    return name in available_timezones() and bool(ZoneInfo(name))

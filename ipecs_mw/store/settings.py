@@ -1,0 +1,77 @@
+"""The configuration in MongoDB: one document a profile, every change a counted revision with its history."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from ipecs_mw.errors import CannotStart, StoreRefused
+from ipecs_mw.model.settings import BOOKKEEPING, Settings, parse_settings
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.failures import store_errors
+
+
+def load_document(store: Store, profile: str) -> dict[str, Any] | None:
+    """Return the configuration document of `profile` as it stands, None where there is none."""
+    with store_errors():
+        found: dict[str, Any] | None = store.database["config"].find_one({"_id": profile})
+    return found
+
+
+def load_settings(store: Store, profile: str) -> tuple[Settings, int]:
+    """Return the settings of `profile` and their revision.
+
+    Raises CannotStart where there is no such profile, InvalidDocument where it is wrong.
+    """
+    document = load_document(store, profile)
+    if document is None:
+        with store_errors():
+            profiles = store.database["config"].distinct("_id")
+        raise CannotStart(
+            "error.config_missing", profile=profile, profiles=", ".join(map(str, profiles)) or "-"
+        )
+    return parse_settings(document, source=f"config/{profile}"), int(document.get("revision", 0))
+
+
+def save_settings(
+    store: Store,
+    profile: str,
+    content: Mapping[str, Any],
+    by: str,
+    *,
+    at: datetime,
+    seeded: str | None = None,
+) -> int:
+    """Validate `content` and make it the next revision of `profile`; return that revision.
+
+    The former content goes to `config_history` first, so that no revision is ever lost. Raises InvalidDocument
+    before anything is written, StoreRefused where somebody else changed the document meanwhile.
+    """
+    content = {name: value for name, value in content.items() if name not in BOOKKEEPING}
+    parse_settings(content, source=f"config/{profile}")
+    former = load_document(store, profile)
+    revision = int(former.get("revision", 0)) + 1 if former else 1
+    document = {"_id": profile, **content, "revision": revision, "updated_at": at, "updated_by": by}
+    if seeded or (former and former.get("seeded")):
+        document["seeded"] = seeded or (former or {})["seeded"]
+    with store_errors():
+        if former:
+            entry = {name: value for name, value in former.items() if name != "_id"}
+            store.database["config_history"].update_one(
+                {"profile": profile, "revision": former.get("revision", 0)},
+                {"$setOnInsert": {**entry, "profile": profile, "revision": former.get("revision", 0)}},
+                upsert=True,
+            )
+        try:
+            same = (
+                {"_id": profile, "revision": former.get("revision")}
+                if former
+                else {"_id": profile, "revision": -1}
+            )
+            result = store.database["config"].replace_one(same, document, upsert=former is None)
+        except DuplicateKeyError:
+            result = None
+    if result is None or (former and result.matched_count == 0):
+        raise StoreRefused("error.config_changed_meanwhile", profile=profile)
+    return revision

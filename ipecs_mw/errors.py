@@ -31,11 +31,11 @@ class IpecsMwError(Exception):
         self.facts = facts
 
     def __str__(self) -> str:
-        """The facts, for developers; people get the sentence from `Texts.explain`."""
+        """Return the facts, for developers; people get the sentence from `Texts.explain`."""
         return f"{self.key}: " + ", ".join(f"{name}={value!r}" for name, value in self.facts.items())
 
 
-class CannotStart(IpecsMwError):  # noqa: N818 - named as the fact it states, as all below
+class CannotStart(IpecsMwError):
     """Something that must hold before the first connection does not."""
 
     recovery = Recovery.STOP

@@ -118,7 +118,9 @@ class _Sentences:
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
 
-    def __call__(self, _logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def __call__(
+        self, _logger: Any, _method: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
         event = str(line["event"])
         if event in self._texts:
             line["text"] = self._texts.render(event, **{k: v for k, v in line.items() if k != "event"})
@@ -136,7 +138,9 @@ def _render_text(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> 
     text, trace = line.pop("text", None), line.pop("exception", None)
     fields = " ".join(f"{name}={_printable(value)}" for name, value in line.items())
     head = f"{time} {level.upper():<8} {_printable(event)}"
-    rendered = " ".join(part for part in (head, "" if text is None else f"{_printable(text)}  |", fields) if part)
+    rendered = " ".join(
+        part for part in (head, "" if text is None else f"{_printable(text)}  |", fields) if part
+    )
     return rendered if trace is None else f"{rendered}\n{trace}"
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
+from ipecs_mw.store.connection import Store, connect
+
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, StoreError
 from ipecs_mw.model.texts import Texts
-from ipecs_mw.store.connection import Store, connect
 
 
 @dataclass(frozen=True)

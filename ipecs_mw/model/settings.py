@@ -4,40 +4,34 @@ Validation, documentation and `config get` all come from these structs. `extra={
 setting whose change needs a new session with the host.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-import msgspec
 from msgspec import Meta, Struct, field
 
 from ipecs_mw.errors import InvalidDocument
+from ipecs_mw.model.validation import convert
 
 BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "seeded")
 """Fields of a configuration document that are not settings."""
 
 _RECONNECT = {"reconnect": True}
 _MOST_NUMBERS = 10_000
-T = TypeVar("T")
 
 Numbers = Annotated[str, Meta(pattern=r"^\d{1,8}(-\d{1,8})?$")]
 Fingerprint = Annotated[str, Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$")]
 Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 
 
-class _Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
-    pass
-
-
-class SecretSource(_Settings):
+class SecretSource(Struct, frozen=True, forbid_unknown_fields=True):
     """Where a secret is read from: exactly one of the two."""
 
     env: Annotated[str | None, Meta(description="name of an environment variable")] = None
     file: Annotated[str | None, Meta(description="path of a file; its first line is the secret")] = None
 
 
-class TlsSettings(_Settings):
+class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How the host's certificate is trusted."""
 
     verify: Annotated[
@@ -61,7 +55,7 @@ class TlsSettings(_Settings):
     ] = None
 
 
-class SmdrSettings(_Settings):
+class SmdrSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What happens with the call records that the host stores."""
 
     backfill: Annotated[bool, Meta(description="read the records that were missed while away")] = True
@@ -70,7 +64,7 @@ class SmdrSettings(_Settings):
     ] = False
 
 
-class HostSettings(_Settings):
+class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """One iPECS system and the Web API account to use there."""
 
     name: Annotated[
@@ -125,7 +119,7 @@ class HostSettings(_Settings):
     smdr: SmdrSettings = field(default_factory=SmdrSettings)
 
 
-class EventSettings(_Settings):
+class EventSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The event log."""
 
     retention_days: Annotated[
@@ -134,7 +128,7 @@ class EventSettings(_Settings):
     ] = 365
 
 
-class LoggingSettings(_Settings):
+class LoggingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The log lines of the process."""
 
     level: Annotated[
@@ -147,7 +141,7 @@ class LoggingSettings(_Settings):
     ] = None
 
 
-class Settings(_Settings):
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """One profile: the configuration of one daemon."""
 
     hosts: Annotated[list[HostSettings], Meta(description="the phone systems to connect to")]
@@ -178,41 +172,6 @@ def expand_numbers(ranges: list[str]) -> list[str]:
         for number in range(int(first), int(last or first) + 1):
             numbers[str(number).zfill(len(first))] = None
     return list(numbers)
-
-
-def convert(content: Any, kind: type[T], *, source: str) -> T:
-    """Return `content` as `kind`; raise InvalidDocument naming the field, its value and what is allowed."""
-    try:
-        return msgspec.convert(content, kind)
-    except msgspec.ValidationError as error:
-        allowed, _, path = str(error).partition(" - at `")
-        path = path.rstrip("`").removeprefix("$").removeprefix(".")
-        unknown = re.search(r"unknown field `(.*)`", allowed)
-        missing = re.search(r"missing required field `(.*)`", allowed)
-        found = unknown or missing
-        key = "error.field_unknown" if unknown else "error.field_missing" if missing else "error.field_value"
-        name = found.group(1) if found else ""
-        raise InvalidDocument(
-            key,
-            document=source,
-            path=".".join(part for part in (path, name) if part) or "$",
-            value=shown(path, _look_up(content, path)),
-            allowed=allowed.removeprefix("Expected ").replace("`", ""),
-        ) from error
-
-
-def shown(path: str, value: Any) -> str:
-    """Return a value for an error, masked where its path says that it is a secret."""
-    return "***" if "password" in path.lower() else repr(value)[:200]
-
-
-def _look_up(content: Any, path: str) -> Any:
-    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
-        try:
-            content = content[int(index)] if index else content[name]
-        except (LookupError, TypeError):
-            return None
-    return content
 
 
 def _find_faults(settings: Settings) -> Iterator[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ _HOME = {"en": "en-GB", "ko": "ko-KR"}  # where "language-LANGUAGE" is not the l
 
 def fallback_chain(locale: str) -> tuple[str, ...]:
     """Return the locales to look a key up in: `de-CH` gives `de-CH, de-DE, en-GB`."""
-    language = locale.split("-")[0].lower()
+    language = locale.split("-", maxsplit=1)[0].lower()
     home = _HOME.get(language, f"{language}-{language.upper()}")
     return tuple(dict.fromkeys((locale, home, REFERENCE_LOCALE)))
 

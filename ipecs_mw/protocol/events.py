@@ -1,0 +1,256 @@
+"""A frame → an event. Never raises: what is unknown or unreadable is kept as such.
+
+The tables (collection `codes`, seed `codes.json`) say what each code, type and field means; this module only
+applies them. Wire rules: interface notes, "WebSocket" and "Field notes".
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ipecs_mw.model.event import Event
+from ipecs_mw.protocol.host_time import to_utc
+from ipecs_mw.protocol.json_frames import parse_frame
+from ipecs_mw.protocol.values import (
+    MASK,
+    READERS,
+    Reader,
+    mask_authorization,
+    read_int,
+    read_text,
+    to_snake,
+)
+
+Row = Mapping[str, Any]
+Tables = Mapping[str, Sequence[Row]]
+
+_AUTHORIZATION_FRAME = re.compile(rb'"eventCode"\s*:\s*"?\s*0*86\b')
+_ACD_DATA = re.compile(rb'("data1"\s*:\s*"?)[^",}]*')
+_AUTHORIZATION_BYTES = re.compile(rb"((?:STA|SYS)-P\[)[^\]]*")
+
+
+class _Field:
+    """How one field of the wire is read: our name, the reader, the table of its words, its role."""
+
+    __slots__ = ("name", "read", "role", "word_name", "words")
+
+    def __init__(self, row: Row, tables: Tables) -> None:
+        self.name: str = row["name"]
+        self.read: Reader = READERS[row["as"]]
+        self.role: str | None = row.get("role") or ("station" if row["as"] == "station" else None)
+        self.word_name = self.name.removesuffix("_code") + "_name"
+        self.words = {entry["code"]: entry["name"] for entry in tables.get(row.get("lookup", ""), ())}
+
+
+class Decoder:
+    """Decodes the frames of one host: built once from the code tables and the host's time zone."""
+
+    def __init__(self, tables: Tables, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._acd = {row["code"]: row for row in tables["acd_events"]}
+        self._acd_fields = {
+            code: [(wire, _Field(row[wire], tables)) for wire in ("data1", "data2") if wire in row]
+            for code, row in self._acd.items()
+        }
+        self._call = {row["code"]: row for row in tables["call_events"]}
+        self._call_fields = {row["code"]: _Field(row, tables) for row in tables["call_fields"]}
+        self._smdr_fields = {row["code"]: _Field(row, tables) for row in tables["smdr_fields"]}
+        self._decoders = {"acd": self._decode_acd, "call": self._decode_call, "smdr": self._decode_smdr}
+
+    def decode(self, body: bytes, received_at: datetime) -> Event:
+        """Return the event of a frame."""
+        try:
+            value, problems = parse_frame(body)
+        except ValueError as error:
+            return build_undecodable(body, received_at, str(error))
+        found = _Found(received_at, list(problems))
+        kind, data = _open_envelope(value)
+        decoder = self._decoders.get(kind)
+        if decoder is None or not isinstance(data, dict):
+            return found.finish("unknown", to_snake(kind) or "unknown", value)
+        return decoder(found, data, value)
+
+    def _decode_acd(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
+        code = found.read("eventCode", read_int, data.get("eventCode"))
+        row = self._acd.get(code)
+        found.code = code
+        found.call_ref = found.read("callRefID", read_int, data.get("callRefID"))
+        found.set_time("time", data.get("time"), self._zone)
+        for end in ("source", "dest"):
+            found.add_party(end, data.get(f"{end}Type"), data.get(f"{end}Number"))
+        if row is None:
+            text = found.read("eventString", read_text, data.get("eventString"))
+            return found.finish("unknown", to_snake(text or "") or f"code_{code}", raw)
+        for wire, field in self._acd_fields[code]:
+            found.add(wire, field, data.get(wire))
+        found.group = found.data.get("group")
+        if any(field.read is READERS["secret"] for _, field in self._acd_fields[code]):
+            raw = _mask_acd(raw, data)
+        return found.finish("acd", row["name"], raw)
+
+    def _decode_call(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
+        wire_type = found.read("type", read_text, data.get("type")) or ""
+        if not wire_type and "deviceINFO" in data:
+            wire_type = "numbering"
+        row = self._call.get(wire_type) or self._call.get(wire_type.lower())
+        name = to_snake(wire_type) or "unknown" if row is None else row["name"]
+        for wire, other in (row or {}).get("renamed_by", {}).items():
+            name = other if wire in data else name
+        found.add_all(self._call_fields, data, skip="type")
+        kind = "unknown" if row is None else "presence" if name == "presence" else "call"
+        return found.finish(kind, name, raw)
+
+    def _decode_smdr(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
+        found.set_time("StartTime", data.get("StartTime"), self._zone)
+        unnamed = iter(("number1", "number2"))
+        fields = dict(self._smdr_fields)
+        for wire in data:
+            # the captions of the two number fields are the administrator's choice: their order tells
+            if wire not in fields and (name := next(unnamed, None)):
+                fields[wire] = _Field({"name": name, "as": "digits"}, {})
+        found.add_all(fields, data)
+        reason = found.read("DisconnectCause", read_text, data.get("DisconnectCause"))
+        if reason and "-" in reason:
+            found.data["disconnect_reason"] = reason.partition("-")[2].strip()
+        return found.finish("smdr", "smdr", _mask_smdr(raw, data))
+
+
+def build_undecodable(body: bytes, received_at: datetime, reason: str) -> Event:
+    """Return the event of bytes that are no JSON; authorization codes in them are masked as far as they show."""
+    body = _AUTHORIZATION_BYTES.sub(rb"\g<1>" + MASK.encode(), body)
+    if _AUTHORIZATION_FRAME.search(body):
+        body = _ACD_DATA.sub(rb"\g<1>" + MASK.encode(), body)
+    return Event("undecodable", "undecodable", received_at, body, problems=(reason,))
+
+
+def _open_envelope(value: Any) -> tuple[str, Any]:
+    """Return (kind, data), the kind also where the envelope is missing."""
+    if not isinstance(value, dict):
+        return "", None
+    if isinstance(value.get("event"), str) and "data" in value:
+        return value["event"].strip().lower(), value["data"]
+    for kind, telling in (
+        ("acd", "eventCode"),
+        ("call", "type"),
+        ("call", "deviceINFO"),
+        ("smdr", "StationNumber"),
+    ):
+        if telling in value:
+            return kind, value
+    return str(value.get("event", "")), None
+
+
+class _Found:
+    """What was read of a frame so far."""
+
+    __slots__ = ("at", "call_ref", "code", "data", "group", "problems", "received_at", "serial", "stations")
+
+    def __init__(self, received_at: datetime, problems: list[str]) -> None:
+        self.received_at = received_at
+        self.problems = problems
+        self.at: datetime | None = None
+        self.call_ref: int | None = None
+        self.code: int | None = None
+        self.serial: int | None = None
+        self.group: str | None = None
+        self.data: dict[str, Any] = {}
+        self.stations: dict[str, None] = {}  # a set that keeps its order
+
+    def read(self, wire: str, reader: Reader, value: Any) -> Any:
+        """Return what `reader` makes of the value; None, with a note, where it does not fit."""
+        if value is None:
+            return None
+        try:
+            return reader(value)
+        except (ValueError, TypeError, OverflowError):
+            self.problems.append(f"{wire}: unexpected value")
+            return None
+
+    def set_time(self, wire: str, value: Any, zone: ZoneInfo) -> None:
+        text = self.read(wire, read_text, value)
+        if text is not None:
+            self.at = self.read(wire, partial(to_utc, zone=zone, received_at=self.received_at), text)
+
+    def add(self, wire: str, field: _Field, value: Any) -> None:
+        ours = self.read(wire, field.read, value)
+        if ours is None:
+            return
+        match field.role:
+            case "call_ref":
+                self.call_ref = ours
+            case "serial":
+                self.serial = ours
+            case _:
+                self.data[field.name] = ours
+                if field.role == "station":
+                    self.add_stations(ours)
+                elif field.role == "group":
+                    self.group = ours
+                if field.words and ours in field.words:
+                    self.data[field.word_name] = field.words[ours]
+
+    def add_all(self, fields: Mapping[str, _Field], data: Mapping[str, Any], skip: str | None = None) -> None:
+        parties = []
+        for wire, value in data.items():
+            field = fields.get(wire)
+            if field is not None:
+                self.add(wire, field, value)
+                if field.role == "party":
+                    parties.append(self.data.get(field.name))
+            elif wire != skip and (ours := self.read(wire, READERS["any"], value)) is not None:
+                self.data.setdefault(to_snake(wire), ours)
+        self.add_extensions(parties)
+
+    def add_stations(self, numbers: str | list[str]) -> None:
+        for number in [numbers] if isinstance(numbers, str) else numbers:
+            self.stations[number] = None
+
+    def add_extensions(self, parties: list[Any]) -> None:
+        """Add the parties that can be extensions: digits, no longer than the event's own terminal number."""
+        longest = max(map(len, self.stations), default=4)
+        for party in parties:
+            for number in [party] if isinstance(party, str) else party or ():
+                if number.isdecimal() and len(number) <= longest:
+                    self.stations[number] = None
+
+    def add_party(self, end: str, kind: Any, number: Any) -> None:
+        """Add the source or destination of an ACD event: a station, a trunk (CO) or a bare number."""
+        kind = self.read(f"{end}Type", read_text, kind)
+        number = self.read(f"{end}Number", read_text, number)
+        if kind is not None:
+            self.data[f"{end}_type"] = kind = kind.lower()
+        if number is not None:
+            self.data[f"{end}_number"] = number
+            if kind == "station":
+                self.stations[number] = None
+
+    def finish(self, kind: str, name: str, raw: Any) -> Event:
+        return Event(
+            kind,
+            name,
+            self.received_at,
+            raw,
+            self.code,
+            self.at,
+            self.call_ref,
+            self.serial,
+            tuple(self.stations),
+            self.group,
+            self.data,
+            tuple(self.problems),
+        )
+
+
+def _mask_acd(raw: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    masked = {name: MASK if name in ("data1", "data2") and value else value for name, value in data.items()}
+    return masked if raw is data else {**raw, "data": masked}
+
+
+def _mask_smdr(raw: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    masked = {
+        name: mask_authorization(value) if isinstance(value, str) else value for name, value in data.items()
+    }
+    return masked if raw is data else {**raw, "data": masked}

@@ -1,0 +1,114 @@
+"""Replies of the wire → results, or errors with the vendor's number explained.
+
+The same number means different things by the category of the request (interface notes, "Session"), so the
+category comes from the command's definition.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ipecs_mw.errors import (
+    AlreadyLoggedIn,
+    CommandRefused,
+    IpecsMwError,
+    LoginRefused,
+    ReplyUnreadable,
+    TokenExpired,
+)
+from ipecs_mw.model.definitions import Codes, Command
+
+_EXCERPT_CHARACTERS = 120
+_LOGIN_MISMATCH = (2, 4)  # 2 in the vendor's login example, 4 in its table of common errors
+_TOKEN_INVALID = 3
+
+
+@dataclass(frozen=True)
+class Login:
+    """What a login gives."""
+
+    token: str
+    timer_seconds: float
+    system: str
+
+
+def read_reply(command: Command, status: int, body: bytes, codes: Codes, host: str) -> Any:
+    """Return the JSON body of a successful reply, None where it is empty.
+
+    Raises AlreadyLoggedIn, LoginRefused, TokenExpired, CommandRefused (with `family`, `code`, `name` and
+    `message`) or ReplyUnreadable.
+    """
+    if status == 200 and not body.strip():
+        return None  # observed at logout
+    try:
+        value = json.loads(body.decode("utf-8", "replace"), strict=False)
+    except (ValueError, RecursionError):
+        value = None
+    error = value.get("error") if isinstance(value, dict) else None
+    if isinstance(error, dict):
+        raise _refuse(command, status, error, codes, host)
+    if status != 200 or value is None:
+        raise ReplyUnreadable(
+            "error.reply_unreadable", host=host, command=command.id, status=status, excerpt=_excerpt(body)
+        )
+    return value
+
+
+def read_login(value: Any, host: str) -> Login:
+    """Return what the reply to a login holds; raise ReplyUnreadable where the token is missing."""
+    content: Mapping[str, Any] = value if isinstance(value, dict) else {}
+    token = content.get("token")
+    if not isinstance(token, str) or not token:
+        raise ReplyUnreadable(
+            "error.reply_unreadable",
+            host=host,
+            command="login",
+            status=200,
+            excerpt=", ".join(content) or "-",
+        )
+    try:
+        timer_seconds = float(content.get("checkConnectionTimer") or 0)
+    except (TypeError, ValueError):
+        timer_seconds = 0.0
+    system = " ".join(str(content[name]) for name in ("systemType", "systemVersion") if content.get(name))
+    return Login(token, timer_seconds if timer_seconds > 0 else 120.0, system)
+
+
+def _refuse(command: Command, status: int, error: Mapping[str, Any], codes: Codes, host: str) -> IpecsMwError:
+    message = str(error.get("message") or "").strip()
+    code = error.get("code")
+    code = (
+        int(code) if isinstance(code, int) or (isinstance(code, str) and code.strip().isdecimal()) else None
+    )
+    if status == 401 and re.search(r"already.?log", message, re.IGNORECASE):
+        return AlreadyLoggedIn("error.already_logged_in", host=host)
+    if status == 401 and command.auth == "basic" and code in _LOGIN_MISMATCH:
+        return LoginRefused("error.login_refused", host=host)
+    if status == 401 and command.auth == "bearer" and code == _TOKEN_INVALID:
+        return TokenExpired("error.token_expired", host=host)
+    family, name = _explain(command, code, codes)
+    return CommandRefused(
+        "error.command_refused",
+        host=host,
+        command=command.id,
+        family=family,
+        code=code,
+        name=name,
+        message=message,
+    )
+
+
+def _explain(command: Command, code: int | None, codes: Codes) -> tuple[str, str]:
+    for family in (command.family, "common"):
+        name = None if code is None else codes.find_name(f"errors_{family}", code)
+        if name is not None:
+            return family, name
+    return command.family, "unknown"
+
+
+def _excerpt(body: bytes) -> str:
+    """Return the beginning of a reply on one line, tags taken out."""
+    text = re.sub(r"<[^>]*>|\s+", " ", body[:2000].decode("utf-8", "replace"))
+    return " ".join(text.split())[:_EXCERPT_CHARACTERS] or "(empty)"

@@ -1,0 +1,130 @@
+"""HTTPS to the host: one request, one reply, within one deadline. The owner of `requests`."""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import DeadlineExceeded, HostUnreachable, ProtocolError
+from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.protocol.requests import WireRequest
+from ipecs_mw.transport.tls import find_certificate_error, refuse_certificate
+
+DEADLINE_SECONDS = 15.0
+_CONNECT_SECONDS = 5.0
+_MOST_BYTES = 32 * 1024 * 1024
+_CHUNK_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back, unread."""
+
+    status: int
+    body: bytes
+
+
+class RestClient:
+    """Requests to one host over the given TLS context; used by one thread at a time."""
+
+    def __init__(self, host: HostSettings, context: ssl.SSLContext, clock: Clock) -> None:
+        self._host = host
+        self._clock = clock
+        self._base = f"https://{_bracket(host.address)}:{host.port}/ipxapi/"
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy, .netrc or CA bundle of the environment
+        # requests verifies by its own rules unless told; the context is the one that decides here
+        self._session.verify = host.tls.verify == "ca"
+        self._session.mount("https://", _ContextAdapter(context, host.tls.verify == "ca"))
+
+    def send(self, request: WireRequest, *, deadline_seconds: float = DEADLINE_SECONDS) -> Reply:
+        """Send `request` and return the reply; redirects are replies, credentials never follow them.
+
+        Raises HostUnreachable, DeadlineExceeded, CertificateRefused, ProtocolError (a reply above 32 MiB).
+        """
+        give_up_at = self._clock.monotonic() + deadline_seconds
+        try:
+            with self._session.request(
+                request.method,
+                self._base + request.path,
+                params=dict(request.query),
+                data=request.body,
+                headers={"Accept": "application/json", **request.headers},
+                timeout=(_CONNECT_SECONDS, deadline_seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return Reply(response.status_code, self._read(response, give_up_at, deadline_seconds))
+        except requests.exceptions.SSLError as error:
+            refused = find_certificate_error(error)
+            if refused is None:
+                raise self._unreachable(error) from error
+            raise refuse_certificate(self._host, refused) from error
+        except requests.exceptions.ReadTimeout as error:
+            raise self._too_late(deadline_seconds) from error
+        except (requests.exceptions.RequestException, OSError) as error:
+            raise self._unreachable(error) from error
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._session.close()
+
+    def _read(self, response: requests.Response, give_up_at: float, deadline_seconds: float) -> bytes:
+        """Read the body as it comes: a host that drips a byte at a time must not hold us for ever."""
+        body = bytearray()
+        stream = response.raw
+        stream.decode_content = True
+        while chunk := stream.read1(_CHUNK_BYTES):
+            body += chunk
+            if self._clock.monotonic() > give_up_at:
+                raise self._too_late(deadline_seconds)
+            if len(body) > _MOST_BYTES:
+                raise ProtocolError("error.reply_too_large", host=self._host.name, most=_MOST_BYTES)
+        return bytes(body)
+
+    def _too_late(self, seconds: float) -> DeadlineExceeded:
+        return DeadlineExceeded("error.deadline", host=self._host.name, seconds=seconds)
+
+    def _unreachable(self, error: Exception) -> HostUnreachable:
+        return HostUnreachable(
+            "error.host_unreachable",
+            host=self._host.name,
+            address=f"{self._host.address}:{self._host.port}",
+            reason=_innermost(error),
+        )
+
+
+class _ContextAdapter(HTTPAdapter):
+    def __init__(self, context: ssl.SSLContext, is_name_checked: bool) -> None:
+        self._context = context
+        self._is_name_checked = is_name_checked
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(
+            *args,
+            **options,
+            ssl_context=self._context,
+            assert_hostname=None if self._is_name_checked else False,
+        )
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave the context as it is: it was built to decide."""
+
+
+def _bracket(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _innermost(error: BaseException) -> str:
+    """Return the plain reason inside the wrappings of libraries: `Connection refused`."""
+    while True:
+        inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
+        reason = getattr(error, "reason", None)
+        inner = inner or (reason if isinstance(reason, BaseException) else None)
+        if inner is None:
+            return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        error = inner

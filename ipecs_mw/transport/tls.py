@@ -1,0 +1,116 @@
+"""How the host's certificate is trusted: one TLS context for REST and WebSocket."""
+
+import hashlib
+import socket
+import ssl
+from typing import Any
+
+from ipecs_mw.errors import CertificateRefused, HostUnreachable
+from ipecs_mw.model.settings import HostSettings
+
+_OPEN_TIMEOUT_SECONDS = 10.0
+
+
+class FingerprintMismatch(ssl.SSLCertVerificationError):
+    """The certificate is not the pinned one; `found` is its fingerprint."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"certificate has the SHA-256 fingerprint {found}")
+        self.found = found
+
+
+def build_context(host: HostSettings) -> ssl.SSLContext:
+    """Return the context that `host.tls` asks for.
+
+    A pinned context compares the fingerprint at the end of the handshake, so nothing is sent to a host with
+    another certificate. Raises CertificateRefused where `ca_file` cannot be read.
+    """
+    tls = host.tls
+    if tls.verify == "ca":
+        try:
+            return ssl.create_default_context(cafile=tls.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise CertificateRefused(
+                "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
+            ) from error
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if tls.verify == "pin":
+        context.sslsocket_class = _pinned_socket(normalise_fingerprint(tls.fingerprint_sha256 or ""))
+    return context
+
+
+def normalise_fingerprint(text: str) -> str:
+    """Return a fingerprint as upper-case hex with colons."""
+    digits = text.replace(":", "").upper()
+    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
+
+
+def fetch_fingerprint(host: HostSettings) -> str:
+    """Return the SHA-256 fingerprint of the certificate that the host shows; nothing is sent to it.
+
+    Raises HostUnreachable.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host.address, host.port), _OPEN_TIMEOUT_SECONDS) as raw,
+            context.wrap_socket(raw, server_hostname=host.address) as secured,
+        ):
+            return _fingerprint(secured.getpeercert(binary_form=True))
+    except OSError as error:
+        raise HostUnreachable(
+            "error.host_unreachable",
+            host=host.name,
+            address=f"{host.address}:{host.port}",
+            reason=str(error),
+        ) from error
+
+
+def refuse_certificate(host: HostSettings, error: BaseException) -> CertificateRefused:
+    """Return the error for a certificate that `error` refused: its fingerprint, and how to trust it."""
+    try:
+        found = error.found if isinstance(error, FingerprintMismatch) else fetch_fingerprint(host)
+    except HostUnreachable:
+        found = "?"
+    if host.tls.verify == "pin":
+        pinned = normalise_fingerprint(host.tls.fingerprint_sha256 or "")
+        return CertificateRefused("error.certificate_changed", host=host.name, found=found, pinned=pinned)
+    reason = getattr(error, "verify_message", "") or str(error)
+    return CertificateRefused("error.certificate_untrusted", host=host.name, found=found, reason=reason)
+
+
+def find_certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Return the refusal of a certificate that caused `error`, however deep libraries wrapped it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error
+        inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
+        reason = getattr(error, "reason", None)
+        error = (
+            inner
+            or (reason if isinstance(reason, BaseException) else None)
+            or error.__cause__
+            or error.__context__
+        )
+    return None
+
+
+def _fingerprint(certificate: bytes | None) -> str:
+    return normalise_fingerprint(hashlib.sha256(certificate or b"").hexdigest())
+
+
+def _pinned_socket(fingerprint: str) -> type[ssl.SSLSocket]:
+    class PinnedSocket(ssl.SSLSocket):
+        def do_handshake(self, block: bool = False) -> Any:
+            super().do_handshake(block)
+            found = _fingerprint(self.getpeercert(binary_form=True))
+            if found != fingerprint:
+                raise FingerprintMismatch(found)
+
+    return PinnedSocket

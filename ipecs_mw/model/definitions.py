@@ -203,6 +203,7 @@ def parse_codes(documents: Mapping[str, Any], *, source: str = "codes") -> Codes
 
 def _parse_table(table: str, entries: Any, *, source: str) -> tuple[CodeEntry, ...]:
     """Convert a table row by row, so that a fault's path begins with the table and the row."""
+    convert(table, OurName, source=source)
     if not isinstance(entries, list):
         raise InvalidDocument(
             "error.field_value",

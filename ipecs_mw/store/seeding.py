@@ -1,0 +1,228 @@
+"""Seeds → MongoDB: what would be added or changed, and doing it without overwriting what somebody edited.
+
+Every seeded document carries `seeded`, the digest of the content it was given. A document whose content has
+another digest was edited since, and stays unless force is used.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
+from pymongo import ReplaceOne, UpdateOne
+
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import InvalidDocument, StoreRefused
+from ipecs_mw.model.settings import BOOKKEEPING
+from ipecs_mw.model.texts import fallback_chain
+from ipecs_mw.seeds import shipped_strings
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.failures import store_errors
+from ipecs_mw.store.seed_files import Seeds, mask_passwords, read_seeds
+from ipecs_mw.store.settings import save_settings
+
+__all__ = ["Difference", "Plan", "Row", "Seeds", "apply", "plan", "read_seeds"]
+
+COLLECTIONS = ("codes", "commands", "languages", "config")
+"""In the order of writing: a configuration is there only when all that it needs is."""
+
+Action = Literal["add", "change", "keep_edited", "same"]
+
+
+class Difference(NamedTuple):
+    """A place in a document with its value before and after; `-` is nothing, a secret reads `***`."""
+
+    path: str
+    before: str
+    after: str
+
+
+class Row(Struct, frozen=True):
+    """What happens to one document: its new `content` and the document that it would replace."""
+
+    collection: str
+    id: str
+    action: Action
+    content: dict[str, Any]
+    former: dict[str, Any] | None = None
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """From the document as it stands to the seed."""
+        return tuple(find_differences(_content_of(self.former or {}), self.content))
+
+
+class Plan(Struct, frozen=True):
+    """What `apply` will do, a row a document, in the order of writing."""
+
+    profile: str
+    rows: tuple[Row, ...]
+
+
+def plan(store: Store, seeds: Seeds, profile: str, *, force: bool = False) -> Plan:
+    """Compare the seeds with MongoDB; nothing is written.
+
+    `force` changes edited documents too. Raises InvalidDocument where seeds and what is there contradict.
+    """
+    documents = dict(_build_documents(seeds, profile))
+    former: dict[tuple[str, str], dict[str, Any]] = {}
+    with store_errors():
+        for collection in COLLECTIONS:
+            ids = [_id for name, _id in documents if name == collection]
+            for document in store.database[collection].find({"_id": {"$in": ids}}) if ids else ():
+                former[collection, document["_id"]] = document
+        tables = {*seeds.codes, *store.database["codes"].distinct("_id")}
+        locales = {*seeds.languages, *shipped_strings(), *store.database["languages"].distinct("locale")}
+    _refuse_contradictions(seeds, tables, locales)
+    rows = (
+        Row(
+            collection,
+            _id,
+            _choose(former.get((collection, _id)), content, force),
+            content,
+            former.get((collection, _id)),
+        )
+        for (collection, _id), content in documents.items()
+    )
+    return Plan(profile, tuple(rows))
+
+
+def apply(store: Store, plan: Plan, clock: Clock, by: str) -> None:
+    """Carry the plan out; what it leaves, and what was left of it by a process that died, a new plan finds.
+
+    A document that somebody changed after the plan was made is not touched: StoreRefused tells how many.
+    """
+    missed = 0
+    for collection in COLLECTIONS:
+        rows = [row for row in plan.rows if row.collection == collection]
+        if collection == "config":
+            written = [row for row in rows if row.action in ("add", "change")]
+            for row in written:
+                save_settings(
+                    store, row.id, row.content, by, at=clock.now(), seeded=compute_digest(row.content)
+                )
+            rows = [row for row in rows if row not in written]
+        operations = [operation for row in rows for operation in _build_operations(row)]
+        if operations:
+            with store_errors():
+                result = store.database[collection].bulk_write(operations, ordered=False)
+            missed += len(operations) - result.matched_count - result.upserted_count
+    if missed:
+        raise StoreRefused("error.seed_changed_meanwhile", count=missed)
+
+
+def compute_digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a content, whatever the order of its fields."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def find_differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
+    """Yield the innermost places where two contents differ; entries of lists are matched by code or name."""
+    if before == after:
+        return
+    old, new = _by_name(before), _by_name(after)
+    if old is None or new is None:
+        yield Difference(path or "$", _show(path, before), _show(path, after))
+        return
+    is_list = isinstance(after, list)
+    for name in dict.fromkeys((*old, *new)):
+        shown = name if name.isprintable() else ascii(name)
+        below = path + (f"[{shown}]" if is_list else f".{shown}" if path else shown)
+        if name not in new:
+            yield Difference(below, _show(name, old[name]), "-")
+        elif name not in old:
+            yield Difference(below, "-", _show(name, new[name]))
+        else:
+            yield from find_differences(old[name], new[name], below)
+    if is_list and old == new:
+        yield Difference(path, ", ".join(old), ", ".join(new))
+
+
+def _build_documents(seeds: Seeds, profile: str) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    for table, entries in seeds.codes.items():
+        yield ("codes", table), {"entries": entries}
+    for command, definition in seeds.commands.items():
+        yield ("commands", command), definition
+    for locale, texts in seeds.languages.items():
+        for key, text in texts.items():
+            yield ("languages", f"{locale}:{key}"), {"locale": locale, "key": key, "text": text}
+    if seeds.config is not None:
+        yield ("config", profile), seeds.config
+
+
+def _refuse_contradictions(seeds: Seeds, tables: set[str], locales: set[str]) -> None:
+    """Refuse seeds that name what neither they nor MongoDB have."""
+    for command, definition in seeds.commands.items() if tables else ():
+        if f"errors_{definition['family']}" not in tables:
+            families = sorted(
+                str(table).removeprefix("errors_") for table in tables if str(table).startswith("errors_")
+            )
+            raise InvalidDocument(
+                "error.field_value",
+                document=f"commands.json/{command}",
+                path="family",
+                value=repr(definition["family"]),
+                allowed=", ".join(families),
+            )
+    if seeds.config and (locale := seeds.config.get("locale")):
+        language = locale.partition("-")[0]
+        if not any(
+            other in locales and other.partition("-")[0] == language for other in fallback_chain(locale)
+        ):
+            raise InvalidDocument(
+                "error.field_value",
+                document="config.json",
+                path="locale",
+                value=repr(locale),
+                allowed=", ".join(sorted(map(str, locales))),
+            )
+
+
+def _choose(former: Mapping[str, Any] | None, content: Mapping[str, Any], force: bool) -> Action:
+    if former is None:
+        return "add"
+    present = compute_digest(_content_of(former))
+    if present == compute_digest(content):
+        return "same"
+    return "change" if force or present == former.get("seeded") else "keep_edited"
+
+
+def _build_operations(row: Row) -> Iterator[ReplaceOne[dict[str, Any]] | UpdateOne]:
+    digest = compute_digest(row.content)
+    match row.action:
+        case "add":
+            # a second seed at the same time may have added it: then it is as it should be
+            yield UpdateOne({"_id": row.id}, {"$setOnInsert": {**row.content, "seeded": digest}}, upsert=True)
+        case "change":
+            yield ReplaceOne(_build_guard(row), {"_id": row.id, **row.content, "seeded": digest})
+        case "same" if row.former is not None and row.former.get("seeded") != digest:
+            # edited into what now ships, or left by a seed that died: from here on it follows the seeds
+            yield UpdateOne(_build_guard(row), {"$set": {"seeded": digest}})
+
+
+def _build_guard(row: Row) -> dict[str, Any]:
+    """Return a filter that finds the document only as the plan saw it."""
+    return {name: {"$eq": value} for name, value in (row.former or {}).items()}
+
+
+def _content_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in BOOKKEEPING}
+
+
+def _by_name(value: Any) -> dict[str, Any] | None:
+    """Return an object, or a list of named objects, as name → part; None for anything else."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if not isinstance(value, list) or not all(isinstance(part, Mapping) for part in value):
+        return None
+    for identity in ("code", "name"):
+        names = [str(part.get(identity)) for part in value if identity in part]
+        if len(set(names)) == len(value):
+            return dict(zip(names, value, strict=True))
+    return None
+
+
+def _show(name: str, value: Any) -> str:
+    return repr(mask_passwords(value, name))

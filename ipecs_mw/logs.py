@@ -8,6 +8,7 @@ import json
 import logging
 import logging.handlers
 import os
+import re
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Any, cast
 
 import structlog
 
-from ipecs_mw.errors import CannotStart
+from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.model.texts import Texts
 
 _MASK = "***"
 _FILE_BYTES = 20 * 1024 * 1024
 _FILE_COUNT = 10
 _secrets: set[str] = set()
+_speaking: list[Texts] = []  # the strings of the last set-up; none before the first
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
@@ -43,6 +45,16 @@ def mask(text: str) -> str:
     return text
 
 
+def mask_uri(text: str) -> str:
+    """Return `text` with the passwords of URIs in it masked, and every known secret."""
+    return mask(re.sub(r"(//[^:/@\s]*:)[^@\s]*@", rf"\g<1>{_MASK}@", text))
+
+
+def explain(error: IpecsMwError) -> str:
+    """Return the error's sentence in the language of the log, secrets masked."""
+    return mask(_speaking[0].explain(error) if _speaking else str(error))
+
+
 class _Masking(logging.Formatter):
     """Masks the finished line, so that nothing a library or a traceback says slips past."""
 
@@ -60,6 +72,7 @@ def configure(texts: Texts, *, level: str = "INFO", form: str = "text", file: st
     `form` is `text` or `json`. Raises CannotStart where the file cannot be opened. Called again, it replaces
     what was set up before.
     """
+    _speaking[:] = [texts]
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),

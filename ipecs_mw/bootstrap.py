@@ -1,0 +1,80 @@
+"""bootstrap.json → where MongoDB is; nothing else stands in it."""
+
+import json
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from ipecs_mw import logs
+from ipecs_mw.errors import CannotStart, InvalidDocument
+
+DEFAULT_DATABASE = "ipecs_mw"
+_EMBEDDED = "embedded:"
+_SCHEMES = ("mongodb://", "mongodb+srv://", _EMBEDDED)
+
+
+class Bootstrap(Struct, frozen=True):
+    """Where MongoDB is: a server's URI, or the folder of a server of our own."""
+
+    path: Path
+    mongo_uri: str
+    embedded_dir: Path | None = None
+
+
+def find_bootstrap(option: str | None) -> Path:
+    """Return the path of the file: `option`, then `IPECS_MW_BOOTSTRAP`, then `./bootstrap.json`."""
+    return Path(option or os.environ.get("IPECS_MW_BOOTSTRAP") or "bootstrap.json")
+
+
+def load_bootstrap(path: Path) -> Bootstrap:
+    """Return what the file says; the URI's password is hidden from every log line from here on.
+
+    Raises CannotStart where it cannot be read, InvalidDocument where it is wrong.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise CannotStart("error.bootstrap_missing", file=str(path.absolute())) from error
+    except OSError as error:
+        raise CannotStart("error.file_unreadable", file=str(path), reason=error.strerror) from error
+    except json.JSONDecodeError as error:
+        raise InvalidDocument(
+            "error.not_json", file=str(path), line=error.lineno, column=error.colno, reason=error.msg
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CannotStart("error.file_unreadable", file=str(path), reason="not UTF-8") from error
+    if not isinstance(content, dict):
+        raise _wrong(path, "$", type(content).__name__, '{"mongo_uri": "mongodb://…"}')
+    for name in content:
+        if name != "mongo_uri":
+            raise InvalidDocument(
+                "error.field_unknown", document=str(path), path=name, value="…", allowed="mongo_uri"
+            )
+    uri = content.get("mongo_uri")
+    if uri is None:
+        raise InvalidDocument("error.field_missing", document=str(path), path="mongo_uri", allowed="mongo_uri")
+    if not isinstance(uri, str) or not uri.startswith(_SCHEMES):
+        shown = logs.mask_uri(uri) if isinstance(uri, str) else repr(uri)
+        raise _wrong(path, "mongo_uri", shown, "mongodb://…, mongodb+srv://…, embedded:FOLDER")
+    if uri.startswith(_EMBEDDED):
+        folder = uri.removeprefix(_EMBEDDED).strip()
+        if not folder:
+            raise _wrong(path, "mongo_uri", uri, "embedded:FOLDER")
+        return Bootstrap(path, uri, path.absolute().parent / folder)
+    _hide_password(uri)
+    return Bootstrap(path, uri)
+
+
+def _hide_password(uri: str) -> None:
+    try:
+        password = urlsplit(uri).password
+    except ValueError:
+        return  # the driver says what is wrong with it, and mask_uri hides it there
+    logs.hide(password)
+    logs.hide(unquote(password) if password else None)
+
+
+def _wrong(path: Path, field: str, value: str, allowed: str) -> InvalidDocument:
+    return InvalidDocument("error.field_value", document=str(path), path=field, value=value, allowed=allowed)

@@ -1,0 +1,124 @@
+"""The forwarder of one lane: journal → decode → MongoDB, each entry exactly once and in order.
+
+An entry's id is made of its journal's id and its number, so writing it again is recognised by MongoDB. The
+journal is acknowledged only after MongoDB has confirmed; retries never give up.
+"""
+
+import json
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ipecs_mw import logs
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import IpecsMwError, JournalError, StoreRefused
+from ipecs_mw.journal.journal import Arrival, Entry
+from ipecs_mw.model.event import Event
+from ipecs_mw.protocol.events import build_undecodable
+from ipecs_mw.service.lane import Forwarded, Lane
+from ipecs_mw.store.event_log import EventLog, Refused, build_document
+
+log = logs.get_logger()
+
+_BATCH_ENTRIES = 1000
+_IDLE_SECONDS = 0.5
+_SHORTEST_WAIT_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 10.0
+
+Decode = Callable[[bytes, datetime], Event]
+
+
+class Forwarder:
+    """Forwards one lane until `stop` is set and the journal is empty; `run` is its thread."""
+
+    def __init__(
+        self, lane: Lane, decode: Decode, events: EventLog, clock: Clock, stop: threading.Event
+    ) -> None:
+        self._lane = lane
+        self._decode = decode
+        self._events = events
+        self._clock = clock
+        self._stop = stop
+        self._failures = 0
+        self._after = 0
+        self._chance = random.Random()  # noqa: S311 - jitter, not a secret
+
+    def run(self) -> None:
+        """Forward until stopped and drained; while MongoDB is away, leave the rest in the journal."""
+        while True:
+            try:
+                stored = self.step()
+            except IpecsMwError as error:
+                self._fail(error)
+                if self._clock.wait(self._stop, self._wait_seconds()):
+                    return
+                continue
+            if not stored:
+                if self._stop.is_set():
+                    return
+                self._clock.wait(self._lane.journal.has_entries, _IDLE_SECONDS)
+
+    def step(self) -> int:
+        """Forward one batch and return how many entries it had; raises StoreError or JournalError."""
+        entries = self._lane.journal.read(self._after, _BATCH_ENTRIES)
+        if not entries:
+            return 0
+        documents = [self._build(entry) for entry in entries]
+        try:
+            self._events.append(documents)
+        except Refused as refused:
+            self._events.append(
+                [self._build_undecodable(entries[at], why) for at, why in refused.reasons.items()]
+            )
+        self._after = entries[-1].seq
+        self._lane.journal.acknowledge(self._after)
+        self._succeed(len(entries), documents[-1]["received_at"])
+        return len(entries)
+
+    def _build(self, entry: Entry) -> dict[str, Any]:
+        arrival = entry.arrival
+        event = (
+            self._decode(arrival.body, arrival.received_at)
+            if arrival.source == "frame"
+            else _read_system(arrival)
+        )
+        return build_document(self._id(entry), self._lane.host, entry.seq, event)
+
+    def _build_undecodable(self, entry: Entry, reason: str) -> dict[str, Any]:
+        event = build_undecodable(entry.arrival.body, entry.arrival.received_at, reason)
+        return build_document(self._id(entry), self._lane.host, entry.seq, event)
+
+    def _id(self, entry: Entry) -> str:
+        return f"{self._lane.host or '-'}:{self._lane.journal.id}:{entry.seq:012d}"
+
+    def _succeed(self, count: int, last_at: datetime) -> None:
+        if self._failures:
+            log.info("forwarding.resumed", **self._where(), waiting=self._lane.journal.entry_count)
+        self._failures = 0
+        stored = self._lane.forwarded.stored + count
+        self._lane.forwarded = Forwarded(stored=stored, last_event_at=last_at)
+
+    def _fail(self, error: IpecsMwError) -> None:
+        """Note what holds the events up: loud the first time, quiet while it repeats."""
+        self._failures += 1
+        problem = logs.explain(error)
+        if self._lane.forwarded.problem != problem:
+            level = log.error if isinstance(error, StoreRefused | JournalError) else log.warning
+            level("forwarding.stalled", **self._where(), detail=problem)
+        since = self._lane.forwarded.stalled_since or self._clock.now()
+        self._lane.forwarded = replace(self._lane.forwarded, stalled_since=since, problem=problem)
+
+    def _wait_seconds(self) -> float:
+        backoff = min(_SHORTEST_WAIT_SECONDS * 2 ** min(self._failures - 1, 10), _LONGEST_WAIT_SECONDS)
+        return backoff * self._chance.uniform(0.5, 1.0)
+
+    def _where(self) -> Mapping[str, str]:
+        return {"host": self._lane.host} if self._lane.host else {}
+
+
+def _read_system(arrival: Arrival) -> Event:
+    content = json.loads(arrival.body)
+    return Event("system", content["type"], arrival.received_at, at=arrival.received_at, data=content["data"])

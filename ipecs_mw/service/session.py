@@ -1,0 +1,184 @@
+"""The session supervisor of one host: log in, connect, read, and come back from whatever breaks.
+
+It runs as the host's reader thread. What it reads goes to the lane's journal and nowhere else.
+"""
+
+import random
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ipecs_mw import logs
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import IpecsMwError, JournalError, Recovery
+from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.protocol.session import FACT_OF, STABLE_SECONDS, Fact, State, next_state, wait_seconds
+from ipecs_mw.service.client import HostClient
+from ipecs_mw.service.lane import Lane
+from ipecs_mw.transport.stream import Stream, open_stream
+
+log = logs.get_logger()
+
+_MOST_FRAMES = 1000
+_RECEIVE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class SessionStatus:
+    """What `status` tells of a session; `retry_at` where it waits."""
+
+    state: State = State.OFFLINE
+    since: datetime | None = None
+    reason: IpecsMwError | None = None
+    retry_at: datetime | None = None
+    system: str | None = None
+    reconnects: int = 0
+
+
+class SessionSupervisor:
+    """Keeps one host's session up until `stop` is set; `run` is its thread.
+
+    `on_up` is called, without arguments, each time the session is up; it must not block.
+    """
+
+    def __init__(
+        self,
+        host: HostSettings,
+        client: HostClient,
+        context: ssl.SSLContext,
+        lane: Lane,
+        clock: Clock,
+        stop: threading.Event,
+        on_up: Callable[[], None],
+    ) -> None:
+        self.status = SessionStatus(since=clock.now())
+        self._host = host
+        self._client = client
+        self._context = context
+        self._lane = lane
+        self._clock = clock
+        self._stop = stop
+        self._on_up = on_up
+        self._failures = 0
+        self._timer_seconds = 120.0
+        self._down_since: datetime | None = None
+        self._down_reason: str | None = None
+        self._chance = random.Random()  # noqa: S311 - jitter, not a secret
+        self._ordered: IpecsMwError | None = None
+
+    def run(self) -> None:
+        """Hold the session until stopped, then log out."""
+        while not self._stop.is_set():
+            try:
+                self._hold_session()
+            except IpecsMwError as error:
+                self._recover(error)
+        self._end()
+
+    def drop(self, error: IpecsMwError) -> None:
+        """Have the session end and recover for `error`, which another thread met; returns at once."""
+        self._ordered = error
+
+    def _hold_session(self) -> None:
+        """Log in, connect and read until stopped; raises what ends the session."""
+        self._move(Fact.BEGUN)
+        login = self._client.login()
+        self._timer_seconds = login.timer_seconds
+        self._move(Fact.LOGGED_IN)
+        stream = open_stream(self._host, self._context, self._client.token or "")
+        try:
+            self._lane.begin_connection()
+            self.status = replace(self.status, system=login.system)
+            self._move(Fact.CONNECTED)
+            self._lane.record("session.up", system=login.system, connection=self._lane.connection)
+            self._record_gap()
+            self._on_up()
+            self._read(stream)
+        finally:
+            self._close(stream)
+
+    def _read(self, stream: Stream) -> None:
+        up_since = self._clock.monotonic()
+        self._ordered = None
+        try:
+            while not self._stop.is_set():
+                frames = stream.receive(_MOST_FRAMES, _RECEIVE_SECONDS)
+                if frames:
+                    self._lane.take_frames(frames)
+                if self._ordered is not None:
+                    raise self._ordered
+        finally:
+            if self._clock.monotonic() - up_since >= STABLE_SECONDS:
+                self._failures = 0
+
+    def _close(self, stream: Stream) -> None:
+        """Close the stream, and keep what it still held: a full queue would make closing hang."""
+        closer = threading.Thread(target=stream.close, name=f"close-{self._host.name}", daemon=True)
+        closer.start()
+        try:
+            while frames := stream.receive(_MOST_FRAMES, _RECEIVE_SECONDS):
+                self._lane.take_frames(frames)
+        except IpecsMwError as error:
+            log.debug("stream ended while closing", host=self._host.name, error=str(error))
+        closer.join()
+
+    def _record_gap(self) -> None:
+        """Say what was missed: the host keeps nothing for a client that is away."""
+        if self._down_since is not None:
+            self._lane.record(
+                "gap", "warning", since=self._down_since, until=self._clock.now(), reason=self._down_reason
+            )
+            self._down_since = None
+
+    def _recover(self, error: IpecsMwError) -> None:
+        """Wait as the error's class says, loud the first time and quiet while it repeats."""
+        was_up = self.status.state is State.UP
+        is_new = self.status.reason is None or self.status.reason.key != error.key
+        self._failures += 1
+        if was_up:
+            self._down_since, self._down_reason = self._clock.now(), error.key
+        seconds = wait_seconds(error.recovery, self._failures, self._timer_seconds, self._chance)
+        self._move(FACT_OF[error.recovery], reason=error, wait=seconds)
+        if was_up or is_new:
+            self._report(error, seconds, was_up=was_up)
+        else:
+            log.debug("session not up yet", host=self._host.name, error=str(error), seconds=round(seconds, 1))
+        self._clock.wait(self._stop, seconds)
+
+    def _report(self, error: IpecsMwError, seconds: float, *, was_up: bool) -> None:
+        level = "error" if error.recovery in (Recovery.LONGEST_WAIT, Recovery.STOP) else "warning"
+        event = "session.down" if was_up else "session.failed"
+        try:
+            self._lane.record(
+                event, level, reason=error.key, detail=logs.explain(error), retry_seconds=round(seconds, 1)
+            )
+        except JournalError as refused:
+            log.error("journal.refused", host=self._host.name, detail=logs.explain(refused))
+
+    def _end(self) -> None:
+        try:
+            self._client.logout()
+        except IpecsMwError as error:
+            log.warning("session.logout_failed", host=self._host.name, detail=logs.explain(error))
+        self._client.close()
+        self._move(Fact.ENDED)
+        try:
+            self._lane.record("session.ended")
+        except JournalError as refused:
+            log.error("journal.refused", host=self._host.name, detail=logs.explain(refused))
+
+    def _move(self, fact: Fact, *, reason: IpecsMwError | None = None, wait: float | None = None) -> None:
+        """Change the state: the only place that does."""
+        state = next_state(self.status.state, fact)
+        now = self._clock.now()
+        self.status = replace(
+            self.status,
+            state=state,
+            since=now,
+            reason=None if state is State.UP else reason or self.status.reason,
+            retry_at=None if wait is None else now + timedelta(seconds=wait),
+            reconnects=self.status.reconnects + (state is State.UP and self._down_since is not None),
+        )
+        log.debug("session state", host=self._host.name, state=state.value, fact=fact.value)

@@ -1,0 +1,100 @@
+"""The connection to MongoDB: one client, with every guarantee stated here rather than inherited."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.uri_parser import parse_uri
+
+from ipecs_mw import logs
+from ipecs_mw.bootstrap import DEFAULT_DATABASE, Bootstrap
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import InvalidDocument, StoreRefused
+from ipecs_mw.store.embedded import Embedded, open_embedded
+from ipecs_mw.store.failures import store_errors
+
+OPERATION_SECONDS = 20.0
+_SELECTION_SECONDS = 5.0
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open database. Writes are acknowledged by a majority and journalled; instants are aware UTC."""
+
+    client: MongoClient[Document]
+    database: Database[Document]
+    has_change_streams: bool
+    server_version: str
+    embedded: Embedded | None = None
+
+    def close(self) -> None:
+        """Close the client, and leave the embedded server where there is one."""
+        self.client.close()
+        if self.embedded is not None:
+            self.embedded.close()
+
+
+def connect(bootstrap: Bootstrap, clock: Clock) -> Store:
+    """Connect to the database that `bootstrap` names, its embedded server started where it names one.
+
+    Raises StoreUnavailable where no server answers within 5 s, StoreRefused where it refuses the credentials
+    or cannot be written, InvalidDocument for a URI that does not parse, CannotStart for an embedded server that
+    does not start.
+    """
+    embedded = open_embedded(bootstrap.embedded_dir, clock) if bootstrap.embedded_dir else None
+    uri = embedded.uri if embedded else bootstrap.mongo_uri
+    try:
+        return open_client(uri, str(bootstrap.path), embedded)
+    except BaseException:
+        if embedded is not None:
+            embedded.close()
+        raise
+
+
+def open_client(uri: str, source: str, embedded: Embedded | None = None) -> Store:
+    """Return the open database of `uri`; raises as `connect`, with `source` as the document that names it."""
+    client, name = _build_client(uri, source)
+    try:
+        with store_errors():
+            hello = client.admin.command("hello")
+            version = str(client.server_info()["version"])
+    except BaseException:
+        client.close()
+        raise
+    if not (hello.get("isWritablePrimary") or hello.get("msg") == "isdbgrid"):
+        client.close()
+        raise StoreRefused("error.mongo_read_only", reason=str(hello.get("me", "")))
+    database = client.get_database(
+        name,
+        write_concern=WriteConcern(w="majority", j=True),
+        read_concern=ReadConcern("majority"),
+        read_preference=ReadPreference.PRIMARY,
+    )
+    return Store(client, database, _has_change_streams(hello), version, embedded)
+
+
+def _build_client(uri: str, source: str) -> tuple[MongoClient[Document], str]:
+    try:
+        name = parse_uri(uri, validate=True).get("database") or DEFAULT_DATABASE
+        client: MongoClient[Document] = MongoClient(
+            uri,
+            appname="ipecs-mw",
+            tz_aware=True,
+            timeoutMS=int(OPERATION_SECONDS * 1000),
+            serverSelectionTimeoutMS=int(_SELECTION_SECONDS * 1000),
+        )
+    except (InvalidURI, ConfigurationError, ValueError, TypeError, PyMongoError) as error:
+        raise InvalidDocument(
+            "error.mongo_uri", document=source, path="mongo_uri", reason=logs.mask_uri(str(error))
+        ) from error
+    return client, str(name)
+
+
+def _has_change_streams(hello: Mapping[str, Any]) -> bool:
+    return "setName" in hello or hello.get("msg") == "isdbgrid"

@@ -1,0 +1,117 @@
+"""The event log: writing events exactly once, and how long they are kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import bson
+from bson.binary import Binary
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import BulkWriteError
+
+from ipecs_mw.model.event import Event
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.failures import store_errors
+
+_DUPLICATE_KEY = 11000
+_DAY_SECONDS = 86400
+_MOST_RAW_BYTES = 15 * 1024 * 1024
+_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+_NOT_BSON = (bson.errors.BSONError, OverflowError, RecursionError, ValueError, TypeError)
+
+
+class Refused(Exception):  # noqa: N818 - a fact, answered by the caller with `build_undecodable`
+    """BSON or the server refuses these documents, by position in the batch, with the reason for each."""
+
+    def __init__(self, reasons: dict[int, str]) -> None:
+        super().__init__(reasons)
+        self.reasons = reasons
+
+
+def build_document(event_id: str, host: str | None, seq: int, event: Event) -> dict[str, Any]:
+    """Return the document of an event (its form is the contract of `events`); absent fields are left out."""
+    document: dict[str, Any] = {"_id": event_id}
+    if host is not None:
+        document["host"] = host
+    document["kind"] = event.kind
+    document["type"] = event.type
+    if event.code is not None:
+        document["code"] = event.code
+    if event.at is not None:
+        document["at"] = event.at
+    document["received_at"] = event.received_at
+    if event.call_ref is not None:
+        document["call_ref"] = event.call_ref
+    if event.serial is not None:
+        document["serial"] = event.serial
+    if event.stations:
+        document["stations"] = event.stations
+    if event.group is not None:
+        document["group"] = event.group
+    if event.data:
+        document["data"] = event.data
+    if event.raw is not None:
+        document["raw"] = Binary(event.raw) if isinstance(event.raw, bytes) else event.raw
+    if event.problems:
+        document["problems"] = event.problems
+    document["seq"] = seq
+    return document
+
+
+class EventLog:
+    """The collection `events` of one database."""
+
+    def __init__(self, store: Store) -> None:
+        self._events = store.database["events"]
+        self._raw_events = self._events.with_options(
+            codec_options=CodecOptions(document_class=RawBSONDocument)
+        )
+
+    def append(self, documents: Sequence[dict[str, Any]]) -> None:
+        """Store `documents`, durable on a majority when it returns; one already stored counts as stored.
+
+        Raises Refused, with everything else stored, where single documents cannot be; StoreUnavailable or
+        StoreRefused, with nothing known of any of them, where MongoDB did not answer as it should: the same
+        call can be repeated.
+        """
+        encoded: list[RawBSONDocument] = []
+        positions: list[int] = []
+        reasons: dict[int, str] = {}
+        for position, document in enumerate(documents):
+            try:
+                encoded.append(RawBSONDocument(bson.encode(document, codec_options=_CODEC)))
+                positions.append(position)
+            except _NOT_BSON as error:
+                reasons[position] = f"not BSON: {error}"[:200]
+        if encoded:
+            with store_errors():
+                try:
+                    self._raw_events.insert_many(encoded, ordered=False)
+                except BulkWriteError as error:
+                    details = error.details
+                    if details.get("writeConcernErrors"):
+                        raise
+                    for failure in details.get("writeErrors", ()):
+                        if failure.get("code") != _DUPLICATE_KEY:
+                            reasons[positions[failure["index"]]] = str(failure.get("errmsg", ""))[:200]
+        if reasons:
+            raise Refused(reasons)
+
+    def keep_for(self, days: int | None) -> None:
+        """Have MongoDB delete events `days` after they were received; None keeps them for ever."""
+        seconds = None if days is None else days * _DAY_SECONDS
+        with store_errors():
+            index = self._events.index_information().get("retention")
+            if index is not None and index.get("expireAfterSeconds") == seconds:
+                return
+            if index is not None and seconds is not None:
+                self._events.database.command(
+                    "collMod",
+                    self._events.name,
+                    index={"name": "retention", "expireAfterSeconds": seconds},
+                )
+                return
+            if index is not None:
+                self._events.drop_index("retention")
+            if seconds is not None:
+                self._events.create_index("received_at", name="retention", expireAfterSeconds=seconds)

@@ -1,0 +1,64 @@
+"""Every exception of pymongo and bson → ours, at one point."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from bson.errors import BSONError
+from pymongo import errors
+
+from ipecs_mw import logs
+from ipecs_mw.errors import StoreError, StoreRefused, StoreUnavailable
+
+_AUTHENTICATION_FAILED = (18, 8000)
+_UNAUTHORISED = (13,)
+_OUT_OF_DISK = (14031,)
+_TRANSIENT = frozenset({6, 7, 24, 43, 50, 64, 89, 91, 100, 112, 189, 202, 225, 262, 9001})
+_TRANSIENT_STATES = frozenset({10058, 10107, 11600, 11602, 13435, 13436})
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Translate what the block raises: StoreUnavailable may pass, StoreRefused will not by itself."""
+    try:
+        yield
+    except (errors.PyMongoError, BSONError) as error:
+        raise translate(error) from error
+
+
+def translate(error: Exception) -> StoreError:
+    """Return our error for one of pymongo's or bson's; secrets in its text are masked."""
+    details = getattr(error, "details", None)
+    code = _find_code(error, details if isinstance(details, Mapping) else {})
+    reason = logs.mask_uri(str(error))[:300]
+    if code in _AUTHENTICATION_FAILED:
+        return StoreRefused("error.mongo_password", reason=reason)
+    if code in _UNAUTHORISED:
+        return StoreRefused("error.mongo_rights", reason=reason)
+    if code in _OUT_OF_DISK:
+        return StoreRefused("error.mongo_disk", reason=reason)
+    if _is_transient(error, code):
+        return StoreUnavailable("error.mongo_away", reason=reason)
+    return StoreRefused("error.mongo_refused", reason=reason)
+
+
+def _is_transient(error: Exception, code: int | None) -> bool:
+    if code in _TRANSIENT or code in _TRANSIENT_STATES:
+        return True
+    if isinstance(error, errors.PyMongoError) and (
+        error.timeout or error.has_error_label("RetryableWriteError")
+    ):
+        return True
+    # a client that a stopping process closed comes back with the next start
+    return isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout | errors.WTimeoutError)
+
+
+def _find_code(error: Exception, details: Mapping[str, Any]) -> int | None:
+    """Return the server's number, also where a bulk write hides it in its details."""
+    for concern in details.get("writeConcernErrors") or ():
+        if isinstance(concern, Mapping) and "code" in concern:
+            return int(concern["code"])
+    code = getattr(error, "code", None)
+    if isinstance(error, errors.BulkWriteError):
+        code = next((item.get("code") for item in details.get("writeErrors") or ()), None)
+    return code if isinstance(code, int) else None

@@ -1,0 +1,38 @@
+"""Secrets of the configuration → their values, wherever they are kept."""
+
+import os
+from pathlib import Path
+
+from ipecs_mw import logs
+from ipecs_mw.errors import CannotStart
+from ipecs_mw.model.settings import HostSettings
+
+log = logs.get_logger()
+
+
+def read_password(host: HostSettings, at: str) -> str:
+    """Return the host's password and hide it from every log line; `at` is its place in the configuration.
+
+    Raises CannotStart where its variable or file is missing or empty. A password that stands in the
+    configuration itself is used, with a warning.
+    """
+    source = host.password
+    if isinstance(source, str):
+        logs.hide(source)
+        log.warning("configuration.plain_password", host=host.name, path=at)
+        return source
+    if source.env is not None:
+        secret = os.environ.get(source.env, "")
+        if not secret:
+            raise CannotStart("error.secret_variable", path=at, name=source.env)
+    else:
+        file = Path(source.file or "")
+        try:
+            secret = file.read_text("utf-8").partition("\n")[0].rstrip("\r")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8"
+            raise CannotStart("error.secret_file", path=at, file=str(file), reason=reason) from error
+        if not secret:
+            raise CannotStart("error.secret_file", path=at, file=str(file), reason="empty")
+    logs.hide(secret)
+    return secret

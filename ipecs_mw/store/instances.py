@@ -1,0 +1,42 @@
+"""Who runs: the collection `instances`, one document a daemon, renewed by its heartbeat."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.failures import store_errors
+
+ALIVE_SECONDS = 15.0
+"""A daemon whose heartbeat is older than this is taken for dead."""
+
+
+def save_instance(store: Store, instance_id: str, document: Mapping[str, Any]) -> None:
+    """Replace what is known of a daemon; `heartbeat_at` is set by the server's clock."""
+    with store_errors():
+        store.database["instances"].update_one(
+            {"_id": instance_id},
+            [{"$replaceWith": {"$literal": {**document, "_id": instance_id}}}, {"$set": {"heartbeat_at": "$$NOW"}}],
+            upsert=True,
+        )
+
+
+def load_instances(store: Store, profile: str | None = None) -> list[dict[str, Any]]:
+    """Return what is known of all daemons, or of one profile's, the latest heartbeat first.
+
+    `age_seconds` is the age of the heartbeat by the server's clock, `is_alive` what follows from it.
+    """
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {} if profile is None else {"profile": profile}},
+        {"$sort": {"heartbeat_at": -1}},
+        {"$limit": 100},
+        {"$set": {"age_seconds": {"$divide": [{"$subtract": ["$$NOW", "$heartbeat_at"]}, 1000]}}},
+        {
+            "$set": {
+                "is_alive": {
+                    "$and": [{"$lt": ["$age_seconds", ALIVE_SECONDS]}, {"$ne": ["$state", "stopped"]}]
+                }
+            }
+        },
+    ]
+    with store_errors():
+        return list(store.database["instances"].aggregate(pipeline))

@@ -45,12 +45,12 @@ class ForwardingLane:
         self._forwarder = Forwarder(lane, decode, events, clock, self._stop)
         self._thread = start_thread(f"forward-{lane.host or 'middleware'}", self._forwarder.run)
 
-    def drain(self, seconds: float) -> None:
-        """Forward what is left, for `seconds` at the most; what MongoDB does not take stays in the journal."""
+    def drain(self, seconds: float) -> int:
+        """Forward what is left, for `seconds` at the most; return how much stays in the journal for next time."""
         self._stop.set()
+        self.lane.journal.has_entries.set()
         self._thread.join(seconds)
-        if not self._thread.is_alive():
-            self.lane.journal.close()
+        return self.lane.journal.entry_count
 
 
 class HostRunner:

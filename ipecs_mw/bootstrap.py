@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
@@ -33,6 +34,35 @@ def load_bootstrap(path: Path) -> Bootstrap:
 
     Raises CannotStart where it cannot be read, InvalidDocument where it is wrong.
     """
+    uri = _read_uri(path)
+    if uri.startswith(_EMBEDDED):
+        folder = uri.removeprefix(_EMBEDDED).strip()
+        if not folder:
+            raise _wrong(path, "mongo_uri", uri, "embedded:FOLDER")
+        return Bootstrap(path, uri, path.absolute().parent / folder)
+    _hide_password(uri)
+    return Bootstrap(path, uri)
+
+
+def _read_uri(path: Path) -> str:
+    content = _read_object(path)
+    for name in content:
+        if name != "mongo_uri":
+            raise InvalidDocument(
+                "error.field_unknown", document=str(path), path=name, value="…", allowed="mongo_uri"
+            )
+    uri = content.get("mongo_uri")
+    if uri is None:
+        raise InvalidDocument(
+            "error.field_missing", document=str(path), path="mongo_uri", allowed="mongo_uri"
+        )
+    if not isinstance(uri, str) or not uri.startswith(_SCHEMES):
+        shown = logs.mask_uri(uri) if isinstance(uri, str) else repr(uri)
+        raise _wrong(path, "mongo_uri", shown, "mongodb://…, mongodb+srv://…, embedded:FOLDER")
+    return uri
+
+
+def _read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
@@ -47,24 +77,7 @@ def load_bootstrap(path: Path) -> Bootstrap:
         raise CannotStart("error.file_unreadable", file=str(path), reason="not UTF-8") from error
     if not isinstance(content, dict):
         raise _wrong(path, "$", type(content).__name__, '{"mongo_uri": "mongodb://…"}')
-    for name in content:
-        if name != "mongo_uri":
-            raise InvalidDocument(
-                "error.field_unknown", document=str(path), path=name, value="…", allowed="mongo_uri"
-            )
-    uri = content.get("mongo_uri")
-    if uri is None:
-        raise InvalidDocument("error.field_missing", document=str(path), path="mongo_uri", allowed="mongo_uri")
-    if not isinstance(uri, str) or not uri.startswith(_SCHEMES):
-        shown = logs.mask_uri(uri) if isinstance(uri, str) else repr(uri)
-        raise _wrong(path, "mongo_uri", shown, "mongodb://…, mongodb+srv://…, embedded:FOLDER")
-    if uri.startswith(_EMBEDDED):
-        folder = uri.removeprefix(_EMBEDDED).strip()
-        if not folder:
-            raise _wrong(path, "mongo_uri", uri, "embedded:FOLDER")
-        return Bootstrap(path, uri, path.absolute().parent / folder)
-    _hide_password(uri)
-    return Bootstrap(path, uri)
+    return content
 
 
 def _hide_password(uri: str) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 from ipecs_mw import __version__, logs
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import InvalidDocument, IpecsMwError, StoreRefused, StoreUnavailable
+from ipecs_mw.errors import IpecsMwError, StoreRefused, StoreUnavailable
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.service.credentials import read_password
 from ipecs_mw.service.host import ForwardingLane, HostRunner, describe_lane, open_lane, start_thread
 from ipecs_mw.service.lane import Lane
@@ -128,7 +129,7 @@ class Daemon:
         ]
         self._keep_events_for(settings.events.retention_days)
         own = open_lane("middleware", None, self._state_dir, self._clock)
-        own_forwarding = ForwardingLane(own, _decode_nothing, self._events, self._clock)
+        own_forwarding = ForwardingLane(own, _keep_undecoded, self._events, self._clock)
         own.record(
             "daemon.started", version=__version__, revision=self._loaded.revision, hosts=len(settings.hosts)
         )
@@ -231,9 +232,9 @@ def _install_signals(stop: threading.Event) -> None:
         signal.signal(name, on_signal)
 
 
-def _decode_nothing(body: bytes, received_at: datetime) -> Event:
-    """The middleware's own lane has no frames."""
-    raise InvalidDocument("error.journal_damaged", file="middleware.journal")
+def _keep_undecoded(body: bytes, received_at: datetime) -> Event:
+    """Return a frame as it is: the middleware's own lane gets none."""
+    return build_undecodable(body, received_at, "frame without a host")
 
 
 def _without_nothing(value: Any) -> Any:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
-from ipecs_mw.store.connection import Store, connect
 
+from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, StoreError
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.store.connection import Store, connect
+from ipecs_mw.store.settings import load_settings
+from ipecs_mw.store.texts import load_texts
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,12 @@ def current() -> Context:
     """Return the context of the command that is running."""
     context: Context = click.get_current_context().obj
     return context
+
+
+def load_words(store: Store, context: Context) -> Texts:
+    """Return the language strings of the profile's locale, the shipped ones where MongoDB has none yet."""
+    try:
+        settings, _ = load_settings(store, context.profile)
+        return load_texts(store, os.environ.get("IPECS_MW_LOCALE") or settings.locale)[0]
+    except CannotStart:
+        return context.texts

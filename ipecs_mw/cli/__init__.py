@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Sentences come from the language strings."""
 
+import signal
 import sys
 
 import click
@@ -41,6 +42,7 @@ for _command in (seed, migrate, run, events, status, demo):
 
 def main() -> None:
     """Run the command line: exit 0 done or asked to stop, 1 failed, 2 usage, 3 cannot start."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves as orderly as after Ctrl-C
     try:
         cli(prog_name="ipecs-mw")
     except IpecsMwError as error:

@@ -1,6 +1,7 @@
 """`ipecs-mw events`: ask the event log."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -88,8 +89,9 @@ def events(
             return
         if is_follow:
             writer = write_lines if form == "table" else WRITERS["jsonl" if form == "json" else form]
-            for line in writer(follow_events(store, wanted, context.clock), texts):
-                click.echo(line)
+            with suppress(KeyboardInterrupt):  # asked to stop: that is how following ends
+                for line in writer(follow_events(store, wanted, context.clock), texts):
+                    click.echo(line)
             return
         # one more than asked tells whether there is a next page
         found = find_events(store, wanted, limit=limit + 1 if limit else 0, before=before)

@@ -1,0 +1,315 @@
+"""Tables of settings, commands, codes and options, as Markdown."""
+# ruff: noqa: INP001
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import click
+from msgspec import NODEFAULT, inspect
+
+from ipecs_mw.cli import cli
+from ipecs_mw.model.definitions import Command, Parameter, parse_command
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.texts import REFERENCE_LOCALE
+from ipecs_mw.seeds import read_json, shipped_texts
+
+TEXTS = shipped_texts(REFERENCE_LOCALE)
+CODES: dict[str, list[dict[str, Any]]] = read_json("codes.json")
+YES = "yes"
+
+_KINDS = {
+    inspect.BoolType: "true or false",
+    inspect.NoneType: "null",
+    inspect.StrType: "text",
+}
+_FORMS = {
+    "account": "text",
+    "any": "as received",
+    "cause": "int",
+    "digits": "text",
+    "duration": "int, seconds",
+    "flag": "true or false",
+    "group": "text",
+    "hex": "int",
+    "int": "int",
+    "keypad": "text, a key",
+    "secret": "masked",
+    "station": "text",
+    "text": "text",
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table; what would end a cell is escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def code(text: object) -> str:
+    """Return text as code; nothing for nothing."""
+    return f"`{text}`" if text not in ("", None) else ""
+
+
+def codes(texts: Iterable[str]) -> str:
+    """Return texts as code, separated by commas."""
+    return ", ".join(code(text) for text in texts)
+
+
+def describe_settings() -> str:
+    """Return every setting with its path, what it may be, its default and its description."""
+    head = ("Setting", "Allowed", "Default", "New session", "Meaning")
+    return table(head, _settings(inspect.type_info(Settings), ""))
+
+
+def describe_commands() -> str:
+    """Return a section for every command that ships."""
+    commands = [parse_command(item) for item in read_json("commands.json")["commands"]]
+    return "\n".join(_describe_command(command) for command in commands)
+
+
+def describe_errors() -> str:
+    """Return the error numbers of every family."""
+    head = ("Family", "Number", "Name", "Meaning")
+    return table(
+        head,
+        (
+            (
+                code(name.removeprefix("errors_")),
+                row["code"],
+                code(row["name"]),
+                TEXTS.word(name, row["code"]),
+            )
+            for name, rows in CODES.items()
+            if name.startswith("errors_")
+            for row in rows
+        ),
+    )
+
+
+def describe_acd_events() -> str:
+    """Return every ACD code with its type, words, data and whether the call reference comes with it."""
+    head = ("Code", "Type", "Meaning", "`call_ref`", "From", "To", "Fields of `data`")
+    return table(
+        head,
+        (
+            (
+                row["code"],
+                code(row["name"]) + ("" if row.get("is_implemented", True) else " ¹"),
+                TEXTS.word("acd_events", row["code"]),
+                row["call_ref"],
+                row.get("source", ""),
+                row.get("dest", ""),
+                "; ".join(_describe_data(row[name]) for name in ("data1", "data2") if name in row),
+            )
+            for row in CODES["acd_events"]
+        ),
+    )
+
+
+def describe_call_events() -> str:
+    """Return every call event with its words and fields, in our names."""
+    ours = {row["code"]: row["name"] for row in CODES["call_fields"]}
+    return table(
+        ("Type", "Meaning", "Fields"),
+        (
+            (
+                code(row["name"]) + (f" (sent as `{row['code']}`)" if row["code"] != row["name"] else ""),
+                TEXTS.word("call_events", row["code"]),
+                codes(ours[name.rstrip("?[]")] for name in row["fields"]),
+            )
+            for row in CODES["call_events"]
+        ),
+    )
+
+
+def describe_call_fields() -> str:
+    """Return the fields of call events."""
+    return _describe_fields("call_fields")
+
+
+def describe_smdr_fields() -> str:
+    """Return the fields of call records."""
+    return _describe_fields("smdr_fields")
+
+
+def describe_lookups() -> str:
+    """Return the tables that explain single values."""
+    events = ("acd_events", "call_events", "call_fields", "smdr_fields")
+    return "\n".join(
+        f"### `{name}`\n\n"
+        + table(
+            ("Value", "Name", "Meaning"),
+            ((code(row["code"]), row["name"], TEXTS.word(name, row["code"], "")) for row in rows),
+        )
+        for name, rows in CODES.items()
+        if name not in events and not name.startswith("errors_")
+    )
+
+
+def describe_command_line() -> str:
+    """Return every command of `ipecs-mw` with its options."""
+    context = click.Context(cli, info_name="ipecs-mw")
+    sections = [_describe_options("ipecs-mw", "", cli)]
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        if command is not None:
+            sections.append(_describe_options(f"ipecs-mw {name}", f"{name}.", command))
+    return "\n".join(sections)
+
+
+def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:
+    if not isinstance(kind, inspect.StructType):
+        return
+    for field in kind.fields:
+        at = f"{path}.{field.encode_name}" if path else field.encode_name
+        meta = field.type if isinstance(field.type, inspect.Metadata) else inspect.Metadata(field.type)
+        if isinstance(meta.type, inspect.StructType):
+            yield from _settings(meta.type, at)
+            continue
+        default = field.default if field.default_factory is NODEFAULT else field.default_factory()
+        yield (
+            code(at),
+            _allowed(meta.type),
+            "needed" if default is NODEFAULT else code(json.dumps(default)),
+            YES if (meta.extra or {}).get("reconnect") else "",
+            str((meta.extra_json_schema or {}).get("description", "")),
+        )
+        if isinstance(meta.type, inspect.ListType):
+            yield from _settings(meta.type.item_type, f"{at}[]")
+
+
+def _allowed(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.Metadata(type=inner):
+            return _allowed(inner)
+        case inspect.UnionType(types=types):
+            return " or ".join(_allowed(part) for part in types)
+        case inspect.LiteralType(values=values):
+            return codes(map(str, values))
+        case inspect.IntType(ge=low, le=high):
+            return f"{low} to {high}"
+        case inspect.StrType(pattern=str(pattern)):
+            return f"text like {code(pattern)}"
+        case inspect.ListType(item_type=item):
+            return f"list of {_allowed(item)}"
+        case inspect.StructType():
+            return "object"
+        case _:
+            return _KINDS[type(kind)]
+
+
+def _describe_command(command: Command) -> str:
+    facts = [
+        ("Request", code(f"{command.method} {command.path}")),
+        ("Account", codes(command.services)),
+        ("Licence", command.licence or ""),
+        ("Replies", codes(command.returns)),
+        ("Causes events", codes(command.emits)),
+        (
+            "Errors",
+            f"family {code(command.family)}" + (f": {codes(command.errors)}" if command.errors else ""),
+        ),
+        ("Repeated when the reply was lost", YES if command.is_safe else "no"),
+        ("Uncertain", "yes: see [Uncertain](#uncertain)" if command.is_uncertain else ""),
+    ]
+    syntax = " ".join([command.id, *(_describe_argument(parameter) for parameter in command.params)])
+    parts = [
+        f"### {command.id}\n",
+        TEXTS.render(f"command.{command.id}") + ".\n",
+        f"`{syntax}`\n",
+        "".join(f"- {name}: {value}\n" for name, value in facts if value),
+    ]
+    if command.params:
+        head = ("Parameter", "Type", "Needed", "Allowed", "In", "Meaning")
+        parts.append(table(head, (_describe_parameter(command, parameter) for parameter in command.params)))
+    return "\n".join(parts)
+
+
+def _describe_argument(parameter: Parameter) -> str:
+    text = f"{parameter.name}={parameter.type.upper()}"
+    return text if parameter.is_required else f"[{text}]"
+
+
+def _describe_parameter(command: Command, parameter: Parameter) -> tuple[str, ...]:
+    own = f"param.{command.id}.{parameter.name}"
+    bounds = [
+        codes(parameter.choices),
+        "" if parameter.pattern is None else f"like {code(parameter.pattern)}",
+        "" if parameter.minimum is None else f"at least {parameter.minimum}",
+        "" if parameter.maximum is None else f"at most {parameter.maximum}",
+        "" if parameter.max_items is None else f"at most {parameter.max_items} items",
+        "" if parameter.default is None else f"default {code(parameter.default)}",
+        "secret" if parameter.is_secret else "",
+    ]
+    return (
+        code(parameter.name),
+        code(parameter.type),
+        YES if parameter.is_required else "no",
+        "; ".join(filter(None, bounds)),
+        parameter.place,
+        TEXTS.render(own if own in TEXTS else f"param.{parameter.name}"),
+    )
+
+
+def _describe_data(field: dict[str, Any]) -> str:
+    text = f"{code(field['name'])} ({_FORMS[field['as']]})"
+    return f"{text}, {code(field['name'] + '_name')}" if "lookup" in field else text
+
+
+def _describe_fields(name: str) -> str:
+    places = {
+        "call_ref": "`call_ref` of the event",
+        "serial": "`serial` of the event",
+        "at": "`at` of the event",
+    }
+    return table(
+        ("On the wire", "Here", "Form", "Words in"),
+        (
+            (
+                code(row["code"]),
+                places.get(row.get("role", ""), code(row["name"])),
+                _FORMS[row["as"]],
+                code(row["name"].removesuffix("_code") + "_name") if "lookup" in row else "",
+            )
+            for row in CODES[name]
+        ),
+    )
+
+
+def _describe_options(title: str, prefix: str, command: click.Command) -> str:
+    rows = []
+    for parameter in command.params:
+        is_option = isinstance(parameter, click.Option)
+        long = max(parameter.opts, key=len)
+        key = f"help.{prefix}{long.lstrip('-').replace('-', '_')}"
+        said = parameter.help if isinstance(parameter, click.Option) else ""
+        rows.append(
+            (
+                codes(parameter.opts) if is_option else code(parameter.make_metavar(click.Context(command))),
+                _allowed_option(parameter),
+                "" if parameter.default in (None, False) or not is_option else _default(parameter),
+                TEXTS.render(key) if key in TEXTS else said or "",
+            )
+        )
+    key = "help." + (prefix.rstrip(".") or "ipecs_mw")
+    said = TEXTS.render(key) if key in TEXTS else command.help or ""
+    head = ("Option", "Allowed", "Default", "Meaning")
+    return f"### {title}\n\n{said}\n\n" + (table(head, rows) if rows else "")
+
+
+def _allowed_option(parameter: click.Parameter) -> str:
+    if getattr(parameter, "is_flag", False):
+        return "no value"
+    if isinstance(parameter.type, click.Choice):
+        return codes(map(str, parameter.type.choices))
+    return parameter.type.name
+
+
+def _default(parameter: click.Parameter) -> str:
+    default = parameter.default
+    return code(default) if isinstance(default, str | int | float) else ""
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -13,6 +13,7 @@ from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, StoreError
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.connection import Store, connect
 from ipecs_mw.store.settings import load_settings
 from ipecs_mw.store.texts import load_texts
@@ -65,4 +66,4 @@ def load_words(store: Store, context: Context) -> Texts:
         settings, _ = load_settings(store, context.profile)
         return load_texts(store, os.environ.get("IPECS_MW_LOCALE") or settings.locale)[0]
     except CannotStart:
-        return context.texts
+        return shipped_texts()

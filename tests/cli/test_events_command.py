@@ -20,7 +20,7 @@ from ipecs_mw.store.connection import Store
 from ipecs_mw.store.event_log import EventLog, build_document
 from ipecs_mw.store.instances import save_instance
 
-START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 Run = Callable[..., Result]
 
 
@@ -71,8 +71,8 @@ def test_the_newest_come_first_and_at_most_as_many_as_asked(run: Run) -> None:
         (("--code", "66"), 20),
         (("--station", "1001"), 15),
         (("--call", "4"), 6),
-        (("--since", "2026-11-24T10:10:00Z"), 10),
-        (("--until", "2026-11-24T10:05:00+00:00"), 10),
+        (("--since", "2026-03-02T10:10:00Z"), 10),
+        (("--until", "2026-03-02T10:05:00+00:00"), 10),
         (("--host", "main", "--station", "1000", "--code", "66"), 6),
         (("--host", '{"$ne": null}'), 0),
     ],

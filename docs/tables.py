@@ -210,7 +210,7 @@ def _describe_command(command: Command) -> str:
             "Errors",
             f"family {code(command.family)}" + (f": {codes(command.errors)}" if command.errors else ""),
         ),
-        ("Repeated when the reply was lost", YES if command.is_safe else "no"),
+        ("Safe to repeat", YES if command.is_safe else "no"),
         ("Uncertain", "yes: see [Uncertain](#uncertain)" if command.is_uncertain else ""),
     ]
     syntax = " ".join([command.id, *(_describe_argument(parameter) for parameter in command.params)])

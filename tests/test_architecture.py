@@ -1,0 +1,142 @@
+"""The house, proven over the syntax trees: who may import whom, and who owns what."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ipecs_mw
+
+PACKAGE = Path(ipecs_mw.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+STEPS = sorted((PACKAGE.parent / "migrations").glob("*.py"))
+
+LAYERS = (
+    ("errors", "clock"),
+    ("model",),
+    ("seeds", "logs", "bootstrap"),
+    ("protocol",),
+    ("transport", "journal", "store"),
+    ("service",),
+    ("daemon",),
+    ("cli",),
+)
+"""From the bottom to the top; a module imports from its own part or from below, never from beside or above."""
+
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+SIMULATOR_MAY_IMPORT = {"simulator", "clock", "errors", "model", "seeds", "logs"}
+OWNERS = {
+    "requests": ("transport/rest.py",),
+    "urllib3": ("transport/rest.py",),
+    "websockets": ("transport/stream.py",),
+    "pymongo": ("store/",),
+    "bson": ("store/",),
+    "sqlite3": ("journal/",),
+    "click": ("cli/",),
+}
+CLOCK_READERS = {"now", "utcnow", "today"}
+
+
+def name_of(module: Path) -> str:
+    parts = module.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(("ipecs_mw", *(parts[:-1] if parts[-1] == "__init__" else parts)))
+
+
+NAMES = {name_of(module) for module in MODULES}
+
+
+def find_imports(module: Path) -> Iterator[str]:
+    """Yield the absolute name of everything imported: modules, and names that are modules."""
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in NAMES else str(node.module)
+
+
+def part_of(name: str) -> str:
+    """Return the part of the house: `ipecs_mw.store.leases` → `store`."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def path_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=path_of)
+def test_a_module_imports_only_from_its_own_part_or_from_below(module: Path) -> None:
+    ours = part_of(name_of(module))
+    if ours in ("", "simulator", "__main__"):
+        return
+    for name in find_imports(module):
+        theirs = part_of(name)
+        if not name.startswith("ipecs_mw.") or theirs in ("", ours):
+            continue
+        if ours == "cli" and theirs == "simulator":
+            continue  # the commands simulate and demo
+        assert theirs in RANK, f"{ours} imports {name}"
+        is_below = RANK[theirs] < RANK[ours]
+        is_beside = RANK[theirs] == RANK[ours] and ours in LAYERS[2]  # these three order themselves
+        assert is_below or is_beside, f"{ours} imports {name}"
+
+
+@pytest.mark.parametrize("module", sorted((PACKAGE / "simulator").glob("*.py")), ids=path_of)
+def test_the_simulator_reads_the_vendor_s_facts_for_itself(module: Path) -> None:
+    ours = {part_of(name) for name in find_imports(module) if name.startswith("ipecs_mw.")}
+    assert ours - {""} <= SIMULATOR_MAY_IMPORT
+
+
+@pytest.mark.parametrize(("package", "owners"), OWNERS.items())
+def test_each_third_party_package_has_one_owner(package: str, owners: tuple[str, ...]) -> None:
+    users = {
+        path_of(module)
+        for module in MODULES
+        if any(name.split(".")[0] == package for name in find_imports(module))
+        and not path_of(module).startswith("simulator/")
+    }
+    assert all(user.startswith(owners) for user in users), users
+
+
+def test_migrations_know_pymongo_and_nothing_of_ours_that_may_change() -> None:
+    for step in STEPS:
+        assert {name.split(".")[0] for name in find_imports(step)} <= {
+            "typing",
+            "pymongo",
+            "bson",
+            "datetime",
+        }
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    edges = {name_of(module): set(find_imports(module)) & NAMES for module in MODULES}
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " → ".join((*above[above.index(name) :], name))
+        if name not in done:
+            for other in edges[name] - {name}:
+                visit(other, (*above, name))
+            done.add(name)
+
+    for name in edges:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if path_of(m) != "clock.py"], ids=path_of)
+def test_only_the_clock_reads_a_clock_or_waits(module: Path) -> None:
+    assert "time" not in {name.split(".")[0] for name in find_imports(module)}
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr in CLOCK_READERS:
+            owner = ast.unparse(node.value)
+            assert not owner.endswith(("datetime", "date")), f"line {node.lineno}: {owner}.{node.attr}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=path_of)
+def test_a_module_says_what_it_owns_and_is_not_two(module: Path) -> None:
+    text = module.read_text("utf-8")
+    assert ast.get_docstring(ast.parse(text)), "no docstring"
+    assert len(text.splitlines()) <= 400

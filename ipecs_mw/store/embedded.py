@@ -40,7 +40,9 @@ PATIENCE_SECONDS = 8.0
 """How long a server that holds the directory may take to answer: its starter may have been killed."""
 
 _PAUSE_SECONDS = 0.02
-_ALREADY_INITIALIZED, _UNAUTHORIZED, _AUTHENTICATION_FAILED, _USER_EXISTS = 23, 13, 18, 51003
+_PROBE_SECONDS = 3.0
+_ALREADY_INITIALIZED, _NOT_YET_INITIALIZED = 23, 94
+_UNAUTHORIZED, _AUTHENTICATION_FAILED, _USER_EXISTS = 13, 18, 51003
 
 Client = MongoClient[dict[str, Any]]
 
@@ -172,15 +174,18 @@ def _is_prepared(directory: Path, access: Access, clock: Clock) -> bool:
     Every step can be repeated, whenever an earlier run was killed in between.
     """
     try:
-        with timeout(START_SECONDS), _client(access) as anonymous, _client(access, is_user=True) as client:
-            if anonymous.admin.command("hello").get("setName", access.replica_set) != access.replica_set:
+        with _client(access) as anonymous, _client(access, is_user=True) as client:
+            with timeout(_PROBE_SECONDS):  # whoever has the port may never answer
+                hello = anonymous.admin.command("hello")
+            if hello.get("setName", access.replica_set) != access.replica_set:
                 return False
-            if not _is_known(client):
-                _initiate(anonymous, access)
-                _wait_for_primary(anonymous, clock)
-                _create_user(directory, anonymous, access)
-            _adopt_port(client, access)
-            _wait_for_primary(client, clock)
+            with timeout(START_SECONDS):
+                if not _is_known(client):
+                    _initiate(anonymous, access)
+                    _wait_for_primary(anonymous, clock)
+                    _create_user(directory, anonymous, access)
+                _adopt_port(client, access, clock)
+                _wait_for_primary(client, clock)
     except PyMongoError as error:
         failure = translate(error)
         log.debug("the server on the embedded port is not usable", reason=failure.facts["reason"])
@@ -229,14 +234,28 @@ def _create_user(directory: Path, anonymous: Client, access: Access) -> None:
             raise
 
 
-def _adopt_port(client: Client, access: Access) -> None:
+def _adopt_port(client: Client, access: Access, clock: Clock) -> None:
     """Tell the replica set the port that its only member has now."""
-    config = client.admin.command("replSetGetConfig")["config"]
+    config = _load_config(client, clock)
     host = f"{ADDRESS}:{access.port}"
     if config["members"][0]["host"] != host:
         config["members"][0]["host"] = host
         config["version"] += 1
         client.admin.command("replSetReconfig", config, force=True)
+
+
+def _load_config(client: Client, clock: Clock) -> dict[str, Any]:
+    """Return the set's configuration, once the server has looked for itself at the port that it had before."""
+    ends = clock.monotonic() + START_SECONDS
+    while True:
+        try:
+            config: dict[str, Any] = client.admin.command("replSetGetConfig")["config"]
+        except OperationFailure as error:
+            if error.code != _NOT_YET_INITIALIZED or clock.monotonic() >= ends:
+                raise
+            _pause(clock)
+        else:
+            return config
 
 
 def _wait_for_primary(client: Client, clock: Clock) -> None:
@@ -256,7 +275,7 @@ def _shut_down(directory: Path, access: Access, clock: Clock) -> None:
     # Not its process id but its lock tells that it ended: nobody may be there to reap the process.
     ends = clock.monotonic() + STOP_SECONDS
     with (directory / "data" / "mongod.lock").open("ab") as lock:
-        while not _try_lock(lock, fcntl.LOCK_EX):
+        while not _try_lock(lock, fcntl.LOCK_EX) or is_answering(access.port):
             if clock.monotonic() >= ends:
                 log.warning("embedded.not_stopped", directory=str(directory), seconds=STOP_SECONDS)
                 return

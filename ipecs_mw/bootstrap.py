@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -57,7 +58,8 @@ def _read_uri(path: Path) -> str:
             "error.field_missing", document=str(path), path="mongo_uri", allowed="mongo_uri"
         )
     if not isinstance(uri, str) or not uri.startswith(_SCHEMES):
-        shown = logs.mask_uri(uri) if isinstance(uri, str) else repr(uri)
+        # not yet known to be a URI, so that only everything before its last @ is sure to hide the password
+        shown = re.sub(r":.*@", ":***@", uri) if isinstance(uri, str) else type(uri).__name__
         raise _wrong(path, "mongo_uri", shown, "mongodb://…, mongodb+srv://…, embedded:FOLDER")
     return uri
 

@@ -1,5 +1,6 @@
 """Every exception of pymongo and bson → ours, at one point."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,8 @@ from ipecs_mw.errors import StoreError, StoreRefused, StoreUnavailable
 _AUTHENTICATION_FAILED = (18, 8000)
 _UNAUTHORISED = (13,)
 _OUT_OF_DISK = (14031,)
+_NOT_ENCODABLE = (BSONError, OverflowError, UnicodeError, RecursionError)  # what encoding a document raises
+_DRIVER_NOTES = re.compile(r" \(configured timeouts|, Timeout: |, full error: ")  # of no use to the reader
 _TRANSIENT = frozenset({6, 7, 24, 43, 50, 64, 89, 91, 100, 112, 189, 202, 225, 262, 9001})
 _TRANSIENT_STATES = frozenset({10058, 10107, 11600, 11602, 13435, 13436})
 
@@ -22,7 +25,7 @@ def store_errors() -> Iterator[None]:
     """Translate what the block raises: StoreUnavailable may pass, StoreRefused will not by itself."""
     try:
         yield
-    except (errors.PyMongoError, BSONError) as error:
+    except (errors.PyMongoError, *_NOT_ENCODABLE) as error:
         raise translate(error) from error
 
 
@@ -30,7 +33,7 @@ def translate(error: Exception) -> StoreError:
     """Return our error for one of pymongo's or bson's; secrets in its text are masked."""
     details = getattr(error, "details", None)
     code = _find_code(error, details if isinstance(details, Mapping) else {})
-    reason = logs.mask_uri(str(error))[:300]
+    reason = logs.mask_uri(_DRIVER_NOTES.split(str(error))[0])[:300]
     if code in _AUTHENTICATION_FAILED:
         return StoreRefused("error.mongo_password", reason=reason)
     if code in _UNAUTHORISED:

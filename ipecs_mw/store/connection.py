@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo import MongoClient, ReadPreference, WriteConcern, timeout
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -61,7 +61,8 @@ def open_client(uri: str, source: str, embedded: Embedded | None = None) -> Stor
     """Return the open database of `uri`; raises as `connect`, with `source` as the document that names it."""
     client, name = _build_client(uri, source)
     try:
-        with store_errors():
+        # stated, because timeoutMS lets the driver ask again until it has run out
+        with store_errors(), timeout(_SELECTION_SECONDS):
             hello = client.admin.command("hello")
             version = str(client.server_info()["version"])
             client[name]["migrations"].find_one({}, {"_id": 1})  # the first thing that needs a right

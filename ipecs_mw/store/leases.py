@@ -32,7 +32,7 @@ def acquire_lease(store: Store, name: str, owner: str, seconds: float) -> bool:
             )
         except DuplicateKeyError:
             return False
-    return bool(lease["owner"] == owner)
+    return lease is not None and bool(lease["owner"] == owner)
 
 
 def release_lease(store: Store, name: str, owner: str) -> None:

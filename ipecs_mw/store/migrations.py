@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from pymongo import timeout
 
 import ipecs_mw
 from ipecs_mw import logs
@@ -27,6 +28,7 @@ log = logs.get_logger()
 _LEASE = "migrations"
 _LEASE_SECONDS = 30.0
 _LONGEST_WAIT_SECONDS = 120.0
+_STEP_SECONDS = 6 * 3600.0
 _NAME = re.compile(r"(\d{4})_(\w+)\.py")
 
 
@@ -123,7 +125,8 @@ def _apply(store: Store, clock: Clock, migration: Migration) -> None:
         records = store.database["migrations"]
         started = {**record, "state": "started", "started_at": clock.now()}
         records.update_one({"_id": migration.number}, {"$set": started}, upsert=True)
-        _load_apply(migration)(store.database)
+        with timeout(_STEP_SECONDS):  # an index of a large collection takes longer than an operation may
+            _load_apply(migration)(store.database)
         records.update_one({"_id": migration.number}, {"$set": {"state": "done", "done_at": clock.now()}})
     log.info("migration.applied", number=migration.number, name=migration.name)
 

@@ -18,7 +18,6 @@ from ipecs_mw.protocol.values import (
     MASK,
     READERS,
     Reader,
-    mask_authorization,
     read_int,
     read_text,
     to_snake,
@@ -27,9 +26,10 @@ from ipecs_mw.protocol.values import (
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]
 
-_AUTHORIZATION_FRAME = re.compile(rb'"eventCode"\s*:\s*"?\s*0*86\b')
+_AUTHORIZATION_FRAME = re.compile(rb'"eventCode"\s*:\s*"?\s*0*86\b|AUTHORIZATION CODE')
 _ACD_DATA = re.compile(rb'("data1"\s*:\s*"?)[^",}]*')
-_AUTHORIZATION_BYTES = re.compile(rb"((?:STA|SYS)-P\[)[^\]]*")
+_AUTHORIZATION_BYTES = re.compile(rb'((?:STA|SYS)-P\[)[^\]"\\]*')
+_MOST_TYPE_CHARACTERS = 64  # of a type that no table knows
 
 
 class _Field:
@@ -62,6 +62,7 @@ class Decoder:
 
     def decode(self, body: bytes, received_at: datetime) -> Event:
         """Return the event of a frame."""
+        body = _mask_accounts(body)
         try:
             value, problems = parse_frame(body)
         except ValueError as error:
@@ -83,7 +84,8 @@ class Decoder:
             found.add_party(end, data.get(f"{end}Type"), data.get(f"{end}Number"))
         if row is None:
             text = found.read("eventString", read_text, data.get("eventString"))
-            return found.finish("unknown", to_snake(text or "") or f"code_{code}", raw)
+            name = to_snake(text or "") or f"code_{code}"
+            return found.finish("unknown", name, _mask_acd(raw, data) if "authorization" in name else raw)
         for wire, field in self._acd_fields[code]:
             found.add(wire, field, data.get(wire))
         found.group = found.data.get("group")
@@ -115,12 +117,12 @@ class Decoder:
         reason = found.read("DisconnectCause", read_text, data.get("DisconnectCause"))
         if reason and "-" in reason:
             found.data["disconnect_reason"] = reason.partition("-")[2].strip()
-        return found.finish("smdr", "smdr", _mask_smdr(raw, data))
+        return found.finish("smdr", "smdr", raw)
 
 
 def build_undecodable(body: bytes, received_at: datetime, reason: str) -> Event:
     """Return the event of bytes that are no JSON; authorization codes in them are masked as far as they show."""
-    body = _AUTHORIZATION_BYTES.sub(rb"\g<1>" + MASK.encode(), body)
+    body = _mask_accounts(body)
     if _AUTHORIZATION_FRAME.search(body):
         body = _ACD_DATA.sub(rb"\g<1>" + MASK.encode(), body)
     return Event("undecodable", "undecodable", received_at, body, problems=(reason,))
@@ -189,7 +191,7 @@ class _Found:
                     self.add_stations(ours)
                 elif field.role == "group":
                     self.group = ours
-                if field.words and ours in field.words:
+                if field.words and not isinstance(ours, list | dict) and ours in field.words:
                     self.data[field.word_name] = field.words[ours]
 
     def add_all(self, fields: Mapping[str, _Field], data: Mapping[str, Any], skip: str | None = None) -> None:
@@ -201,7 +203,7 @@ class _Found:
                 if field.role == "party":
                     parties.append(self.data.get(field.name))
             elif wire != skip and (ours := self.read(wire, READERS["any"], value)) is not None:
-                self.data.setdefault(to_snake(wire), ours)
+                self.data.setdefault(to_snake(wire) or wire, ours)
         self.add_extensions(parties)
 
     def add_stations(self, numbers: str | list[str]) -> None:
@@ -230,7 +232,7 @@ class _Found:
     def finish(self, kind: str, name: str, raw: Any) -> Event:
         return Event(
             kind,
-            name,
+            name[:_MOST_TYPE_CHARACTERS],
             self.received_at,
             raw,
             self.code,
@@ -249,8 +251,6 @@ def _mask_acd(raw: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     return masked if raw is data else {**raw, "data": masked}
 
 
-def _mask_smdr(raw: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    masked = {
-        name: mask_authorization(value) if isinstance(value, str) else value for name, value in data.items()
-    }
-    return masked if raw is data else {**raw, "data": masked}
+def _mask_accounts(body: bytes) -> bytes:
+    """Return a frame with its authorization codes masked wherever they stand, also in fields that nobody knows."""
+    return _AUTHORIZATION_BYTES.sub(rb"\g<1>" + MASK.encode(), body) if b"-P[" in body else body

@@ -45,9 +45,16 @@ def read_int(value: Any) -> int | None:
         value = int(value)
     if value is None:
         return None
-    if not isinstance(value, int) or not -_INT64 <= value < _INT64:
+    if not isinstance(value, int):
         raise ValueError(value)
-    return value
+    return _check_size(value)
+
+
+def _check_size(number: int) -> int:
+    """Return the number; raise ValueError where MongoDB, which keeps 64 bits, would refuse the whole event."""
+    if not -_INT64 <= number < _INT64:
+        raise ValueError(number)
+    return number
 
 
 def read_group(value: Any) -> str | None:
@@ -59,7 +66,7 @@ def read_group(value: Any) -> str | None:
 def read_hex(value: Any) -> int | None:
     """Return the number of hex digits: `"1F"` → 31."""
     text = read_text(value)
-    return None if text is None else int(text, 16)
+    return None if text is None else _check_size(int(text, 16))
 
 
 def read_keypad(value: Any) -> str | None:
@@ -75,7 +82,7 @@ def read_duration(value: Any) -> int | None:
         return None
     digits = text.replace(":", "").zfill(6)
     hours, minutes, seconds = int(digits[:-4]), int(digits[-4:-2]), int(digits[-2:])
-    return hours * 3600 + minutes * 60 + seconds
+    return _check_size(hours * 3600 + minutes * 60 + seconds)
 
 
 def read_flag(value: Any) -> bool | None:
@@ -104,7 +111,7 @@ def read_account(value: Any) -> str | None:
 def read_cause(value: Any) -> int | None:
     """Return the code of `CODE-REASON`."""
     text = read_text(value)
-    return None if text is None else int(text.partition("-")[0])
+    return None if text is None else _check_size(int(text.partition("-")[0]))
 
 
 def read_any(value: Any) -> Any:

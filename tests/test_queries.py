@@ -1,0 +1,143 @@
+"""Every question of docs/queries.md, in both its forms, against a real MongoDB."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import json_util
+from support_queries import at, build_morning
+
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.event_log import EventLog
+
+ROOT = Path(__file__).parent.parent
+MONGOSH = Path(os.environ.get("IPECS_MW_MONGOSH") or ROOT / ".cache/mongosh/node_modules/.bin/mongosh")
+_BLOCK = {form: re.compile(rf"```{form}\n(.*?)```", re.DOTALL) for form in ("js", "python")}
+
+
+@cache
+def read_questions() -> dict[str, tuple[str, str]]:
+    """Return heading → (its mongosh form, its PyMongo form)."""
+    _, *sections = (ROOT / "docs/queries.md").read_text("utf-8").split("\n## ")
+    found = {}
+    for section in sections:
+        blocks = [_BLOCK[form].findall(section) for form in ("js", "python")]
+        assert [len(block) for block in blocks] == [1, 1], section[:80]
+        found[section.partition("\n")[0]] = (blocks[0][0], blocks[1][0])
+    return found
+
+
+EXPECTED: dict[str, Any] = {
+    "What happened to call 101?": lambda rows: (
+        [row["type"] for row in rows]
+        == [
+            "co_in_ring", "incoming_caller_info", "ucd_que_hold_to", "station_ring",
+            "seize_ack_connect_answer", "connected", "disconnect", "released",
+        ]
+        and rows[3] == {
+            "received_at": at("01:00:31"), "kind": "acd", "type": "station_ring", "stations": ["1001"]
+        }
+    ),
+    "Which calls did station 1001 have today?": [
+        {"_id": 101, "began_at": at("01:00:00"), "ended_at": at("01:03:36")},
+        {"_id": 102, "began_at": at("01:20:00"), "ended_at": at("01:20:00")},
+        {"_id": 104, "began_at": at("02:10:00"), "ended_at": at("02:11:12")},
+        {"_id": 105, "began_at": at("03:12:00"), "ended_at": at("03:12:00")},
+    ],
+    "How many incoming calls were not answered, by hour?": [{"_id": at("01:00:00"), "calls": 2}],
+    "Who waited longest in a queue?": [
+        {"_id": 102, "group": "620", "seconds": 90},
+        {"_id": 101, "group": "620", "seconds": 35},
+    ],
+    "Which agents are logged in now?": [
+        {"station": "1001", "group": "620", "since": at("00:30:00")},
+        {"station": "1004", "group": "621", "since": at("00:55:00")},
+    ],
+    "How long does each agent talk on average?": [{"_id": "1001", "calls": 2, "seconds": 120.0}],
+    "Which hour of the day is the busiest?": [{"_id": 9, "calls": 3}, {"_id": 10, "calls": 1}],
+    "Who transferred to whom?": [{"_id": {"by": "1001", "to": "1003"}, "calls": 1}],
+    "When did this number call?": [
+        {"received_at": at("01:00:00"), "call_ref": 101},
+        {"received_at": at("01:20:00"), "call_ref": 102},
+    ],
+    "Where are gaps and outages?": lambda rows: (
+        [row["type"] for row in rows] == ["daemon_started", "session_down", "gap"]
+        and rows[2]["data"]["since"] == "2026-11-24 03:00:00+00:00"
+    ),
+    "What does the host send that nobody knows?": [
+        {"_id": "lunch_break", "events": 2, "last_at": at("03:11:00")},
+        {"_id": "teleported", "events": 1, "last_at": at("03:12:00")},
+        {"_id": "undecodable", "events": 1, "last_at": at("03:13:00")},
+    ],
+    "What do outgoing calls cost, by station?": [
+        {"_id": "1001", "calls": 2, "seconds": 180, "cost": "1.75"},
+        {"_id": "1002", "calls": 1, "seconds": 30, "cost": "0"},
+    ],
+}  # fmt: skip
+
+
+def check(question: str, answer: Any) -> None:
+    expected: Any | Callable[[Any], bool] = EXPECTED[question]
+    if callable(expected):
+        assert expected(answer), (question, answer)
+    else:
+        assert answer == expected, question
+
+
+@pytest.fixture
+def morning(store: Store) -> Store:
+    EventLog(store).append(list(build_morning()))
+    return store
+
+
+def ask_python(store: Store, code: str) -> Any:
+    names: dict[str, Any] = {
+        "events": store.database["events"], "datetime": datetime, "timedelta": timedelta, "UTC": UTC
+    }  # fmt: skip
+    exec(compile(code, "docs/queries.md", "exec"), names)
+    return names["answer"]
+
+
+def wrap_mongosh(question: str, code: str) -> str:
+    """Return the block with its last expression, which begins with `db.`, printed on one line."""
+    *before, last = re.split(r"^(?=db\.)", code, flags=re.MULTILINE)
+    answer = f"EJSON.stringify(({last}).toArray(), {{relaxed: false}})"
+    return f"{{ {''.join(before)}\nprint({question!r} + '\\t' + {answer}) }}\n"
+
+
+def test_every_question_has_an_expected_answer() -> None:
+    assert list(read_questions()) == list(EXPECTED)
+
+
+def test_every_question_is_answered_through_pymongo(morning: Store) -> None:
+    for question, (_, code) in read_questions().items():
+        check(question, ask_python(morning, code))
+
+
+@pytest.mark.skipif(not MONGOSH.exists(), reason=f"no mongosh at {MONGOSH} (make test installs it with npm)")
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node, which mongosh needs")
+def test_mongosh_gives_the_same_answers(morning: Store, mongo_uri: str, tmp_path: Path) -> None:
+    script = tmp_path / "questions.js"
+    script.write_text("".join(wrap_mongosh(q, js) for q, (js, _) in read_questions().items()), "utf-8")
+    done = subprocess.run(
+        [str(MONGOSH), "--quiet", "--norc", mongo_uri, "--file", str(script)],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    options = json_util.JSONOptions(tz_aware=True, tzinfo=UTC)
+    answers = dict(line.split("\t", 1) for line in done.stdout.splitlines())
+    for question, (_, code) in read_questions().items():
+        answer = json_util.loads(answers[question], json_options=options)
+        check(question, answer)
+        assert answer == ask_python(morning, code)

@@ -14,7 +14,7 @@ from typing import Any
 from ipecs_mw import __version__, logs
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError, StoreRefused, StoreUnavailable
+from ipecs_mw.errors import IpecsMwError, StoreError, StoreRefused, StoreUnavailable
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.settings import Settings
@@ -29,6 +29,7 @@ from ipecs_mw.store.definitions import load_codes, load_commands
 from ipecs_mw.store.event_log import EventLog
 from ipecs_mw.store.instances import save_instance
 from ipecs_mw.store.migrations import migrate
+from ipecs_mw.store.requests import watch_requests
 from ipecs_mw.store.settings import load_settings
 from ipecs_mw.store.texts import load_texts
 
@@ -141,12 +142,15 @@ class Daemon:
                     password,
                     self._loaded.commands,
                     self._loaded.codes,
-                    self._events,
+                    self._store,
                     self._state_dir,
                     self._clock,
                     self._stop,
+                    is_only=len(settings.hosts) == 1,
                 )
             )
+        if self._store.has_change_streams:
+            start_thread("watch-requests", self._watch_requests)
         beating = threading.Event()
         heartbeat = start_thread("heartbeat", lambda: self._beat(own_forwarding, beating))
         while not self._clock.wait(self._stop, None):
@@ -170,6 +174,20 @@ class Daemon:
         )
         self._save("stopped", own_forwarding)
         return waiting
+
+    def _watch_requests(self) -> None:
+        """Wake the executor that a new request is for; without change streams each looks by itself."""
+        while not self._stop.is_set():
+            try:
+                for host in watch_requests(self._store):
+                    if self._stop.is_set():
+                        return
+                    for runner in self._hosts:
+                        if host in runner.names:
+                            runner.executor.on_request()
+            except StoreError as error:
+                log.debug("watching requests was interrupted", error=str(error))
+                self._clock.wait(self._stop, _FIRST_RETRY_SECONDS)
 
     def _keep_events_for(self, days: int | None) -> None:
         try:

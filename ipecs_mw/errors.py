@@ -75,10 +75,14 @@ class TransportError(IpecsMwError):
 
 
 class HostUnreachable(TransportError):
-    """No connection to the host, or it went away in the middle of a request."""
+    """No connection to the host: nothing was sent."""
 
 
-class DeadlineExceeded(TransportError):
+class ReplyLost(TransportError):
+    """The request went out and its reply never came: it may have been carried out."""
+
+
+class DeadlineExceeded(ReplyLost):
     """The host did not finish its reply within the total deadline."""
 
 

@@ -1,67 +1,165 @@
-"""The executor of one host: what has to be said to it while its session is up."""
+"""The executor of one host: what is said to it while its session is up, monitoring and commands alike."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import CommandRefused, IpecsMwError, SessionError
+from ipecs_mw.errors import (
+    CommandRefused,
+    IpecsMwError,
+    JournalError,
+    ReplyLost,
+    SessionError,
+    StoreError,
+    TokenExpired,
+)
+from ipecs_mw.model.definitions import Command
 from ipecs_mw.model.settings import HostSettings, expand_numbers
+from ipecs_mw.protocol.arguments import check_arguments, join_results, split_arguments
+from ipecs_mw.protocol.session import State
+from ipecs_mw.protocol.values import MASK
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.session import SessionSupervisor
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.requests import (
+    Request,
+    claim_request,
+    expire_requests,
+    finish_request,
+    give_up_requests,
+    hide_arguments,
+    requeue_request,
+)
 
 log = logs.get_logger()
 
-_MOST_NUMBERS = 100  # in one request (interface notes, "Monitoring")
 _TICK_SECONDS = 0.5
 _SUBSCRIPTIONS = (("monitor", "monitor.start"), ("presence", "presence.start"))
+_OURS = frozenset({"login", "logout", "checkconnection"})
+"""The session's own commands: nobody else may give them."""
 
 
 class Executor:
-    """Starts monitoring and presence each time the session is up; `run` is its thread.
+    """Starts monitoring each time the session is up and carries out commands; `run` is its thread.
 
-    `verdicts` holds the host's answer by subscription and number: `{"monitor": {"1001": "OK"}}`.
+    `verdicts` holds the host's answer by subscription and number: `{"monitor": {"1001": "OK"}}`. `names` are the
+    hosts whose requests are its own: its name, and None where a request need not name the only host.
     """
 
     def __init__(
         self,
         host: HostSettings,
+        names: list[str | None],
         client: HostClient,
+        commands: Mapping[str, Command],
         session: SessionSupervisor,
         lane: Lane,
+        store: Store,
         clock: Clock,
         stop: threading.Event,
-        is_up: threading.Event,
     ) -> None:
         self.verdicts: Mapping[str, Mapping[str, str]] = {}
         self._host = host
+        self._names = names
         self._client = client
+        self._commands = commands
         self._session = session
         self._lane = lane
+        self._store = store
         self._clock = clock
         self._stop = stop
-        self._is_up = is_up
+        self._wake = threading.Event()
+        self._is_fresh = threading.Event()
+        self._has_given_up = False
+
+    def on_up(self) -> None:
+        """Have monitoring started: the session is up."""
+        self._is_fresh.set()
+        self._wake.set()
+
+    def on_request(self) -> None:
+        """Have the queue looked at now rather than at the next tick."""
+        self._wake.set()
 
     def run(self) -> None:
         """Work until stopped."""
         while not self._stop.is_set():
-            if self._clock.wait(self._is_up, _TICK_SECONDS):
-                self._is_up.clear()
-                self._subscribe()
+            self._clock.wait(self._wake, _TICK_SECONDS)
+            self._wake.clear()
+            try:
+                self._step()
+            except (StoreError, JournalError) as error:
+                log.debug("executor waits", host=self._host.name, error=str(error))
+                self._clock.wait(self._stop, _TICK_SECONDS)
+
+    def _step(self) -> None:
+        if self._is_fresh.is_set():
+            self._is_fresh.clear()
+            self._subscribe()
+        if not self._has_given_up:
+            give_up_requests(self._store, self._names)
+            self._has_given_up = True
+        expire_requests(self._store)
+        while self._session.status.state is State.UP and not self._stop.is_set():
+            request = claim_request(self._store, self._names, self._host.name)
+            if request is None:
+                return
+            self._carry_out(request)
+
+    def _carry_out(self, request: Request) -> None:
+        """Carry out one claimed request and write how it ended."""
+        try:
+            result = self._execute(request)
+        except TokenExpired as error:
+            requeue_request(self._store, request["_id"])  # refused at the door: nothing was done
+            self._session.drop(error)
+            return
+        except IpecsMwError as error:
+            state = "unknown" if isinstance(error, ReplyLost) else "failed"
+            finish_request(self._store, request["_id"], state, error=_describe(error))
+            log.warning("request.failed", host=self._host.name, command=str(request.get("command")), state=state,
+                        detail=logs.explain(error))  # fmt: skip
+            return
+        finish_request(self._store, request["_id"], "done", result=result)
+        log.info("request.done", host=self._host.name, command=request["command"])
+
+    def _execute(self, request: Request) -> Any:
+        name, given = request.get("command"), request.get("args") or {}
+        command = self._commands.get(name) if isinstance(name, str) else None
+        if command is None or name in _OURS or not isinstance(given, Mapping):
+            raise CommandRefused(
+                "error.command_unknown",
+                command=str(name),
+                family="arguments",
+                code=None,
+                name="command_unknown",
+            )
+        secrets = [
+            parameter.name for parameter in command.params if parameter.is_secret and parameter.name in given
+        ]
+        if secrets:
+            hide_arguments(self._store, request["_id"], secrets, MASK)
+        return self._call(command, given)
+
+    def _call(self, command: Command, given: Mapping[str, Any]) -> Any:
+        checked = check_arguments(command, given)
+        return join_results(
+            [self._client.call(command.id, part) for part in split_arguments(command, checked)]
+        )
 
     def _subscribe(self) -> None:
         """Ask for the call events and presence that the configuration wants."""
         for name, command in _SUBSCRIPTIONS:
             numbers = expand_numbers(getattr(self._host, name))
-            verdicts: dict[str, str] = {}
+            if not numbers:
+                continue
             try:
-                for batch in _batches(numbers, _MOST_NUMBERS):
-                    reply = self._client.call(command, {"deviceNumber": batch})
-                    verdicts |= _read_verdicts(reply, batch)
+                reply = self._call(self._commands[command], {"deviceNumber": numbers})
             except CommandRefused as error:
-                verdicts |= dict.fromkeys(numbers, str(error.facts.get("name")))
+                self.verdicts = {**self.verdicts, name: dict.fromkeys(numbers, str(error.facts.get("name")))}
                 self._lane.record("monitor.refused", "error", subscription=name, detail=logs.explain(error))
             except SessionError as error:
                 self._session.drop(error)
@@ -70,12 +168,11 @@ class Executor:
                 self._lane.record("monitor.failed", "warning", subscription=name, detail=logs.explain(error))
                 self._session.drop(error)
                 return
-            self._report(name, numbers, verdicts)
+            else:
+                self._report(name, _read_verdicts(reply, numbers))
 
-    def _report(self, name: str, numbers: Sequence[str], verdicts: Mapping[str, str]) -> None:
+    def _report(self, name: str, verdicts: Mapping[str, str]) -> None:
         self.verdicts = {**self.verdicts, name: verdicts}
-        if not numbers:
-            return
         refused = {number: verdict for number, verdict in verdicts.items() if verdict != "OK"}
         accepted = len(verdicts) - len(refused)
         self._lane.record("monitor.started", subscription=name, accepted=accepted, refused=len(refused))
@@ -83,14 +180,9 @@ class Executor:
             log.warning("monitor.number_refused", host=self._host.name, number=number, verdict=verdict)
 
 
-def _batches(numbers: Sequence[str], size: int) -> Iterator[list[str]]:
-    for first in range(0, len(numbers), size):
-        yield list(numbers[first : first + size])
-
-
 def _read_verdicts(reply: Any, asked: Sequence[str]) -> dict[str, str]:
     """Return number → verdict of a reply `{"result": [{"1001": "OK"}, …]}`; silence about a number is named."""
-    content = reply if isinstance(reply, dict) else {}
+    content: Mapping[str, Any] = reply if isinstance(reply, dict) else {}
     if isinstance(content.get("data"), dict):
         content = content["data"]
     found: dict[str, str] = dict.fromkeys(asked, "no answer")
@@ -98,3 +190,10 @@ def _read_verdicts(reply: Any, asked: Sequence[str]) -> dict[str, str]:
         if isinstance(item, dict):
             found.update({str(number): str(verdict) for number, verdict in item.items()})
     return found
+
+
+def _describe(error: IpecsMwError) -> dict[str, Any]:
+    """Return an error as `requests` keeps it: family, code and name where they are known, and the sentence."""
+    facts = {name: error.facts.get(name) for name in ("family", "code", "name")}
+    found = {name: value for name, value in facts.items() if value is not None}
+    return {"name": error.key.removeprefix("error."), **found, "text": logs.explain(error)}

@@ -18,6 +18,7 @@ from ipecs_mw.service.executor import Executor
 from ipecs_mw.service.forwarder import Decode, Forwarder
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.session import SessionSupervisor
+from ipecs_mw.store.connection import Store
 from ipecs_mw.store.event_log import EventLog
 from ipecs_mw.transport.tls import build_context
 
@@ -54,7 +55,10 @@ class ForwardingLane:
 
 
 class HostRunner:
-    """Runs one host from its construction until `stop` is set and `join` returns."""
+    """Runs one host from its construction until `stop` is set and `join` returns.
+
+    `is_only` says that a request which names no host is meant for this one.
+    """
 
     def __init__(
         self,
@@ -62,28 +66,33 @@ class HostRunner:
         password: str,
         commands: Mapping[str, Command],
         codes: Codes,
-        events: EventLog,
+        store: Store,
         state_dir: Path,
         clock: Clock,
         stop: threading.Event,
+        *,
+        is_only: bool,
     ) -> None:
         context = build_context(host)
         self.host = host
         self._stop = stop
-        self._is_up = threading.Event()
         lane = open_lane(f"host-{host.name}", host.name, state_dir, clock)
         decoder = Decoder(codes.rows, ZoneInfo(host.timezone))
-        self.forwarding = ForwardingLane(lane, decoder.decode, events, clock)
+        self.forwarding = ForwardingLane(lane, decoder.decode, EventLog(store), clock)
         memory = state_dir / f"host-{host.name}.token"
         client = HostClient(host, password, context, commands, codes, memory, clock)
-        self.session = SessionSupervisor(host, client, context, lane, clock, stop, self._is_up.set)
-        self.executor = Executor(host, client, self.session, lane, clock, stop, self._is_up)
+        self.session = SessionSupervisor(host, client, context, lane, clock, stop, self._on_up)
+        self.names: list[str | None] = [host.name, None] if is_only else [host.name]
+        self.executor = Executor(host, self.names, client, commands, self.session, lane, store, clock, stop)
         if host.tls.verify == "off":
             lane.record("session.unverified", "warning")
         self._threads = [
             start_thread(f"session-{host.name}", self.session.run),
             start_thread(f"executor-{host.name}", self.executor.run),
         ]
+
+    def _on_up(self) -> None:
+        self.executor.on_up()
 
     def join(self, seconds: float) -> None:
         """Wait until the session is logged out and the executor is done, `seconds` at the most each."""

@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError
 
 from ipecs_mw.model.event import Event
 from ipecs_mw.store.connection import Store
-from ipecs_mw.store.failures import store_errors
+from ipecs_mw.store.failures import blames_document, store_errors
 
 _DUPLICATE_KEY = 11000
 _DAY_SECONDS = 86400
@@ -84,6 +84,8 @@ class EventLog:
                     if details.get("writeConcernErrors"):
                         raise
                     for failure in details.get("writeErrors", ()):
+                        if not blames_document(failure.get("code")):
+                            raise
                         if failure.get("code") != _DUPLICATE_KEY:
                             reasons[positions[failure["index"]]] = str(failure.get("errmsg", ""))[:200]
         if reasons:

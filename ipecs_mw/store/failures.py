@@ -45,6 +45,12 @@ def translate(error: Exception) -> StoreError:
     return StoreRefused("error.mongo_refused", reason=reason)
 
 
+def blames_document(code: int | None) -> bool:
+    """Tell whether a write error's number is about the document itself, not about the server or our rights."""
+    server = (*_AUTHENTICATION_FAILED, *_UNAUTHORISED, *_OUT_OF_DISK, *_TRANSIENT, *_TRANSIENT_STATES)
+    return code not in server
+
+
 def _is_transient(error: Exception, code: int | None) -> bool:
     if code in _TRANSIENT or code in _TRANSIENT_STATES:
         return True

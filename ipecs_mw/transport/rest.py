@@ -6,9 +6,10 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import DeadlineExceeded, HostUnreachable, ProtocolError
+from ipecs_mw.errors import DeadlineExceeded, HostUnreachable, ProtocolError, ReplyLost
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.protocol.requests import WireRequest
 from ipecs_mw.transport.tls import find_certificate_error, refuse_certificate
@@ -65,8 +66,12 @@ class RestClient:
             raise refuse_certificate(self._host, refused) from error
         except requests.exceptions.ReadTimeout as error:
             raise self._too_late(deadline_seconds) from error
-        except (requests.exceptions.RequestException, OSError) as error:
+        except requests.exceptions.ConnectTimeout as error:
             raise self._unreachable(error) from error
+        except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+            if _is_refused_connection(error):
+                raise self._unreachable(error) from error
+            raise ReplyLost("error.reply_lost", host=self._host.name, reason=_innermost(error)) from error
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -117,6 +122,12 @@ class _ContextAdapter(HTTPAdapter):
 
 def _bracket(address: str) -> str:
     return f"[{address}]" if ":" in address else address
+
+
+def _is_refused_connection(error: BaseException) -> bool:
+    """Tell whether there never was a connection."""
+    reason = getattr(next(iter(error.args), None), "reason", None)
+    return isinstance(reason, NewConnectionError)
 
 
 def _innermost(error: BaseException) -> str:

@@ -1,0 +1,188 @@
+"""Arguments of a command → values of the wire, checked before anything is sent."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ipecs_mw.errors import CommandRefused
+from ipecs_mw.model.definitions import Command, Parameter
+from ipecs_mw.model.settings import expand_numbers
+
+_DIGITS = re.compile(r"\d{1,32}")
+_DIAL = re.compile(r"[0-9*#+]{1,32}")
+_RANGE = re.compile(r"\d{1,8}(-\d{1,8})?")
+_MOST_EXPANDED = 10_000
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_LONGEST_TEXT = 256
+
+
+def check_arguments(command: Command, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments as the wire wants them; defaults stay the host's.
+
+    Raises CommandRefused naming the argument, its value (masked where it is secret) and what is allowed.
+    """
+    known = {parameter.name: parameter for parameter in command.params}
+    for name, value in arguments.items():
+        if name not in known:
+            allowed = ", ".join(known) or "-"
+            raise _refuse("error.argument_unknown", command, name, repr(value)[:100], allowed)
+    checked: dict[str, Any] = {}
+    for parameter in command.params:
+        value = arguments.get(parameter.name)
+        if value is None:
+            if parameter.is_required:
+                raise _refuse("error.argument_missing", command, parameter.name, "-", describe(parameter))
+            continue
+        try:
+            checked[parameter.name] = _read(parameter, value)
+        except (ValueError, TypeError) as error:
+            shown = "***" if parameter.is_secret else repr(value)[:100]
+            raise _refuse(
+                "error.argument_value", command, parameter.name, shown, describe(parameter)
+            ) from error
+    return checked
+
+
+def describe(parameter: Parameter) -> str:
+    """Return in short what a parameter may be: `enum: on, off`, `posint ≤ 200`, `digits[] (100 a request)`."""
+    parts: list[str] = [parameter.type]
+    if parameter.choices:
+        parts = [", ".join(parameter.choices)]
+    if parameter.minimum is not None:
+        parts.append(f">= {parameter.minimum}")
+    if parameter.maximum is not None:
+        parts.append(f"<= {parameter.maximum}")
+    if parameter.pattern is not None:
+        parts.append(parameter.pattern)
+    if parameter.max_items is not None:
+        parts.append(f"({parameter.max_items} a request; more are split)")
+    return " ".join(parts)
+
+
+def split_arguments(command: Command, checked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the arguments of each request: a list longer than the host takes is split over several."""
+    for parameter in command.params:
+        items = checked.get(parameter.name)
+        size = parameter.max_items
+        if size is not None and isinstance(items, list) and len(items) > size:
+            parts = [items[first : first + size] for first in range(0, len(items), size)]
+            return [{**checked, parameter.name: part} for part in parts]
+    return [dict(checked)]
+
+
+def join_results(results: list[Any]) -> Any:
+    """Return the result of requests that were one command: lists of the same name are put together."""
+    if len(results) < 2 or not all(isinstance(result, dict) for result in results):
+        return results[-1] if results else None
+    joined = dict(results[0])
+    for result in results[1:]:
+        for name, value in result.items():
+            former = joined.get(name)
+            joined[name] = former + value if isinstance(former, list) and isinstance(value, list) else value
+    return joined
+
+
+def _read(parameter: Parameter, value: Any) -> Any:
+    read = _READERS[parameter.type](value)
+    if parameter.choices and read not in parameter.choices:
+        raise ValueError(value)
+    if parameter.minimum is not None and read < parameter.minimum:
+        raise ValueError(value)
+    if parameter.maximum is not None and read > parameter.maximum:
+        raise ValueError(value)
+    if parameter.pattern is not None and not re.fullmatch(parameter.pattern, str(read)):
+        raise ValueError(value)
+    return read
+
+
+def _read_int(value: Any) -> int:
+    if isinstance(value, bool | float) or not re.fullmatch(r"-?\d{1,18}", str(value).strip()):
+        raise ValueError(value)
+    return int(value)
+
+
+def _read_posint(value: Any) -> int:
+    number = _read_int(value)
+    if number < 0:
+        raise ValueError(value)
+    return number
+
+
+def _read_matching(pattern: re.Pattern[str]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise ValueError(value)
+        text = str(value).strip()
+        if not pattern.fullmatch(text):
+            raise ValueError(value)
+        return text
+
+    return read
+
+
+def _read_digits_list(value: Any) -> list[str]:
+    items = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not items:
+        raise ValueError(value)
+    ranges = [str(item).strip() for item in items if not isinstance(item, bool)]
+    if not all(_RANGE.fullmatch(item) for item in ranges):
+        raise ValueError(value)
+    total = sum(int(i.partition("-")[2] or 0) - int(i.partition("-")[0]) + 1 for i in ranges if "-" in i)
+    if total > _MOST_EXPANDED:
+        raise ValueError(value)
+    numbers = expand_numbers(ranges)
+    if not numbers:
+        raise ValueError(value)
+    return numbers
+
+
+def _read_string(value: Any) -> str:
+    if (
+        not isinstance(value, str | int)
+        or isinstance(value, bool)
+        or not 0 < len(str(value)) <= _LONGEST_TEXT
+    ):
+        raise ValueError(value)
+    return str(value)
+
+
+def _read_bool(value: Any) -> str:
+    """Return `true` or `false`: in a query string, where truth values stand, they are words."""
+    flag = value if isinstance(value, bool) else _FLAGS.get(str(value).strip().lower())
+    if flag is None:
+        raise ValueError(value)
+    return "true" if flag else "false"
+
+
+def _read_query(value: Any) -> dict[str, Any]:
+    content = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(content, dict):
+        raise TypeError(value)
+    return content
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "posint": _read_posint,
+    "int": _read_int,
+    "digits": _read_matching(_DIGITS),
+    "digits[]": _read_digits_list,
+    "dial": _read_matching(_DIAL),
+    "string": _read_string,
+    "bool": _read_bool,
+    "enum": _read_string,
+    "query": _read_query,
+}
+
+
+def _refuse(key: str, command: Command, name: str, value: str, allowed: str) -> CommandRefused:
+    return CommandRefused(
+        key,
+        command=command.id,
+        argument=name,
+        value=value,
+        allowed=allowed,
+        family="arguments",
+        code=None,
+        name=key.removeprefix("error."),
+    )

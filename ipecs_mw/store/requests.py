@@ -1,0 +1,150 @@
+"""The collection `requests`: commands from anywhere, claimed by the daemon that holds the host's session.
+
+A request is carried out at most once: it is claimed atomically, and a claim is never taken back after something
+was sent.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+
+from ipecs_mw.clock import Clock
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.failures import store_errors
+
+DONE_STATES = frozenset({"done", "failed", "expired", "unknown"})
+_FIRST_POLL_SECONDS = 0.002
+_LONGEST_POLL_SECONDS = 0.1
+_CHANGE_WAIT_MS = 1000
+
+Request = dict[str, Any]
+_IS_ALIVE = {"$or": [{"expires_at": {"$exists": False}}, {"$expr": {"$gt": ["$expires_at", "$$NOW"]}}]}
+
+
+def submit_request(
+    store: Store,
+    command: str,
+    arguments: Mapping[str, Any],
+    *,
+    host: str | None,
+    by: str,
+    created_at: datetime,
+    expires_at: datetime,
+) -> Any:
+    """Queue a command and return the request's id."""
+    request: Request = {
+        "_id": ObjectId(),
+        "command": command,
+        "args": dict(arguments),
+        "state": "queued",
+        "created_at": created_at,
+        "expires_at": expires_at,
+        "created_by": by,
+    }
+    if host is not None:
+        request["host"] = host
+    with store_errors():
+        store.database["requests"].insert_one(request)
+    return request["_id"]
+
+
+def await_request(store: Store, request_id: Any, seconds: float, clock: Clock) -> Request | None:
+    """Return the request once it has ended, as it then is; None where it has not within `seconds`."""
+    give_up_at = clock.monotonic() + seconds
+    pause = _FIRST_POLL_SECONDS
+    never = threading.Event()
+    while True:
+        with store_errors():
+            request = store.database["requests"].find_one({"_id": request_id})
+        if request is not None and request.get("state") in DONE_STATES:
+            return request
+        if clock.monotonic() >= give_up_at:
+            return None
+        clock.wait(never, pause)
+        pause = min(pause * 1.3, _LONGEST_POLL_SECONDS)
+
+
+def claim_request(store: Store, hosts: list[str | None], by: str) -> Request | None:
+    """Claim the oldest request that waits for one of `hosts` (None: that names no host) and is not expired."""
+    with store_errors():
+        claimed: Request | None = store.database["requests"].find_one_and_update(
+            {"state": "queued", "host": {"$in": hosts}, **_IS_ALIVE},
+            [{"$set": {"state": "sent", "claimed_by": {"$literal": by}, "claimed_at": "$$NOW"}}],
+            sort=[("created_at", 1)],
+            return_document=ReturnDocument.AFTER,
+        )
+    return claimed
+
+
+def finish_request(store: Store, request_id: Any, state: str, **fields: Any) -> None:
+    """Write how a claimed request ended: `done`, `failed` or `unknown`, with its `result` or `error`."""
+    changes = {name: {"$literal": value} for name, value in fields.items()}
+    with store_errors():
+        store.database["requests"].update_one(
+            {"_id": request_id, "state": "sent"}, [{"$set": {**changes, "state": state, "ended_at": "$$NOW"}}]
+        )
+
+
+def hide_arguments(store: Store, request_id: Any, names: list[str], mask: str) -> None:
+    """Replace secret arguments of a request that was claimed."""
+    with store_errors():
+        store.database["requests"].update_one(
+            {"_id": request_id}, {"$set": {f"args.{n}": mask for n in names}}
+        )
+
+
+def requeue_request(store: Store, request_id: Any) -> None:
+    """Give a claimed request back: the host has refused the session before it did anything."""
+    with store_errors():
+        store.database["requests"].update_one(
+            {"_id": request_id, "state": "sent"}, {"$set": {"state": "queued"}}
+        )
+
+
+def expire_requests(store: Store) -> int:
+    """Mark what waited too long, whoever it is for; return how many there were."""
+    with store_errors():
+        return (
+            store.database["requests"]
+            .update_many(
+                {
+                    "state": "queued",
+                    "$expr": {"$lte": ["$expires_at", "$$NOW"]},
+                    "expires_at": {"$exists": True},
+                },
+                [{"$set": {"state": "expired", "ended_at": "$$NOW"}}],
+            )
+            .modified_count
+        )
+
+
+def give_up_requests(store: Store, hosts: list[str | None]) -> int:
+    """Mark what a dead daemon had claimed for `hosts`: whether it was carried out is unknown."""
+    with store_errors():
+        return (
+            store.database["requests"]
+            .update_many(
+                {"state": "sent", "host": {"$in": hosts}},
+                [{"$set": {"state": "unknown", "ended_at": "$$NOW"}}],
+            )
+            .modified_count
+        )
+
+
+def watch_requests(store: Store) -> Iterator[str | bool | None]:
+    """Yield the host of each request as it is queued, False about once a second without one.
+
+    Needs change streams; ends when the stream does.
+    """
+    pipeline = [{"$match": {"operationType": "insert"}}]
+    with (
+        store_errors(),
+        store.database["requests"].watch(pipeline, max_await_time_ms=_CHANGE_WAIT_MS) as stream,
+    ):
+        while stream.alive:
+            change = stream.try_next()
+            yield False if change is None else change["fullDocument"].get("host")

@@ -1,0 +1,94 @@
+"""The documentation says what the code does: tables, options, settings and links."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from msgspec import inspect
+
+from ipecs_mw.cli import cli
+from ipecs_mw.model.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+
+
+def read_all() -> str:
+    return "\n".join(page.read_text("utf-8") for page in PAGES)
+
+
+def find_anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def walk_commands(command: click.Command, path: str = "ipecs-mw") -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            yield from walk_commands(child, f"{path} {name}")
+
+
+def walk_settings(kind: inspect.Type, path: str = "") -> Iterator[str]:
+    """Yield the path of every setting, such as `hosts[].tls.verify`."""
+    kind = kind.type if isinstance(kind, inspect.Metadata) else kind
+    if isinstance(kind, inspect.ListType):
+        yield from walk_settings(kind.item_type, f"{path}[]")
+    if isinstance(kind, inspect.StructType):
+        for field in kind.fields:
+            name = f"{path}.{field.encode_name}".lstrip(".")
+            below = list(walk_settings(field.type, name))
+            yield from below or [name]
+
+
+def test_generated_tables_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs/generate.py"), "--check"],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"run: python docs/generate.py\n{done.stdout}{done.stderr}"
+
+
+def test_every_command_and_every_option_is_in_the_docs() -> None:
+    docs = read_all()
+    for path, command in walk_commands(cli):
+        section = docs.partition(f"### {path}\n")[2].partition("\n### ")[0]
+        assert section, f"{path} is not in the docs"
+        for parameter in command.params:
+            for name in parameter.opts if isinstance(parameter, click.Option) else ():
+                assert f"`{name}`" in section, f"{path} {name} is not in the docs"
+
+
+def test_every_setting_is_in_the_docs() -> None:
+    page = (ROOT / "docs/configuration.md").read_text("utf-8")
+    settings = list(walk_settings(inspect.type_info(Settings)))
+    assert "hosts[].tls.verify" in settings
+    assert [name for name in settings if f"| `{name}` |" not in page] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
+    for link in _LINK.findall(_FENCE.sub("", page.read_text("utf-8"))):
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in find_anchors(target), link
+
+
+def test_no_page_is_left_out_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [page.name for page in ROOT.glob("docs/*.md") if f"(docs/{page.name})" not in readme] == []

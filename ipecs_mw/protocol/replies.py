@@ -23,6 +23,7 @@ from ipecs_mw.model.definitions import Codes, Command
 _EXCERPT_CHARACTERS = 120
 _LOGIN_MISMATCH = (2, 4)  # 2 in the vendor's login example, 4 in its table of common errors
 _TOKEN_INVALID = 3
+_LONGEST_TIMER_SECONDS = 86400
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ def read_reply(command: Command, status: int, body: bytes, codes: Codes, host: s
 
 
 def read_login(value: Any, host: str) -> Login:
-    """Return what the reply to a login holds; raise ReplyUnreadable where the token is missing."""
+    """Return what the reply to a login holds; raise ReplyUnreadable where no header could carry the token."""
     content: Mapping[str, Any] = value if isinstance(value, dict) else {}
     token = content.get("token")
-    if not isinstance(token, str) or not token:
+    if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
         raise ReplyUnreadable(
             "error.reply_unreadable",
             host=host,
@@ -73,7 +74,7 @@ def read_login(value: Any, host: str) -> Login:
     except (TypeError, ValueError):
         timer_seconds = 0.0
     system = " ".join(str(content[name]) for name in ("systemType", "systemVersion") if content.get(name))
-    return Login(token, timer_seconds if timer_seconds > 0 else 120.0, system)
+    return Login(token, timer_seconds if 0 < timer_seconds <= _LONGEST_TIMER_SECONDS else 120.0, system)
 
 
 def _refuse(command: Command, status: int, error: Mapping[str, Any], codes: Codes, host: str) -> IpecsMwError:

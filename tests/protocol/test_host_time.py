@@ -1,0 +1,54 @@
+"""The host's local time in UTC, also in the two nights when its clock is set."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ipecs_mw.protocol.host_time import to_utc
+
+ZURICH = ZoneInfo("Europe/Zurich")
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "received", "expected"),
+    [
+        ("2026/01/15 12:00:00", "2026-01-15 11:00", "2026-01-15 11:00"),
+        ("2026/07/15 12:00:00", "2026-07-15 10:00", "2026-07-15 10:00"),
+        ("2026-07-15 12:00", "2026-07-15 10:00", "2026-07-15 10:00"),
+        # autumn: 02:00 to 03:00 comes twice
+        ("2026/10/25 01:59:59", "2026-10-25 00:00:00", "2026-10-24 23:59:59"),
+        ("2026/10/25 02:30:00", "2026-10-25 00:30:01", "2026-10-25 00:30:00"),
+        ("2026/10/25 02:30:00", "2026-10-25 01:30:01", "2026-10-25 01:30:00"),
+        ("2026/10/25 02:30:00", "2026-10-25 09:00:00", "2026-10-25 01:30:00"),
+        ("2026/10/25 03:00:00", "2026-10-25 02:00:00", "2026-10-25 02:00:00"),
+        # spring: 02:00 to 03:00 does not come at all, whatever a host's clock says
+        ("2026/03/29 01:59:59", "2026-03-29 00:59:59", "2026-03-29 00:59:59"),
+        ("2026/03/29 02:30:00", "2026-03-29 01:30:00", "2026-03-29 01:30:00"),
+        ("2026/03/29 02:30:00", "2026-03-29 00:30:00", "2026-03-29 00:30:00"),
+        ("2026/03/29 03:00:00", "2026-03-29 01:00:00", "2026-03-29 01:00:00"),
+    ],
+)
+def test_a_local_time_is_the_reading_nearer_to_its_reception(text: str, received: str, expected: str) -> None:
+    assert to_utc(text, ZURICH, utc(received)) == utc(expected)
+
+
+NO_TIMES = """
+now
+12:00
+2026-02-30 12:00
+2026/01/01 25:00:00
+26/01/01 12:00
+2026-01-01 12:00+01:00
+0000-00-00 00:00
+""".splitlines()
+
+
+@pytest.mark.parametrize("text", NO_TIMES)
+def test_what_is_no_local_time_is_refused(text: str) -> None:
+    with pytest.raises((ValueError, OverflowError)):
+        to_utc(text, ZURICH, utc("2026-01-01 12:00"))

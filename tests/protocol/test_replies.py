@@ -1,0 +1,131 @@
+"""Replies of the host: results, and errors with the vendor's number explained."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ipecs_mw.errors import AlreadyLoggedIn, CommandRefused, LoginRefused, ReplyUnreadable, TokenExpired
+from ipecs_mw.model.definitions import parse_codes, parse_command
+from ipecs_mw.protocol.replies import read_login, read_reply
+from ipecs_mw.seeds import read_json, shipped_texts
+
+CODES = parse_codes(read_json("codes.json"))
+COMMANDS = {row["id"]: parse_command(row) for row in read_json("commands.json")["commands"]}
+BY_FAMILY = {command.family: command for command in COMMANDS.values() if command.auth == "bearer"}
+
+
+def read(command: str, status: int, body: bytes | dict[str, Any]) -> Any:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_reply(COMMANDS[command], status, content, CODES, "main")
+
+
+def refuse(code: Any, message: Any = "no") -> dict[str, Any]:
+    return {"error": {"code": code, "message": message}}
+
+
+@pytest.mark.parametrize("body", [b"", b"  \r\n"])
+def test_an_empty_reply_with_status_200_is_a_success(body: bytes) -> None:
+    assert read("logout", 200, body) is None
+
+
+def test_a_reply_is_its_json_also_with_control_characters_in_it() -> None:
+    assert read("smdr.get", 200, b'{"items": [{"name": "K\x01im"}]}') == {"items": [{"name": "K\x01im"}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "excerpt"),
+    [
+        (200, b"<html><head><title>iPECS</title></head><body>Busy\n</body></html>", "iPECS Busy"),
+        (500, b"<h1>Internal Server Error</h1>", "Internal Server Error"),
+        (503, b"", "(empty)"),
+        (404, b'{"message": "nothing here"}', "nothing here"),
+        (302, b"", "(empty)"),
+        (200, b"{truncated", "{truncated"),
+        (200, b"\xff\xfe", "\ufffd\ufffd"),
+        (400, b'{"error": "text"}', "text"),
+        (400, b'{"error": [1]}', "[1]"),
+        (400, b"[" * 5000, "[[["),
+        (200, b"null", "null"),
+    ],
+)
+def test_a_reply_of_no_promised_shape_is_an_error_that_shows_its_beginning(
+    status: int, body: bytes, excerpt: str
+) -> None:
+    with pytest.raises(ReplyUnreadable) as caught:
+        read("smdr.get", status, body)
+    assert caught.value.facts["status"] == status
+    assert excerpt in caught.value.facts["excerpt"]
+    assert len(caught.value.facts["excerpt"]) <= 120
+    assert "smdr.get" in shipped_texts("en-GB").explain(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_the_number_101_means_something_else_in_each_category(status: int) -> None:
+    names = {}
+    for family in ("clickcall", "cti"):
+        with pytest.raises(CommandRefused) as caught:
+            read(BY_FAMILY[family].id, status, refuse(101))
+        names[family] = caught.value.facts["name"]
+        assert caught.value.facts["family"] == family
+    assert names == {"clickcall": "authentication failure", "cti": "generic"}
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [(1, "parameter error"), (3, "license error"), ("3", "license error")]
+)
+def test_a_common_number_is_explained_in_every_category(code: Any, name: str) -> None:
+    with pytest.raises(CommandRefused) as caught:
+        read("smdr.get", 403, refuse(code, " why "))
+    assert caught.value.facts["name"] == name
+    assert caught.value.facts["family"] == "common"
+    assert caught.value.facts["message"] == "why"
+
+
+@pytest.mark.parametrize("code", [4242, None, "x", True, 1.5, [1], {"$ne": None}])
+def test_a_number_that_nobody_knows_is_still_a_refusal(code: Any) -> None:
+    with pytest.raises(CommandRefused) as caught:
+        read("smdr.get", 403, refuse(code))
+    assert caught.value.facts["message"] == "no"
+
+
+@pytest.mark.parametrize("message", ["Already Login", "already logged in", "ALREADY-LOGIN"])
+@pytest.mark.parametrize("code", [2, 5, None])
+def test_an_account_that_is_held_is_told_by_its_message_whatever_the_number(message: str, code: Any) -> None:
+    with pytest.raises(AlreadyLoggedIn):
+        read("login", 401, refuse(code, message))
+
+
+def test_401_code_2_at_login_is_a_wrong_password() -> None:
+    with pytest.raises(LoginRefused):
+        read("login", 401, refuse(2, "Invalid Login Information"))
+
+
+@pytest.mark.parametrize("command", ["logout", "smdr.get", "checkconnection"])
+@pytest.mark.parametrize("code", [3, "3"])
+def test_401_code_3_with_a_token_means_log_in_again(command: str, code: Any) -> None:
+    with pytest.raises(TokenExpired):
+        read(command, 401, refuse(code, "Invalid Token"))
+
+
+def test_an_error_in_a_reply_with_status_200_is_an_error() -> None:
+    with pytest.raises(CommandRefused):
+        read("smdr.get", 200, refuse(299))
+
+
+def test_a_login_gives_its_token_and_timer() -> None:
+    login = read_login({"token": "abc", "checkConnectionTimer": "60", "systemType": "UCP600"}, "main")
+    assert (login.token, login.timer_seconds, login.system) == ("abc", 60.0, "UCP600")
+
+
+@pytest.mark.parametrize("timer", [None, "", "soon", 0, -5, [], "nan", "inf", 1e308])
+def test_a_timer_that_is_none_is_the_vendor_s_default(timer: Any) -> None:
+    assert read_login({"token": "abc", "checkConnectionTimer": timer}, "main").timer_seconds == 120.0
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], {}, {"token": ""}, {"token": 5}, "token", {"token": "a\r\nb"}, {"token": "토큰"}]
+)
+def test_a_login_without_a_token_that_a_header_can_carry_is_unreadable(value: Any) -> None:
+    with pytest.raises(ReplyUnreadable):
+        read_login(value, "main")

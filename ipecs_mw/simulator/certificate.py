@@ -1,6 +1,6 @@
 """The simulated PBX's self-signed certificate: made on the fly, kept where a folder is named."""
 
-import datetime
+import datetime as dt
 import hashlib
 import ipaddress
 import ssl
@@ -38,7 +38,7 @@ class Certificate:
             context.load_cert_chain(path)
 
 
-def make_certificate(names: Sequence[str], now: datetime.datetime, *, days: int = 3650) -> Certificate:
+def make_certificate(names: Sequence[str], now: dt.datetime, *, days: int = 3650) -> Certificate:
     """Return a new certificate for host names and addresses; negative `days` makes one that has expired."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "iPECS simulated host")])
@@ -48,8 +48,8 @@ def make_certificate(names: Sequence[str], now: datetime.datetime, *, days: int 
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=abs(days) + 1))
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(now - dt.timedelta(days=abs(days) + 1))
+        .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
@@ -62,7 +62,7 @@ def make_certificate(names: Sequence[str], now: datetime.datetime, *, days: int 
     )
 
 
-def keep_certificate(folder: Path, names: Sequence[str], now: datetime.datetime) -> Certificate:
+def keep_certificate(folder: Path, names: Sequence[str], now: dt.datetime) -> Certificate:
     """Return the certificate kept in `folder`; make and keep one (mode 0600) where there is none."""
     path = folder / _FILE
     if not path.exists():

@@ -1,8 +1,8 @@
 """The record of every frame that was written to an open socket, on disk for an oracle to compare with."""
 
 import base64
-import io
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -17,7 +17,7 @@ class SentLog:
     def __init__(self, path: Path | None) -> None:
         self.count = 0
         self._path = path
-        self._file: io.BufferedWriter | None = None
+        self._file: BinaryIO | None = None
 
     def open(self) -> None:
         """Begin to append to the file; a second run continues it."""

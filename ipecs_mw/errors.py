@@ -130,3 +130,7 @@ class CommandRefused(IpecsMwError):
     """A command that was not carried out: by us for its arguments, or by the host with its number."""
 
     recovery = Recovery.STOP
+
+
+class CommandFailed(IpecsMwError):
+    """A request that ended without a result; the facts hold `state`, `family`, `code`, `name` and `text`."""

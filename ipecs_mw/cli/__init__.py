@@ -6,12 +6,14 @@ import sys
 import click
 
 from ipecs_mw import __version__
+from ipecs_mw.cli.commands import commands
 from ipecs_mw.cli.context import Context
 from ipecs_mw.cli.demo import demo
 from ipecs_mw.cli.events import events
 from ipecs_mw.cli.migrate import migrate
 from ipecs_mw.cli.run import run
 from ipecs_mw.cli.seed import seed
+from ipecs_mw.cli.send import send
 from ipecs_mw.cli.status import status
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import IpecsMwError
@@ -36,7 +38,7 @@ def cli(context: click.Context, bootstrap: str | None, profile: str, state_dir: 
     context.obj = Context(bootstrap, profile, state_dir, _TEXTS, SystemClock())
 
 
-for _command in (seed, migrate, run, events, status, demo):
+for _command in (seed, migrate, run, events, status, send, commands, demo):
     cli.add_command(_command)
 
 

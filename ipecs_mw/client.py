@@ -1,0 +1,98 @@
+"""Giving commands from Python: needs only the MongoDB URI, and a daemon that runs.
+
+from ipecs_mw import Client
+
+with Client("mongodb://127.0.0.1:27017/ipecs_mw") as client:
+    client.send("call.make", deviceNumber="1001", calledDN="0123456")
+"""
+
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from ipecs_mw.clock import Clock, SystemClock
+from ipecs_mw.errors import CommandFailed
+from ipecs_mw.store.connection import Store, open_client
+from ipecs_mw.store.requests import await_request, submit_request
+
+_GRACE_SECONDS = 20.0
+_KEYS = {
+    "failed": "error.request_failed",
+    "expired": "error.request_expired",
+    "unknown": "error.request_unknown",
+}
+
+
+class Client:
+    """Sends commands through the daemon that holds the host's session; safe to share between threads."""
+
+    def __init__(self, mongo_uri: str, *, created_by: str = "python") -> None:
+        """Connect; raises StoreUnavailable, StoreRefused or InvalidDocument (a URI that does not parse)."""
+        self._store = open_client(mongo_uri, "mongo_uri")
+        self._created_by = created_by
+        self._clock = SystemClock()
+
+    def send(
+        self, command: str, *, host: str | None = None, timeout_seconds: float = 30.0, **arguments: Any
+    ) -> Any:
+        """Have `command` carried out and return the host's reply (its JSON body, None where it is empty).
+
+        `host` may be left out where the daemon has only one. A request that no daemon took within
+        `timeout_seconds` is never sent. Raises CommandFailed with `state` (`failed`, `expired` or `unknown`),
+        `family`, `code`, `name` and `text`.
+        """
+        return send(
+            self._store,
+            self._clock,
+            command,
+            arguments,
+            host=host,
+            by=self._created_by,
+            timeout_seconds=timeout_seconds,
+        )
+
+    def close(self) -> None:
+        """Close the connection to MongoDB."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def send(
+    store: Store,
+    clock: Clock,
+    command: str,
+    arguments: dict[str, Any],
+    *,
+    host: str | None,
+    by: str,
+    timeout_seconds: float,
+) -> Any:
+    """Queue a request and return its result; raises CommandFailed as `Client.send` says."""
+    now = clock.now()
+    expires_at = now + timedelta(seconds=timeout_seconds)
+    request_id = submit_request(
+        store, command, arguments, host=host, by=by, created_at=now, expires_at=expires_at
+    )
+    # what was claimed in the last moment still gets its reply's deadline
+    request = await_request(store, request_id, timeout_seconds + _GRACE_SECONDS, clock)
+    if request is None:
+        raise CommandFailed("error.request_unanswered", command=command, state="unknown", id=str(request_id))
+    if request["state"] == "done":
+        return request.get("result")
+    error = request.get("error") or {}
+    raise CommandFailed(
+        _KEYS[request["state"]],
+        command=command,
+        state=request["state"],
+        family=error.get("family"),
+        code=error.get("code"),
+        name=error.get("name"),
+        text=error.get("text", ""),
+    )

@@ -9,7 +9,8 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,32 +78,35 @@ class Journal:
     @property
     def entry_count(self) -> int:
         """How many entries wait to be acknowledged."""
-        with self._lock:
-            first, last = self._database.execute("SELECT min(seq), max(seq) FROM entries").fetchone()
+        with self._use() as database:
+            first, last = database.execute("SELECT min(seq), max(seq) FROM entries").fetchone()
         return 0 if first is None else last - first + 1
 
     @property
     def oldest_at(self) -> datetime | None:
         """When the oldest waiting entry arrived."""
-        with self._lock:
-            row = self._database.execute("SELECT received_at FROM entries ORDER BY seq LIMIT 1").fetchone()
+        with self._use() as database:
+            row = database.execute("SELECT received_at FROM entries ORDER BY seq LIMIT 1").fetchone()
         return None if row is None else _EPOCH + row[0] * _MICROSECOND
 
     @property
     def used_share(self) -> float:
         """How full the journal is, 0 to 1 of its cap."""
-        with self._lock:
+        with self._use() as database:
             pages, free, cap = (
-                self._database.execute(f"PRAGMA {name}").fetchone()[0]
+                database.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("page_count", "freelist_count", "max_page_count")
             )
         return float((pages - free) / cap)
 
     def begin_connection(self) -> int:
-        """Return the number of a new connection, one above every earlier one of this file."""
-        with self._lock:
+        """Return the number of a new connection, one above every earlier one of this file.
+
+        Raises JournalError as `append`.
+        """
+        with self._use() as database:
             self._connection += 1
-            self._database.execute("UPDATE meta SET value = ? WHERE name = 'connection'", (self._connection,))
+            database.execute("UPDATE meta SET value = ? WHERE name = 'connection'", (self._connection,))
         return self._connection
 
     def append(self, arrivals: Iterable[Arrival]) -> None:
@@ -111,35 +115,28 @@ class Journal:
         Raises JournalFull at the cap or on a full disk, JournalError where the disk fails otherwise.
         """
         rows = [(a.connection, (a.received_at - _EPOCH) // _MICROSECOND, a.source, a.body) for a in arrivals]
-        try:
-            with self._lock:
-                self._database.execute("BEGIN IMMEDIATE")
-                try:
-                    self._database.executemany(
-                        "INSERT INTO entries (connection, received_at, source, body) VALUES (?, ?, ?, ?)",
-                        rows,
-                    )
-                    self._database.execute("COMMIT")
-                except sqlite3.Error:
-                    if self._database.in_transaction:
-                        self._database.execute("ROLLBACK")
-                    raise
-        except sqlite3.Error as error:
-            raise _translate(error, self.path) from error
+        with self._use() as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                database.executemany(
+                    "INSERT INTO entries (connection, received_at, source, body) VALUES (?, ?, ?, ?)", rows
+                )
+                database.execute("COMMIT")
+            except sqlite3.Error:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
         self.has_entries.set()
 
     def read(self, after: int, limit: int) -> Sequence[Entry]:
         """Return at most `limit` entries with a number above `after`, in order; none means nothing waits."""
         self.has_entries.clear()
-        try:
-            with self._lock:
-                rows = self._database.execute(
-                    "SELECT seq, connection, received_at, source, body FROM entries"
-                    " WHERE seq > ? ORDER BY seq LIMIT ?",
-                    (after, limit),
-                ).fetchall()
-        except sqlite3.Error as error:
-            raise _translate(error, self.path) from error
+        with self._use() as database:
+            rows = database.execute(
+                "SELECT seq, connection, received_at, source, body FROM entries"
+                " WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, limit),
+            ).fetchall()
         if rows:
             self.has_entries.set()
         return [
@@ -149,16 +146,22 @@ class Journal:
 
     def acknowledge(self, seq: int) -> None:
         """Delete every entry up to and including `seq`: MongoDB has them."""
-        try:
-            with self._lock:
-                self._database.execute("DELETE FROM entries WHERE seq <= ?", (seq,))
-        except sqlite3.Error as error:
-            raise _translate(error, self.path) from error
+        with self._use() as database:
+            database.execute("DELETE FROM entries WHERE seq <= ?", (seq,))
 
     def close(self) -> None:
         """Close the file; what was appended stays in it."""
         with self._lock:
             self._database.close()
+
+    @contextmanager
+    def _use(self) -> Iterator[sqlite3.Connection]:
+        """Give the database to one thread at a time, its errors translated."""
+        try:
+            with self._lock:
+                yield self._database
+        except sqlite3.Error as error:
+            raise _translate(error, self.path) from error
 
 
 def open_journal(
@@ -192,12 +195,10 @@ def _open(path: Path, clock: Clock, max_bytes: int) -> sqlite3.Connection:
         database.execute(f"PRAGMA max_page_count = {max_bytes // page_size}")
         if is_new or not database.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone():
             _create(database, clock)
-        found = database.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
-        if (
-            found is None
-            or found[0] != FORMAT
-            or database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok"
-        ):
+        meta = dict(database.execute("SELECT name, value FROM meta"))
+        database.execute("SELECT seq, connection, received_at, source, body FROM entries LIMIT 1").fetchone()
+        is_whole = database.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        if not is_whole or meta.get("format") != FORMAT or not {"id", "connection"} <= meta.keys():
             raise JournalDamaged("error.journal_damaged", file=str(path))
     except sqlite3.Error as error:
         database.close()
@@ -212,10 +213,8 @@ def _create(database: sqlite3.Connection, clock: Clock) -> None:
     # The id sorts by the time of creation, so that event ids of later files sort after those of earlier ones.
     created = (clock.now() - _EPOCH) // timedelta(milliseconds=1)
     database.executescript("BEGIN;" + _SCHEMA)
-    database.executemany(
-        "INSERT INTO meta VALUES (?, ?)",
-        [("format", FORMAT), ("id", f"{created:011x}{secrets.token_hex(3)}"), ("connection", 0)],
-    )
+    meta = {"format": FORMAT, "id": f"{created:011x}{secrets.token_hex(3)}", "connection": 0}
+    database.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
     database.execute("COMMIT")
 
 
@@ -233,6 +232,7 @@ def _translate(error: sqlite3.Error, path: Path) -> JournalError:
     if code == sqlite3.SQLITE_FULL:
         return JournalFull("error.journal_full", file=str(path))
     primary = None if code is None else code & 0xFF
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or code is None:
+    # SQLITE_ERROR is a statement that does not fit the tables: not ours, or no longer
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, None):
         return JournalDamaged("error.journal_damaged", file=str(path))
     return JournalError("error.journal_open", file=str(path), reason=str(error))

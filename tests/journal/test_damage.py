@@ -1,0 +1,155 @@
+"""What a journal survives: a killed process, bytes that changed, files of other versions."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import START_AT, FakeClock
+
+from ipecs_mw.errors import JournalError
+from ipecs_mw.journal.journal import FORMAT, Arrival, open_journal
+
+WRITER = """
+import sys
+from pathlib import Path
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.journal.journal import Arrival, open_journal
+clock = SystemClock()
+journal, _ = open_journal(Path(sys.argv[1]), clock)
+number = int(sys.argv[2])
+while True:
+    group = [Arrival(1, clock.now(), "frame", str(n).encode()) for n in range(number, number + 7)]
+    journal.append(group)
+    number += 7
+    print(number, flush=True)
+"""
+
+
+def fill(path: Path, clock: FakeClock, count: int = 500) -> None:
+    journal, _ = open_journal(path, clock)
+    journal.append([Arrival(1, START_AT, "frame", b"x" * 500) for _ in range(count)])
+    journal.close()
+
+
+def check_begun_anew(path: Path, clock: FakeClock) -> Path:
+    """Open a file that cannot be used; return where it is now, after proving that a new one serves."""
+    journal, aside = open_journal(path, clock)
+    assert aside is not None
+    assert aside.exists()
+    assert journal.entry_count == 0
+    journal.append([Arrival(1, START_AT, "frame", b"new")])
+    assert journal.entry_count == 1
+    journal.close()
+    return aside
+
+
+def test_killing_the_process_loses_nothing_that_was_appended(tmp_path: Path, clock: FakeClock) -> None:
+    path = tmp_path / "a.journal"
+    promised = 0
+    for round_ in range(3):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), str(promised)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        try:
+            for _ in range(5 + 7 * round_):
+                promised = int(writer.stdout.readline())
+        finally:
+            writer.send_signal(signal.SIGKILL)
+            rest = writer.stdout.read().split()
+            writer.stdout.close()
+            writer.wait(10)
+        promised = int(rest[-1]) if rest else promised
+        journal, aside = open_journal(path, clock)
+        found = [int(entry.arrival.body) for entry in journal.read(0, 10**6)]
+        journal.close()
+        assert aside is None
+        assert found[:promised] == list(range(promised))
+        assert len(found) % 7 == 0, "a group is whole or not there"
+        promised = len(found)
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 300, os.urandom(8192), b"SQLite format 3\x00"])
+def test_a_file_that_is_no_journal_is_set_aside(tmp_path: Path, clock: FakeClock, content: bytes) -> None:
+    path = tmp_path / "a.journal"
+    path.write_bytes(content)
+    assert check_begun_anew(path, clock).read_bytes() == content
+
+
+def test_an_empty_file_is_a_new_journal(tmp_path: Path, clock: FakeClock) -> None:
+    (tmp_path / "a.journal").touch()
+    journal, aside = open_journal(tmp_path / "a.journal", clock)
+    assert (aside, journal.entry_count) == (None, 0)
+    journal.close()
+
+
+@pytest.mark.parametrize("size", [100, 4096, 5000, 12288, 100_000])
+def test_a_truncated_journal_is_set_aside(tmp_path: Path, clock: FakeClock, size: int) -> None:
+    path = tmp_path / "a.journal"
+    fill(path, clock)
+    os.truncate(path, size)
+    assert check_begun_anew(path, clock).stat().st_size >= size
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_flipped_bytes_are_read_over_or_set_aside_and_never_raise(
+    tmp_path: Path, clock: FakeClock, seed: int
+) -> None:
+    path = tmp_path / "a.journal"
+    fill(path, clock, count=60)
+    chance = random.Random(seed)
+    content = bytearray(path.read_bytes())
+    for _ in range(200):
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+    journal, _ = open_journal(path, clock)
+    journal.append([Arrival(1, START_AT, "frame", b"new")])
+    assert journal.entry_count
+    journal.close()
+
+
+def change(path: Path, statement: str) -> None:
+    database = sqlite3.connect(path)
+    database.execute(statement)
+    database.commit()
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"UPDATE meta SET value = {FORMAT + 1} WHERE name = 'format'",
+        "DELETE FROM meta WHERE name = 'format'",
+        "DELETE FROM meta WHERE name = 'id'",
+        "DELETE FROM meta WHERE name = 'connection'",
+        "DROP TABLE meta",
+        "DROP TABLE entries",
+        "ALTER TABLE entries DROP COLUMN source",
+    ],
+)
+def test_a_journal_of_another_form_is_set_aside(tmp_path: Path, clock: FakeClock, statement: str) -> None:
+    path = tmp_path / "a.journal"
+    fill(path, clock, count=1)
+    change(path, statement)
+    check_begun_anew(path, clock)
+
+
+def test_what_was_set_aside_is_still_there_after_the_next_damage(tmp_path: Path, clock: FakeClock) -> None:
+    path = tmp_path / "a.journal"
+    found = set()
+    for _ in range(3):
+        path.write_bytes(b"no database" * 100)
+        found.add(check_begun_anew(path, clock))
+    assert len(found) == 3
+    assert all(aside.exists() for aside in found)
+
+
+def test_a_folder_where_a_file_should_be_is_an_error_that_names_it(tmp_path: Path, clock: FakeClock) -> None:
+    with pytest.raises(JournalError) as caught:
+        open_journal(tmp_path, clock)
+    assert caught.value.facts["file"] == str(tmp_path)

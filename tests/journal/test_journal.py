@@ -1,0 +1,197 @@
+"""What the journal promises: order, durability, its cap, and numbers that are never used twice."""
+
+import stat
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from support import START_AT, FakeClock
+
+from ipecs_mw.errors import JournalFull
+from ipecs_mw.journal.journal import Arrival, Journal, open_journal
+
+
+def arrive(*bodies: bytes, connection: int = 1) -> list[Arrival]:
+    return [Arrival(connection, START_AT, "frame", body) for body in bodies]
+
+
+def bodies(journal: Journal, after: int = 0, limit: int = 1000) -> list[bytes]:
+    return [entry.arrival.body for entry in journal.read(after, limit)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "host-main.journal"
+
+
+@pytest.fixture
+def journal(path: Path, clock: FakeClock) -> Iterator[Journal]:
+    opened, aside = open_journal(path, clock)
+    assert aside is None
+    yield opened
+    opened.close()
+
+
+def test_entries_come_back_as_they_were_in_order(journal: Journal) -> None:
+    at = datetime(2026, 3, 2, 8, 0, 0, 123457, tzinfo=UTC)
+    given = [Arrival(7, at + timedelta(microseconds=n), "system", b"\x00\xff" * n) for n in range(5)]
+    journal.append(given[:2])
+    journal.append(given[2:])
+    assert [entry.arrival for entry in journal.read(0, 100)] == given
+
+
+def test_reading_goes_on_after_a_number_and_stops_at_a_limit(journal: Journal) -> None:
+    journal.append(arrive(b"a", b"b", b"c"))
+    first = journal.read(0, 2)
+    assert [entry.arrival.body for entry in first] == [b"a", b"b"]
+    assert bodies(journal, after=first[-1].seq) == [b"c"]
+    assert bodies(journal) == [b"a", b"b", b"c"], "reading takes nothing away"
+
+
+def test_what_is_acknowledged_is_gone_and_nothing_else(journal: Journal) -> None:
+    journal.append(arrive(b"a", b"b", b"c"))
+    journal.acknowledge(journal.read(0, 2)[-1].seq)
+    assert bodies(journal) == [b"c"]
+    assert journal.entry_count == 1
+
+
+def test_numbers_are_not_used_again_once_the_journal_was_emptied(path: Path, clock: FakeClock) -> None:
+    seen: set[int] = set()
+    ids = set()
+    for _ in range(3):
+        journal, _ = open_journal(path, clock)
+        journal.append(arrive(b"a", b"b"))
+        numbers = {entry.seq for entry in journal.read(0, 10)}
+        assert not numbers & seen
+        seen |= numbers
+        ids.add(journal.id)
+        journal.acknowledge(max(numbers))
+        journal.close()
+    assert len(ids) == 1, "the file keeps its id"
+
+
+def test_two_journals_have_two_ids(tmp_path: Path, clock: FakeClock) -> None:
+    opened = [open_journal(tmp_path / name, clock)[0] for name in ("a", "b")]
+    assert opened[0].id != opened[1].id
+    for journal in opened:
+        journal.close()
+
+
+def test_ids_of_later_journals_sort_after_those_of_earlier_ones(tmp_path: Path, clock: FakeClock) -> None:
+    ids = []
+    for name in ("a", "b", "c"):
+        journal, _ = open_journal(tmp_path / name, clock)
+        ids.append(journal.id)
+        journal.close()
+        clock.advance(1)
+    assert ids == sorted(ids)
+
+
+def test_connections_are_counted_across_restarts(path: Path, clock: FakeClock) -> None:
+    numbers = []
+    for _ in range(3):
+        journal, _ = open_journal(path, clock)
+        numbers += [journal.begin_connection(), journal.begin_connection()]
+        journal.close()
+    assert numbers == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_file_and_its_companions_are_private(journal: Journal, path: Path) -> None:
+    journal.append(arrive(b"a"))
+    files = list(path.parent.iterdir())
+    assert path in files
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_an_append_is_all_or_nothing(journal: Journal) -> None:
+    broken = [*arrive(b"a"), Arrival(1, START_AT, "frame", None)]  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="journal"):
+        journal.append(broken)
+    assert journal.entry_count == 0
+    journal.append(arrive(b"b"))
+    assert bodies(journal) == [b"b"]
+
+
+def fill(journal: Journal) -> int:
+    """Append entries of 1000 bytes until the journal refuses; return how many it took."""
+    for stored in range(1000):
+        try:
+            journal.append(arrive(f"{stored}".encode().ljust(1000)))
+        except JournalFull:
+            return stored
+    raise AssertionError
+
+
+def test_at_the_cap_it_refuses_keeps_what_it_has_and_works_again(path: Path, clock: FakeClock) -> None:
+    journal, _ = open_journal(path, clock, max_bytes=256 * 1024)
+    stored = fill(journal)
+    assert stored > 100
+    assert journal.used_share > 0.9
+    assert journal.entry_count == stored
+    with pytest.raises(JournalFull):
+        journal.append(arrive(b"x" * 50_000))
+    assert journal.begin_connection() == 1, "a session can still be counted"
+    journal.acknowledge(stored // 2)
+    assert journal.used_share < 0.7
+    journal.append(arrive(b"again"))
+    assert bodies(journal, after=stored)[-1] == b"again"
+    assert path.stat().st_size <= 256 * 1024
+    journal.close()
+
+
+def test_the_oldest_entry_tells_how_far_behind_it_is(journal: Journal) -> None:
+    assert journal.oldest_at is None
+    journal.append(arrive(b"a"))
+    assert journal.oldest_at == START_AT
+
+
+def test_a_reader_is_woken_by_what_arrives_and_not_before(journal: Journal) -> None:
+    assert not journal.has_entries.is_set()
+    woken = threading.Event()
+
+    def wait() -> None:
+        if journal.has_entries.wait(10):
+            woken.set()
+
+    reader = threading.Thread(target=wait)
+    reader.start()
+    journal.append(arrive(b"a"))
+    reader.join(10)
+    assert woken.is_set()
+    journal.read(0, 10)
+    assert journal.has_entries.is_set(), "there may be more"
+    journal.read(1, 10)
+    assert not journal.has_entries.is_set()
+
+
+def test_what_waited_at_the_end_waits_at_the_next_start(path: Path, clock: FakeClock) -> None:
+    journal, _ = open_journal(path, clock)
+    journal.append(arrive(b"a"))
+    journal.close()
+    journal, _ = open_journal(path, clock)
+    assert journal.has_entries.is_set()
+    assert bodies(journal) == [b"a"]
+    journal.close()
+
+
+def test_one_thread_appends_while_another_reads_and_acknowledges(journal: Journal) -> None:
+    def append() -> None:
+        for number in range(300):
+            journal.append(arrive(f"{number}".encode()))
+
+    writer = threading.Thread(target=append)
+    writer.start()
+    read: list[int] = []
+    after = 0
+    while len(read) < 300:
+        assert journal.has_entries.wait(10)
+        entries = journal.read(after, 50)
+        if entries:
+            read += [int(entry.arrival.body) for entry in entries]
+            after = entries[-1].seq
+            journal.acknowledge(after)
+    writer.join(10)
+    assert read == list(range(300))

@@ -4,14 +4,21 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
 import pytest
 from msgspec import inspect
+from support import FakeClock
 
 from ipecs_mw.cli import cli
 from ipecs_mw.model.settings import Settings
+from ipecs_mw.store.connection import Store, open_client
+from ipecs_mw.store.embedded import Embedded
+from ipecs_mw.store.event_log import EventLog
+from ipecs_mw.store.migrations import migrate
+from ipecs_mw.store.seeding import apply, plan, read_seeds
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -92,3 +99,22 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
 def test_no_page_is_left_out_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert [page.name for page in ROOT.glob("docs/*.md") if f"(docs/{page.name})" not in readme] == []
+
+
+def test_the_rights_that_docker_compose_gives_are_enough(
+    mongo: Embedded, store: Store, clock: FakeClock
+) -> None:
+    roles = re.findall(r'role: "(\w+)", db: "ipecs_mw"', (ROOT / "docker-compose.yml").read_text("utf-8"))
+    name = store.database.name
+    store.client.admin.command(
+        "createUser", name, pwd="given", roles=[{"role": role, "db": name} for role in roles]
+    )
+    uri = f"mongodb://{name}:given@127.0.0.1:{mongo.access.port}/{name}?authSource=admin"
+    with closing(open_client(uri, "test")) as restricted:
+        migrate(restricted, clock)
+        apply(restricted, plan(restricted, read_seeds(None), "default"), clock, "test")
+        for days in (30, 365, None):
+            EventLog(restricted).keep_for(days)
+        with restricted.database["requests"].watch() as stream:
+            assert stream.try_next() is None
+    store.client.admin.command("dropUser", name)

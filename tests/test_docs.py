@@ -96,11 +96,6 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
             assert anchor in find_anchors(target), link
 
 
-def test_no_page_is_left_out_of_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert [page.name for page in ROOT.glob("docs/*.md") if f"(docs/{page.name})" not in readme] == []
-
-
 def test_the_rights_that_docker_compose_gives_are_enough(
     mongo: Embedded, store: Store, clock: FakeClock
 ) -> None:

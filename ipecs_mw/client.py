@@ -13,7 +13,7 @@ from typing import Any, Self
 from ipecs_mw.clock import Clock, SystemClock
 from ipecs_mw.errors import CommandFailed
 from ipecs_mw.store.connection import Store, open_client
-from ipecs_mw.store.requests import await_request, submit_request
+from ipecs_mw.store.requests import await_request, expire_request, submit_request
 
 _GRACE_SECONDS = 20.0
 _KEYS = {
@@ -80,8 +80,11 @@ def send(
     request_id = submit_request(
         store, command, arguments, host=host, by=by, created_at=now, expires_at=expires_at
     )
-    # what was claimed in the last moment still gets its reply's deadline
-    request = await_request(store, request_id, timeout_seconds + _GRACE_SECONDS, clock)
+    request = await_request(store, request_id, timeout_seconds, clock)
+    if request is None:
+        expire_request(store, request_id)
+        # what was claimed in the last moment still gets its reply's deadline
+        request = await_request(store, request_id, _GRACE_SECONDS, clock)
     if request is None:
         raise CommandFailed("error.request_unanswered", command=command, state="unknown", id=str(request_id))
     if request["state"] == "done":

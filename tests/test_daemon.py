@@ -86,13 +86,14 @@ class Site:
         )
 
     def start(self, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            self.command("run"),
-            env={**os.environ, "CANARY": PASSWORD, **environment},
-            stdout=(self.folder / f"run{len(self.processes)}.log").open("w"),
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        with (self.folder / f"run{len(self.processes)}.log").open("w") as output:
+            process = subprocess.Popen(
+                self.command("run"),
+                env={**os.environ, "CANARY": PASSWORD, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         self.processes.append(process)
         return process
 

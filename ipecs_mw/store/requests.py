@@ -105,6 +105,14 @@ def requeue_request(store: Store, request_id: Any) -> None:
         )
 
 
+def expire_request(store: Store, request_id: Any) -> None:
+    """Take a request back that nobody has claimed."""
+    with store_errors():
+        store.database["requests"].update_one(
+            {"_id": request_id, "state": "queued"}, [{"$set": {"state": "expired", "ended_at": "$$NOW"}}]
+        )
+
+
 def expire_requests(store: Store) -> int:
     """Mark what waited too long, whoever it is for; return how many there were."""
     with store_errors():

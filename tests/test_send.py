@@ -1,0 +1,112 @@
+"""Commands on their way through MongoDB, the daemon and the simulated host."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import pytest
+from ipecs_mw import Client
+from ipecs_mw.errors import CommandFailed
+from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.store.connection import Store
+from test_daemon import Site, is_up, simulated, site, wait_until  # noqa: F401 - fixtures
+
+
+@pytest.fixture
+def running(site: Site, simulated: SimulatedHost) -> Iterator[Site]:  # noqa: F811
+    site.configure(simulated)
+    site.start()
+    wait_until(lambda: is_up(site))
+    yield site
+
+
+def test_a_command_from_the_shell_gets_the_hosts_reply(running: Site) -> None:
+    sent = running.run("send", "call.status", "deviceNumber=1001")
+    assert sent.returncode == 0, sent.stderr
+    assert json.loads(sent.stdout)["data"]["state"] == "idle"
+
+
+def test_a_command_from_python_gets_the_same_reply_quickly(running: Site, mongo_uri: str) -> None:
+    with Client(mongo_uri) as client:
+        seconds = []
+        for _ in range(30):
+            began = perf_counter()
+            assert client.send("call.status", deviceNumber="1001")["data"]["state"] == "idle"
+            seconds.append(perf_counter() - began)
+    assert median(seconds) < 0.25, "it waits for a tick somewhere"
+    print(f"latency p50 {median(seconds) * 1000:.1f} ms")
+
+
+def test_a_document_from_any_client_is_carried_out_and_its_events_arrive(running: Site, store: Store) -> None:
+    requests = store.database["requests"]
+    now = datetime.now(UTC)
+    request = {
+        "host": "host0",
+        "command": "call.make",
+        "args": {"deviceNumber": "1001", "calledDN": "1002"},
+        "state": "queued",
+        "created_at": now,
+        "expires_at": now + timedelta(seconds=20),
+        "created_by": "a test",
+    }
+    request_id = requests.insert_one(request).inserted_id
+    done = wait_until(
+        lambda: requests.find_one(
+            {"_id": request_id, "state": {"$ne": "queued"}, "ended_at": {"$exists": True}}
+        )
+    )
+    assert done["state"] == "done", done
+    ref = int(done["result"]["data"]["callRefID"])
+    wait_until(lambda: running.count(call_ref=ref, type="ringing", stations="1002") == 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (("call.make", "deviceNumber=1001"), ("calledDN",)),
+        (("call.make", "deviceNumber=abc", "calledDN=1"), ("deviceNumber", "abc", "digits")),
+        (("call.make", "deviceNumber=1001", "calledDN=1", "x=1"), ("x", "calledDN")),
+        (("dnd.set", "deviceNumber=1001", "DN=1001", "svcType=on"), ("svcType", "on", "enable")),
+        (("login",), ("login",)),
+        (("no.such",), ("no.such",)),
+        (("call.answer", "deviceNumber=1001", "callRefID=999"), ("call.answer", "cti")),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name(
+    running: Site, arguments: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    sent = running.run("send", *arguments)
+    assert sent.returncode == 1
+    for name in names:
+        assert name in sent.stderr
+
+
+def test_a_command_that_nobody_takes_in_time_is_never_sent(
+    site: Site, mongo_uri: str, simulated: SimulatedHost
+) -> None:  # noqa: F811
+    with Client(mongo_uri) as client, pytest.raises(CommandFailed) as failure:
+        client.send("call.status", deviceNumber="1001", timeout_seconds=0.2, host="nowhere")
+    assert failure.value.facts["state"] == "expired"
+
+
+def test_monitoring_more_than_a_hundred_numbers_is_split_and_joined(running: Site, mongo_uri: str) -> None:
+    with Client(mongo_uri) as client:
+        reply = client.send("monitor.start", deviceNumber="1000-1149")
+    assert len(reply["result"]) == 150
+
+
+def test_a_room_password_stays_in_no_collection(
+    running: Site, mongo_uri: str, store: Store, tmp_path: Path
+) -> None:
+    with Client(mongo_uri) as client:
+        try:
+            client.send(
+                "confroom.set", deviceNumber="1001", roomIndex=1, roomPwd="87654321", roomUsage="true"
+            )
+        except CommandFailed as error:
+            assert "87654321" not in str(error)
+    assert "87654321" not in json.dumps(list(store.database["requests"].find()), default=str)
+    assert "87654321" not in running.logged()

@@ -137,7 +137,7 @@ class SessionSupervisor:
         was_up = self.status.state is State.UP
         is_new = self.status.reason is None or self.status.reason.key != error.key
         self._failures += 1
-        if was_up:
+        if was_up and self._down_since is None:
             self._down_since, self._down_reason = self._clock.now(), error.key
         seconds = wait_seconds(error.recovery, self._failures, self._timer_seconds, self._chance)
         self._move(FACT_OF[error.recovery], reason=error, wait=seconds)

@@ -7,24 +7,29 @@ import bson
 from bson.binary import Binary
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
+from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.event import Event
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import blames_document, store_errors
 
 _DUPLICATE_KEY = 11000
 _DAY_SECONDS = 86400
-_MOST_RAW_BYTES = 15 * 1024 * 1024
+_MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
+_MOST_LEVELS = 100  # MongoDB's documented limit; far above it a server refuses the whole batch
+_REFUSALS_OF_A_DOCUMENT = frozenset(
+    {2, 9, 15, 22, 10334}
+)  # BadValue, FailedToParse, Overflow, InvalidBSON, size
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 _NOT_BSON = (bson.errors.BSONError, OverflowError, RecursionError, ValueError, TypeError)
 
 
-class Refused(Exception):
+class Refused(StoreRefused):
     """BSON or the server refuses these documents, by position in the batch, with the reason for each."""
 
     def __init__(self, reasons: dict[int, str]) -> None:
-        super().__init__(reasons)
+        super().__init__("error.mongo_refused", reason=next(iter(reasons.values())))
         self.reasons = reasons
 
 
@@ -66,30 +71,43 @@ class EventLog:
         StoreRefused, with nothing known of any of them, where MongoDB did not answer as it should: the same
         call can be repeated.
         """
-        encoded: list[RawBSONDocument] = []
-        positions: list[int] = []
+        whole: list[tuple[int, RawBSONDocument]] = []
         reasons: dict[int, str] = {}
         for position, document in enumerate(documents):
             try:
-                encoded.append(RawBSONDocument(bson.encode(document, codec_options=_CODEC)))
-                positions.append(position)
+                whole.append((position, _encode(document)))
             except _NOT_BSON as error:
                 reasons[position] = f"not BSON: {error}"[:200]
-        if encoded:
+        if whole:
             with store_errors():
-                try:
-                    self._raw_events.insert_many(encoded, ordered=False)
-                except BulkWriteError as error:
-                    details = error.details
-                    if details.get("writeConcernErrors"):
-                        raise
-                    for failure in details.get("writeErrors", ()):
-                        if not blames_document(failure.get("code")):
-                            raise
-                        if failure.get("code") != _DUPLICATE_KEY:
-                            reasons[positions[failure["index"]]] = str(failure.get("errmsg", ""))[:200]
+                self._insert(whole, reasons)
         if reasons:
             raise Refused(reasons)
+
+    def _insert(self, whole: Sequence[tuple[int, RawBSONDocument]], reasons: dict[int, str]) -> None:
+        """Insert documents by position, and note why single ones are refused.
+
+        A batch that is refused as a whole for one document's sake is halved until that one is alone.
+        """
+        try:
+            self._raw_events.insert_many([document for _, document in whole], ordered=False)
+        except BulkWriteError as error:
+            failures = error.details.get("writeErrors", ())
+            if error.details.get("writeConcernErrors") or not all(
+                blames_document(failure.get("code")) for failure in failures
+            ):
+                raise
+            for failure in failures:
+                if failure.get("code") != _DUPLICATE_KEY:
+                    reasons[whole[failure["index"]][0]] = str(failure.get("errmsg", ""))[:200]
+        except OperationFailure as error:
+            if error.code not in _REFUSALS_OF_A_DOCUMENT:
+                raise
+            if len(whole) == 1:
+                reasons[whole[0][0]] = str(error)[:200]
+                return
+            for half in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
+                self._insert(half, reasons)
 
     def keep_for(self, days: int | None) -> None:
         """Have MongoDB delete events `days` after they were received; None keeps them for ever."""
@@ -109,3 +127,21 @@ class EventLog:
                 self._events.drop_index("retention")
             if seconds is not None:
                 self._events.create_index("received_at", name="retention", expireAfterSeconds=seconds)
+
+
+def _encode(document: dict[str, Any]) -> RawBSONDocument:
+    """Return the document as it is sent; raise one of `_NOT_BSON` where MongoDB would not take it."""
+    if _is_deeper(document, _MOST_LEVELS):
+        raise ValueError(f"more than {_MOST_LEVELS} levels deep")
+    content = bson.encode(document, codec_options=_CODEC)
+    if len(content) > _MOST_DOCUMENT_BYTES:
+        raise ValueError(f"{len(content)} bytes, more than {_MOST_DOCUMENT_BYTES}")
+    return RawBSONDocument(content)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in value)

@@ -120,5 +120,9 @@ class Forwarder:
 
 
 def _read_system(arrival: Arrival) -> Event:
-    content = json.loads(arrival.body)
-    return Event("system", content["type"], arrival.received_at, at=arrival.received_at, data=content["data"])
+    at = arrival.received_at
+    try:
+        content = json.loads(arrival.body)
+        return Event("system", content["type"], at, at=at, data=content["data"])
+    except (ValueError, LookupError, TypeError) as error:  # a journal whose bytes changed on the disk
+        return build_undecodable(arrival.body, at, f"not an event of ours: {error}"[:200])

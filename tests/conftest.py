@@ -8,10 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sites import PASSWORD, USER, Site
 from support import FakeClock
 
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
+from ipecs_mw.simulator import Account, SimulatedHost
 from ipecs_mw.store.connection import Store, connect
 from ipecs_mw.store.embedded import Embedded, open_embedded
 from ipecs_mw.store.mongod import ADDRESS, find_free_port, start_mongod
@@ -70,3 +72,20 @@ def standalone_store(standalone_uri: str, database_name: str, tmp_path: Path) ->
     with closing(connect(bootstrap, SystemClock())) as opened:
         yield opened
         opened.client.drop_database(opened.database.name)
+
+
+@pytest.fixture
+def simulated() -> Iterator[SimulatedHost]:
+    """A host that sends only what a test tells it to."""
+    with SimulatedHost(accounts=(Account(USER, PASSWORD),), is_scripted=False) as host:
+        yield host
+
+
+@pytest.fixture
+def site(store: Store, mongo_uri: str, tmp_path: Path) -> Iterator[Site]:
+    place = Site(store, mongo_uri, tmp_path)
+    yield place
+    for process in place.processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)

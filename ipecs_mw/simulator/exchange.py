@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,12 +13,11 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.simulator import features, wire
 from ipecs_mw.simulator.conferences import Conferences
 from ipecs_mw.simulator.day import Day
+from ipecs_mw.simulator.faults import Faults, RestFault
 from ipecs_mw.simulator.pbx import Pbx
 from ipecs_mw.simulator.refusals import refuse, refuse_with
-from ipecs_mw.simulator.rest import read_bearer
-from ipecs_mw.simulator.rest_faults import RestFault
 from ipecs_mw.simulator.sent_log import SentLog
-from ipecs_mw.simulator.sessions import Account, Session, Sessions
+from ipecs_mw.simulator.sessions import Account, Session, Sessions, read_bearer
 from ipecs_mw.simulator.smdr import CAPTIONS, CallRecords
 from ipecs_mw.simulator.spelling import Data, Oddities
 from ipecs_mw.simulator.stream import Stream
@@ -48,17 +47,6 @@ class Plan:
     smdr_capacity: int
     smdr_captions: tuple[str, str] = CAPTIONS
     is_scripted: bool = True
-
-
-@dataclass
-class Faults:
-    """Switches that anybody may turn while the host runs; all of them off is a healthy host."""
-
-    is_silent: bool = False  # events are thrown away, the heartbeat too; pings are answered
-    is_ignoring_pings: bool = False
-    is_refusing_logins: bool = False  # every login is "Already Login"
-    is_refusing_streams: bool = False  # every handshake is 401 code 3
-    rest: list[RestFault] = field(default_factory=list)
 
 
 class Exchange:

@@ -20,9 +20,9 @@ from ipecs_mw.clock import Clock, SystemClock
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.logs import get_logger
 from ipecs_mw.simulator.certificate import Certificate, keep_certificate, make_certificate
-from ipecs_mw.simulator.exchange import Exchange, Faults, Plan
+from ipecs_mw.simulator.exchange import Exchange, Plan
+from ipecs_mw.simulator.faults import KINDS, Faults, RestFault
 from ipecs_mw.simulator.rest import RestApi
-from ipecs_mw.simulator.rest_faults import KINDS, RestFault
 from ipecs_mw.simulator.sent_log import SentLog
 from ipecs_mw.simulator.sessions import Account, Session
 from ipecs_mw.simulator.smdr import CAPTIONS
@@ -199,7 +199,7 @@ class SimulatedHost:
             await self._server.serve(sockets=[listener])
             for connection in list(self._server.server_state.connections):
                 connection.transport.abort()
-            for _ in range(3):  # rounds of the loop in which what was aborted closes its socket
+            for _ in range(10):  # rounds of the loop in which what was aborted closes its socket
                 await asyncio.sleep(0)
 
         asyncio.run(run())
@@ -271,8 +271,10 @@ class SimulatedHost:
         """End every WebSocket: by RST, by a bare FIN, or by a close frame with `code`; return how many.
 
         `is_drained` first waits (1 s at most) until the other end's kernel has everything that counts as sent;
-        meanwhile nothing more is written.
+        meanwhile nothing more is written. Raises ValueError for another way.
         """
+        if how not in ("rst", "fin", "close"):
+            raise ValueError(how)
         streams = self._do(lambda: [_held(stream) for stream in self._exchange.streams])
         if is_drained and how != "close":
             self._drain(streams)

@@ -85,11 +85,10 @@ def _read_object(body: bytes, wrong: CommandRefused) -> dict[str, Any]:
 
 def _is_allowed(param: Row, value: Any) -> bool:
     if isinstance(value, list):
-        return len(value) <= param.get("max_items", len(value))
+        return bool(len(value) <= param.get("max_items", len(value)))
     if isinstance(value, int):
         return bool(param.get("min", value) <= value <= param.get("max", value))
     if isinstance(value, str):
-        return bool(
-            value in param.get("enum", (value,)) and re.fullmatch(param.get("pattern", "(?s).*"), value)
-        )
+        has_form = re.fullmatch(param.get("pattern", "(?s).*"), value) is not None
+        return has_form and bool(value in param.get("enum", (value,)))
     return True

@@ -4,23 +4,20 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from ipecs_mw.errors import CommandRefused
 from ipecs_mw.seeds import read_json
+from ipecs_mw.simulator.exchange import Exchange
 from ipecs_mw.simulator.parameters import check_arguments
 from ipecs_mw.simulator.refusals import refuse, refuse_with
 from ipecs_mw.simulator.requests import HANDLERS, Job
 from ipecs_mw.simulator.rest_faults import reply_faultily
-from ipecs_mw.simulator.sessions import Session
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
-
-    from ipecs_mw.simulator.exchange import Exchange
+from ipecs_mw.simulator.sessions import Session, read_bearer
 
 _FOREIGN = {  # a request of the other service, by its family
     "cti": ("serviceNotSupported", "cti"),
@@ -29,7 +26,6 @@ _FOREIGN = {  # a request of the other service, by its family
     "common": ("unknown", "common"),
 }
 _RESOURCES = {"API-SMDR": "SMDR", "API-CTI": "CTI"}
-_EMPTY_REPLIES = ("logout", "clickcall")
 
 
 def _read_commands() -> dict[tuple[str, str], Mapping[str, Any]]:
@@ -43,11 +39,11 @@ def _read_commands() -> dict[tuple[str, str], Mapping[str, Any]]:
 class RestApi:
     """An ASGI application over the table of commands."""
 
-    def __init__(self, exchange: "Exchange") -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._commands = _read_commands()
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         request = Request(scope, receive)
         body = await request.body()
@@ -128,12 +124,6 @@ class RestApi:
         )
         if licence not in self._exchange.licences or not is_allowed:
             raise refuse("license error", family="common")
-
-
-def read_bearer(authorization: str) -> str:
-    """Return the token of an Authorization header; blank where it has none."""
-    scheme, _, token = authorization.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _reply(result: dict[str, Any]) -> Response:

@@ -1,17 +1,14 @@
 """Replies that no careful server would give: errors, pages, silence, single bytes, and a cut line."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Send
 
-if TYPE_CHECKING:
-    from starlette.types import Send
-
-    from ipecs_mw.simulator.exchange import Exchange
+from ipecs_mw.simulator.exchange import Exchange
+from ipecs_mw.simulator.faults import RestFault
 
 _SLOW_BYTE_SECONDS = 0.6
 _PAGE = "<html><body><h1>iPECS Web Admin</h1></body></html>"
@@ -24,27 +21,9 @@ _REPLIES: dict[str, Callable[[], Response]] = {
     "redirect": lambda: RedirectResponse(_ELSEWHERE, 302),
     "truncated": lambda: Response('{"data": {"callRef', media_type="application/json"),
 }
-KINDS = (*_REPLIES, "slow", "silent", "cut", "lost")
 
 
-@dataclass
-class RestFault:
-    """A wrong reply for the next `count` requests whose path contains `feature`.
-
-    `lost` carries the request out and then cuts the line; all the others happen instead of the request.
-    """
-
-    kind: str
-    count: int = 1
-    feature: str = ""
-
-    @property
-    def is_after(self) -> bool:
-        """Whether the request is carried out all the same."""
-        return self.kind == "lost"
-
-
-async def reply_faultily(exchange: "Exchange", fault: RestFault, request: Request, send: "Send") -> None:
+async def reply_faultily(exchange: Exchange, fault: RestFault, request: Request, send: Send) -> None:
     """Give the wrong reply."""
     if fault.kind in _REPLIES:
         await _REPLIES[fault.kind]()(request.scope, request.receive, send)
@@ -58,7 +37,7 @@ async def reply_faultily(exchange: "Exchange", fault: RestFault, request: Reques
             pass
 
 
-async def _drip(exchange: "Exchange") -> AsyncIterator[bytes]:
+async def _drip(exchange: Exchange) -> AsyncIterator[bytes]:
     for byte in b'{"data": {"about": "a reply that takes its time"}}':
         yield bytes((byte,))
         if await run_in_threadpool(exchange.clock.wait, exchange.stopping, _SLOW_BYTE_SECONDS):

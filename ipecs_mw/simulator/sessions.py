@@ -55,6 +55,12 @@ class Session:
         self.presence.clear()
 
 
+def read_bearer(authorization: str) -> str:
+    """Return the token of an Authorization header; blank where it has none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 class Sessions:
     """All logins by user. An account logs in once; at most three are in at a time."""
 

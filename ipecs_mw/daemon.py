@@ -35,7 +35,7 @@ from ipecs_mw.store.texts import load_texts
 
 log = logs.get_logger()
 
-_HEARTBEAT_SECONDS = 2.0
+_HEARTBEAT_SECONDS = 1.0
 _STOP_SECONDS = 4.0  # for the hosts to log out, then again for the journals to drain: 10 s in all
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0

@@ -209,7 +209,7 @@ def _report(store: Store, texts: Any, before: Mapping[str, int], folder: str) ->
     click.echo(texts.render("demo.logged", total=sum(fresh.values()), all=sum(after.values())))
     for kind, count in fresh.items():
         if count:
-            click.echo(f"  {texts.word('kind', kind)}: {count}")
+            click.echo(f"  {texts.render(f'kind.{kind}')}: {count}")
     program = Path(sys.argv[0]).name if Path(sys.argv[0]).suffix != ".py" else "ipecs-mw"
     query = f"{program} --bootstrap {folder}/bootstrap.json --profile {_PROFILE} events"
     click.echo(texts.render("demo.query"))

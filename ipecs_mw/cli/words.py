@@ -28,10 +28,10 @@ def name_event(event: Mapping[str, Any], texts: Texts) -> str:
     kind, name = str(event.get("kind")), str(event.get("type"))
     if kind == "system":
         return texts.render(f"system.{name}") if f"system.{name}" in texts else name
+    if kind not in _CODE_TABLES:
+        return texts.render(f"kind.{kind}") + ("" if name == kind else f" ({name})")
     code = event.get("code") if kind == "acd" else name
-    return texts.word(
-        _CODE_TABLES.get(kind, "kind"), code, texts.word("kind", kind, name) if kind == name else name
-    )
+    return texts.word(_CODE_TABLES[kind], code, name)
 
 
 def describe_event(event: Mapping[str, Any]) -> str:

@@ -1,18 +1,21 @@
 """HTTPS to the host: one request, one reply, within one deadline. The owner of `requests`."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3 import HTTPSConnectionPool
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import DeadlineExceeded, HostUnreachable, ProtocolError, ReplyLost
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.protocol.requests import WireRequest
-from ipecs_mw.transport.tls import find_certificate_error, refuse_certificate
+from ipecs_mw.transport.tls import TimedSocket, find_certificate_error, refuse_certificate
 
 DEADLINE_SECONDS = 15.0
 _CONNECT_SECONDS = 5.0
@@ -39,14 +42,15 @@ class RestClient:
         self._session.trust_env = False  # no proxy, .netrc or CA bundle of the environment
         # requests verifies by its own rules unless told; the context is the one that decides here
         self._session.verify = host.tls.verify == "ca"
-        self._session.mount("https://", _ContextAdapter(context, host.tls.verify == "ca"))
+        self._session.mount("https://", _ContextAdapter(context, host.tls.verify == "ca", self._seconds_left))
+        self._give_up_at = 0.0
 
     def send(self, request: WireRequest, *, deadline_seconds: float = DEADLINE_SECONDS) -> Reply:
         """Send `request` and return the reply; redirects are replies, credentials never follow them.
 
         Raises HostUnreachable, DeadlineExceeded, CertificateRefused, ProtocolError (a reply above 32 MiB).
         """
-        give_up_at = self._clock.monotonic() + deadline_seconds
+        self._give_up_at = self._clock.monotonic() + deadline_seconds
         try:
             with self._session.request(
                 request.method,
@@ -58,13 +62,13 @@ class RestClient:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return Reply(response.status_code, self._read(response, give_up_at, deadline_seconds))
+                return Reply(response.status_code, self._read(response))
         except requests.exceptions.SSLError as error:
             refused = find_certificate_error(error)
             if refused is None:
                 raise self._unreachable(error) from error
             raise refuse_certificate(self._host, refused) from error
-        except requests.exceptions.ReadTimeout as error:
+        except (requests.exceptions.ReadTimeout, ReadTimeoutError) as error:
             raise self._too_late(deadline_seconds) from error
         except requests.exceptions.ConnectTimeout as error:
             raise self._unreachable(error) from error
@@ -77,18 +81,18 @@ class RestClient:
         """Close the kept connections."""
         self._session.close()
 
-    def _read(self, response: requests.Response, give_up_at: float, deadline_seconds: float) -> bytes:
-        """Read the body as it comes: a host that drips a byte at a time must not hold us for ever."""
+    def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
         stream = response.raw
         stream.decode_content = True
         while chunk := stream.read1(_CHUNK_BYTES):
             body += chunk
-            if self._clock.monotonic() > give_up_at:
-                raise self._too_late(deadline_seconds)
             if len(body) > _MOST_BYTES:
                 raise ProtocolError("error.reply_too_large", host=self._host.name, most=_MOST_BYTES)
         return bytes(body)
+
+    def _seconds_left(self) -> float:
+        return self._give_up_at - self._clock.monotonic()
 
     def _too_late(self, seconds: float) -> DeadlineExceeded:
         return DeadlineExceeded("error.deadline", host=self._host.name, seconds=seconds)
@@ -103,8 +107,11 @@ class RestClient:
 
 
 class _ContextAdapter(HTTPAdapter):
-    def __init__(self, context: ssl.SSLContext, is_name_checked: bool) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, is_name_checked: bool, seconds_left: Callable[[], float]
+    ) -> None:
         self._context = context
+        self._pool_class = _build_pool_class(seconds_left)
         self._is_name_checked = is_name_checked
         super().__init__(max_retries=0)
 
@@ -115,9 +122,27 @@ class _ContextAdapter(HTTPAdapter):
             ssl_context=self._context,
             assert_hostname=None if self._is_name_checked else False,
         )
+        self.poolmanager.pool_classes_by_scheme = {"https": self._pool_class}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave the context as it is: it was built to decide."""
+
+
+def _build_pool_class(seconds_left: Callable[[], float]) -> type[HTTPSConnectionPool]:
+    class Connection(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            self.is_verified = True  # by the context; urllib3 warns of every rule that is not its own
+
+        def getresponse(self) -> Any:
+            # headers and body share what is left
+            cast(TimedSocket, self.sock).seconds_left = seconds_left
+            return super().getresponse()
+
+    class Pool(HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool
 
 
 def _bracket(address: str) -> str:

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.sync.client import ClientConnection, connect
@@ -64,7 +65,7 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
     15 s. Raises TokenExpired, HostUnreachable, CertificateRefused, ProtocolError.
     """
     address = f"[{host.address}]" if ":" in host.address else host.address
-    path = host.stream_path.replace("{user}", host.user)
+    path = host.stream_path.replace("{user}", quote(host.user, safe=""))
     try:
         connection = connect(
             f"wss://{address}:{host.port}{path}",

@@ -3,6 +3,7 @@
 import hashlib
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from ipecs_mw.errors import CertificateRefused, HostUnreachable
@@ -19,6 +20,21 @@ class FingerprintMismatch(ssl.SSLCertVerificationError):
         self.found = found
 
 
+class TimedSocket(ssl.SSLSocket):
+    """A TLS socket that can be told how many seconds are left for all that it still reads.
+
+    The time-out of a plain one begins again with every byte, so a host that drips would hold us for ever.
+    """
+
+    seconds_left: Callable[[], float] | None = None
+
+    def recv_into(self, *args: Any, **options: Any) -> int:
+        """Read as any socket, within the seconds left; raise TimeoutError where there are none."""
+        if self.seconds_left is not None:
+            self.settimeout(max(self.seconds_left(), 0.001))
+        return super().recv_into(*args, **options)
+
+
 def build_context(host: HostSettings) -> ssl.SSLContext:
     """Return the context that `host.tls` asks for.
 
@@ -28,14 +44,17 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
     tls = host.tls
     if tls.verify == "ca":
         try:
-            return ssl.create_default_context(cafile=tls.ca_file)
+            context = ssl.create_default_context(cafile=tls.ca_file)
         except (OSError, ssl.SSLError) as error:
             raise CertificateRefused(
                 "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
             ) from error
+        context.sslsocket_class = TimedSocket
+        return context
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    context.sslsocket_class = TimedSocket
     if tls.verify == "pin":
         context.sslsocket_class = _pinned_socket(normalise_fingerprint(tls.fingerprint_sha256 or ""))
     return context
@@ -106,7 +125,7 @@ def _fingerprint(certificate: bytes | None) -> str:
 
 
 def _pinned_socket(fingerprint: str) -> type[ssl.SSLSocket]:
-    class PinnedSocket(ssl.SSLSocket):
+    class PinnedSocket(TimedSocket):
         def do_handshake(self, block: bool = False) -> Any:
             super().do_handshake(block)
             found = _fingerprint(self.getpeercert(binary_form=True))

@@ -1,0 +1,242 @@
+"""One request, one reply, within one deadline, and to nobody but the trusted host."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from tls_host import Host, Serve, pin, settings
+
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.errors import (
+    CertificateRefused,
+    DeadlineExceeded,
+    HostUnreachable,
+    ProtocolError,
+    TransportError,
+)
+from ipecs_mw.model.settings import HostSettings, TlsSettings
+from ipecs_mw.protocol.requests import WireRequest
+from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.simulator.certificate import Certificate, make_certificate
+from ipecs_mw.transport import rest
+from ipecs_mw.transport.rest import RestClient
+from ipecs_mw.transport.tls import build_context, fetch_fingerprint, normalise_fingerprint
+
+Start = Callable[..., Host]
+REQUEST = WireRequest("GET", "server/v1/users/api/login", {"Authorization": "Basic canary"})
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def say(content: bytes) -> Serve:
+    def serve(connection: socket.socket, _end: threading.Event) -> None:
+        connection.sendall(content)
+
+    return serve
+
+
+def drip(head: bytes, byte: bytes) -> Serve:
+    def serve(connection: socket.socket, end: threading.Event) -> None:
+        connection.sendall(head)
+        while not end.wait(0.05):
+            connection.sendall(byte)
+
+    return serve
+
+
+def be_silent(_connection: socket.socket, end: threading.Event) -> None:
+    end.wait(10)
+
+
+@contextmanager
+def client(host: HostSettings) -> Iterator[RestClient]:
+    with closing(RestClient(host, build_context(host), SystemClock())) as opened:
+        yield opened
+
+
+def test_a_request_arrives_as_built_and_its_reply_comes_back(start: Start) -> None:
+    host = start(say(b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n{\xff}"))
+    request = WireRequest("GET", "server/v1/a%2Fb", {"Authorization": "bearer abc"}, {"q": '{"a b":1}'})
+    with client(settings(host.port)) as opened:
+        reply = opened.send(request)
+    assert (reply.status, reply.body) == (404, b"{\xff}")
+    head = bytes(host.received).decode()
+    assert head.startswith("GET /ipxapi/server/v1/a%2Fb?q=%7B%22a+b%22%3A1%7D HTTP/1.1\r\n")
+    assert "Authorization: bearer abc\r\n" in head
+    assert f"Host: 127.0.0.1:{host.port}\r\n" in head
+
+
+def test_the_pinned_certificate_is_trusted(start: Start, certificate: Certificate) -> None:
+    with client(settings(start(say(OK)).port, pin(certificate))) as opened:
+        assert opened.send(REQUEST).body == b"{}"
+
+
+def test_another_certificate_than_the_pinned_one_is_refused_before_anything_is_sent(
+    start: Start, certificate: Certificate
+) -> None:
+    other = make_certificate(["127.0.0.1"], datetime.now(UTC))
+    host = start(say(OK), other)
+    with client(settings(host.port, pin(certificate))) as opened, pytest.raises(CertificateRefused) as caught:
+        opened.send(REQUEST)
+    assert caught.value.facts["found"] == normalise_fingerprint(other.fingerprint_sha256)
+    assert caught.value.facts["pinned"] == normalise_fingerprint(certificate.fingerprint_sha256)
+    host.close()
+    assert host.received == b""
+
+
+def test_an_untrusted_certificate_is_refused_with_the_fingerprint_to_pin(
+    start: Start, certificate: Certificate
+) -> None:
+    host = start(say(OK))
+    with (
+        client(settings(host.port, TlsSettings("ca"))) as opened,
+        pytest.raises(CertificateRefused) as caught,
+    ):
+        opened.send(REQUEST)
+    sentence = shipped_texts("en-GB").explain(caught.value)
+    assert normalise_fingerprint(certificate.fingerprint_sha256) in sentence
+    host.close()
+    assert host.received == b""
+
+
+def test_a_certificate_signed_by_the_named_authority_is_trusted(
+    start: Start, certificate: Certificate, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.pem").write_text(certificate.pem)
+    tls = TlsSettings("ca", ca_file=str(tmp_path / "ca.pem"))
+    with client(settings(start(say(OK)).port, tls)) as opened:
+        assert opened.send(REQUEST).status == 200
+
+
+@pytest.mark.parametrize(("names", "days"), [(["192.0.2.1"], 10), (["127.0.0.1"], -1)])
+def test_a_certificate_for_another_name_or_time_is_refused(
+    start: Start, tmp_path: Path, names: list[str], days: int
+) -> None:
+    wrong = make_certificate(names, datetime.now(UTC), days=days)
+    (tmp_path / "ca.pem").write_text(wrong.pem)
+    host = start(say(OK), wrong)
+    tls = TlsSettings("ca", ca_file=str(tmp_path / "ca.pem"))
+    with client(settings(host.port, tls)) as opened, pytest.raises(CertificateRefused):
+        opened.send(REQUEST)
+
+
+def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for content in (None, "no certificate"):
+        file = tmp_path / "ca.pem"
+        if content:
+            file.write_text(content)
+        with pytest.raises(CertificateRefused) as caught:
+            build_context(settings(1, TlsSettings("ca", ca_file=str(file))))
+        assert caught.value.facts["file"] == str(file)
+
+
+def test_the_fingerprint_can_be_asked_for_beforehand(start: Start, certificate: Certificate) -> None:
+    host = start(say(OK))
+    assert fetch_fingerprint(settings(host.port)) == normalise_fingerprint(certificate.fingerprint_sha256)
+    host.close()
+    assert host.received == b""
+
+
+def test_a_redirect_is_a_reply_and_nobody_follows_it(start: Start) -> None:
+    elsewhere = start(say(OK))
+    target = f"https://127.0.0.1:{elsewhere.port}/ipxapi/x".encode()
+    host = start(say(b"HTTP/1.1 302 Found\r\nLocation: " + target + b"\r\nContent-Length: 0\r\n\r\n"))
+    with client(settings(host.port)) as opened:
+        assert opened.send(REQUEST).status == 302
+    elsewhere.close()
+    assert elsewhere.received == b""
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [
+        be_silent,
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x"),
+        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
+        drip(b"", b"H"),
+    ],
+    ids=["silence", "body", "chunks", "headers", "first line"],
+)
+def test_a_host_that_drips_or_is_silent_is_given_up_at_the_deadline(start: Start, serve: Serve) -> None:
+    host = start(serve)
+    with client(settings(host.port)) as opened:
+        begun = monotonic()
+        with pytest.raises(DeadlineExceeded) as caught:
+            opened.send(REQUEST, deadline_seconds=0.4)
+        assert 0.3 < monotonic() - begun < 2
+    assert caught.value.facts["seconds"] == 0.4
+
+
+def test_a_connection_is_as_good_for_the_next_request_as_for_the_first(start: Start) -> None:
+    def serve(connection: socket.socket, end: threading.Event) -> None:
+        connection.sendall(OK)
+        end.wait(0.6)
+        connection.recv(65536)
+        connection.sendall(OK)
+
+    host = start(serve)
+    with client(settings(host.port)) as opened:
+        opened.send(REQUEST, deadline_seconds=0.4)
+        assert opened.send(REQUEST, deadline_seconds=5).status == 200
+    assert host.connections == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nxyz",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+    ],
+    ids=["nothing", "cut", "chunks", "gzip", "no HTTP", "many headers", "long header"],
+)
+def test_a_reply_that_is_none_is_an_error_of_the_transport(start: Start, content: bytes) -> None:
+    with client(settings(start(say(content)).port)) as opened, pytest.raises(TransportError) as caught:
+        opened.send(REQUEST, deadline_seconds=5)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_reply_too_large_is_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "_MOST_BYTES", 1000)
+    host = start(say(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000))
+    with client(settings(host.port)) as opened, pytest.raises(ProtocolError) as caught:
+        opened.send(REQUEST)
+    assert caught.value.facts["most"] == 1000
+
+
+def test_a_host_that_is_not_there_is_unreachable_and_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with client(settings(port)) as opened, pytest.raises(HostUnreachable) as caught:
+        opened.send(REQUEST)
+    assert caught.value.facts["address"] == f"127.0.0.1:{port}"
+    assert "refused" in caught.value.facts["reason"]
+
+
+def test_nothing_of_the_environment_leads_a_request_astray(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    proxy = start(say(OK))
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login other password other\n")
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+    for name, value in {
+        "HOME": str(tmp_path),
+        "NETRC": str(tmp_path / ".netrc"),
+        "REQUESTS_CA_BUNDLE": "/nowhere",
+    }.items():
+        monkeypatch.setenv(name, value)
+    host = start(say(OK))
+    with client(settings(host.port)) as opened:
+        assert opened.send(REQUEST).status == 200
+    assert b"Authorization: Basic canary\r\n" in host.received
+    assert proxy.connections == 0

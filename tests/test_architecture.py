@@ -18,7 +18,7 @@ LAYERS = (
     ("seeds", "logs", "bootstrap"),
     ("protocol",),
     ("transport", "journal", "store"),
-    ("service",),
+    ("service", "client"),
     ("daemon",),
     ("cli",),
 )

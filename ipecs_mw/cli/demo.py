@@ -210,7 +210,7 @@ def _report(store: Store, texts: Any, before: Mapping[str, int], folder: str) ->
     for kind, count in fresh.items():
         if count:
             click.echo(f"  {texts.render(f'kind.{kind}')}: {count}")
-    program = Path(sys.argv[0]).name if Path(sys.argv[0]).suffix != ".py" else "ipecs-mw"
+    program = _name_program()
     query = f"{program} --bootstrap {folder}/bootstrap.json --profile {_PROFILE} events"
     click.echo(texts.render("demo.query"))
     for options in (
@@ -220,6 +220,14 @@ def _report(store: Store, texts: Any, before: Mapping[str, int], folder: str) ->
         "--kind smdr --format csv",
     ):
         click.echo(f"  {query} {options}")
+
+
+def _name_program() -> str:
+    """Return how this program was called, as short as it works from here."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return "python -m ipecs_mw"
+    return os.path.relpath(called) if called.is_absolute() else str(called)
 
 
 def _free_port() -> int:

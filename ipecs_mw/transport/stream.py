@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Sequence
+from contextlib import ExitStack
 from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -67,20 +68,23 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
     address = f"[{host.address}]" if ":" in host.address else host.address
     path = host.stream_path.replace("{user}", quote(host.user, safe=""))
     try:
-        connection = connect(
-            f"wss://{address}:{host.port}{path}",
-            ssl=context,
-            additional_headers={"Authorization": f"bearer {token}"},
-            origin=Origin(f"https://{address}:{host.port}"),
-            open_timeout=_OPEN_TIMEOUT_SECONDS,
-            close_timeout=_CLOSE_TIMEOUT_SECONDS,
-            ping_interval=_PING_SECONDS,
-            ping_timeout=_PING_SECONDS,
-            max_size=MOST_FRAME_BYTES,
-            max_queue=_QUEUE_FRAMES,
-            compression=None,
-            proxy=None,
-            user_agent_header="ipecs-mw",
+        # entered and not left: the Stream closes it
+        connection = ExitStack().enter_context(
+            connect(
+                f"wss://{address}:{host.port}{path}",
+                ssl=context,
+                additional_headers={"Authorization": f"bearer {token}"},
+                origin=Origin(f"https://{address}:{host.port}"),
+                open_timeout=_OPEN_TIMEOUT_SECONDS,
+                close_timeout=_CLOSE_TIMEOUT_SECONDS,
+                ping_interval=_PING_SECONDS,
+                ping_timeout=_PING_SECONDS,
+                max_size=MOST_FRAME_BYTES,
+                max_queue=_QUEUE_FRAMES,
+                compression=None,
+                proxy=None,
+                user_agent_header="ipecs-mw",
+            )
         )
     except (InvalidHandshake, InvalidURI, OSError, EOFError) as error:
         raise _translate(host, path, error) from error

@@ -1,0 +1,223 @@
+"""The WebSocket: frames in order, and an end that is told only after what came before it."""
+
+import http
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from tls_host import pin, settings
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.sync.server import Server, ServerConnection, serve
+
+from ipecs_mw.errors import (
+    CertificateRefused,
+    ConnectionLost,
+    HostUnreachable,
+    ProtocolError,
+    TokenExpired,
+)
+from ipecs_mw.model.settings import HostSettings, TlsSettings
+from ipecs_mw.simulator.certificate import Certificate, make_certificate
+from ipecs_mw.transport import stream as module
+from ipecs_mw.transport.stream import MOST_FRAME_BYTES, Stream, open_stream
+from ipecs_mw.transport.tls import build_context, normalise_fingerprint
+
+Talk = Callable[[ServerConnection], Any]
+
+
+@pytest.fixture
+def host(certificate: Certificate) -> Callable[..., Any]:
+    """Give a WebSocket host that talks as told, as a context: its settings."""
+
+    @contextmanager
+    def begin(
+        talk: Talk, *, status: int = 101, shown: Certificate = certificate, **options: Any
+    ) -> Iterator[HostSettings]:
+        def answer(connection: ServerConnection, request: Request) -> Response | None:
+            seen.append(request)
+            return None if status == 101 else connection.respond(http.HTTPStatus(status), "no\n")
+
+        def handle(connection: ServerConnection) -> None:
+            with suppress(ConnectionClosed):
+                talk(connection)
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        shown.load_into(context)
+        seen: list[Request] = []
+        server: Server = serve(
+            handle, "127.0.0.1", 0, ssl=context, process_request=answer, compression=None, **options
+        )
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        begin.seen = seen  # type: ignore[attr-defined]
+        try:
+            yield settings(server.socket.getsockname()[1], user="api/user")
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+    return begin
+
+
+@contextmanager
+def opened(host: HostSettings, token: str = "abc") -> Iterator[Stream]:
+    stream = open_stream(host, build_context(host), token)
+    try:
+        yield stream
+    finally:
+        stream.close()
+
+
+def read_all(stream: Stream) -> tuple[list[bytes], ConnectionLost]:
+    """Read until the connection is lost; return the frames and the error."""
+    frames: list[bytes] = []
+    for _ in range(10_000):
+        try:
+            frames += stream.receive(100, 5)
+        except ConnectionLost as lost:
+            return frames, lost
+    raise AssertionError
+
+
+def wait_for_end(connection: ServerConnection) -> None:
+    for _ in connection:
+        pass
+
+
+def test_it_asks_for_the_configured_path_with_its_token_and_origin(host: Callable[..., Any]) -> None:
+    with host(wait_for_end) as here, opened(here):
+        (request,) = host.seen  # type: ignore[attr-defined]
+    headers: Headers = request.headers
+    assert request.path == "/ipxapi/server/v1/users/api%2Fuser/acd"
+    assert headers["Authorization"] == "bearer abc"
+    assert headers["Origin"] == f"https://127.0.0.1:{here.port}"
+
+
+def test_frames_come_in_order_and_as_bytes_whether_text_or_binary(host: Callable[..., Any]) -> None:
+    def talk(connection: ServerConnection) -> None:
+        for number in range(3000):
+            connection.send(str(number) if number % 2 else str(number).encode())
+
+    with host(talk) as here, opened(here) as stream:
+        frames, _ = read_all(stream)
+    assert frames == [str(number).encode() for number in range(3000)]
+
+
+def test_text_that_is_no_utf_8_is_received_as_it_is(host: Callable[..., Any]) -> None:
+    korean = "홍길동".encode("cp949")
+    with host(lambda connection: connection.send(korean, text=True)) as here, opened(here) as stream:
+        assert read_all(stream)[0] == [korean]
+
+
+def test_nothing_to_read_is_no_frames_after_the_time_out(host: Callable[..., Any]) -> None:
+    with host(wait_for_end) as here, opened(here) as stream:
+        assert stream.receive(10, 0.05) == []
+
+
+def test_no_more_frames_are_returned_than_asked_for(host: Callable[..., Any]) -> None:
+    with host(lambda c: [c.send("x") for _ in range(10)]) as here, opened(here) as stream:
+        assert 1 <= len(stream.receive(3, 5)) <= 3
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 1012, 1013])
+def test_a_close_is_told_with_its_code_after_what_was_received(host: Callable[..., Any], code: int) -> None:
+    def talk(connection: ServerConnection) -> None:
+        for number in range(20):
+            connection.send(str(number))
+        connection.close(code, "restarting")
+
+    with host(talk) as here, opened(here) as stream:
+        frames, lost = read_all(stream)
+    assert len(frames) == 20
+    assert lost.facts["reason"] == f"{code} restarting"
+
+
+def test_a_connection_that_drops_is_told_after_what_was_received(host: Callable[..., Any]) -> None:
+    def talk(connection: ServerConnection) -> None:
+        connection.send("last")
+        connection.socket.shutdown(2)
+
+    with host(talk) as here, opened(here) as stream:
+        frames, lost = read_all(stream)
+    assert frames == [b"last"]
+    assert lost.facts["reason"]
+
+
+def test_a_frame_of_the_largest_size_is_received_and_a_larger_one_ends_the_connection(
+    host: Callable[..., Any],
+) -> None:
+    def talk(connection: ServerConnection) -> None:
+        connection.send(b"x" * MOST_FRAME_BYTES)
+        connection.send(b"x" * (MOST_FRAME_BYTES + 1))
+        wait_for_end(connection)
+
+    with host(talk) as here, opened(here) as stream:
+        frames, lost = read_all(stream)
+    assert [len(frame) for frame in frames] == [MOST_FRAME_BYTES]
+    assert "1009" in lost.facts["reason"]
+
+
+def test_a_host_that_no_longer_answers_pings_is_given_up(
+    host: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PING_SECONDS", 0.1)
+    is_over = threading.Event()
+
+    def talk(connection: ServerConnection) -> None:
+        connection.send("last")
+        with connection.protocol_mutex:  # what arrives is no longer looked at
+            is_over.wait(10)
+
+    with host(talk, ping_interval=None) as here:
+        stream = open_stream(here, build_context(here), "abc")
+        frames, lost = read_all(stream)
+        is_over.set()
+        stream.close()
+    assert frames == [b"last"]
+    assert "1011" in lost.facts["reason"]
+
+
+def test_a_token_that_the_host_no_longer_knows_is_expired(host: Callable[..., Any]) -> None:
+    with host(wait_for_end, status=401) as here, pytest.raises(TokenExpired), opened(here):
+        pass
+
+
+@pytest.mark.parametrize("status", [403, 404, 500, 503])
+def test_another_refusal_is_told_with_status_and_path(host: Callable[..., Any], status: int) -> None:
+    with host(wait_for_end, status=status) as here, pytest.raises(ProtocolError) as caught, opened(here):
+        pass
+    assert caught.value.facts["status"] == status
+    assert "/acd" in caught.value.facts["path"]
+
+
+def test_another_certificate_than_the_pinned_one_never_sees_the_token(
+    host: Callable[..., Any], certificate: Certificate
+) -> None:
+    other = make_certificate(["127.0.0.1"], datetime.now(UTC))
+    with host(wait_for_end, shown=other) as here:
+        pinned = settings(here.port, pin(certificate))
+        with pytest.raises(CertificateRefused) as caught, opened(pinned):
+            pass
+        assert host.seen == []  # type: ignore[attr-defined]
+    assert caught.value.facts["found"] == normalise_fingerprint(other.fingerprint_sha256)
+
+
+def test_an_untrusted_certificate_is_refused_with_its_fingerprint(
+    host: Callable[..., Any], certificate: Certificate
+) -> None:
+    with host(wait_for_end) as here:
+        with pytest.raises(CertificateRefused) as caught, opened(settings(here.port, TlsSettings("ca"))):
+            pass
+        assert host.seen == []  # type: ignore[attr-defined]
+    assert caught.value.facts["found"] == normalise_fingerprint(certificate.fingerprint_sha256)
+
+
+def test_a_host_that_is_not_there_is_unreachable() -> None:
+    with pytest.raises(HostUnreachable), opened(settings(1)):
+        pass

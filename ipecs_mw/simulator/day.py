@@ -69,8 +69,8 @@ class Day:
     def _repeat(self, mean_seconds: float, action: Callable[[], object]) -> None:
         def act() -> None:
             if self._is_open:
+                self._repeat(mean_seconds, action)  # first: what the PBX refuses happens another time
                 action()
-                self._repeat(mean_seconds, action)
 
         self._later(self._random.expovariate(1 / mean_seconds), act)
 

@@ -1,0 +1,80 @@
+"""A client of the simulated host that knows nothing of the product's, and waits that end."""
+
+import json
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import requests
+from websockets.sync.client import ClientConnection, connect
+
+from ipecs_mw.simulator import SimulatedHost
+
+
+class Client:
+    """One account's view of a host: REST through requests, events through websockets."""
+
+    def __init__(self, host: SimulatedHost, folder: Path, user: str, service: str, password: str) -> None:
+        self.host = host
+        self.user = user
+        self.base = f"/ipxapi/{service}/v1/users/{user}"
+        self.password = password
+        self.token = ""
+        self.pem = folder / "host.pem"
+        self.pem.write_text(host.certificate_pem)
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.http.verify = str(self.pem)
+
+    def ask(self, method: str, feature: str, **options: Any) -> requests.Response:
+        """Send one request with the token."""
+        headers = {"Authorization": f"bearer {self.token}"}
+        url = f"https://127.0.0.1:{self.host.port}{self.base}/{feature}"
+        return self.http.request(method, url, **{"headers": headers, "timeout": 10, **options})
+
+    def call(self, feature: str, **arguments: Any) -> requests.Response:
+        """Post one request with a JSON body."""
+        return self.ask("POST", f"call/{feature}", json=arguments)
+
+    def log_in(self, password: str | None = None) -> requests.Response:
+        reply = self.ask("GET", "login", headers={}, auth=(self.user, password or self.password))
+        if reply.ok:
+            self.token = reply.json()["token"]
+        return reply
+
+    def stream(self, path: str | None = None) -> AbstractContextManager[ClientConnection]:
+        """Open the WebSocket."""
+        return connect(
+            f"wss://127.0.0.1:{self.host.port}{path or self.base + '/acd'}",
+            ssl=ssl.create_default_context(cafile=str(self.pem)),
+            additional_headers={"Authorization": f"bearer {self.token}"},
+            compression=None,
+            proxy=None,
+        )
+
+
+def read_event(socket: ClientConnection, is_wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Return the data of the first event that is wanted, within 5 seconds."""
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        data: dict[str, Any] = json.loads(socket.recv(timeout=5))["data"]
+        if is_wanted(data):
+            return data
+    raise AssertionError("the event did not come")
+
+
+def wait_until(is_so: Callable[[], Any]) -> Any:
+    """Return the first true answer within 5 seconds."""
+    until = time.monotonic() + 5
+    while not (answer := is_so()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return answer
+
+
+def read_type(socket: ClientConnection, *kinds: str) -> dict[str, Any]:
+    """Return the data of the first call event of one of these types."""
+    return read_event(socket, lambda data: str(data.get("type", "")).strip() in kinds)

@@ -1,0 +1,177 @@
+"""A simulated day holds together: what the events of one call say agrees, whatever the seed."""
+
+import random
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ipecs_mw.seeds import read_json
+from ipecs_mw.simulator.day import DAY_SECONDS, Day
+from ipecs_mw.simulator.pbx import Pbx
+from ipecs_mw.simulator.smdr import CallRecords
+from ipecs_mw.simulator.spelling import Oddities
+
+Event = tuple[str, dict[str, Any]]
+
+
+def live(seed: int, seconds: float = DAY_SECONDS + 3600) -> tuple[Pbx, list[Event]]:
+    """Return a PBX and its events after a day and the first half hour of the next."""
+    events: list[Event] = []
+
+    def publish(kind: str, _number: str, data: dict[str, Any]) -> bool:
+        events.append((kind, data))
+        return True
+
+    chance = random.Random(seed)
+    pbx = Pbx(
+        stations=range(1000, 1020),
+        trunks=12,
+        records=CallRecords(100_000),
+        publish=publish,
+        local_now=lambda: datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
+        random=chance,
+    )
+    Day(pbx, chance).begin()
+    pbx.timetable.run_until(seconds)
+    return pbx, events
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def day(request: pytest.FixtureRequest) -> tuple[Pbx, list[Event]]:
+    return live(request.param)
+
+
+def acd(events: list[Event], *codes: int) -> list[dict[str, Any]]:
+    return [data for kind, data in events if kind == "acd" and data["eventCode"] in codes]
+
+
+def test_the_same_seed_gives_the_same_day() -> None:
+    assert live(5, 3600)[1] == live(5, 3600)[1]
+    assert live(5, 3600)[1] != live(6, 3600)[1]
+
+
+def test_a_day_has_everything_that_a_contact_centre_has(day: tuple[Pbx, list[Event]]) -> None:
+    _, events = day
+    codes = {data["eventCode"] for kind, data in events if kind == "acd"}
+    assert codes >= {
+        *(1, 2, 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 41, 42, 43, 44, 49, 58, 59, 62),
+        *(66, 67, 69, 70, 71, 72, 73, 74, 82, 84, 85, 86),
+    }
+    types = {data["type"] for kind, data in events if kind == "call"}
+    assert types >= {
+        *("registered", "unregistered", "ringing", "alerting", "connected", "released", "proceeding"),
+        *("hold", "retrieve", "transferring", "queueing", "dnd", "forwarding", "mwi"),
+        *("agent_logon", "agent_logoff", "agent_ready", "agent_notready", "agent_work", "agent_busy"),
+    }
+    assert len(events) > 20_000
+
+
+def test_a_trunk_is_busy_and_idle_in_turn(day: tuple[Pbx, list[Event]]) -> None:
+    states: dict[str, int] = {}
+    for event in acd(day[1], 1, 2):
+        trunk = event["sourceNumber"]
+        assert states.get(trunk, 2) != event["eventCode"]
+        states[trunk] = event["eventCode"]
+
+
+def test_a_call_is_offered_before_it_is_answered_and_answered_before_it_ends(
+    day: tuple[Pbx, list[Event]],
+) -> None:
+    order: dict[int, list[int]] = defaultdict(list)
+    for event in acd(day[1], 3, 41, 42, 44, 69):
+        order[event["callRefID"]].append(event["eventCode"])
+    for codes in order.values():
+        assert codes[0] in (3, 41)
+        assert codes.count(69) <= 1
+        assert 69 not in codes or codes[-1] == 69
+        if 44 in codes:
+            assert codes.count(44) == 1
+
+
+def test_event_69_and_the_call_record_say_the_same(day: tuple[Pbx, list[Event]]) -> None:
+    events = {event["callRefID"]: event for event in acd(day[1], 69)}
+    records = [data for kind, data in day[1] if kind == "smdr"]
+    assert len({record["Index"] for record in records}) == len(records) > 500
+    for record in records:
+        event = events.pop(record["callRefID"], None)
+        if event is None:
+            assert record["StationNumber"].startswith("CO")
+            assert record["Duration"] == "00:00:00"
+            continue
+        assert event["sourceNumber"] == record["StationNumber"]
+        assert event["destNumber"] == record["CoNumber"]
+        assert event["data1"] == record["Duration"].replace(":", "")
+        assert event["data2"] == record["DialedNumber1"]
+    assert not events, "each event 69 has its record"
+
+
+def test_codes_of_a_call_are_in_its_record(day: tuple[Pbx, list[Event]]) -> None:
+    records = {data["callRefID"]: data for kind, data in day[1] if kind == "smdr"}
+    for event in acd(day[1], 85):
+        assert records[event["callRefID"]]["AccountCode"] == event["data1"]
+    for event in acd(day[1], 86):
+        assert records[event["callRefID"]]["AccountCode"] == f"STA-P[{event['data1']}]"
+
+
+def test_a_station_that_was_connected_is_released_once_and_the_causes_are_the_vendor_s(
+    day: tuple[Pbx, list[Event]],
+) -> None:
+    pbx, events = day
+    known = {row["code"] for row in read_json("codes.json")["call_causes"]}
+    open_legs: Counter[tuple[str, int]] = Counter()
+    for kind, data in events:
+        if kind != "call":
+            continue
+        assert data.get("causeCode", 48) in known
+        leg = (data.get("deviceNumber", ""), data.get("callRefID", 0))
+        if data["type"] in ("ringing", "proceeding"):
+            open_legs[leg] = 1
+        elif data["type"] == "connected":
+            assert open_legs[leg] == 1, data
+        elif data["type"] == "released":
+            assert open_legs.pop(leg) == 1, data
+    alive = {(number, call.ref) for call in pbx.calls.values() for number in call.legs}
+    assert {leg for leg, count in open_legs.items() if count} <= alive
+
+
+def test_every_call_event_has_the_fields_of_the_vendor_s_table(day: tuple[Pbx, list[Event]]) -> None:
+    rows = {row["code"]: row["fields"] for row in read_json("codes.json")["call_events"]}
+    for kind, data in day[1]:
+        if kind in ("call", "presence"):
+            needed = {name.rstrip("[]") for name in rows[data["type"]] if not name.endswith("?")}
+            assert needed - {"evtSerialNum"} <= set(data), data
+
+
+def test_every_acd_event_is_in_the_vendor_s_table_and_carries_a_reference_where_it_must(
+    day: tuple[Pbx, list[Event]],
+) -> None:
+    rows = {row["code"]: row for row in read_json("codes.json")["acd_events"]}
+    for kind, data in day[1]:
+        if kind == "acd":
+            row = rows[data["eventCode"]]
+            assert data["eventString"] == row["wire"]
+            if row["call_ref"] == "always":
+                assert isinstance(data["callRefID"], int), data
+            elif row["call_ref"] == "never":
+                assert "callRefID" not in data
+
+
+def test_nothing_is_left_over_when_all_have_gone_home() -> None:
+    pbx, _ = live(4, DAY_SECONDS + 1700)
+    assert pbx.calls == {}
+    assert set(pbx.trunks.values()) == {None}
+    assert all(not station.calls and station.agent is None for station in pbx.stations.values())
+    assert all(not group.queue for group in pbx.groups.values())
+
+
+def test_odd_spellings_say_the_same_with_other_characters() -> None:
+    odd = Oddities(1.0, 1)
+    data = {"eventCode": 66, "sourceNumber": "1000", "destNumber": "", "data1": "", "callRefID": 7}
+    frames = {odd.encode("acd", data) for _ in range(100)}
+    assert len(frames) == 3
+    assert any(b'"1000    "' in frame for frame in frames)
+    assert any(b'"data1":" "' in frame for frame in frames)
+    assert any(b'"callRefID":"7"' in frame for frame in frames)
+    assert b'"type":" held"' in b"".join(odd.encode("call", {"type": "held"}) for _ in range(20))

@@ -11,8 +11,10 @@ import os
 import re
 import sys
 from collections.abc import MutableMapping
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, cast
+from urllib.parse import quote
 
 import structlog
 
@@ -34,12 +36,14 @@ def get_logger() -> structlog.stdlib.BoundLogger:
 def hide(secret: str | None) -> None:
     """Have `secret` masked in every line from now on, wherever it comes from; too short to tell is ignored."""
     if secret and len(secret) >= 4:
-        _secrets.add(secret)
+        # as it stands, and as JSON, a log line and a URI spell it
+        spellings = (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+        _secrets.update((*spellings, _printable(secret), repr(secret)[1:-1], quote(secret, safe="")))
 
 
 def mask(text: str) -> str:
     """Return `text` with every known secret replaced by `***`."""
-    for secret in tuple(_secrets):
+    for secret in sorted(_secrets, key=len, reverse=True):  # one may be a part of another
         if secret in text:
             text = text.replace(secret, _MASK)
     return text
@@ -123,13 +127,19 @@ def configure(
 def _open_file(file: str) -> logging.Handler:
     try:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(
-            file, maxBytes=_FILE_BYTES, backupCount=_FILE_COUNT, encoding="utf-8"
-        )
-        os.chmod(file, 0o600)  # noqa: PTH101 - the handler holds the same name
+        handler = _PrivateFile(file, maxBytes=_FILE_BYTES, backupCount=_FILE_COUNT, encoding="utf-8")
     except OSError as error:
         raise CannotStart("error.log_file", file=file, reason=error.strerror) from error
     return handler
+
+
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """Makes each file that it begins readable by its owner alone."""
+
+    def _open(self) -> TextIOWrapper:
+        opened = super()._open()
+        os.fchmod(opened.fileno(), 0o600)
+        return opened
 
 
 class _Sentences:
@@ -161,7 +171,9 @@ def _render_text(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> 
     rendered = " ".join(
         part for part in (head, "" if text is None else f"{_printable(text)}  |", fields) if part
     )
-    return rendered if trace is None else f"{rendered}\n{trace}"
+    if trace is not None:
+        rendered += "".join(f"\n{_printable(part)}" for part in trace.split("\n"))
+    return rendered
 
 
 def _render_json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:

@@ -1,0 +1,174 @@
+"""Log lines: a stable name, a sentence, and never a secret."""
+
+import io
+import json
+import logging
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ipecs_mw import logs
+from ipecs_mw.errors import CannotStart, IpecsMwError
+from ipecs_mw.seeds import shipped_texts
+
+CANARY = "canary-s3cret"
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget the secrets of other tests, and leave no handler behind."""
+    monkeypatch.setattr(logs, "_secrets", set())
+    yield
+    for handler in logging.getLogger().handlers[:]:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+def configure(form: str = "text", locale: str = "en-GB", **options: Any) -> io.StringIO:
+    stream = io.StringIO()
+    logs.configure(shipped_texts(locale), form=form, stream=stream, **options)
+    return stream
+
+
+def fail(text: str) -> None:
+    raise RuntimeError(text)
+
+
+def test_a_line_has_time_level_name_sentence_and_facts() -> None:
+    stream = configure()
+    logs.get_logger().info("session.ended", host="main")
+    line = stream.getvalue()
+    time, level, name, *rest = line.split()
+    assert time.endswith("Z")
+    assert (level, name) == ("INFO", "session.ended")
+    assert rest[-1] == "host=main"
+    assert shipped_texts("en-GB").render("session.ended", host="main") in line
+
+
+def test_a_json_line_is_one_object_with_the_same_facts() -> None:
+    stream = configure("json")
+    logs.get_logger().warning("session.ended", host="main", n=2)
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["level"], line["host"], line["n"]) == ("session.ended", "warning", "main", 2)
+    assert line["text"] == shipped_texts("en-GB").render("session.ended", host="main")
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE", "ko-KR"])
+def test_the_sentence_is_in_the_configured_language(locale: str) -> None:
+    stream = configure(locale=locale)
+    logs.get_logger().info("session.ended", host="main")
+    assert shipped_texts(locale).render("session.ended", host="main") in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize(
+    "secret", [CANARY, 'quo"te\\back', "pässwörd", "암호암호", "line\nbreak", "a b/c&d", "it's-1"]
+)
+def test_a_secret_is_masked_wherever_it_stands(form: str, secret: str) -> None:
+    stream = configure(form)
+    logs.hide(secret)
+    log = logs.get_logger()
+    log.info("session.ended", host=secret, deep={"a": [secret]}, url=f"https://x/?t={secret}")
+    line = f"debug {secret}"
+    log.info(line)
+    logging.getLogger("library").warning("library says %s", secret)
+    try:
+        fail(f"with {secret}")
+    except RuntimeError:
+        log.exception("thread.ended", thread="x", detail="")
+    output = stream.getvalue()
+    assert output.count("***") >= 5
+    for part in (secret, json.dumps(secret)[1:-1], secret[1:]):
+        assert part not in output
+
+
+def test_a_secret_that_is_part_of_another_leaves_nothing_of_it() -> None:
+    for secret in ("1234", "12345678", "123456"):
+        logs.hide(secret)
+    assert logs.mask("a 12345678 b 123456 c 1234") == "a *** b *** c ***"
+
+
+def test_what_is_too_short_to_tell_is_no_secret() -> None:
+    for secret in (None, "", "abc"):
+        logs.hide(secret)
+    assert logs.mask("abc") == "abc"
+
+
+def test_the_passwords_of_uris_are_masked() -> None:
+    assert logs.mask_uri("mongodb://me:pw@host/x") == "mongodb://me:***@host/x"
+    assert logs.mask_uri("no uri: a@b") == "no uri: a@b"
+
+
+def test_an_error_is_explained_in_the_language_of_the_log_with_secrets_masked() -> None:
+    configure(locale="de-DE")
+    logs.hide(CANARY)
+    error = IpecsMwError("error.mongo_refused", reason=CANARY)
+    assert logs.explain(error) == shipped_texts("de-DE").render("error.mongo_refused", reason="***")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_a_host_sends_cannot_steer_a_terminal_or_forge_a_line(form: str) -> None:
+    stream = configure(form)
+    evil = "a\x1b[2Jb\r\n2026 INFO forged\u2028x\u202ey"
+    logs.get_logger().info("session.ended", host=evil, deep=[evil])
+    logs.get_logger().info(evil)
+    assert len(stream.getvalue().splitlines()) == 2 or form == "json"
+    assert stream.getvalue().count("\n") == 2
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_traceback_cannot_steer_a_terminal_either() -> None:
+    stream = configure()
+    try:
+        fail("\x1b[2J\r forged")
+    except RuntimeError:
+        logs.get_logger().exception("thread.ended", thread="x", detail="")
+    assert "Traceback" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+    assert "\r" not in stream.getvalue()
+
+
+def test_the_file_gets_the_same_lines_and_is_private(tmp_path: Path) -> None:
+    file = tmp_path / "logs" / "ipecs-mw.log"
+    stream = configure(file=str(file))
+    logs.hide(CANARY)
+    logs.get_logger().info("session.ended", host=CANARY)
+    assert file.read_text("utf-8") == stream.getvalue()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_file_stays_private_when_it_is_rotated_and_when_it_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_FILE_BYTES", 500)
+    (tmp_path / "a.log").write_text("old\n")
+    (tmp_path / "a.log").chmod(0o644)
+    configure(file=str(tmp_path / "a.log"))
+    for number in range(100):
+        logs.get_logger().info("session.ended", host="main", n=number)
+    files = list(tmp_path.iterdir())
+    assert len(files) == 11
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart) as caught:
+        configure(file=str(tmp_path))
+    assert caught.value.facts["file"] == str(tmp_path)
+
+
+def test_lines_below_the_level_are_not_written_and_libraries_only_warn() -> None:
+    stream = configure(level="WARNING")
+    logs.get_logger().info("session.ended", host="main")
+    logging.getLogger("library").info("chatter")
+    assert stream.getvalue() == ""
+
+
+def test_setting_up_again_replaces_what_was_set_up_before() -> None:
+    first, second = configure(), configure()
+    logs.get_logger().info("session.ended", host="main")
+    assert first.getvalue() == ""
+    assert second.getvalue().count("\n") == 1

@@ -36,7 +36,8 @@ from ipecs_mw.store.texts import load_texts
 log = logs.get_logger()
 
 _HEARTBEAT_SECONDS = 1.0
-_STOP_SECONDS = 4.0  # for the hosts to log out, then again for the journals to drain: 10 s in all
+_STOP_SECONDS = 3.0  # for the hosts to log out, then again for the journals to drain: 10 s in all
+_GOODBYE_SECONDS = 1.5
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 
@@ -71,7 +72,8 @@ def run(bootstrap_option: str | None, profile: str, state_dir: Path, texts: Text
         loaded = load(store, profile, clock)
         Daemon(store, loaded, profile, state_dir, clock, stop).run()
     finally:
-        store.close()
+        # closing tells the server goodbye, and a server that hangs must not hold us
+        start_thread("close-store", store.close).join(_GOODBYE_SECONDS)
         os.close(held)
 
 

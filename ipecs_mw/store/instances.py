@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pymongo import timeout
+
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import store_errors
 
+_SAVE_SECONDS = 1.5  # a heartbeat that comes late is worth nothing, and a stop does not wait for it
 ALIVE_SECONDS = 15.0
 """A daemon whose heartbeat is older than this is taken for dead."""
 
 
 def save_instance(store: Store, instance_id: str, document: Mapping[str, Any]) -> None:
     """Replace what is known of a daemon; `heartbeat_at` is set by the server's clock."""
-    with store_errors():
+    with store_errors(), timeout(_SAVE_SECONDS):
         store.database["instances"].update_one(
             {"_id": instance_id},
             [

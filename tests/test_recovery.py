@@ -1,0 +1,89 @@
+"""What breaks while frames come: what the daemon had read is stored, each frame once and in order."""
+
+import os
+import signal
+import time
+
+import pytest
+from sites import Site, is_up, ring, wait_until
+
+from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.store.connection import Store
+
+
+def stored(site: Site) -> list[int]:
+    found = site.store.database["events"].find({"type": "station_ring"}, {"call_ref": 1}).sort("_id", 1)
+    return [event["call_ref"] for event in found]
+
+
+@pytest.fixture
+def mongod_pid(store: Store) -> int:
+    return int(store.client.admin.command("serverStatus")["pid"])
+
+
+def test_frames_that_come_while_mongodb_is_stopped_are_stored_afterwards(
+    site: Site, simulated: SimulatedHost, mongod_pid: int
+) -> None:
+    site.configure(simulated)
+    site.start()
+    wait_until(lambda: is_up(site))
+    os.kill(mongod_pid, signal.SIGSTOP)
+    try:
+        for number in range(2000):
+            simulated.send(ring(number))
+        time.sleep(3)
+    finally:
+        os.kill(mongod_pid, signal.SIGCONT)
+    wait_until(lambda: site.count(type="station_ring") >= 2000, 40)
+    assert stored(site) == list(range(2000))
+
+
+def test_a_daemon_that_is_asked_to_stop_while_mongodb_hangs_stops_in_time_and_keeps_the_rest(
+    site: Site, simulated: SimulatedHost, mongod_pid: int
+) -> None:
+    site.configure(simulated)
+    process = site.start()
+    wait_until(lambda: is_up(site))
+    os.kill(mongod_pid, signal.SIGSTOP)
+    try:
+        for number in range(500):
+            simulated.send(ring(number))
+        time.sleep(1)
+        process.terminate()
+        assert process.wait(12) == 0
+    finally:
+        os.kill(mongod_pid, signal.SIGCONT)
+    site.start()
+    wait_until(lambda: site.count(type="station_ring") >= 500, 40)
+    assert stored(site) == list(range(500))
+
+
+def test_a_daemon_killed_in_a_burst_loses_and_doubles_nothing_that_it_had_read(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    site.configure(simulated)
+    number = 0
+    for _ in range(4):
+        process = site.start()
+        wait_until(lambda: simulated.sessions and is_streaming(simulated))
+        for _ in range(300):
+            simulated.send(ring(number))
+            number += 1
+        time.sleep(0.15)
+        process.kill()
+        process.wait(10)
+    process = site.start()
+    wait_until(lambda: is_streaming(simulated))
+    simulated.send(ring(number))
+    wait_until(lambda: number in stored(site))
+    process.terminate()
+    assert process.wait(12) == 0
+    found = stored(site)
+    assert len(found) == len(set(found)), "stored twice"
+    assert found == sorted(found), "out of order"
+    delivered = simulated.sent
+    assert len(found) >= 0.9 * number, (len(found), number, delivered)
+
+
+def is_streaming(host: SimulatedHost) -> bool:
+    return any(session.is_streaming and not session.is_expired for session in host.sessions.values())

@@ -72,6 +72,7 @@ class Journal:
         meta = dict(database.execute("SELECT name, value FROM meta"))
         self.id: str = meta["id"]
         self._connection: int = meta["connection"]
+        self._heard_at: int | None = meta.get("heard_at")
         if self.entry_count:
             self.has_entries.set()
 
@@ -88,6 +89,11 @@ class Journal:
         with self._use() as database:
             row = database.execute("SELECT received_at FROM entries ORDER BY seq LIMIT 1").fetchone()
         return None if row is None else _EPOCH + row[0] * _MICROSECOND
+
+    @property
+    def heard_at(self) -> datetime | None:
+        """When the last frame arrived, in whichever run; None where there never was one."""
+        return None if self._heard_at is None else _EPOCH + self._heard_at * _MICROSECOND
 
     @property
     def used_share(self) -> float:
@@ -115,17 +121,21 @@ class Journal:
         Raises JournalFull at the cap or on a full disk, JournalError where the disk fails otherwise.
         """
         rows = [(a.connection, (a.received_at - _EPOCH) // _MICROSECOND, a.source, a.body) for a in arrivals]
+        heard_at = max((at for _, at, source, _ in rows if source == "frame"), default=None)
         with self._use() as database:
             database.execute("BEGIN IMMEDIATE")
             try:
                 database.executemany(
                     "INSERT INTO entries (connection, received_at, source, body) VALUES (?, ?, ?, ?)", rows
                 )
+                if heard_at is not None:
+                    database.execute("INSERT OR REPLACE INTO meta VALUES ('heard_at', ?)", (heard_at,))
                 database.execute("COMMIT")
             except sqlite3.Error:
                 if database.in_transaction:
                     database.execute("ROLLBACK")
                 raise
+            self._heard_at = heard_at or self._heard_at
         self.has_entries.set()
 
     def read(self, after: int, limit: int) -> Sequence[Entry]:

@@ -4,12 +4,13 @@ import json
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import AlreadyLoggedIn, IpecsMwError, SessionError
+from ipecs_mw.errors import AlreadyLoggedIn, IpecsMwError, SessionError, TransportError
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.protocol.replies import Login, read_login, read_reply
@@ -68,7 +69,7 @@ class HostClient:
         token, self.token = self.token, None
         if token is not None:
             self._send("logout", {}, token)
-            self._memory.unlink(missing_ok=True)
+            self._forget()
 
     def call(self, command_id: str, arguments: Mapping[str, Any]) -> Any:
         """Carry out a command with the session's token and return the reply's JSON body.
@@ -93,22 +94,36 @@ class HostClient:
     def _free_account(self) -> bool:
         """Log out with the remembered token; tell whether there was one to try."""
         try:
-            token = json.loads(self._memory.read_text("utf-8"))["token"]
+            token = str(json.loads(self._memory.read_text("utf-8"))["token"])
         except (OSError, ValueError, LookupError, TypeError):
             return False
         logs.hide(token)
-        self._memory.unlink(missing_ok=True)
         try:
             self._send("logout", {}, token)
+        except TransportError:
+            return False  # the token may still serve once the host answers
         except IpecsMwError as error:
             log.debug("logging out with the remembered token failed", host=self._host.name, error=str(error))
+            self._forget()
             return False
+        self._forget()
         log.info("session.account_freed", host=self._host.name)
         return True
 
     def _remember(self, token: str) -> None:
-        self._memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Keep the token; a full disk costs only the quick return after a crash."""
         fresh = self._memory.with_suffix(".new")
-        fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps({"token": token}), "utf-8")
-        fresh.replace(self._memory)
+        try:
+            self._memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fresh.unlink(missing_ok=True)
+            fresh.touch(mode=0o600)
+            fresh.write_text(json.dumps({"token": token}), "utf-8")
+            fresh.replace(self._memory)
+        except OSError as error:
+            log.warning(
+                "session.token_not_kept", host=self._host.name, file=str(self._memory), reason=error.strerror
+            )
+
+    def _forget(self) -> None:
+        with suppress(OSError):
+            self._memory.unlink(missing_ok=True)

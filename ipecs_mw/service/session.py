@@ -62,9 +62,11 @@ class SessionSupervisor:
         self._stop = stop
         self._on_up = on_up
         self._failures = 0
+        self._has_been_up = False
         self._timer_seconds = 120.0
-        self._down_since: datetime | None = None
-        self._down_reason: str | None = None
+        # what came between the former run's last frame and now is missing too
+        self._down_since = lane.journal.heard_at
+        self._down_reason: str | None = "daemon.ended"
         self._chance = random.Random()  # noqa: S311 - jitter, not a secret
         self._ordered: IpecsMwError | None = None
 
@@ -138,7 +140,8 @@ class SessionSupervisor:
         is_new = self.status.reason is None or self.status.reason.key != error.key
         self._failures += 1
         if was_up and self._down_since is None:
-            self._down_since, self._down_reason = self._clock.now(), error.key
+            # nothing was heard since the last frame, however late the loss was noticed
+            self._down_since, self._down_reason = self._lane.journal.heard_at or self._clock.now(), error.key
         seconds = wait_seconds(error.recovery, self._failures, self._timer_seconds, self._chance)
         self._move(FACT_OF[error.recovery], reason=error, wait=seconds)
         if was_up or is_new:
@@ -179,6 +182,7 @@ class SessionSupervisor:
             since=now,
             reason=None if state is State.UP else reason or self.status.reason,
             retry_at=None if wait is None else now + timedelta(seconds=wait),
-            reconnects=self.status.reconnects + (state is State.UP and self._down_since is not None),
+            reconnects=self.status.reconnects + (state is State.UP and self._has_been_up),
         )
+        self._has_been_up |= state is State.UP
         log.debug("session state", host=self._host.name, state=state.value, fact=fact.value)

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,13 +17,14 @@ from ipecs_mw.simulator.pbx import Pbx
 from ipecs_mw.simulator.refusals import refuse, refuse_with
 from ipecs_mw.simulator.sent_log import SentLog
 from ipecs_mw.simulator.sessions import Account, Session, Sessions, read_bearer
-from ipecs_mw.simulator.smdr import CAPTIONS, CallRecords
+from ipecs_mw.simulator.smdr import CallRecords
 from ipecs_mw.simulator.spelling import Data, Oddities
 from ipecs_mw.simulator.stream import Stream
 
 LICENCES = frozenset({"API-SMDR", "API-AMP", "API-CTI", "API-CTI-EXT", "CLICKCALL"})
 _RESOURCE_OF = {"acd": ("ACD", "API-AMP"), "smdr": ("SMDR", "API-SMDR")}
 _BACKLOG_FRAMES = 20_000  # the scripted day pauses while a reader is this far behind
+_MOST_STEPS = 20_000  # of the timetable in a tick
 _BURST_SECONDS = 0.25  # what a late tick may catch up with
 _LOG_FLUSH_SECONDS = 1.0
 
@@ -42,17 +42,16 @@ class Plan:
     trunks: int
     check_connection_seconds: float
     heartbeat_seconds: float
-    sent_log: Path | None
     oddities: float
-    smdr_capacity: int
-    smdr_captions: tuple[str, str] = CAPTIONS
     is_scripted: bool = True
 
 
 class Exchange:
     """The simulated host between its sockets and its PBX. Only the event loop's thread may touch it."""
 
-    def __init__(self, plan: Plan, clock: Clock, faults: Faults, sent_log: SentLog) -> None:
+    def __init__(
+        self, plan: Plan, clock: Clock, faults: Faults, sent_log: SentLog, records: CallRecords
+    ) -> None:
         self.plan = plan
         self.clock = clock
         self.faults = faults
@@ -60,12 +59,11 @@ class Exchange:
         self.stopping = threading.Event()
         self.licences = set(LICENCES)
         self.sessions = Sessions(plan.accounts, plan.check_connection_seconds, clock.monotonic)
-        self.records = CallRecords(plan.smdr_capacity, plan.smdr_captions)
+        self.records = records
         self.streams: set[Stream] = set()
         self.http_connections: set[Any] = set()
         self._zone = ZoneInfo(plan.timezone)
         self._oddities = Oddities(plan.oddities, plan.seed)
-        self._connections = 0
         self._emitted = 0
         self.boot()
 
@@ -120,8 +118,7 @@ class Exchange:
 
     def on_open(self, session: Session, stream: Stream) -> None:
         """Give a new WebSocket its number, and give it to its session."""
-        self._connections += 1
-        stream.connection = self._connections
+        stream.connection = self.sent_log.number_connection()
         self.sessions.attach(session, stream)
 
     def on_ping(self, session: Session) -> None:
@@ -198,20 +195,17 @@ class Exchange:
 
     def _advance(self, elapsed_seconds: float) -> None:
         table = self.pbx.timetable
-        if not self.plan.rate:
-            table.run_until(table.now_seconds + elapsed_seconds * self.plan.speed)
-            return
-        if not self.streams:  # a rate without a reader: the day goes on at its speed
-            table.run_until(table.now_seconds + elapsed_seconds * self.plan.speed)
+        if not self.plan.rate or not self.streams or self.faults.is_silent:
             self._credit = 0.0
+            table.run_until(table.now_seconds + elapsed_seconds * self.plan.speed)
             return
         self._credit = min(
             self._credit + elapsed_seconds * self.plan.rate, self.plan.rate * _BURST_SECONDS + 1
         )
-        while self._credit >= 1:
+        for _ in range(_MOST_STEPS):  # a reader who may see little must not have the day run for ever
             before = self._emitted
-            if not table.run_next():
-                break
+            if self._credit < 1 or not table.run_next():
+                return
             self._credit -= self._emitted - before
 
     # breaking things

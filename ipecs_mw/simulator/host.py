@@ -25,7 +25,7 @@ from ipecs_mw.simulator.faults import KINDS, Faults, RestFault
 from ipecs_mw.simulator.rest import RestApi
 from ipecs_mw.simulator.sent_log import SentLog
 from ipecs_mw.simulator.sessions import Account, Session
-from ipecs_mw.simulator.smdr import CAPTIONS
+from ipecs_mw.simulator.smdr import CAPTIONS, CallRecords
 from ipecs_mw.simulator.stream import Stream
 
 log = get_logger()
@@ -96,13 +96,11 @@ class SimulatedHost:
             trunks=trunks,
             check_connection_seconds=check_connection_seconds,
             heartbeat_seconds=heartbeat_seconds,
-            sent_log=sent_log,
             oddities=oddities,
-            smdr_capacity=smdr_capacity,
-            smdr_captions=smdr_captions,
             is_scripted=is_scripted,
         )
         self._sent_log = SentLog(sent_log)
+        self._records = CallRecords(smdr_capacity, smdr_captions)
         self._names = tuple(dict.fromkeys(("localhost", "127.0.0.1", address)))
         self._certificate = (
             make_certificate(self._names, self._clock.now())
@@ -129,13 +127,13 @@ class SimulatedHost:
     # running
 
     def start(self) -> None:
-        """Listen, and return when connections are taken; started again it keeps port and certificate.
+        """Listen, and return when connections are taken; started again it keeps port, certificate and call records.
 
         Raises CannotStart where the port cannot be had.
         """
         listener = self._listen()
         self._sent_log.open()
-        self._exchange = Exchange(self._plan, self._clock, self.faults, self._sent_log)
+        self._exchange = Exchange(self._plan, self._clock, self.faults, self._sent_log, self._records)
         self._server = self._build_server()
         ready = threading.Event()
         self._threads = [

@@ -16,6 +16,7 @@ class SentLog:
 
     def __init__(self, path: Path | None) -> None:
         self.count = 0
+        self._connections = 0
         self._path = path
         self._file: BinaryIO | None = None
 
@@ -24,6 +25,11 @@ class SentLog:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("ab", buffering=1 << 18)
+
+    def number_connection(self) -> int:
+        """Return the number of a new connection, also across restarts of the host never the same twice."""
+        self._connections += 1
+        return self._connections
 
     def add(self, connection: int, payload: bytes) -> None:
         """Count one frame and note it."""

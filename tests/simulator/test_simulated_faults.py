@@ -232,3 +232,34 @@ def test_the_control_interface_tells_the_state_and_drives_calls_and_faults(clien
         assert session.post(base + "beat", data="{}", timeout=10).status_code == 400
         assert do("drop", how="close", code=1012).json() == {"result": 1}
     wait_until(lambda: not client.host.sessions["apiuser"].is_streaming)
+
+
+def test_a_host_that_comes_back_keeps_its_port_its_certificate_and_its_call_records(client: Client) -> None:
+    host, pem = client.host, client.host.certificate_pem
+    port = host.port
+    with Control(host, 0) as control, requests.Session() as session:
+        session.trust_env = False
+        session.post(
+            f"http://127.0.0.1:{control.port}/arrive",
+            json={"outside": "61234567", "did": "1", "target": "1001"},
+            timeout=10,
+        )
+        session.post(f"http://127.0.0.1:{control.port}/hang-up-outside", json={"ref": 1}, timeout=10)
+    host.stop()
+    with pytest.raises(requests.ConnectionError):
+        client.ask("POST", "checkconnection")
+    host.start()
+    assert (host.port, host.certificate_pem) == (port, pem)
+    assert client.log_in().ok
+    assert client.ask("GET", "smdr", params={"countOnly": "true"}).json() == {"count": 1}
+
+
+def test_a_rate_is_kept_and_silence_does_not_stop_the_host(build_host: Build, new_client: New) -> None:
+    host = build_host(is_scripted=True, rate=2000.0, speed=60.0)
+    client = new_client(host)
+    client.log_in()
+    with client.stream() as socket:
+        for _ in range(500):
+            socket.recv(timeout=5)
+        host.faults.is_silent = True
+        assert client.ask("POST", "checkconnection").ok

@@ -94,8 +94,10 @@ class HostClient:
     def _free_account(self) -> bool:
         """Log out with the remembered token; tell whether there was one to try."""
         try:
-            token = str(json.loads(self._memory.read_text("utf-8"))["token"])
+            token = json.loads(self._memory.read_text("utf-8"))["token"]
         except (OSError, ValueError, LookupError, TypeError):
+            return False
+        if not isinstance(token, str):
             return False
         logs.hide(token)
         try:

@@ -1,0 +1,54 @@
+"""Where a password is read from, and that no line of the log shows it."""
+
+from pathlib import Path
+
+import pytest
+
+from ipecs_mw import logs
+from ipecs_mw.errors import CannotStart
+from ipecs_mw.model.settings import HostSettings, SecretSource
+from ipecs_mw.service.credentials import read_password
+
+AT = "hosts[0].password"
+
+
+def host(password: str | SecretSource) -> HostSettings:
+    return HostSettings("main", "192.0.2.1", "api", password, "UTC")
+
+
+def test_a_password_comes_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_PASSWORD", "canary-env ")
+    assert read_password(host(SecretSource(env="SOME_PASSWORD")), AT) == "canary-env "
+    assert logs.mask("x canary-env  y") == "x *** y"
+
+
+@pytest.mark.parametrize("content", ["canary-file", "canary-file\n", "canary-file\r\nmore\n"])
+def test_a_password_is_the_first_line_of_its_file(tmp_path: Path, content: str) -> None:
+    (tmp_path / "secret").write_bytes(content.encode())
+    assert read_password(host(SecretSource(file=str(tmp_path / "secret"))), AT) == "canary-file"
+
+
+def test_a_password_in_the_configuration_itself_is_used_and_hidden() -> None:
+    assert read_password(host("canary-plain"), AT) == "canary-plain"
+    assert logs.mask("canary-plain") == "***"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_variable_without_a_password_is_named(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    monkeypatch.delenv("SOME_PASSWORD", raising=False)
+    if value is not None:
+        monkeypatch.setenv("SOME_PASSWORD", value)
+    with pytest.raises(CannotStart) as caught:
+        read_password(host(SecretSource(env="SOME_PASSWORD")), AT)
+    assert caught.value.facts == {"path": AT, "name": "SOME_PASSWORD"}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\nsecond", b"\xff\xfe"])
+def test_a_file_without_a_password_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(CannotStart) as caught:
+        read_password(host(SecretSource(file=str(file))), AT)
+    assert caught.value.facts["file"] == str(file)
+    assert caught.value.facts["reason"]

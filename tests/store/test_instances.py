@@ -1,0 +1,56 @@
+"""Who runs, by the heartbeat that the server's clock has set."""
+
+from datetime import timedelta
+
+import pytest
+
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.instances import ALIVE_SECONDS, load_instances, save_instance
+
+
+def test_a_daemon_with_a_fresh_heartbeat_is_alive(store: Store) -> None:
+    save_instance(
+        store, "a:1", {"profile": "default", "state": "running", "hosts": {"main": {"state": "up"}}}
+    )
+    (found,) = load_instances(store)
+    assert found["is_alive"]
+    assert 0 <= found["age_seconds"] < ALIVE_SECONDS
+    assert found["hosts"] == {"main": {"state": "up"}}
+
+
+def test_a_daemon_whose_heartbeat_is_old_is_taken_for_dead(store: Store) -> None:
+    save_instance(store, "a:1", {"state": "running"})
+    (found,) = load_instances(store)
+    earlier = found["heartbeat_at"] - timedelta(seconds=ALIVE_SECONDS + 5)
+    store.database["instances"].update_one({"_id": "a:1"}, {"$set": {"heartbeat_at": earlier}})
+    (found,) = load_instances(store)
+    assert not found["is_alive"]
+    assert found["age_seconds"] > ALIVE_SECONDS
+
+
+def test_a_daemon_that_stopped_is_not_alive_however_fresh(store: Store) -> None:
+    save_instance(store, "a:1", {"state": "stopped"})
+    assert [found["is_alive"] for found in load_instances(store)] == [False]
+
+
+def test_a_heartbeat_replaces_what_was_known(store: Store) -> None:
+    save_instance(store, "a:1", {"state": "starting", "problem": "x"})
+    save_instance(store, "a:1", {"state": "running"})
+    (found,) = load_instances(store)
+    assert found["state"] == "running"
+    assert "problem" not in found
+
+
+def test_only_the_daemons_of_a_profile_are_listed_the_latest_first(store: Store) -> None:
+    for name, profile in (("a", "default"), ("b", "other"), ("c", "default")):
+        save_instance(store, name, {"profile": profile, "state": "running"})
+    found = [instance["_id"] for instance in load_instances(store, "default")]
+    assert sorted(found) == ["a", "c"]
+    beats = [instance["heartbeat_at"] for instance in load_instances(store)]
+    assert beats == sorted(beats, reverse=True)
+
+
+@pytest.mark.parametrize("value", ["$state", {"$ne": None}, {"a.b": 1}, "$$NOW"])
+def test_what_looks_like_an_expression_is_kept_as_a_value(store: Store, value: object) -> None:
+    save_instance(store, "a:1", {"state": "running", "value": value})
+    assert load_instances(store)[0]["value"] == value

@@ -20,7 +20,7 @@ from ipecs_mw.model.event import Event
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
-from ipecs_mw.service.credentials import read_password
+from ipecs_mw.service.credentials import read_secret
 from ipecs_mw.service.host import ForwardingLane, HostRunner, describe_lane, open_lane, start_thread
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.state_dir import lock_state_dir
@@ -125,7 +125,7 @@ class Daemon:
         """Start every host, keep the heartbeat going, and stop in order: read no more, log out, flush."""
         settings = self._loaded.settings
         passwords = [
-            read_password(host, f"config/{self._profile} hosts[{index}].password")
+            read_secret(host.password, f"config/{self._profile} hosts[{index}].password", host.name)
             for index, host in enumerate(settings.hosts)
         ]
         self._keep_events_for(settings.events.retention_days)

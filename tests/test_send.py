@@ -7,11 +7,11 @@ from statistics import median
 from time import perf_counter
 
 import pytest
-from sites import Site, is_up, wait_until
+from sites import PASSWORD, USER, Site, is_up, wait_until
 
 from ipecs_mw import Client
 from ipecs_mw.errors import CommandFailed
-from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.simulator import Account, SimulatedHost
 from ipecs_mw.store.connection import Store
 
 
@@ -104,3 +104,34 @@ def test_a_room_password_stays_in_no_collection(
         client.send("confroom.set", deviceNumber="1001", roomIndex=1, roomPwd="87654321", roomUsage="true")
     assert "87654321" not in json.dumps(list(store.database["requests"].find()), default=str)
     assert "87654321" not in running.logged()
+
+
+def test_a_command_goes_directly_where_no_daemon_runs_and_is_refused_where_one_does(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    site.configure(simulated)
+    sent = site.run("send", "call.status", "deviceNumber=1001", "--direct")
+    assert json.loads(sent.stdout)["data"]["state"] == "idle", sent.stderr
+    assert not simulated.sessions
+    site.start()
+    wait_until(lambda: is_up(site))
+    refused = site.run("send", "call.status", "deviceNumber=1001", "--direct")
+    assert refused.returncode == 1
+    assert "Already Login" in refused.stderr
+    assert is_up(site)
+
+
+def test_clickcall_goes_by_the_account_of_its_station(
+    site: Site, simulated: SimulatedHost, mongo_uri: str
+) -> None:
+    station = Account("1001", "station-secret-1", service="client")
+    with SimulatedHost(accounts=(Account(USER, PASSWORD), station), is_scripted=False) as host:
+        site.configure(host, accounts=[{"user": "1001", "password": {"env": "STATION"}}])
+        site.start(STATION="station-secret-1")
+        wait_until(lambda: is_up(site))
+        with Client(mongo_uri) as client:
+            assert client.send("clickcall", From="1001", To="1002") is None
+            with pytest.raises(CommandFailed) as failure:
+                client.send("clickcall", From="1009", To="1002")
+    assert "1009" in failure.value.facts["text"]
+    assert "station-secret-1" not in site.logged()

@@ -7,10 +7,16 @@ from typing import Any
 import click
 
 from ipecs_mw.cli.complete import complete_argument, complete_command
-from ipecs_mw.cli.context import current
+from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.client import send as send_request
+from ipecs_mw.errors import CommandRefused
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.commands import carry_out_as_station, carry_out_once, find_command
+from ipecs_mw.service.credentials import read_secret
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.definitions import load_codes, load_commands
+from ipecs_mw.store.settings import load_settings
 
 _TEXTS = shipped_texts()
 
@@ -26,7 +32,8 @@ _TEXTS = shipped_texts()
     show_default=True,
     help=_TEXTS.render("help.send.timeout"),
 )
-def send(command: str, arguments: tuple[str, ...], host: str | None, timeout: float) -> None:
+@click.option("--direct", "is_direct", is_flag=True, help=_TEXTS.render("help.send.direct"))
+def send(command: str, arguments: tuple[str, ...], host: str | None, timeout: float, is_direct: bool) -> None:
     """Print the host's reply as JSON."""
     context = current()
     given: dict[str, Any] = {}
@@ -36,6 +43,29 @@ def send(command: str, arguments: tuple[str, ...], host: str | None, timeout: fl
             raise click.UsageError(_TEXTS.render("cli.send.bad_argument", argument=name))
         given[name] = value
     with context.open_store() as store:
+        if is_direct:
+            click.echo(to_json(_send_directly(store, context, command, given, host), indent=1))
+            return
         by = f"{getpass.getuser()}@{socket.gethostname()}"
         result = send_request(store, context.clock, command, given, host=host, by=by, timeout_seconds=timeout)
     click.echo(to_json(result, indent=1))
+
+
+def _send_directly(
+    store: Store, context: Context, name: str, given: dict[str, Any], host_name: str | None
+) -> Any:
+    """Log in at the host, carry the command out and log out, where no daemon holds the account."""
+    settings, _ = load_settings(store, context.profile)
+    commands, codes = load_commands(store), load_codes(store)
+    command = find_command(commands, name)
+    names = [host.name for host in settings.hosts]
+    wanted = host_name or (names[0] if len(names) == 1 else None)
+    if wanted not in names:
+        raise CommandRefused("error.no_such_host", host=wanted or "-", allowed=", ".join(names))
+    index = names.index(wanted)
+    host = settings.hosts[index]
+    if host.service not in command.services:
+        return carry_out_as_station(host, command, given, commands, codes, context.clock)
+    at = f"config/{context.profile} hosts[{index}].password"
+    password = read_secret(host.password, at, host.name)
+    return carry_out_once(host, password, command, given, commands, codes, context.clock)

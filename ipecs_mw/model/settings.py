@@ -64,6 +64,16 @@ class SmdrSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
+class StationAccount(Struct, frozen=True, forbid_unknown_fields=True):
+    """A `client` account of the Web API: a station user, for requests such as clickcall."""
+
+    user: Annotated[str, Meta(min_length=1, description="user id: the station's number")]
+    password: Annotated[
+        str | SecretSource,
+        Meta(description="authorization code followed by the suffix code; kept as the host's password"),
+    ]
+
+
 class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """One iPECS system and the Web API account to use there."""
 
@@ -117,6 +127,9 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         list[Numbers], Meta(description="extensions whose presence is wanted, as `monitor`")
     ] = field(default_factory=list)
     smdr: SmdrSettings = field(default_factory=SmdrSettings)
+    accounts: Annotated[
+        list[StationAccount], Meta(description="station users, for commands that only they may give")
+    ] = field(default_factory=list)
 
 
 class EventSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,10 +197,13 @@ def _find_faults(settings: Settings) -> Iterator[tuple[str, str, str]]:
         seen.add(host.name)
         if not is_timezone(host.timezone):
             yield f"{at}.timezone", repr(host.timezone), "an IANA time zone such as Asia/Singapore"
-        if isinstance(host.password, SecretSource) and (host.password.env is None) == (
-            host.password.file is None
-        ):
-            yield f"{at}.password", "***", 'exactly one of {"env": NAME} and {"file": PATH}'
+        secrets = {f"{at}.password": host.password}
+        secrets |= {
+            f"{at}.accounts[{n}].password": account.password for n, account in enumerate(host.accounts)
+        }
+        for path, secret in secrets.items():
+            if isinstance(secret, SecretSource) and (secret.env is None) == (secret.file is None):
+                yield path, "***", 'exactly one of {"env": NAME} and {"file": PATH}'
         if host.tls.verify == "pin" and host.tls.fingerprint_sha256 is None:
             yield f"{at}.tls.fingerprint_sha256", "None", "the fingerprint of the certificate (verify is pin)"
         for setting in ("monitor", "presence"):

@@ -5,21 +5,20 @@ from pathlib import Path
 
 from ipecs_mw import logs
 from ipecs_mw.errors import CannotStart
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.settings import SecretSource
 
 log = logs.get_logger()
 
 
-def read_password(host: HostSettings, at: str) -> str:
-    """Return the host's password and hide it from every log line; `at` is its place in the configuration.
+def read_secret(source: str | SecretSource, at: str, host: str) -> str:
+    """Return a secret of `host` and hide it from every log line; `at` is its place in the configuration.
 
     Raises CannotStart where its variable or file is missing or empty. A password that stands in the
     configuration itself is used, with a warning.
     """
-    source = host.password
     if isinstance(source, str):
         logs.hide(source)
-        log.warning("configuration.plain_password", host=host.name, path=at)
+        log.warning("configuration.plain_password", host=host, path=at)
         return source
     if source.env is not None:
         secret = os.environ.get(source.env, "")

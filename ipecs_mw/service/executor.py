@@ -15,12 +15,12 @@ from ipecs_mw.errors import (
     StoreError,
     TokenExpired,
 )
-from ipecs_mw.model.definitions import Command
+from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings, expand_numbers
-from ipecs_mw.protocol.arguments import check_arguments, join_results, split_arguments
 from ipecs_mw.protocol.session import State
 from ipecs_mw.protocol.values import MASK
 from ipecs_mw.service.client import HostClient
+from ipecs_mw.service.commands import carry_out, carry_out_as_station, find_command
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.session import SessionSupervisor
 from ipecs_mw.store.connection import Store
@@ -38,8 +38,6 @@ log = logs.get_logger()
 
 _TICK_SECONDS = 0.5
 _SUBSCRIPTIONS = (("monitor", "monitor.start"), ("presence", "presence.start"))
-_OURS = frozenset({"login", "logout", "checkconnection"})
-"""The session's own commands: nobody else may give them."""
 
 
 class Executor:
@@ -55,6 +53,7 @@ class Executor:
         names: list[str | None],
         client: HostClient,
         commands: Mapping[str, Command],
+        codes: Codes,
         session: SessionSupervisor,
         lane: Lane,
         store: Store,
@@ -66,6 +65,7 @@ class Executor:
         self._names = names
         self._client = client
         self._commands = commands
+        self._codes = codes
         self._session = session
         self._lane = lane
         self._store = store
@@ -127,28 +127,19 @@ class Executor:
         log.info("request.done", host=self._host.name, command=request["command"])
 
     def _execute(self, request: Request) -> Any:
-        name, given = request.get("command"), request.get("args") or {}
-        command = self._commands.get(name) if isinstance(name, str) else None
-        if command is None or name in _OURS or not isinstance(given, Mapping):
-            raise CommandRefused(
-                "error.command_unknown",
-                command=str(name),
-                family="arguments",
-                code=None,
-                name="command_unknown",
-            )
+        given = request.get("args") or {}
+        command = find_command(self._commands, request.get("command"))
+        if not isinstance(given, Mapping):
+            raise CommandRefused("error.field_value", document="requests", path="args", value=repr(given)[:100],
+                                 allowed="{…}", family="arguments", name="args")  # fmt: skip
         secrets = [
             parameter.name for parameter in command.params if parameter.is_secret and parameter.name in given
         ]
         if secrets:
             hide_arguments(self._store, request["_id"], secrets, MASK)
-        return self._call(command, given)
-
-    def _call(self, command: Command, given: Mapping[str, Any]) -> Any:
-        checked = check_arguments(command, given)
-        return join_results(
-            [self._client.call(command.id, part) for part in split_arguments(command, checked)]
-        )
+        if self._host.service not in command.services:
+            return carry_out_as_station(self._host, command, given, self._commands, self._codes, self._clock)
+        return carry_out(self._client, command, given)
 
     def _subscribe(self) -> None:
         """Ask for the call events and presence that the configuration wants."""
@@ -157,7 +148,7 @@ class Executor:
             if not numbers:
                 continue
             try:
-                reply = self._call(self._commands[command], {"deviceNumber": numbers})
+                reply = carry_out(self._client, self._commands[command], {"deviceNumber": numbers})
             except CommandRefused as error:
                 self.verdicts = {**self.verdicts, name: dict.fromkeys(numbers, str(error.facts.get("name")))}
                 self._lane.record("monitor.refused", "error", subscription=name, detail=logs.explain(error))

@@ -83,7 +83,9 @@ class HostRunner:
         client = HostClient(host, password, context, commands, codes, memory, clock)
         self.session = SessionSupervisor(host, client, context, lane, clock, stop, self._on_up)
         self.names: list[str | None] = [host.name, None] if is_only else [host.name]
-        self.executor = Executor(host, self.names, client, commands, self.session, lane, store, clock, stop)
+        self.executor = Executor(
+            host, self.names, client, commands, codes, self.session, lane, store, clock, stop
+        )
         if host.tls.verify == "off":
             lane.record("session.unverified", "warning")
         self._threads = [

@@ -7,7 +7,7 @@ import pytest
 from ipecs_mw import logs
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.settings import HostSettings, SecretSource
-from ipecs_mw.service.credentials import read_password
+from ipecs_mw.service.credentials import read_secret
 
 AT = "hosts[0].password"
 
@@ -18,18 +18,18 @@ def host(password: str | SecretSource) -> HostSettings:
 
 def test_a_password_comes_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_PASSWORD", "canary-env ")
-    assert read_password(host(SecretSource(env="SOME_PASSWORD")), AT) == "canary-env "
+    assert read_secret(SecretSource(env="SOME_PASSWORD"), AT, "main") == "canary-env "
     assert logs.mask("x canary-env  y") == "x *** y"
 
 
 @pytest.mark.parametrize("content", ["canary-file", "canary-file\n", "canary-file\r\nmore\n"])
 def test_a_password_is_the_first_line_of_its_file(tmp_path: Path, content: str) -> None:
     (tmp_path / "secret").write_bytes(content.encode())
-    assert read_password(host(SecretSource(file=str(tmp_path / "secret"))), AT) == "canary-file"
+    assert read_secret(SecretSource(file=str(tmp_path / "secret")), AT, "main") == "canary-file"
 
 
 def test_a_password_in_the_configuration_itself_is_used_and_hidden() -> None:
-    assert read_password(host("canary-plain"), AT) == "canary-plain"
+    assert read_secret("canary-plain", AT, "main") == "canary-plain"
     assert logs.mask("canary-plain") == "***"
 
 
@@ -39,7 +39,7 @@ def test_a_variable_without_a_password_is_named(monkeypatch: pytest.MonkeyPatch,
     if value is not None:
         monkeypatch.setenv("SOME_PASSWORD", value)
     with pytest.raises(CannotStart) as caught:
-        read_password(host(SecretSource(env="SOME_PASSWORD")), AT)
+        read_secret(SecretSource(env="SOME_PASSWORD"), AT, "main")
     assert caught.value.facts == {"path": AT, "name": "SOME_PASSWORD"}
 
 
@@ -49,6 +49,6 @@ def test_a_file_without_a_password_is_named(tmp_path: Path, content: bytes | Non
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(CannotStart) as caught:
-        read_password(host(SecretSource(file=str(file))), AT)
+        read_secret(SecretSource(file=str(file)), AT, "main")
     assert caught.value.facts["file"] == str(file)
     assert caught.value.facts["reason"]

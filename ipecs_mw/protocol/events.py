@@ -206,15 +206,16 @@ class _Found:
                 self.data.setdefault(to_snake(wire) or wire, ours)
         self.add_extensions(parties)
 
-    def add_stations(self, numbers: str | list[str]) -> None:
-        for number in [numbers] if isinstance(numbers, str) else numbers:
-            self.stations[number] = None
+    def add_stations(self, numbers: Any) -> None:
+        # an edited code table may have a number read as something else than digits
+        for number in numbers if isinstance(numbers, list) else [numbers]:
+            self.stations[str(number)] = None
 
     def add_extensions(self, parties: list[Any]) -> None:
         """Add the parties that can be extensions: digits, no longer than the event's own terminal number."""
         longest = max(map(len, self.stations), default=4)
         for party in parties:
-            for number in [party] if isinstance(party, str) else party or ():
+            for number in map(str, party if isinstance(party, list) else [party or ""]):
                 if number.isdecimal() and len(number) <= longest:
                     self.stations[number] = None
 

@@ -127,7 +127,7 @@ class SimulatedHost:
     # running
 
     def start(self) -> None:
-        """Listen, and return when connections are taken; started again it keeps port, certificate and call records.
+        """Listen, and return when connections are taken; again, it keeps port, certificate and call records.
 
         Raises CannotStart where the port cannot be had.
         """

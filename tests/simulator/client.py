@@ -52,6 +52,7 @@ class Client:
             ssl=ssl.create_default_context(cafile=str(self.pem)),
             additional_headers={"Authorization": f"bearer {self.token}"},
             compression=None,
+            max_queue=None,  # a full queue would hold up the closing handshake
             proxy=None,
         )
 

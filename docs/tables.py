@@ -155,6 +155,8 @@ def describe_command_line() -> str:
         command = cli.get_command(context, name)
         if command is not None:
             sections.append(_describe_options(f"ipecs-mw {name}", f"{name}.", command))
+        for below, part in getattr(command, "commands", {}).items():
+            sections.append(_describe_options(f"ipecs-mw {name} {below}", f"{name}.{below}.", part))
     return "\n".join(sections)
 
 

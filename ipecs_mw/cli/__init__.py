@@ -7,6 +7,7 @@ import click
 
 from ipecs_mw import __version__
 from ipecs_mw.cli.commands import commands
+from ipecs_mw.cli.config import config
 from ipecs_mw.cli.context import Context
 from ipecs_mw.cli.demo import demo
 from ipecs_mw.cli.events import events
@@ -39,7 +40,7 @@ def cli(context: click.Context, bootstrap: str | None, profile: str, state_dir: 
     context.obj = Context(bootstrap, profile, state_dir, _TEXTS, SystemClock())
 
 
-for _command in (seed, migrate, run, events, status, send, commands, simulate, demo):
+for _command in (seed, migrate, run, events, status, send, commands, config, simulate, demo):
     cli.add_command(_command)
 
 

@@ -75,3 +75,16 @@ def save_settings(
     if result is None or (former and result.matched_count == 0):
         raise StoreRefused("error.config_changed_meanwhile", profile=profile)
     return revision
+
+
+def load_history(store: Store, profile: str) -> list[dict[str, Any]]:
+    """Return every revision of `profile`, the present one first, each as it was written."""
+    present = load_document(store, profile)
+    with store_errors():
+        former = list(store.database["config_history"].find({"profile": profile}).sort("revision", -1))
+    return ([present] if present else []) + former
+
+
+def content_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a document of `config` or `config_history`, without what is kept beside them."""
+    return {name: value for name, value in document.items() if name not in (*BOOKKEEPING, "profile")}

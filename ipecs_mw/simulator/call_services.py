@@ -33,15 +33,22 @@ def hold(pbx: Pbx, number: str, ref: int, code: int = 49) -> Call:
     return call
 
 
-def retrieve(pbx: Pbx, number: str, ref: int) -> None:
-    """Take a call off hold. Raises CommandRefused."""
+def retrieve(pbx: Pbx, number: str, ref: int, *, is_return: bool = False) -> None:
+    """Take a call off hold; where that is a return from another call, the station is connected again.
+
+    Raises CommandRefused.
+    """
     call = pbx.leg(number, ref, "holding", otherwise="NoHeldCall")
     if any(other.legs[number] == "connected" for other in pbx.stations[number].calls):
         raise refuse("invalidConnectionState")
     call.legs[number] = "connected"
     call.is_outside_held = False
     pbx.acd(42, number, call.other_side(number), call=call)
-    pbx.tell(number, "retrieve", call, retrieveDN=call.other(number))
+    if is_return:
+        parties = {"callingDN": number, "calledDN": call.other(number)}
+        pbx.tell(number, "connected", call, **parties, **cause(NEW_CALL))
+    else:
+        pbx.tell(number, "retrieve", call, retrieveDN=call.other(number))
     for other, state in call.legs.items():
         if state == "held":
             call.legs[other] = "connected"
@@ -156,8 +163,7 @@ def reconnect(pbx: Pbx, number: str, ref: int) -> None:
     active = next((call for call in pbx.stations[number].calls if call is not held), None)
     if active is not None:
         clear(pbx, number, active.ref)
-    retrieve(pbx, number, held.ref)
-    pbx.tell(number, "connected", held, callingDN=number, calledDN=held.other(number), **cause(NEW_CALL))
+    retrieve(pbx, number, held.ref, is_return=True)
 
 
 def join_conference(pbx: Pbx, number: str, ref: int) -> Call:

@@ -16,6 +16,7 @@ from ipecs_mw.cli.run import run
 from ipecs_mw.cli.seed import seed
 from ipecs_mw.cli.send import send
 from ipecs_mw.cli.simulate import simulate
+from ipecs_mw.cli.smdr import smdr
 from ipecs_mw.cli.status import status
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import IpecsMwError
@@ -40,7 +41,7 @@ def cli(context: click.Context, bootstrap: str | None, profile: str, state_dir: 
     context.obj = Context(bootstrap, profile, state_dir, _TEXTS, SystemClock())
 
 
-for _command in (seed, migrate, run, events, status, send, commands, config, simulate, demo):
+for _command in (seed, migrate, run, events, status, send, smdr, commands, config, simulate, demo):
     cli.add_command(_command)
 
 

@@ -22,6 +22,7 @@ from ipecs_mw.protocol.values import MASK
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.commands import carry_out, carry_out_as_station, find_command
 from ipecs_mw.service.lane import Lane
+from ipecs_mw.service.records import RecordReader
 from ipecs_mw.service.session import SessionSupervisor
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.requests import (
@@ -41,7 +42,9 @@ _SUBSCRIPTIONS = (("monitor", "monitor.start"), ("presence", "presence.start"))
 
 
 class Executor:
-    """Starts monitoring each time the session is up and carries out commands; `run` is its thread.
+    """Starts monitoring each time the session is up, reads call records and carries out commands.
+
+    `run` is its thread.
 
     `verdicts` holds the host's answer by subscription and number: `{"monitor": {"1001": "OK"}}`. `names` are the
     hosts whose requests are its own: its name, and None where a request need not name the only host.
@@ -59,6 +62,7 @@ class Executor:
         store: Store,
         clock: Clock,
         stop: threading.Event,
+        records: RecordReader,
     ) -> None:
         self.verdicts: Mapping[str, Mapping[str, str]] = {}
         self._host = host
@@ -71,6 +75,7 @@ class Executor:
         self._store = store
         self._clock = clock
         self._stop = stop
+        self._records = records
         self._wake = threading.Event()
         self._is_fresh = threading.Event()
         self._has_given_up = False
@@ -99,15 +104,25 @@ class Executor:
         if self._is_fresh.is_set():
             self._is_fresh.clear()
             self._subscribe()
+            self._records.begin()
         if not self._has_given_up:
             give_up_requests(self._store, self._names)
             self._has_given_up = True
         expire_requests(self._store)
         while self._session.status.state is State.UP and not self._stop.is_set():
             request = claim_request(self._store, self._names, self._host.name)
-            if request is None:
+            if request is not None:
+                self._carry_out(request)
+            elif not self._read_records():
                 return
-            self._carry_out(request)
+
+    def _read_records(self) -> bool:
+        """Read call records, a page at the most: requests come first. Tell whether there is more to read."""
+        try:
+            return self._records.step()
+        except SessionError as error:
+            self._session.drop(error)
+            return False
 
     def _carry_out(self, request: Request) -> None:
         """Carry out one claimed request and write how it ended."""

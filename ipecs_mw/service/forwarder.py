@@ -1,7 +1,7 @@
 """The forwarder of one lane: journal → decode → MongoDB, each entry exactly once and in order.
 
-An entry's id is made of its journal's id and its number, so writing it again is recognised by MongoDB. The
-journal is acknowledged only after MongoDB has confirmed; retries never give up.
+An entry's id is made of its journal's id and its number (a call record's of what it says), so writing it again
+is recognised by MongoDB. The journal is acknowledged only after MongoDB has confirmed; retries never give up.
 """
 
 import json
@@ -18,6 +18,7 @@ from ipecs_mw.errors import IpecsMwError, JournalError, StoreRefused
 from ipecs_mw.journal.journal import Arrival, Entry
 from ipecs_mw.model.event import Event
 from ipecs_mw.protocol.events import build_undecodable
+from ipecs_mw.protocol.smdr import build_record_id
 from ipecs_mw.service.lane import Forwarded, Lane
 from ipecs_mw.store.event_log import EventLog, Refused, build_document
 
@@ -71,7 +72,10 @@ class Forwarder:
             self._events.append(documents)
         except Refused as refused:
             self._events.append(
-                [self._build_undecodable(entries[at], why) for at, why in refused.reasons.items()]
+                [
+                    self._build_undecodable(entries[at], why, documents[at]["_id"])
+                    for at, why in refused.reasons.items()
+                ]
             )
         self._after = entries[-1].seq
         self._lane.journal.acknowledge(self._after)
@@ -85,11 +89,13 @@ class Forwarder:
             if arrival.source == "frame"
             else _read_system(arrival)
         )
-        return build_document(self._id(entry), self._lane.host, entry.seq, event)
+        # a call record comes by push and by reading, and perhaps more than once: its own content names it
+        own = build_record_id(self._lane.host, event) if event.kind == "smdr" else None
+        return build_document(own or self._id(entry), self._lane.host, entry.seq, event)
 
-    def _build_undecodable(self, entry: Entry, reason: str) -> dict[str, Any]:
+    def _build_undecodable(self, entry: Entry, reason: str, event_id: str) -> dict[str, Any]:
         event = build_undecodable(entry.arrival.body, entry.arrival.received_at, reason)
-        return build_document(self._id(entry), self._lane.host, entry.seq, event)
+        return build_document(event_id, self._lane.host, entry.seq, event)
 
     def _id(self, entry: Entry) -> str:
         return f"{self._lane.host or '-'}:{self._lane.journal.id}:{entry.seq:012d}"

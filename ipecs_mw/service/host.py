@@ -17,6 +17,7 @@ from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.executor import Executor
 from ipecs_mw.service.forwarder import Decode, Forwarder
 from ipecs_mw.service.lane import Lane
+from ipecs_mw.service.records import RecordReader
 from ipecs_mw.service.session import SessionSupervisor
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.event_log import EventLog
@@ -83,8 +84,9 @@ class HostRunner:
         client = HostClient(host, password, context, commands, codes, memory, clock)
         self.session = SessionSupervisor(host, client, context, lane, clock, stop, self._on_up)
         self.names: list[str | None] = [host.name, None] if is_only else [host.name]
+        records = RecordReader(host, client, decoder.decode, lane, store, clock)
         self.executor = Executor(
-            host, self.names, client, commands, codes, self.session, lane, store, clock, stop
+            host, self.names, client, commands, codes, self.session, lane, store, clock, stop, records
         )
         if host.tls.verify == "off":
             lane.record("session.unverified", "warning")

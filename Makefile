@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test test-mutations lint types check clean
 
 demo: $(VENV)/demo
 	@$(BIN)/ipecs-mw demo $(if $(SECONDS),--seconds $(SECONDS))
 
 test: $(VENV)/dev .cache/mongosh
 	@$(BIN)/python -m pytest
+
+# A million damaged frames (FRAMES=n); `make test` runs 20,000 of them.
+test-mutations: $(VENV)/dev
+	@FRAMES=$(or $(FRAMES),1000000) $(BIN)/python -m pytest tests/test_mutations.py
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff check .

@@ -19,6 +19,7 @@ from ipecs_mw.errors import (
     TokenExpired,
 )
 from ipecs_mw.model.definitions import Codes, Command
+from ipecs_mw.protocol.values import mask_authorization
 
 _EXCERPT_CHARACTERS = 120
 _LOGIN_MISMATCH = (2, 4)  # 2 in the vendor's login example, 4 in its table of common errors
@@ -44,7 +45,7 @@ def read_reply(command: Command, status: int, body: bytes, codes: Codes, host: s
     if status == 200 and not body.strip():
         return None  # observed at logout
     try:
-        value = json.loads(body.decode("utf-8", "replace"), strict=False)
+        value = _mask(json.loads(body.decode("utf-8", "replace"), strict=False))
     except (ValueError, RecursionError):
         value = None
     error = value.get("error") if isinstance(value, dict) else None
@@ -109,7 +110,16 @@ def _explain(command: Command, code: int | None, codes: Codes) -> tuple[str, str
     return command.family, "unknown"
 
 
+def _mask(value: Any) -> Any:
+    """Return a reply with the authorization codes masked that call records hold."""
+    if isinstance(value, str):
+        return mask_authorization(value) if "-P[" in value else value
+    if isinstance(value, list):
+        return [_mask(item) for item in value]
+    return {name: _mask(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
 def _excerpt(body: bytes) -> str:
     """Return the beginning of a reply on one line, tags taken out."""
     text = re.sub(r"<[^>]*>|\s+", " ", body[:2000].decode("utf-8", "replace"))
-    return " ".join(text.split())[:_EXCERPT_CHARACTERS] or "(empty)"
+    return mask_authorization(" ".join(text.split()))[:_EXCERPT_CHARACTERS] or "(empty)"

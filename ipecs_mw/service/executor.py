@@ -103,8 +103,8 @@ class Executor:
     def _step(self) -> None:
         if self._is_fresh.is_set():
             self._is_fresh.clear()
-            self._subscribe()
             self._records.begin()
+            self._subscribe()
         if not self._has_given_up:
             give_up_requests(self._store, self._names)
             self._has_given_up = True

@@ -22,7 +22,7 @@ def find_stored(store: Store, ids: Sequence[str]) -> set[str]:
 
 def find_position(store: Store, host: str) -> Mapping[str, Any] | None:
     """Return the data of the host's newest event of `POSITION_TYPE`, None without one. Raises StoreError."""
-    wanted = {"type": POSITION_TYPE, "host": {"$eq": host}}
+    wanted = {"type": POSITION_TYPE, "kind": "system", "host": {"$eq": host}}
     with store_errors():
         newest = [("received_at", DESCENDING), ("_id", DESCENDING)]
         found = store.database["events"].find_one(wanted, sort=newest)

@@ -8,10 +8,12 @@ from typing import Any
 from ipecs_mw.errors import CommandRefused
 from ipecs_mw.model.definitions import Command, Parameter
 from ipecs_mw.model.settings import expand_numbers
+from ipecs_mw.protocol.values import MASK
 
-_DIGITS = re.compile(r"\d{1,32}")
+_DIGITS = re.compile(r"[0-9]{1,32}")
 _DIAL = re.compile(r"[0-9*#+]{1,32}")
-_RANGE = re.compile(r"\d{1,8}(-\d{1,8})?")
+_RANGE = re.compile(r"[0-9]{1,8}(-[0-9]{1,8})?")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _MOST_EXPANDED = 10_000
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LONGEST_TEXT = 256
@@ -26,7 +28,10 @@ def check_arguments(command: Command, arguments: Mapping[str, Any]) -> dict[str,
     for name, value in arguments.items():
         if name not in known:
             allowed = ", ".join(known) or "-"
-            raise _refuse("error.argument_unknown", command, name, repr(value)[:100], allowed)
+            # it may be a secret under a misspelt name
+            is_hidden = any(parameter.is_secret for parameter in command.params)
+            shown = MASK if is_hidden else repr(value)[:100]
+            raise _refuse("error.argument_unknown", command, name, shown, allowed)
     checked: dict[str, Any] = {}
     for parameter in command.params:
         value = arguments.get(parameter.name)
@@ -36,8 +41,8 @@ def check_arguments(command: Command, arguments: Mapping[str, Any]) -> dict[str,
             continue
         try:
             checked[parameter.name] = _read(parameter, value)
-        except (ValueError, TypeError) as error:
-            shown = "***" if parameter.is_secret else repr(value)[:100]
+        except (ValueError, TypeError, RecursionError) as error:
+            shown = MASK if parameter.is_secret else repr(value)[:100]
             raise _refuse(
                 "error.argument_value", command, parameter.name, shown, describe(parameter)
             ) from error
@@ -97,7 +102,7 @@ def _read(parameter: Parameter, value: Any) -> Any:
 
 
 def _read_int(value: Any) -> int:
-    if isinstance(value, bool | float) or not re.fullmatch(r"-?\d{1,18}", str(value).strip()):
+    if isinstance(value, bool | float) or not _WHOLE.fullmatch(str(value).strip()):
         raise ValueError(value)
     return int(value)
 
@@ -128,13 +133,15 @@ def _read_digits_list(value: Any) -> list[str]:
     ranges = [str(item).strip() for item in items if not isinstance(item, bool)]
     if not all(_RANGE.fullmatch(item) for item in ranges):
         raise ValueError(value)
-    total = sum(int(i.partition("-")[2] or 0) - int(i.partition("-")[0]) + 1 for i in ranges if "-" in i)
-    if total > _MOST_EXPANDED:
+    sizes = [_count(*item.split("-")) for item in ranges]
+    if min(sizes) < 1 or sum(sizes) > _MOST_EXPANDED:
         raise ValueError(value)
-    numbers = expand_numbers(ranges)
-    if not numbers:
-        raise ValueError(value)
-    return numbers
+    return expand_numbers(ranges)
+
+
+def _count(first: str, last: str | None = None) -> int:
+    """Return how many numbers a range has: none where it runs backwards."""
+    return int(last or first) - int(first) + 1
 
 
 def _read_string(value: Any) -> str:
@@ -144,7 +151,9 @@ def _read_string(value: Any) -> str:
         or not 0 < len(str(value)) <= _LONGEST_TEXT
     ):
         raise ValueError(value)
-    return str(value)
+    text = str(value)
+    text.encode()  # a lone surrogate has no bytes to send
+    return text
 
 
 def _read_bool(value: Any) -> str:
@@ -159,6 +168,9 @@ def _read_query(value: Any) -> dict[str, Any]:
     content = json.loads(value) if isinstance(value, str) else value
     if not isinstance(content, dict):
         raise TypeError(value)
+    json.dumps(
+        content, ensure_ascii=False, allow_nan=False
+    ).encode()  # what is no JSON is found before sending
     return content
 
 

@@ -19,6 +19,7 @@ BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "seeded")
 _RECONNECT = {"reconnect": True}
 _MOST_NUMBERS = 10_000
 
+Caption = Annotated[str, Meta(min_length=1, max_length=64)]
 Numbers = Annotated[str, Meta(pattern=r"^\d{1,8}(-\d{1,8})?$")]
 Fingerprint = Annotated[str, Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$")]
 Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
@@ -59,6 +60,13 @@ class SmdrSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What happens with the call records that the host stores."""
 
     backfill: Annotated[bool, Meta(description="read the records that were missed while away")] = True
+    number_captions: Annotated[
+        Annotated[list[Caption], Meta(min_length=2, max_length=2)] | None,
+        Meta(
+            description="captions that the administrator chose for the two number fields of a call record;"
+            " null tells them by their order"
+        ),
+    ] = None
     delete_after_store: Annotated[
         bool, Meta(description="delete records at the host once they are durably in MongoDB")
     ] = False

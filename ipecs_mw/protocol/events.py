@@ -46,10 +46,14 @@ class _Field:
 
 
 class Decoder:
-    """Decodes the frames of one host: built once from the code tables and the host's time zone."""
+    """Decodes the frames of one host: built once from the code tables and the host's time zone.
 
-    def __init__(self, tables: Tables, zone: ZoneInfo) -> None:
+    `captions` are the site's names of the two number fields of a call record, where they are known.
+    """
+
+    def __init__(self, tables: Tables, zone: ZoneInfo, captions: Sequence[str] = ()) -> None:
         self._zone = zone
+        self._captions = captions
         self._acd = {row["code"]: row for row in tables["acd_events"]}
         self._acd_fields = {
             code: [(wire, _Field(row[wire], tables)) for wire in ("data1", "data2") if wire in row]
@@ -107,12 +111,11 @@ class Decoder:
 
     def _decode_smdr(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
         found.set_time("StartTime", data.get("StartTime"), self._zone)
-        unnamed = iter(("number1", "number2"))
         fields = dict(self._smdr_fields)
-        for wire in data:
-            # the captions of the two number fields are the administrator's choice: their order tells
-            if wire not in fields and (name := next(unnamed, None)):
-                fields[wire] = _Field({"name": name, "as": "digits"}, {})
+        # the captions of the two number fields are the administrator's choice: unless told, their order tells
+        captions = self._captions or tuple(wire for wire in data if wire not in fields)
+        for wire, name in zip(captions, ("number1", "number2"), strict=False):
+            fields[wire] = _Field({"name": name, "as": "digits"}, {})
         found.add_all(fields, data)
         reason = found.read("DisconnectCause", read_text, data.get("DisconnectCause"))
         if reason and "-" in reason:

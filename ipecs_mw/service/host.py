@@ -78,7 +78,7 @@ class HostRunner:
         self.host = host
         self._stop = stop
         lane = open_lane(f"host-{host.name}", host.name, state_dir, clock)
-        decoder = Decoder(codes.rows, ZoneInfo(host.timezone))
+        decoder = Decoder(codes.rows, ZoneInfo(host.timezone), host.smdr.number_captions or ())
         self.forwarding = ForwardingLane(lane, decoder.decode, EventLog(store), clock)
         memory = state_dir / f"host-{host.name}.token"
         client = HostClient(host, password, context, commands, codes, memory, clock)

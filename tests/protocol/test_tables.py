@@ -50,3 +50,12 @@ def test_the_tables_have_all_that_the_vendor_lists() -> None:
     assert len(TABLES["acd_events"]) == 67
     assert len({row["name"] for row in TABLES["acd_events"]}) == 67
     assert len({row["name"] for row in TABLES["call_events"]}) == 36
+
+
+def test_the_captions_of_a_site_name_the_number_fields_whatever_stands_before_them() -> None:
+    decoder = Decoder(TABLES, ZoneInfo("UTC"), ("CLI Number", "Dialled"))
+    data = {"StationNumber": "1001", "New Field": "x", "Dialled": "0123", "CLI Number": "0999"}
+    frame = json.dumps({"event": "smdr", "data": data}).encode()
+    event = decoder.decode(frame, datetime(2026, 3, 2, tzinfo=UTC))
+    assert (event.data["number1"], event.data["number2"]) == ("0999", "0123")
+    assert event.data["new_field"] == "x"

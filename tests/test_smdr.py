@@ -147,7 +147,7 @@ def test_nothing_is_deleted_without_the_right_and_the_session_goes_on(
     simulated.set_licence("API-SMDR", is_there=False)
     leave_records(simulated, 1, 3)
     start(site)
-    wait_until(lambda: "smdr.failed" in site.logged())
+    wait_until(lambda: "smdr.refused" in site.logged())
     assert held(simulated) == [1, 2, 3]
     assert is_up(site)
 
@@ -164,3 +164,19 @@ def test_a_reading_whose_reply_is_wrong_is_repeated_with_the_next_connection(
     simulated.drop(how="rst")
     wait_until(lambda: not held(simulated))
     assert stored(site) == [1, 2, 3]
+
+
+def test_a_daemon_killed_while_it_reads_and_deletes_loses_and_doubles_no_record(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    site.configure(simulated, smdr=DELETING)
+    leave_records(simulated, 1, 3000)
+    for left in (2999, 2000):
+        process = site.start()
+        wait_until(lambda left=left: len(held(simulated)) <= left)  # type: ignore[misc]
+        process.kill()
+        process.wait(10)
+        assert set(stored(site)) | set(held(simulated)) == set(range(1, 3001))
+    start(site)
+    wait_until(lambda: not held(simulated))
+    assert stored(site) == list(range(1, 3001))

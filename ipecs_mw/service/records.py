@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError, JournalError, SessionError, StoreError
+from ipecs_mw.errors import CommandRefused, IpecsMwError, JournalError, SessionError, StoreError
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.protocol.smdr import (
@@ -99,8 +99,8 @@ class RecordReader:
     def step(self) -> bool:
         """Do what is due, one page at the most, and tell whether there is more to do at once.
 
-        What the host refuses is logged, and tried again after the next `begin`; what fails, at the next time.
-        Raises SessionError, StoreError or JournalError: then the same step can be repeated.
+        What fails is logged and tried again in 10 minutes; what the host refuses, after the next `begin`. Raises
+        SessionError, StoreError or JournalError: then the same step can be repeated.
         """
         if self._next_at is None or self._clock.monotonic() < self._next_at:
             return False
@@ -108,6 +108,10 @@ class RecordReader:
             return self._advance()
         except (SessionError, StoreError, JournalError):
             raise
+        except CommandRefused as error:
+            log.warning("smdr.refused", host=self._host.name, detail=logs.explain(error))
+            self._next_at = None
+            return False
         except IpecsMwError as error:
             log.warning("smdr.failed", host=self._host.name, detail=logs.explain(error))
             self._pass = None

@@ -56,6 +56,8 @@ class SimulatedHost:
     `sent_log` names a file for every frame written. `oddities` is the share (0 to 1) of frames spelt oddly, as
     real firmware does. Without `is_scripted` nobody lives there: all stations but the last are connected, and
     what happens is what is asked for. `certificate_dir` keeps the certificate for the next start.
+    `session_tickets` is how many TLS 1.3 tickets follow each handshake; other servers send two, and a client that
+    reads and writes one TLS connection in two threads may stumble over them.
 
     Every method may be called from any thread but the host's own. Its time is `clock`'s.
     """
@@ -79,6 +81,7 @@ class SimulatedHost:
         smdr_capacity: int = 10_000,
         smdr_captions: tuple[str, str] = CAPTIONS,
         certificate_dir: Path | None = None,
+        session_tickets: int = 0,
         is_scripted: bool = True,
         clock: Clock | None = None,
     ) -> None:
@@ -101,6 +104,7 @@ class SimulatedHost:
         )
         self._sent_log = SentLog(sent_log)
         self._records = CallRecords(smdr_capacity, smdr_captions)
+        self._session_tickets = session_tickets
         self._names = tuple(dict.fromkeys(("localhost", "127.0.0.1", address)))
         self._certificate = (
             make_certificate(self._names, self._clock.now())
@@ -157,7 +161,9 @@ class SimulatedHost:
         self._sent_log.close()
 
     def _listen(self) -> socket.socket:
-        listener = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET)
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        # asyncio turns Nagle's delay of 40 ms a reply off only where the protocol is named
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((self.address, self.port))
@@ -171,6 +177,7 @@ class SimulatedHost:
 
     def _build_server(self) -> uvicorn.Server:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.num_tickets = self._session_tickets
         self._certificate.load_into(self._context)
         config = uvicorn.Config(
             RestApi(self._exchange),

@@ -38,7 +38,7 @@ def load_bootstrap(path: Path) -> Bootstrap:
     uri = _read_uri(path)
     if uri.startswith(_EMBEDDED):
         folder = uri.removeprefix(_EMBEDDED).strip()
-        if not folder:
+        if not folder or "\0" in folder:
             raise _wrong(path, "mongo_uri", uri, "embedded:FOLDER")
         return Bootstrap(path, uri, path.absolute().parent / folder)
     _hide_password(uri)
@@ -66,7 +66,7 @@ def _read_uri(path: Path) -> str:
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8-sig"))  # Windows' editors begin a file with a mark
     except FileNotFoundError as error:
         raise CannotStart("error.bootstrap_missing", file=str(path.absolute())) from error
     except OSError as error:
@@ -75,6 +75,8 @@ def _read_object(path: Path) -> dict[str, Any]:
         raise InvalidDocument(
             "error.not_json", file=str(path), line=error.lineno, column=error.colno, reason=error.msg
         ) from error
+    except RecursionError as error:
+        raise CannotStart("error.file_unreadable", file=str(path), reason="nested too deeply") from error
     except UnicodeDecodeError as error:
         raise CannotStart("error.file_unreadable", file=str(path), reason="not UTF-8") from error
     if not isinstance(content, dict):

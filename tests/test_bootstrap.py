@@ -126,3 +126,15 @@ def test_the_password_is_hidden_from_logs_as_written_and_as_meant(
 ) -> None:
     load_bootstrap(write(tmp_path, {"mongo_uri": f"mongodb://user:{written}@h/"}))
     assert mask(f"said {written} and {plain}.") == "said *** and ***."
+
+
+def test_the_mark_that_windows_editors_put_first_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "bootstrap.json"
+    file.write_text('{"mongo_uri": "embedded:data"}', "utf-8-sig")
+    assert load_bootstrap(file).embedded_dir == tmp_path / "data"
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, {"mongo_uri": "embedded:a\0b"}], ids=["deep", "nul"])
+def test_nesting_without_end_and_a_nul_in_the_folder_are_refused(tmp_path: Path, content: Any) -> None:
+    with pytest.raises(CannotStart):
+        load_bootstrap(write(tmp_path, content))

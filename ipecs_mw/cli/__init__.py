@@ -55,3 +55,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:  # such as a full disk under a redirected output
+        reason = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+        click.echo(mask(_TEXTS.render("error.system", reason=reason)), err=True)
+        sys.exit(1)

@@ -14,6 +14,7 @@ from ipecs_mw.store.event_query import Filter, count_events, find_events, follow
 
 _TEXTS = shipped_texts()
 _KINDS = ("acd", "call", "presence", "smdr", "system", "unknown", "undecodable")
+_MOST_EVENTS = 1_000_000_000  # what MongoDB takes as a limit is a number of 32 bits
 _AGO = re.compile(r"(\d+)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -29,9 +30,9 @@ class Instant(click.ParamType[datetime]):
         """Return the instant in UTC."""
         if isinstance(value, datetime):
             return value
-        if ago := _AGO.fullmatch(value.strip()):
-            return current().clock.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         try:
+            if ago := _AGO.fullmatch(value.strip()):
+                return current().clock.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
             return datetime.fromisoformat(value.strip()).astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(_TEXTS.render("cli.events.bad_time", value=value), param, ctx)
@@ -48,7 +49,7 @@ class Instant(click.ParamType[datetime]):
 @click.option("--until", type=Instant(), help=_TEXTS.render("help.events.until"))
 @click.option(
     "--limit",
-    type=click.IntRange(min=0),
+    type=click.IntRange(min=0, max=_MOST_EVENTS),
     default=50,
     show_default=True,
     help=_TEXTS.render("help.events.limit"),

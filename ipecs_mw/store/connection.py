@@ -93,7 +93,7 @@ def _build_client(uri: str, source: str) -> tuple[MongoClient[Document], str]:
         )
     except (InvalidURI, ConfigurationError, ValueError, TypeError, PyMongoError) as error:
         raise InvalidDocument(
-            "error.mongo_uri", document=source, path="mongo_uri", reason=logs.mask_uri(str(error))
+            "error.mongo_uri", document=source, path="mongo_uri", reason=logs.mask_uri(str(error)).rstrip(".")
         ) from error
     return client, str(name)
 

@@ -33,7 +33,7 @@ def translate(error: Exception) -> StoreError:
     """Return our error for one of pymongo's or bson's; secrets in its text are masked."""
     details = getattr(error, "details", None)
     code = _find_code(error, details if isinstance(details, Mapping) else {})
-    reason = logs.mask_uri(_DRIVER_NOTES.split(str(error))[0])[:300]
+    reason = logs.mask_uri(_DRIVER_NOTES.split(str(error))[0])[:300].rstrip(".")
     if code in _AUTHENTICATION_FAILED:
         return StoreRefused("error.mongo_password", reason=reason)
     if code in _UNAUTHORISED:

@@ -38,6 +38,7 @@ log = logs.get_logger()
 _HEARTBEAT_SECONDS = 1.0
 _STOP_SECONDS = 3.0  # for the hosts to log out, then again for the journals to drain: 10 s in all
 _GOODBYE_SECONDS = 1.5
+_SAME_SIGNAL_SECONDS = 0.1  # who ends a whole process group, as `timeout` does, signals each process twice
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 
@@ -59,7 +60,7 @@ def run(bootstrap_option: str | None, profile: str, state_dir: Path, texts: Text
     Raises CannotStart for what a person must mend first. While MongoDB is away it waits, however long.
     """
     stop = threading.Event()
-    _install_signals(stop)
+    _install_signals(stop, clock)
     logs.configure(texts)
     bootstrap = load_bootstrap(find_bootstrap(bootstrap_option))
     log.info("start.bootstrap", file=str(bootstrap.path), version=__version__)
@@ -240,10 +241,15 @@ def _wait_for_mongodb(open_store: Any, clock: Clock, stop: threading.Event) -> S
     return None
 
 
-def _install_signals(stop: threading.Event) -> None:
+def _install_signals(stop: threading.Event, clock: Clock) -> None:
+    first_at: list[float] = []
+
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        now = clock.monotonic()
+        if first_at and now - first_at[0] > _SAME_SIGNAL_SECONDS:
             os._exit(128 + number)
+        if not first_at:
+            first_at.append(now)
         stop.set()
 
     for name in (signal.SIGTERM, signal.SIGINT):

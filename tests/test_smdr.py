@@ -93,11 +93,14 @@ def test_the_shell_lists_counts_filters_and_exports_what_the_host_holds(
     assert "host0" in wrong.stderr
 
 
-def test_the_captions_of_the_number_fields_are_found_out(site: Site) -> None:
+@pytest.mark.parametrize("captions", [None, ["CLI Number", "DID"]])
+def test_the_captions_of_the_number_fields_are_configured_or_found_out(
+    site: Site, captions: list[str] | None
+) -> None:
     with SimulatedHost(
         accounts=(Account(USER, PASSWORD),), is_scripted=False, smdr_captions=("CLI Number", "DID")
     ) as host:
-        site.configure(host, smdr={"backfill": False})
+        site.configure(host, smdr={"backfill": False, "number_captions": captions})
         leave_records(host, 1, 3)
         start(site)
         assert site.run("smdr", "--count", "--number", "01232").stdout == "1\n"

@@ -91,7 +91,7 @@ def smdr(
         texts = load_words(store, context)
         wanted_host = _find_host(load_settings(store, context.profile)[0].hosts, host)
         by = f"{getpass.getuser()}@{socket.gethostname()}"
-        zone = ZoneInfo(wanted_host.timezone)
+        zone, captions = ZoneInfo(wanted_host.timezone), tuple(wanted_host.smdr.number_captions or ())
 
         def ask(arguments: dict[str, Any]) -> Any:
             return send(
@@ -106,14 +106,14 @@ def smdr(
 
         wanted = build_filter(zone, station=station, since=since, until=until)
         if number is not None:
-            # the two number fields bear the captions that the administrator chose: a record tells them
-            example = next(iter(read_records(ask({"maxCount": 1}))), {})
-            fields = find_number_fields(example)
+            # the two number fields bear the captions that the administrator chose: where the configuration
+            # does not tell them, a record does
+            fields = captions or find_number_fields(next(iter(read_records(ask({"maxCount": 1}))), {}))
             wanted = join_filters([wanted, build_filter(zone, number=number, number_fields=fields)])
         if is_count:
             click.echo(read_count(ask({"countOnly": "true", "q": wanted})))
             return
-        decode = Decoder(load_codes(store).rows, zone).decode
+        decode = Decoder(load_codes(store).rows, zone, captions).decode
         documents = (
             _describe(record, wanted_host.name, decode, context.clock.now())
             for page in _read_pages(ask, wanted)

@@ -1,5 +1,6 @@
 """The WebSocket to the host: frames in order of arrival. The owner of `websockets`."""
 
+import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -68,11 +69,12 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
     address = f"[{host.address}]" if ":" in host.address else host.address
     path = host.stream_path.replace("{user}", quote(host.user, safe=""))
     try:
+        secured = _open_socket(host, context)
         # entered and not left: the Stream closes it
         connection = ExitStack().enter_context(
             connect(
-                f"wss://{address}:{host.port}{path}",
-                ssl=context,
+                f"ws://{address}:{host.port}{path}",  # the TLS is in the socket
+                sock=secured,
                 additional_headers={"Authorization": f"bearer {token}"},
                 origin=Origin(f"https://{address}:{host.port}"),
                 open_timeout=_OPEN_TIMEOUT_SECONDS,
@@ -89,6 +91,18 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
     except (InvalidHandshake, InvalidURI, OSError, EOFError) as error:
         raise _translate(host, path, error) from error
     return Stream(host, connection)
+
+
+def _open_socket(host: HostSettings, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """Return a socket with TLS up; raises OSError."""
+    plain = socket.create_connection((host.address, host.port), _OPEN_TIMEOUT_SECONDS)
+    try:
+        secured = context.wrap_socket(plain, server_hostname=host.address)
+    except BaseException:
+        plain.close()
+        raise
+    secured.settimeout(None)
+    return secured
 
 
 def _translate(host: HostSettings, path: str, error: Exception) -> IpecsMwError:

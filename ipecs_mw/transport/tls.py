@@ -42,16 +42,18 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
     another certificate. Raises CertificateRefused where `ca_file` cannot be read.
     """
     tls = host.tls
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file if tls.verify == "ca" else None)
+    except (OSError, ssl.SSLError) as error:
+        raise CertificateRefused(
+            "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
+        ) from error
+    # The WebSocket is read and written by two threads. On TLS 1.3 what a host sends after the handshake (session
+    # tickets) has OpenSSL write while it reads, and with two threads the opening request then gets lost.
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
     if tls.verify == "ca":
-        try:
-            context = ssl.create_default_context(cafile=tls.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise CertificateRefused(
-                "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
-            ) from error
         context.sslsocket_class = TimedSocket
         return context
-    context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.sslsocket_class = TimedSocket

@@ -14,7 +14,15 @@ from typing import Any
 from ipecs_mw import __version__, logs
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError, StoreError, StoreRefused, StoreUnavailable
+from ipecs_mw.errors import (
+    CannotStart,
+    CertificateRefused,
+    IpecsMwError,
+    JournalError,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+)
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.settings import Settings
@@ -123,7 +131,29 @@ class Daemon:
         self._hosts: list[HostRunner] = []
 
     def run(self) -> None:
-        """Start every host, keep the heartbeat going, and stop in order: read no more, log out, flush."""
+        """Start every host, keep the heartbeat going, and stop in order: read no more, log out, flush.
+
+        Raises CannotStart, with whatever had begun stopped again.
+        """
+        try:
+            own, own_forwarding = self._start()
+        except (JournalError, CertificateRefused) as error:
+            self._stop.set()
+            for host in self._hosts:
+                host.join(_STOP_SECONDS)
+            raise CannotStart(error.key, **error.facts) from error
+        beating = threading.Event()
+        heartbeat = start_thread("heartbeat", lambda: self._beat(own_forwarding, beating))
+        while not self._clock.wait(self._stop, None):
+            pass
+        log.info("daemon.stopping")
+        waiting = self._finish(own_forwarding, own)
+        beating.set()
+        heartbeat.join(1.0)
+        log.info("daemon.stopped", waiting=waiting)
+
+    def _start(self) -> tuple[Lane, ForwardingLane]:
+        """Start the middleware's own lane and every host's."""
         settings = self._loaded.settings
         passwords = [
             read_secret(host.password, f"config/{self._profile} hosts[{index}].password", host.name)
@@ -154,15 +184,7 @@ class Daemon:
             )
         if self._store.has_change_streams:
             start_thread("watch-requests", self._watch_requests)
-        beating = threading.Event()
-        heartbeat = start_thread("heartbeat", lambda: self._beat(own_forwarding, beating))
-        while not self._clock.wait(self._stop, None):
-            pass
-        log.info("daemon.stopping")
-        waiting = self._finish(own_forwarding, own)
-        beating.set()
-        heartbeat.join(1.0)
-        log.info("daemon.stopped", waiting=waiting)
+        return own, own_forwarding
 
     def _finish(self, own_forwarding: ForwardingLane, own: Lane) -> int:
         """Wait for the logouts, then flush; return how many entries stay in the journals for next time."""

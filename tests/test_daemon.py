@@ -110,3 +110,12 @@ def test_a_second_daemon_on_the_same_state_directory_cannot_start(
     second = site.run("run")
     assert second.returncode == 3
     assert "in use by another daemon" in second.stderr
+
+
+def test_a_file_of_authorities_that_is_missing_keeps_the_daemon_from_starting(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    site.configure(simulated, tls={"verify": "ca", "ca_file": "/no/such/authorities.pem"})
+    refused = site.run("run")
+    assert refused.returncode == 3
+    assert "/no/such/authorities.pem" in refused.stderr

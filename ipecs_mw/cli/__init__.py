@@ -18,6 +18,7 @@ from ipecs_mw.cli.send import send
 from ipecs_mw.cli.simulate import simulate
 from ipecs_mw.cli.smdr import smdr
 from ipecs_mw.cli.status import status
+from ipecs_mw.cli.words import escape
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.logs import configure, mask
@@ -51,7 +52,7 @@ def main() -> None:
     try:
         cli(prog_name="ipecs-mw")
     except IpecsMwError as error:
-        click.echo(mask(_TEXTS.explain(error)), err=True)
+        click.echo(escape(mask(_TEXTS.explain(error))), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)

@@ -11,6 +11,7 @@ from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.client import send as send_request
 from ipecs_mw.errors import CommandRefused
+from ipecs_mw.protocol.arguments import check_arguments
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.commands import carry_out_as_station, carry_out_once, find_command
 from ipecs_mw.service.credentials import read_secret
@@ -46,6 +47,8 @@ def send(command: str, arguments: tuple[str, ...], host: str | None, timeout: fl
         if is_direct:
             click.echo(to_json(_send_directly(store, context, command, given, host), indent=1))
             return
+        # what is wrong is said at once, also where no daemon runs
+        check_arguments(find_command(load_commands(store), command), given)
         by = f"{getpass.getuser()}@{socket.gethostname()}"
         result = send_request(store, context.clock, command, given, host=host, by=by, timeout_seconds=timeout)
     click.echo(to_json(result, indent=1))

@@ -161,12 +161,15 @@ class SessionSupervisor:
             log.error("journal.refused", host=self._host.name, detail=logs.explain(refused))
 
     def _end(self) -> None:
+        had_session = self._client.token is not None
         try:
             self._client.logout()
         except IpecsMwError as error:
             log.warning("session.logout_failed", host=self._host.name, detail=logs.explain(error))
         self._client.close()
         self._move(Fact.ENDED)
+        if not had_session:
+            return
         try:
             self._lane.record("session.ended")
         except JournalError as refused:

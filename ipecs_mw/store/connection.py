@@ -83,7 +83,10 @@ def open_client(uri: str, source: str, embedded: Embedded | None = None) -> Stor
 
 def _build_client(uri: str, source: str) -> tuple[MongoClient[Document], str]:
     try:
-        name = parse_uri(uri, validate=True).get("database") or DEFAULT_DATABASE
+        parsed = parse_uri(uri, validate=True)
+        name = parsed.get("database") or DEFAULT_DATABASE
+        if parsed.get("collection"):
+            raise InvalidURI("a database's name has no dot")
         client: MongoClient[Document] = MongoClient(
             uri,
             appname="ipecs-mw",

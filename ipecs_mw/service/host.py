@@ -129,7 +129,11 @@ def describe_lane(lane: Lane) -> dict[str, Any]:
         "last_event_at": forwarded.last_event_at,
         "stalled_since": forwarded.stalled_since,
         "problem": forwarded.problem,
-        "journal": {"entries": lane.journal.entry_count, "oldest_at": lane.journal.oldest_at},
+        "journal": {
+            "entries": lane.journal.entry_count,
+            "oldest_at": lane.journal.oldest_at,
+            "used_share": round(lane.journal.used_share, 4),
+        },
     }
 
 

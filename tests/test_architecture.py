@@ -34,6 +34,7 @@ OWNERS = {
     "bson": ("store/",),
     "sqlite3": ("journal/",),
     "click": ("cli/",),
+    "prometheus_client": ("service/metrics.py",),
 }
 CLOCK_READERS = {"now", "utcnow", "today"}
 

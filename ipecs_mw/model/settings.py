@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, inspect
 
 from ipecs_mw.errors import InvalidDocument
 from ipecs_mw.model.validation import convert
@@ -128,6 +128,21 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
             extra=_RECONNECT,
         ),
     ] = "/ipxapi/server/v1/users/{user}/acd"
+    keepalive: Annotated[
+        Literal["ping", "checkconnection"],
+        Meta(
+            description="what renews the session every 15 s: a WebSocket `ping`, or the request `checkconnection`"
+            " for a host that answers no pings",
+            extra=_RECONNECT,
+        ),
+    ] = "ping"
+    silence_seconds: Annotated[
+        Annotated[int, Meta(ge=5, le=3600)] | None,
+        Meta(
+            description="a host that tells its time every minute (ACD event 68) and then says nothing for so long"
+            " (5 to 3600 s) is asked, and after as long again reconnected; null never does"
+        ),
+    ] = 180
     monitor: Annotated[
         list[Numbers], Meta(description='extensions whose call events are wanted: `"1000-1099"`, `"1200"`')
     ] = field(default_factory=list)
@@ -149,6 +164,20 @@ class EventSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 365
 
 
+class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The journals in the state directory."""
+
+    max_mebibytes: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=1048576,
+            description="cap of each phone system's journal, in MiB; read at the start. At the cap reading stops:"
+            " nothing is deleted",
+        ),
+    ] = 1024
+
+
 class LoggingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The log lines of the process."""
 
@@ -162,6 +191,22 @@ class LoggingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+class HealthSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The port that tells monitoring systems how the daemon is; read at the start."""
+
+    port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None,
+        Meta(description="port of `/healthz`, `/readyz` and `/metrics` (plain HTTP); null: none"),
+    ] = None
+    address: Annotated[
+        str, Meta(min_length=1, max_length=253, description="the address of ours that this port listens on")
+    ] = "127.0.0.1"
+    max_lag_seconds: Annotated[
+        int,
+        Meta(ge=1, le=86400, description="`/readyz` says no while an event waits for MongoDB longer than this"),
+    ] = 60
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """One profile: the configuration of one daemon."""
 
@@ -170,7 +215,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         "en-GB"
     )
     events: EventSettings = field(default_factory=EventSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
 
 
 def parse_settings(document: Mapping[str, Any], *, source: str) -> Settings:
@@ -183,6 +230,19 @@ def parse_settings(document: Mapping[str, Any], *, source: str) -> Settings:
     for path, value, allowed in _find_faults(settings):
         raise InvalidDocument("error.field_value", document=source, path=path, value=value, allowed=allowed)
     return settings
+
+
+def needs_reconnect(old: Struct, new: Struct) -> bool:
+    """Tell whether the change from `old` to `new` (both the same kind of struct) asks for a new session."""
+    return any(_asks_for_session(item, old, new) for item in inspect.type_info(type(old)).fields)  # type: ignore[attr-defined]
+
+
+def _asks_for_session(item: inspect.Field, old: Struct, new: Struct) -> bool:
+    was, becomes = getattr(old, item.name), getattr(new, item.name)
+    if isinstance(item.type, inspect.StructType):
+        return needs_reconnect(was, becomes)
+    is_marked = isinstance(item.type, inspect.Metadata) and bool((item.type.extra or {}).get("reconnect"))
+    return is_marked and was != becomes
 
 
 def expand_numbers(ranges: list[str]) -> list[str]:

@@ -68,6 +68,7 @@ class Forwarder:
         if not entries:
             return 0
         documents = [self._build(entry) for entry in entries]
+        began = self._clock.monotonic()
         try:
             self._events.append(documents)
         except Refused as refused:
@@ -77,6 +78,7 @@ class Forwarder:
                     for at, why in refused.reasons.items()
                 ]
             )
+        self._lane.count_stored(documents, self._clock.monotonic() - began)
         self._after = entries[-1].seq
         self._lane.journal.acknowledge(self._after)
         self._succeed(len(entries), documents[-1]["received_at"])

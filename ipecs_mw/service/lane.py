@@ -1,5 +1,6 @@
 """A lane: one journal and what is known of its way to MongoDB. Each host has one, and the middleware itself."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ import msgspec
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.journal.journal import Arrival, Journal
+from ipecs_mw.service.counters import Counters
 
 log = logs.get_logger()
 
@@ -34,6 +36,7 @@ class Lane:
         self.connection = 0
         self.received = 0
         self.forwarded = Forwarded()
+        self.counters = Counters()
 
     def begin_connection(self) -> None:
         """Count a new connection: what follows belongs to it."""
@@ -55,3 +58,11 @@ class Lane:
         data: Mapping[str, Any] = {name: value for name, value in facts.items() if value is not None}
         body = msgspec.json.encode({"type": event.replace(".", "_"), "data": data}, enc_hook=str)
         self.journal.append([Arrival(self.connection, self.clock.now(), "system", body)])
+        self.counters.add(event, str(facts.get("reason") or ""))
+
+    def count_stored(self, documents: Sequence[Mapping[str, Any]], write_seconds: float) -> None:
+        """Count a batch, the oldest first, that MongoDB has just confirmed after `write_seconds`."""
+        self.counters.add_all("events", Counter(document["kind"] for document in documents))
+        self.counters.observe("write", write_seconds)
+        lag = self.clock.now() - documents[0]["received_at"]
+        self.counters.observe("lag", lag.total_seconds(), len(documents))

@@ -33,7 +33,9 @@ class Refused(StoreRefused):
         self.reasons = reasons
 
 
-def build_document(event_id: str, host: str | None, seq: int, event: Event) -> dict[str, Any]:
+def build_document(
+    event_id: str, host: str | None, seq: int, event: Event, *, is_repeat: bool = False
+) -> dict[str, Any]:
     """Return the document of an event (its form is the contract of `events`); absent fields are left out."""
     document = {
         "_id": event_id,
@@ -50,6 +52,7 @@ def build_document(event_id: str, host: str | None, seq: int, event: Event) -> d
         "data": event.data or None,
         "raw": Binary(event.raw) if isinstance(event.raw, bytes) else event.raw,
         "problems": event.problems or None,
+        "is_repeat": is_repeat or None,
         "seq": seq,
     }
     return {name: value for name, value in document.items() if value is not None}

@@ -1,0 +1,52 @@
+"""What the numbers and the likeness of one host's frames tell: what is missing, and what came twice.
+
+`evtSerialNum` counts the call events of a connection (interface notes, "Monitoring"). A number that jumps ahead
+within a connection means that events are missing. A number that falls back means that the host began to count
+anew, and nothing is missing. A frame equal to one of the last frames of its connection, byte for byte, is a
+repeat: it is kept and marked, since the host did send it.
+"""
+
+from collections import OrderedDict
+
+_REMEMBERED_FRAMES = 512
+
+
+class Continuity:
+    """Follows the frames of one host in order; used by the forwarder's thread."""
+
+    def __init__(self) -> None:
+        self._connection: int | None = None
+        self._serial: int | None = None
+        self._recent: OrderedDict[tuple[int, int], None] = (
+            OrderedDict()
+        )  # hash and length: frames may be large
+
+    def begin(self, connection: int) -> None:
+        """Take what follows as frames of this connection; another one than before counts anew."""
+        if connection != self._connection:
+            self._connection = connection
+            self._serial = None
+            self._recent.clear()
+
+    def is_repeat(self, body: bytes) -> bool:
+        """Tell whether an equal frame was among the last 512 of the connection, and remember this one."""
+        likeness = (hash(body), len(body))
+        if likeness in self._recent:
+            self._recent.move_to_end(likeness)
+            return True
+        self._recent[likeness] = None
+        if len(self._recent) > _REMEMBERED_FRAMES:
+            self._recent.popitem(last=False)
+        return False
+
+    def find_missing(self, serial: int | None) -> tuple[int, int] | None:
+        """Return the first and the last serial number that is missing before `serial`, None where none is.
+
+        Not to be asked for a repeat, whose number was counted already.
+        """
+        if serial is None:
+            return None
+        before, self._serial = self._serial, serial
+        if before is None or serial <= before + 1:
+            return None
+        return before + 1, serial - 1

@@ -29,8 +29,10 @@ from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.service.credentials import read_secret
+from ipecs_mw.service.health import HealthServer, Vitals
 from ipecs_mw.service.host import ForwardingLane, HostRunner, describe_lane, open_lane, start_thread
 from ipecs_mw.service.lane import Lane
+from ipecs_mw.service.notify import notify
 from ipecs_mw.service.state_dir import lock_state_dir
 from ipecs_mw.store.connection import Store, connect
 from ipecs_mw.store.definitions import load_codes, load_commands
@@ -44,6 +46,7 @@ from ipecs_mw.store.texts import load_texts
 log = logs.get_logger()
 
 _HEARTBEAT_SECONDS = 1.0
+_LONGEST_BEAT_SECONDS = 20.0  # after which the heartbeat is taken for stuck
 _STOP_SECONDS = 3.0  # for the hosts to log out, then again for the journals to drain: 10 s in all
 _GOODBYE_SECONDS = 1.5
 _SAME_SIGNAL_SECONDS = 0.1  # who ends a whole process group, as `timeout` does, signals each process twice
@@ -129,6 +132,8 @@ class Daemon:
         self._started_at = clock.now()
         self._id = f"{socket.gethostname()}:{state_dir.absolute()}"
         self._hosts: list[HostRunner] = []
+        self._is_stored = False
+        self._beat_at = clock.monotonic()
 
     def run(self) -> None:
         """Start every host, keep the heartbeat going, and stop in order: read no more, log out, flush.
@@ -144,9 +149,11 @@ class Daemon:
             raise CannotStart(error.key, **error.facts) from error
         beating = threading.Event()
         heartbeat = start_thread("heartbeat", lambda: self._beat(own_forwarding, beating))
+        notify(READY=1)
         while not self._clock.wait(self._stop, None):
             pass
         log.info("daemon.stopping")
+        notify(STOPPING=1)
         waiting = self._finish(own_forwarding, own)
         beating.set()
         heartbeat.join(1.0)
@@ -160,8 +167,9 @@ class Daemon:
             for index, host in enumerate(settings.hosts)
         ]
         self._keep_events_for(settings.events.retention_days)
+        health = self._open_health() if settings.health.port is not None else None
         own = open_lane("middleware", None, self._state_dir, self._clock)
-        own_forwarding = ForwardingLane(own, _keep_undecoded, self._events, self._clock)
+        own_forwarding = self._own = ForwardingLane(own, _keep_undecoded, self._events, self._clock)
         own.record(
             "daemon.started", version=__version__, revision=self._loaded.revision, hosts=len(settings.hosts)
         )
@@ -182,6 +190,8 @@ class Daemon:
                     is_only=len(settings.hosts) == 1,
                 )
             )
+        if health is not None:
+            start_thread("health", health.serve_forever)
         if self._store.has_change_streams:
             start_thread("watch-requests", self._watch_requests)
         return own, own_forwarding
@@ -197,7 +207,7 @@ class Daemon:
             forwarding.drain(max(0.0, until - self._clock.monotonic()))
             for forwarding in (*(host.forwarding for host in self._hosts), own_forwarding)
         )
-        self._save("stopped", own_forwarding)
+        self._save(self._describe("stopped", own_forwarding))
         return waiting
 
     def _watch_requests(self) -> None:
@@ -221,11 +231,24 @@ class Daemon:
             log.warning("events.retention_refused", days=days, detail=logs.explain(error))
 
     def _beat(self, own: ForwardingLane, beating: threading.Event) -> None:
-        while not self._clock.wait(beating, _HEARTBEAT_SECONDS if self._save("running", own) else 0.5):
-            pass
+        is_ending = False
+        while not is_ending:
+            document = self._describe("running", own)
+            self._is_stored = self._save(document)
+            self._beat_at = self._clock.monotonic()
+            self._tell_systemd(document)
+            is_ending = self._clock.wait(beating, _HEARTBEAT_SECONDS if self._is_stored else 0.5)
 
-    def _save(self, state: str, own: ForwardingLane) -> bool:
-        document = {
+    def _save(self, document: Mapping[str, Any]) -> bool:
+        try:
+            save_instance(self._store, self._id, _without_nothing(document))
+        except IpecsMwError as error:
+            log.debug("heartbeat not stored", error=str(error))
+            return False
+        return True
+
+    def _describe(self, state: str, own: ForwardingLane) -> dict[str, Any]:
+        return {
             "profile": self._profile,
             "state": state,
             "pid": os.getpid(),
@@ -237,12 +260,35 @@ class Daemon:
             "hosts": {host.host.name: host.describe() for host in self._hosts},
             "middleware": describe_lane(own.lane),
         }
-        try:
-            save_instance(self._store, self._id, _without_nothing(document))
-        except IpecsMwError as error:
-            log.debug("heartbeat not stored", error=str(error))
-            return False
-        return True
+
+    def _open_health(self) -> HealthServer:
+        settings = self._loaded.settings.health
+        vitals = Vitals(
+            lambda: self._describe("stopping" if self._stop.is_set() else "running", self._own),
+            self._find_dead,
+            lambda: self._is_stored,
+            lambda: {
+                "": self._own.lane.counters,
+                **{h.host.name: h.forwarding.lane.counters for h in self._hosts},
+            },
+        )
+        log.info("start.health", address=settings.address, port=settings.port)
+        return HealthServer(settings, vitals, self._clock)
+
+    def _find_dead(self) -> list[str]:
+        """Return the names of threads that ended or hang although nobody has asked them to stop."""
+        if self._stop.is_set():
+            return []
+        threads = [self._own.thread, *(thread for host in self._hosts for thread in host.threads)]
+        is_beating = self._clock.monotonic() - self._beat_at < _LONGEST_BEAT_SECONDS
+        return [thread.name for thread in threads if not thread.is_alive()] + ["heartbeat"] * (not is_beating)
+
+    def _tell_systemd(self, document: Mapping[str, Any]) -> None:
+        hosts = document["hosts"].values()
+        up = sum(host["state"] == "up" for host in hosts)
+        waiting = sum(host["journal"]["entries"] for host in hosts)
+        status = self._loaded.texts.render("notify.status", up=up, hosts=len(hosts), waiting=waiting)
+        notify(STATUS=status, **({} if self._find_dead() else {"WATCHDOG": 1}))
 
 
 def _wait_for_mongodb(open_store: Any, clock: Clock, stop: threading.Event) -> Store | None:

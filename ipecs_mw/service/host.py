@@ -1,95 +1,201 @@
-"""One host as the daemon runs it: its lane, session, executor and forwarder, each with its thread."""
+"""One host as the daemon runs it: its lane for as long as it is configured, its session as long as that fits."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError
-from ipecs_mw.journal.journal import open_journal
 from ipecs_mw.model.definitions import Codes, Command
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.settings import HostSettings, needs_reconnect
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.executor import Executor
-from ipecs_mw.service.forwarder import Decode, Forwarder
-from ipecs_mw.service.lane import Lane
+from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
+from ipecs_mw.service.leases import LeaseKeeper, build_lease
+from ipecs_mw.service.listeners import Listeners
+from ipecs_mw.service.monitoring import Monitoring
+from ipecs_mw.service.picture import Picture
 from ipecs_mw.service.records import RecordReader
 from ipecs_mw.service.session import SessionSupervisor
+from ipecs_mw.service.threads import start_thread
+from ipecs_mw.service.watchdog import Watchdog
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.event_log import EventLog
 from ipecs_mw.transport.tls import build_context
 
-log = logs.get_logger()
+_CHANGE_SECONDS = 5.0  # for the old session to log out before the new one begins
 
 
-def open_lane(name: str, host: str | None, state_dir: Path, clock: Clock) -> Lane:
-    """Return the lane of a host (None: the middleware's own), its journal `NAME.journal` opened.
+@dataclass(frozen=True)
+class Surroundings:
+    """What all hosts of a daemon share. `has_store` is set once MongoDB may be used."""
 
-    A damaged journal is set aside with an alarm. Raises JournalError.
-    """
-    journal, aside = open_journal(state_dir / f"{name}.journal", clock)
-    lane = Lane(host, journal, clock)
-    if aside is not None:
-        lane.record("journal.set_aside", "error", file=str(aside))
-    return lane
+    store: Store
+    has_store: threading.Event
+    leases: LeaseKeeper
+    listeners: Listeners
+    state_dir: Path
+    clock: Clock
+    journal_bytes: int
 
 
-class ForwardingLane:
-    """A lane with its forwarder's thread."""
+@dataclass(frozen=True)
+class Definitions:
+    """What MongoDB says of the host's interface."""
 
-    def __init__(self, lane: Lane, decode: Decode, events: EventLog, clock: Clock) -> None:
-        self.lane = lane
-        self._stop = threading.Event()
-        self._forwarder = Forwarder(lane, decode, events, clock, self._stop)
-        self._thread = start_thread(f"forward-{lane.host or 'middleware'}", self._forwarder.run)
-
-    def drain(self, seconds: float) -> int:
-        """Forward what is left, for `seconds` at the most; return how much stays in the journal for next time."""
-        self._stop.set()
-        self.lane.journal.has_entries.set()
-        self._thread.join(seconds)
-        return self.lane.journal.entry_count
+    commands: Mapping[str, Command]
+    codes: Codes
 
 
 class HostRunner:
-    """Runs one host from its construction until `stop` is set and `join` returns.
+    """Runs one host from its construction until `stop`, and `join` returns.
 
-    `is_only` says that a request which names no host is meant for this one.
+    `read_password` is asked before each login. `is_only` says that a request which names no host is meant for this
+    one. Raises JournalError, or CertificateRefused for certificate files that cannot be used.
     """
 
     def __init__(
         self,
         host: HostSettings,
-        password: str,
-        commands: Mapping[str, Command],
-        codes: Codes,
-        store: Store,
-        state_dir: Path,
-        clock: Clock,
-        stop: threading.Event,
+        read_password: Callable[[], str],
+        definitions: Definitions,
+        around: Surroundings,
         *,
         is_only: bool,
     ) -> None:
-        context = build_context(host)
+        build_context(host)  # before anything is begun
         self.host = host
-        self._stop = stop
-        lane = open_lane(f"host-{host.name}", host.name, state_dir, clock)
-        decoder = Decoder(codes.rows, ZoneInfo(host.timezone), host.smdr.number_captions or ())
-        self.forwarding = ForwardingLane(lane, decoder.decode, EventLog(store), clock)
-        memory = state_dir / f"host-{host.name}.token"
-        client = HostClient(host, password, context, commands, codes, memory, clock)
-        self.session = SessionSupervisor(host, client, context, lane, clock, stop, self._on_up)
-        self.names: list[str | None] = [host.name, None] if is_only else [host.name]
-        records = RecordReader(host, client, decoder.decode, lane, store, clock)
+        self.is_only = is_only
+        self._around = around
+        self._definitions = definitions
+        self._read_password = read_password
+        lane = open_lane(
+            f"host-{host.name}", host.name, around.state_dir, around.clock, max_bytes=around.journal_bytes
+        )
+        self._lane = lane
+        self.picture = Picture(lambda: self.executor.on_numbering())
+        self.forwarding = ForwardingLane(
+            lane,
+            self._build_decode(),
+            EventLog(around.store),
+            around.clock,
+            self.picture.note,
+            lambda: self.executor.on_gap(),
+        )
+        self._begin()
+
+    def start_forwarding(self) -> None:
+        """Forward from now on: MongoDB may be used."""
+        self.forwarding.start()
+
+    def change(
+        self,
+        host: HostSettings,
+        read_password: Callable[[], str],
+        definitions: Definitions,
+        *,
+        is_only: bool,
+    ) -> None:
+        """Go on with other settings or definitions, with a new session only where they ask for one."""
+        former, self.host, self.is_only = self.host, host, is_only
+        self._read_password = read_password
+        has_new_codes = definitions.codes.rows != self._definitions.codes.rows
+        self._definitions = definitions
+        is_read_otherwise = (former.timezone, former.smdr) != (host.timezone, host.smdr) or has_new_codes
+        if is_read_otherwise:
+            self.forwarding.forwarder.decode = self._build_decode()
+        if needs_reconnect(former, host):
+            self.stop()
+            self.join(_CHANGE_SECONDS)
+            self._around.leases.remove(self._lease)
+            self._begin()
+            return
+        self._client.define(definitions.commands, definitions.codes)
+        self.executor.change(host, self.names, self._build_records() if is_read_otherwise else None)
+
+    def stop(self) -> None:
+        """Have the session end and the executor finish; returns at once."""
+        self._stop.set()
+
+    def join(self, seconds: float) -> None:
+        """Wait until the session is logged out and the executor is done, `seconds` at the most each."""
+        for thread in self._threads:
+            thread.join(seconds)
+
+    def leave(self) -> None:
+        """Give the account's lease back."""
+        self._around.leases.remove(self._lease)
+
+    @property
+    def names(self) -> list[str | None]:
+        """The hosts of whose requests this one is meant."""
+        return [self.host.name, None] if self.is_only else [self.host.name]
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads that run until stopped."""
+        return [thread for thread in (*self._threads, self.forwarding.thread) if thread is not None]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `instances` and `status` say of this host."""
+        status = self.session.status
+        found = {
+            "state": status.state.value,
+            "since": status.since,
+            "reason": None if status.reason is None else logs.explain(status.reason),
+            "retry_at": status.retry_at,
+            "system": status.system,
+            "reconnects": status.reconnects,
+            "lease": {"standing": self._lease.standing.value, "owner": self._lease.owner},
+            "received": self._lane.received,
+            **describe_lane(self._lane),
+            "requests": dict(self._lane.counters.read_counts("requests")),
+            "monitors": self._monitoring.describe(),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _begin(self) -> None:
+        """Start the session, and the executor beside it."""
+        host, around = self.host, self._around
+        self._stop = threading.Event()
+        self._lease = build_lease(host)
+        around.leases.add(self._lease)
+        context = build_context(host)
+        memory = around.state_dir / f"host-{host.name}.token"
+        self._client = HostClient(
+            host,
+            self._read_password,
+            context,
+            self._definitions.commands,
+            self._definitions.codes,
+            memory,
+            around.clock,
+            self._lease,
+        )
+        self.session = SessionSupervisor(
+            host, self._client, context, self._lane, around.clock, self._stop, self._lease, self._on_up
+        )
+        self._monitoring = Monitoring(host, self._client, self.session, self._lane, self.picture)
         self.executor = Executor(
-            host, self.names, client, commands, codes, self.session, lane, store, clock, stop, records
+            host,
+            self.names,
+            self._client,
+            self.session,
+            self._monitoring,
+            self._build_records(),
+            Watchdog(host, self._client, self.session, self.picture, around.clock),
+            self._lane.counters,
+            around.store,
+            around.has_store,
+            around.clock,
+            self._stop,
         )
         if host.tls.verify == "off":
-            lane.record("session.unverified", "warning")
+            self._lane.record("session.unverified", "warning")
         self._threads = [
             start_thread(f"session-{host.name}", self.session.run),
             start_thread(f"executor-{host.name}", self.executor.run),
@@ -98,61 +204,12 @@ class HostRunner:
     def _on_up(self) -> None:
         self.executor.on_up()
 
-    def join(self, seconds: float) -> None:
-        """Wait until the session is logged out and the executor is done, `seconds` at the most each."""
-        for thread in self._threads:
-            thread.join(seconds)
+    def _build_decode(self) -> Any:
+        zone, captions = ZoneInfo(self.host.timezone), self.host.smdr.number_captions or ()
+        return Decoder(self._definitions.codes.rows, zone, captions).decode
 
-    def describe(self) -> dict[str, Any]:
-        """Return what `instances` and `status` say of this host."""
-        status = self.session.status
-        lane = self.forwarding.lane
-        found = {
-            "state": status.state.value,
-            "since": status.since,
-            "reason": None if status.reason is None else logs.explain(status.reason),
-            "retry_at": status.retry_at,
-            "system": status.system,
-            "reconnects": status.reconnects,
-            "received": lane.received,
-            **describe_lane(lane),
-            "monitors": {name: _count(verdicts) for name, verdicts in self.executor.verdicts.items()},
-        }
-        return {name: value for name, value in found.items() if value is not None}
-
-
-def describe_lane(lane: Lane) -> dict[str, Any]:
-    """Return how far a lane's events have come."""
-    forwarded = lane.forwarded
-    return {
-        "stored": forwarded.stored,
-        "last_event_at": forwarded.last_event_at,
-        "stalled_since": forwarded.stalled_since,
-        "problem": forwarded.problem,
-        "journal": {
-            "entries": lane.journal.entry_count,
-            "oldest_at": lane.journal.oldest_at,
-            "used_share": round(lane.journal.used_share, 4),
-        },
-    }
-
-
-def start_thread(name: str, run: Any) -> threading.Thread:
-    """Start a thread whose unexpected end is logged, never silent."""
-
-    def watch() -> None:
-        try:
-            run()
-        except IpecsMwError as error:
-            log.critical("thread.ended", thread=name, detail=logs.explain(error))
-        except Exception:  # a defect must not end one host's thread without a word
-            log.critical("thread.ended", thread=name, detail="", exc_info=True)
-
-    thread = threading.Thread(target=watch, name=name, daemon=True)
-    thread.start()
-    return thread
-
-
-def _count(verdicts: Mapping[str, str]) -> dict[str, Any]:
-    refused = {number: verdict for number, verdict in verdicts.items() if verdict != "OK"}
-    return {"accepted": len(verdicts) - len(refused), "refused": refused}
+    def _build_records(self) -> RecordReader:
+        around = self._around
+        return RecordReader(
+            self.host, self._client, self._build_decode(), self._lane, around.store, around.clock
+        )

@@ -1,9 +1,11 @@
-"""`ipecs-mw config`: show, get and set settings, and go back to a former revision."""
+"""`ipecs-mw config`: show, edit and compare settings, and go back to a former revision."""
 
 import getpass
 import json
 import re
 import socket
+import sys
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -14,11 +16,11 @@ from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.words import escape, local_time
 from ipecs_mw.errors import CannotStart, InvalidDocument
+from ipecs_mw.logs import mask
+from ipecs_mw.model.contents import MASK, find_differences, mask_passwords, restore_passwords
 from ipecs_mw.model.settings import parse_settings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.connection import Store
-from ipecs_mw.store.seed_files import mask_passwords
-from ipecs_mw.store.seeding import find_differences
 from ipecs_mw.store.settings import content_of, load_history, save_settings
 
 _TEXTS = shipped_texts()
@@ -94,9 +96,53 @@ def history() -> None:
         click.echo(
             context.texts.render("cli.config.revision", **facts, at=local_time(newer.get("updated_at")))
         )
-        if older:
-            for path, before, after in find_differences(content_of(older), content_of(newer)):
-                click.echo("  " + escape(f"{path}: {before} -> {after}"))
+        for line in _describe_changes(older, newer, [newer]) if older else ():
+            click.echo(f"  {line}")
+
+
+@config.command(help=_TEXTS.render("help.config.diff"))
+@click.argument("revision", type=int, required=False)
+@click.argument("other", type=int, required=False)
+def diff(revision: int | None, other: int | None) -> None:
+    """Print what changed from one revision to another: without OTHER to the present one, without both by it."""
+    context = current()
+    with context.open_store() as store:
+        revisions = load_history(store, context.profile)
+    known = {int(found.get("revision", 0)): found for found in revisions}
+    newest = max(known, default=0)
+    first = revision if revision is not None else max((r for r in known if r < newest), default=newest)
+    last = other if other is not None else newest
+    before, after = (_find_revision(context, known, number) for number in (first, last))
+    between = [known[number] for number in known if min(first, last) < number <= max(first, last)]
+    lines = _describe_changes(before, after, between)
+    for line in lines or [context.texts.render("cli.config.same", first=first, last=last)]:
+        click.echo(line)
+
+
+@config.command(help=_TEXTS.render("help.config.edit"))
+def edit() -> None:
+    """Open the configuration in the editor until it is valid or given up; passwords are not shown there."""
+    context = current()
+    with context.open_store() as store:
+        found = load_history(store, context.profile)[:1]
+        if not found:
+            raise CannotStart("error.config_missing", profile=context.profile, profiles="-")
+        text = to_json(mask_passwords(content_of(found[0])), indent=2) + "\n"
+        before = text
+        while True:
+            text = click.edit(text, extension=".json", require_save=False) or ""
+            if text == before:
+                click.echo(context.texts.render("cli.config.unchanged"))
+                return
+            try:
+                _save(store, context, _read(text, context), base=int(found[0].get("revision", 0)))
+            except InvalidDocument as error:
+                if not sys.stdin.isatty():
+                    raise
+                click.echo(escape(mask(context.texts.explain(error))), err=True)
+                click.confirm(context.texts.render("cli.config.again"), default=True, abort=True, err=True)
+            else:
+                return
 
 
 @config.command(help=_TEXTS.render("help.config.rollback"))
@@ -105,13 +151,8 @@ def rollback(revision: int) -> None:
     """Make a former revision's content the next revision."""
     context = current()
     with context.open_store() as store:
-        revisions = {found.get("revision"): found for found in load_history(store, context.profile)}
-        if revision not in revisions:
-            known = ", ".join(str(number) for number in revisions)
-            raise InvalidDocument(
-                "error.config_revision", profile=context.profile, revision=revision, allowed=known
-            )
-        _save(store, context, content_of(revisions[revision]))
+        revisions = {int(found.get("revision", 0)): found for found in load_history(store, context.profile)}
+        _save(store, context, content_of(_find_revision(context, revisions, revision)))
 
 
 def _present(store: Store, context: Context) -> dict[str, Any]:
@@ -121,10 +162,51 @@ def _present(store: Store, context: Context) -> dict[str, Any]:
     return content_of(revisions[0])
 
 
-def _save(store: Store, context: Context, content: dict[str, Any]) -> None:
+def _save(store: Store, context: Context, content: dict[str, Any], base: int | None = None) -> None:
+    content = restore_passwords(content, _present(store, context))
     by = f"{getpass.getuser()}@{socket.gethostname()}"
-    revision = save_settings(store, context.profile, content, by, at=context.clock.now())
+    revision = save_settings(store, context.profile, content, by, at=context.clock.now(), base=base)
     click.echo(context.texts.render("cli.config.saved", profile=context.profile, revision=revision))
+
+
+def _find_revision(context: Context, known: Mapping[int, dict[str, Any]], revision: int) -> dict[str, Any]:
+    if revision not in known:
+        raise InvalidDocument(
+            "error.config_revision",
+            profile=context.profile,
+            revision=revision,
+            allowed=", ".join(map(str, known)) or "-",
+        )
+    return known[revision]
+
+
+def _describe_changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], revisions: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """Return a line for each setting that differs; a changed password is known from the `revisions` between."""
+    shown = [mask_passwords(content_of(document)) for document in (before, after)]
+    lines = {place: f"{place}: {old} -> {new}" for place, old, new in find_differences(*shown)}
+    for place in (place for revision in revisions for place in revision.get("secrets_changed") or ()):
+        lines.setdefault(place, f"{place}: {MASK!r} -> {MASK!r}")
+    return [escape(line) for line in lines.values()]
+
+
+def _read(text: str, context: Context) -> dict[str, Any]:
+    document = f"config/{context.profile}"
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidDocument(
+            "error.not_json", file=document, line=error.lineno, column=error.colno, reason=error.msg
+        ) from error
+    except RecursionError as error:
+        raise InvalidDocument("error.file_unreadable", file=document, reason="nested too deeply") from error
+    if not isinstance(content, dict):
+        value = type(content).__name__
+        raise InvalidDocument(
+            "error.field_value", document=document, path="$", value=value, allowed="an object: {…}"
+        )
+    return content
 
 
 def _steps(path: str) -> list[str | int]:

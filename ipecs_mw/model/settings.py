@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from msgspec import Meta, Struct, field, inspect
 
 from ipecs_mw.errors import InvalidDocument
+from ipecs_mw.model.contents import MASK
 from ipecs_mw.model.validation import convert
 
-BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "seeded")
+BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "secrets_changed", "seeded")
 """Fields of a configuration document that are not settings."""
 
 _RECONNECT = {"reconnect": True}
@@ -203,7 +204,9 @@ class HealthSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "127.0.0.1"
     max_lag_seconds: Annotated[
         int,
-        Meta(ge=1, le=86400, description="`/readyz` says no while an event waits for MongoDB longer than this"),
+        Meta(
+            ge=1, le=86400, description="`/readyz` says no while an event waits for MongoDB longer than this"
+        ),
     ] = 60
 
 
@@ -271,7 +274,13 @@ def _find_faults(settings: Settings) -> Iterator[tuple[str, str, str]]:
         }
         for path, secret in secrets.items():
             if isinstance(secret, SecretSource) and (secret.env is None) == (secret.file is None):
-                yield path, "***", 'exactly one of {"env": NAME} and {"file": PATH}'
+                yield path, MASK, 'exactly one of {"env": NAME} and {"file": PATH}'
+            if secret == MASK:
+                yield (
+                    path,
+                    MASK,
+                    '{"env": NAME}, {"file": PATH} or a password; *** only stands for a hidden one',
+                )
         if host.tls.verify == "pin" and host.tls.fingerprint_sha256 is None:
             yield f"{at}.tls.fingerprint_sha256", "None", "the fingerprint of the certificate (verify is pin)"
         for setting in ("monitor", "presence"):

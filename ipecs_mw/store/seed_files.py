@@ -12,6 +12,7 @@ from bson.errors import BSONError
 from msgspec import Struct
 
 from ipecs_mw.errors import CannotStart, InvalidDocument
+from ipecs_mw.model.contents import mask_passwords
 from ipecs_mw.model.definitions import parse_codes, parse_command
 from ipecs_mw.model.settings import BOOKKEEPING, parse_settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE, find_faults, find_placeholders
@@ -190,15 +191,6 @@ def _check_storable(name: str, parts: Iterable[tuple[str, Any]]) -> None:
             bson.encode({path: value})
         except (BSONError, OverflowError, UnicodeError, RecursionError) as error:
             raise InvalidDocument("error.seed_not_storable", document=name, path=ascii(path)) from error
-
-
-def mask_passwords(value: Any, name: str = "") -> Any:
-    """Return a content to show, with `***` for each password that is written out; `name` is the field's."""
-    if isinstance(value, Mapping):
-        return {field: mask_passwords(part, str(field)) for field, part in value.items()}
-    if isinstance(value, list):
-        return [mask_passwords(part, name) for part in value]
-    return "***" if "password" in name.lower() and isinstance(value, str) else value
 
 
 def _wrong(document: str, path: str, value: Any, allowed: str) -> InvalidDocument:

@@ -7,35 +7,28 @@ another digest was edited since, and stays unless force is used.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from msgspec import Struct
 from pymongo import ReplaceOne, UpdateOne
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import InvalidDocument, StoreRefused
+from ipecs_mw.model.contents import Difference, find_differences
 from ipecs_mw.model.settings import BOOKKEEPING
 from ipecs_mw.model.texts import fallback_chain
 from ipecs_mw.seeds import shipped_strings
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import store_errors
-from ipecs_mw.store.seed_files import Seeds, mask_passwords, read_seeds
+from ipecs_mw.store.seed_files import Seeds, read_seeds
 from ipecs_mw.store.settings import save_settings
 
-__all__ = ["Difference", "Plan", "Row", "Seeds", "apply", "plan", "read_seeds"]
+__all__ = ["Difference", "Plan", "Row", "Seeds", "apply", "find_differences", "plan", "read_seeds"]
 
 COLLECTIONS = ("codes", "commands", "languages", "config")
 """In the order of writing: a configuration is there only when all that it needs is."""
 
 Action = Literal["add", "change", "keep_edited", "same"]
-
-
-class Difference(NamedTuple):
-    """A place in a document with its value before and after; `-` is nothing, a secret reads `***`."""
-
-    path: str
-    before: str
-    after: str
 
 
 class Row(Struct, frozen=True):
@@ -118,28 +111,6 @@ def compute_digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def find_differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
-    """Yield the innermost places where two contents differ; entries of lists are matched by code or name."""
-    if before == after:
-        return
-    old, new = _by_name(before), _by_name(after)
-    if old is None or new is None:
-        yield Difference(path or "$", _show(path, before), _show(path, after))
-        return
-    is_list = isinstance(after, list)
-    for name in dict.fromkeys((*old, *new)):
-        shown = name if name.isprintable() else ascii(name)
-        below = path + (f"[{shown}]" if is_list else f".{shown}" if path else shown)
-        if name not in new:
-            yield Difference(below, _show(name, old[name]), "-")
-        elif name not in old:
-            yield Difference(below, "-", _show(name, new[name]))
-        else:
-            yield from find_differences(old[name], new[name], below)
-    if is_list and old == new:
-        yield Difference(path, ", ".join(old), ", ".join(new))
-
-
 def _build_documents(seeds: Seeds, profile: str) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
     for table, entries in seeds.codes.items():
         yield ("codes", table), {"entries": entries}
@@ -209,20 +180,3 @@ def _build_guard(row: Row) -> dict[str, Any]:
 
 def _content_of(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name not in BOOKKEEPING}
-
-
-def _by_name(value: Any) -> dict[str, Any] | None:
-    """Return an object, or a list of named objects, as name → part; None for anything else."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    if not isinstance(value, list) or not all(isinstance(part, Mapping) for part in value):
-        return None
-    for identity in ("code", "name"):
-        names = [str(part.get(identity)) for part in value if identity in part]
-        if len(set(names)) == len(value):
-            return dict(zip(names, value, strict=True))
-    return None
-
-
-def _show(name: str, value: Any) -> str:
-    return repr(mask_passwords(value, name))

@@ -7,6 +7,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.errors import CannotStart, StoreRefused
+from ipecs_mw.model.contents import find_differences, mask_passwords
 from ipecs_mw.model.settings import BOOKKEEPING, Settings, parse_settings
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import store_errors
@@ -42,22 +43,29 @@ def save_settings(
     *,
     at: datetime,
     seeded: str | None = None,
+    base: int | None = None,
 ) -> int:
     """Validate `content` and make it the next revision of `profile`; return that revision.
 
-    The former content goes to `config_history` first, so that no revision is ever lost. Raises InvalidDocument
-    before anything is written, StoreRefused where somebody else changed the document meanwhile.
+    The former content goes to `config_history` first, so that no revision is ever lost; a password that is
+    written out reaches that collection only as `***`, and the new revision names those that it changed. Raises
+    InvalidDocument before anything is written, StoreRefused where somebody else changed the document meanwhile:
+    since it was read here, or since revision `base`.
     """
     content = {name: value for name, value in content.items() if name not in BOOKKEEPING}
     parse_settings(content, source=f"config/{profile}")
     former = load_document(store, profile)
+    if former is not None and base is not None and former.get("revision", 0) != base:
+        raise StoreRefused("error.config_changed_meanwhile", profile=profile)
     revision = int(former.get("revision", 0)) + 1 if former else 1
     document = {"_id": profile, **content, "revision": revision, "updated_at": at, "updated_by": by}
+    if former and (changed := _find_changed_passwords(content_of(former), content)):
+        document["secrets_changed"] = changed
     if seeded or (former and former.get("seeded")):
         document["seeded"] = seeded or (former or {})["seeded"]
     with store_errors():
         if former:
-            entry = {name: value for name, value in former.items() if name != "_id"}
+            entry = mask_passwords({name: value for name, value in former.items() if name != "_id"})
             store.database["config_history"].update_one(
                 {"profile": profile, "revision": former.get("revision", 0)},
                 {"$setOnInsert": {**entry, "profile": profile, "revision": former.get("revision", 0)}},
@@ -78,7 +86,7 @@ def save_settings(
 
 
 def load_history(store: Store, profile: str) -> list[dict[str, Any]]:
-    """Return every revision of `profile`, the present one first, each as it was written."""
+    """Return every revision of `profile`, the present one first; in the former ones passwords read `***`."""
     present = load_document(store, profile)
     with store_errors():
         former = list(store.database["config_history"].find({"profile": profile}).sort("revision", -1))
@@ -88,3 +96,9 @@ def load_history(store: Store, profile: str) -> list[dict[str, Any]]:
 def content_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a document of `config` or `config_history`, without what is kept beside them."""
     return {name: value for name, value in document.items() if name not in (*BOOKKEEPING, "profile")}
+
+
+def _find_changed_passwords(former: Mapping[str, Any], content: Mapping[str, Any]) -> list[str]:
+    """Return the places where one written-out password replaced another, which their masks do not show."""
+    shown = {place for place, *_ in find_differences(mask_passwords(former), mask_passwords(content))}
+    return [place for place, *_ in find_differences(former, content) if place not in shown]

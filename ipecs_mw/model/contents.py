@@ -1,0 +1,89 @@
+"""Contents of documents for people to compare: what differs, and no password that is written out."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+MASK = "***"
+"""What stands for a password that is not shown."""
+
+_IDENTITIES = ("code", "name", "user")  # what tells an entry of a list from the others
+
+
+class Difference(NamedTuple):
+    """A place in a document with its value before and after; `-` is nothing, a secret reads `***`."""
+
+    path: str
+    before: str
+    after: str
+
+
+def find_differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
+    """Yield the innermost places where two contents differ; entries of lists are matched by code or name."""
+    if before == after:
+        return
+    old, new = _by_name(before), _by_name(after)
+    if old is None or new is None:
+        yield Difference(path or "$", _show(path, before), _show(path, after))
+        return
+    is_list = isinstance(after, list)
+    for name in dict.fromkeys((*old, *new)):
+        shown = name if name.isprintable() else ascii(name)
+        below = path + (f"[{shown}]" if is_list else f".{shown}" if path else shown)
+        if name not in new:
+            yield Difference(below, _show(name, old[name]), "-")
+        elif name not in old:
+            yield Difference(below, "-", _show(name, new[name]))
+        else:
+            yield from find_differences(old[name], new[name], below)
+    if is_list and old == new:
+        yield Difference(path, ", ".join(old), ", ".join(new))
+
+
+def mask_passwords(value: Any, name: str = "") -> Any:
+    """Return a content to show, with `***` for each password that is written out; `name` is the field's."""
+    if isinstance(value, Mapping):
+        return {field: mask_passwords(part, str(field)) for field, part in value.items()}
+    if isinstance(value, list):
+        return [mask_passwords(part, name) for part in value]
+    return MASK if _is_password(name) and isinstance(value, str) else value
+
+
+def restore_passwords(value: Any, present: Any, name: str = "") -> Any:
+    """Return a content with each masked password replaced by the one that stands in `present` at the same place.
+
+    Entries of lists are matched by name or user. A mask that has nothing to stand for stays.
+    """
+    if isinstance(value, Mapping):
+        known = present if isinstance(present, Mapping) else {}
+        return {field: restore_passwords(part, known.get(field), str(field)) for field, part in value.items()}
+    if isinstance(value, list):
+        named = {_identity(part): part for part in present} if isinstance(present, list) else {}
+        return [restore_passwords(part, named.get(_identity(part)), name) for part in value]
+    return present if _is_password(name) and value == MASK and present is not None else value
+
+
+def _is_password(name: str) -> bool:
+    return "password" in name.lower()
+
+
+def _identity(part: Any) -> str:
+    if not isinstance(part, Mapping):
+        return repr(part)
+    return repr(next((part[name] for name in _IDENTITIES if name in part), None))
+
+
+def _by_name(value: Any) -> dict[str, Any] | None:
+    """Return an object, or a list of named objects, as name → part; None for anything else."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if not isinstance(value, list) or not all(isinstance(part, Mapping) for part in value):
+        return None
+    for identity in _IDENTITIES:
+        names = [str(part.get(identity)) for part in value if identity in part]
+        if len(set(names)) == len(value):
+            return dict(zip(names, value, strict=True))
+    return None
+
+
+def _show(name: str, value: Any) -> str:
+    return repr(mask_passwords(value, name))

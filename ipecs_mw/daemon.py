@@ -272,8 +272,9 @@ class Daemon:
                 **{h.host.name: h.forwarding.lane.counters for h in self._hosts},
             },
         )
-        log.info("start.health", address=settings.address, port=settings.port)
-        return HealthServer(settings, vitals, self._clock)
+        server = HealthServer(settings, vitals, self._clock)
+        log.info("start.health", address=settings.address, port=server.port)
+        return server
 
     def _find_dead(self) -> list[str]:
         """Return the names of threads that ended or hang although nobody has asked them to stop."""

@@ -11,7 +11,7 @@ _SEND_SECONDS = 1.0
 
 
 def notify(**fields: str | int) -> None:
-    """Send `READY=1`, `WATCHDOG=1`, `STATUS=…` and the like to `$NOTIFY_SOCKET`; a failure is only a debug line."""
+    """Send `READY=1`, `WATCHDOG=1`, `STATUS=…` and the like to `$NOTIFY_SOCKET`; a failure is a debug line."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

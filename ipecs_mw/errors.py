@@ -70,6 +70,10 @@ class JournalDamaged(JournalError):
     """The journal file cannot be read; it is set aside, never deleted."""
 
 
+class JournalNewer(JournalDamaged):
+    """The journal file is whole, but of a format that only a newer version reads."""
+
+
 class TransportError(IpecsMwError):
     """The network between us and the host."""
 

@@ -5,39 +5,29 @@ acknowledged as stored in MongoDB. Numbers are never used twice, and the journal
 `journal id + sequence` names an entry for ever.
 """
 
-import os
-import secrets
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull
-
-FORMAT = 1
-"""The version of the file's layout; a newer one is left alone."""
+from ipecs_mw.journal.file import EPOCH, MICROSECOND, open_file, set_aside, translate
 
 DEFAULT_MAX_BYTES = 1024 * 1024 * 1024
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE entries (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  connection INTEGER NOT NULL,
-  received_at INTEGER NOT NULL,  -- microseconds since 1970, UTC
-  source TEXT NOT NULL,
-  body BLOB NOT NULL
-);
-"""
+_MOST_RESERVE_BYTES = 1024 * 1024
+_RESERVE_SHARE = 1 / 32
+_DISK_RESERVE_BYTES = 16 * 1024 * 1024
+"""Disk that frames leave free: without room for its log SQLite cannot even delete."""
 
 Source = Literal["frame", "system"]
+_SOURCES = ("frame", "system")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +48,29 @@ class Entry:
     arrival: Arrival
 
 
-class Journal:
-    """An open journal file; safe for one appending and one reading thread. Build it with `open_journal`.
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A file that could not be used: where it is now, and why. Its entries may not be in MongoDB."""
 
-    `has_entries` is set while there may be something to read that was not read yet.
+    path: Path
+    error: JournalDamaged
+
+
+class Journal:
+    """An open journal file; safe for several threads, one of which reads. Build it with `open_journal`.
+
+    `has_entries` is set while there may be something to read that was not read yet. Every method and property
+    raises JournalDamaged where the file is, and once it was closed: then another has taken its place.
     """
 
-    def __init__(self, path: Path, database: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, database: sqlite3.Connection, max_bytes: int) -> None:
         self.path = path
+        self.max_bytes = max_bytes
         self.has_entries = threading.Event()
         self._database = database
+        self._is_closed = False
         self._lock = threading.Lock()
+        self._reserve_bytes = min(_MOST_RESERVE_BYTES, int(max_bytes * _RESERVE_SHARE))
         meta = dict(database.execute("SELECT name, value FROM meta"))
         self.id: str = meta["id"]
         self._connection: int = meta["connection"]
@@ -80,7 +82,9 @@ class Journal:
     def entry_count(self) -> int:
         """How many entries wait to be acknowledged."""
         with self._use() as database:
-            first, last = database.execute("SELECT min(seq), max(seq) FROM entries").fetchone()
+            first, last = database.execute(
+                "SELECT (SELECT min(seq) FROM entries), (SELECT max(seq) FROM entries)"
+            ).fetchone()
         return 0 if first is None else last - first + 1
 
     @property
@@ -88,41 +92,44 @@ class Journal:
         """When the oldest waiting entry arrived."""
         with self._use() as database:
             row = database.execute("SELECT received_at FROM entries ORDER BY seq LIMIT 1").fetchone()
-        return None if row is None else _EPOCH + row[0] * _MICROSECOND
+            return None if row is None else self._read_instant(row[0])
 
     @property
     def heard_at(self) -> datetime | None:
         """When the last frame arrived, in whichever run; None where there never was one."""
-        return None if self._heard_at is None else _EPOCH + self._heard_at * _MICROSECOND
+        return None if self._heard_at is None else EPOCH + self._heard_at * MICROSECOND
 
     @property
     def used_share(self) -> float:
-        """How full the journal is, 0 to 1 of its cap."""
+        """How full the journal is, 0 to 1 of its cap, or of what the disk has room for where that is less."""
         with self._use() as database:
-            pages, free, cap = (
-                database.execute(f"PRAGMA {name}").fetchone()[0]
-                for name in ("page_count", "freelist_count", "max_page_count")
-            )
-        return float((pages - free) / cap)
+            used, limit = self._measure(database)
+        return _share(used, limit)
 
-    def begin_connection(self) -> int:
-        """Return the number of a new connection, one above every earlier one of this file.
+    def begin_connection(self, after: int = 0) -> int:
+        """Return the number of a new connection, above `after` and every earlier one of this file.
 
         Raises JournalError as `append`.
         """
         with self._use() as database:
-            self._connection += 1
+            self._connection = max(self._connection, after) + 1
             database.execute("UPDATE meta SET value = ? WHERE name = 'connection'", (self._connection,))
         return self._connection
 
-    def append(self, arrivals: Iterable[Arrival]) -> None:
-        """Make `arrivals` durable, all or none; on return they survive a power cut.
+    def append(self, arrivals: Iterable[Arrival]) -> float:
+        """Make `arrivals` durable, all or none, and return about how full the journal is now (`used_share`).
 
-        Raises JournalFull at the cap or on a full disk, JournalError where the disk fails otherwise.
+        On return they survive a power cut. Frames leave a reserve below the cap, so that what happens at the cap
+        can still be recorded. Raises JournalFull at the cap or on a full disk, JournalError where the disk fails
+        otherwise.
         """
-        rows = [(a.connection, (a.received_at - _EPOCH) // _MICROSECOND, a.source, a.body) for a in arrivals]
+        rows = [(a.connection, (a.received_at - EPOCH) // MICROSECOND, a.source, a.body) for a in arrivals]
         heard_at = max((at for _, at, source, _ in rows if source == "frame"), default=None)
         with self._use() as database:
+            used, limit = self._measure(database)
+            used += sum(len(body) for *_, body in rows)
+            if heard_at is not None and used > limit - self._reserve_bytes:
+                raise JournalFull("error.journal_full", file=str(self.path))
             database.execute("BEGIN IMMEDIATE")
             try:
                 database.executemany(
@@ -137,6 +144,7 @@ class Journal:
                 raise
             self._heard_at = heard_at or self._heard_at
         self.has_entries.set()
+        return _share(used, limit)
 
     def read(self, after: int, limit: int) -> Sequence[Entry]:
         """Return at most `limit` entries with a number above `after`, in order; none means nothing waits."""
@@ -147,21 +155,33 @@ class Journal:
                 " WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after, limit),
             ).fetchall()
+            try:
+                entries = [build_entry(row) for row in rows]
+            except ValueError as error:
+                raise self._damaged() from error
+            # acknowledging deletes up to a number, so one that changed on the disk would take others with it
+            if entries and [entry.seq - entries[0].seq for entry in entries] != list(range(len(entries))):
+                raise self._damaged()
         if rows:
             self.has_entries.set()
-        return [
-            Entry(seq, Arrival(connection, _EPOCH + received_at * _MICROSECOND, source, body))
-            for seq, connection, received_at, source, body in rows
-        ]
+        return entries
 
     def acknowledge(self, seq: int) -> None:
         """Delete every entry up to and including `seq`: MongoDB has them."""
         with self._use() as database:
             database.execute("DELETE FROM entries WHERE seq <= ?", (seq,))
 
+    def remember_heard(self, at: datetime) -> None:
+        """Take over from a former file when the last frame arrived. Raises JournalError."""
+        heard_at = (at - EPOCH) // MICROSECOND
+        with self._use() as database:
+            database.execute("INSERT OR REPLACE INTO meta VALUES ('heard_at', ?)", (heard_at,))
+            self._heard_at = heard_at
+
     def close(self) -> None:
         """Close the file; what was appended stays in it."""
         with self._lock:
+            self._is_closed = True
             self._database.close()
 
     @contextmanager
@@ -169,80 +189,80 @@ class Journal:
         """Give the database to one thread at a time, its errors translated."""
         try:
             with self._lock:
+                if self._is_closed:
+                    raise self._damaged()
                 yield self._database
         except sqlite3.Error as error:
-            raise _translate(error, self.path) from error
+            raise translate(error, self.path) from error
+
+    def _measure(self, database: sqlite3.Connection) -> tuple[int, int]:
+        """Return the bytes that are used and those that may be."""
+        pages, free, size = (
+            database.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        used = (pages - free) * size
+        try:
+            spare = shutil.disk_usage(self.path.parent).free + free * size
+        except OSError as error:
+            raise JournalError("error.journal_open", file=str(self.path), reason=str(error)) from error
+        return used, min(self.max_bytes, used + max(0, spare - _DISK_RESERVE_BYTES))
+
+    def _read_instant(self, microseconds: Any) -> datetime:
+        try:
+            return build_instant(microseconds)
+        except ValueError as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> JournalDamaged:
+        return JournalDamaged("error.journal_damaged", file=str(self.path))
+
+
+def _share(used: int, limit: int) -> float:
+    return min(1.0, used / limit) if limit else 1.0
+
+
+def build_entry(row: Sequence[Any]) -> Entry:
+    """Return the entry of a row of the table; raise ValueError where its bytes changed on the disk."""
+    seq, connection, received_at, source, body = row
+    if not (isinstance(connection, int) and isinstance(body, bytes) and source in _SOURCES):
+        raise ValueError(f"entry {seq}")
+    return Entry(seq, Arrival(connection, build_instant(received_at), source, body))
+
+
+def build_instant(microseconds: Any) -> datetime:
+    """Return the instant that so many microseconds since 1970 are; raise ValueError where there is none."""
+    try:
+        at: datetime = EPOCH + microseconds * MICROSECOND
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"instant {microseconds}") from error
+    return at
 
 
 def open_journal(
     path: Path, clock: Clock, *, max_bytes: int = DEFAULT_MAX_BYTES
-) -> tuple[Journal, Path | None]:
-    """Open the journal at `path`, made new (mode 0600) where there is none.
+) -> tuple[Journal, SetAside | None]:
+    """Open the journal at `path`, made new (mode 0600) where there is none; how much waits in it does not matter.
 
-    A file that is damaged or of a newer format is set aside, never deleted: the second value says where it is
-    now. Raises JournalError where the folder cannot be written.
+    A file that is damaged or of a newer format is set aside, never deleted: the second value says so. Raises
+    JournalError where the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        return Journal(path, _open(path, clock, max_bytes)), None
-    except JournalDamaged:
-        aside = _set_aside(path, clock)
-        return Journal(path, _open(path, clock, max_bytes)), aside
+        return Journal(path, open_file(path, clock, max_bytes), max_bytes), None
+    except JournalDamaged as error:
+        return _begin_anew(path, clock, max_bytes, error)
 
 
-def _open(path: Path, clock: Clock, max_bytes: int) -> sqlite3.Connection:
-    is_new = not path.exists()
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        # autocommit: transactions are begun and ended by name, where they are meant
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        raise JournalError("error.journal_open", file=str(path), reason=str(error)) from error
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        page_size = database.execute("PRAGMA page_size").fetchone()[0]
-        database.execute(f"PRAGMA max_page_count = {max_bytes // page_size}")
-        if is_new or not database.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone():
-            _create(database, clock)
-        meta = dict(database.execute("SELECT name, value FROM meta"))
-        database.execute("SELECT seq, connection, received_at, source, body FROM entries LIMIT 1").fetchone()
-        is_whole = database.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-        if not is_whole or meta.get("format") != FORMAT or not {"id", "connection"} <= meta.keys():
-            raise JournalDamaged("error.journal_damaged", file=str(path))
-    except sqlite3.Error as error:
-        database.close()
-        raise _translate(error, path) from error
-    except JournalDamaged:
-        database.close()
-        raise
-    return database
+def replace_journal(journal: Journal, clock: Clock, error: JournalDamaged) -> tuple[Journal, SetAside]:
+    """Close a journal that proved damaged, set its file aside, and begin a new one in its place.
+
+    Raises JournalError where the folder cannot be written.
+    """
+    journal.close()
+    return _begin_anew(journal.path, clock, journal.max_bytes, error)
 
 
-def _create(database: sqlite3.Connection, clock: Clock) -> None:
-    # The id sorts by the time of creation, so that event ids of later files sort after those of earlier ones.
-    created = (clock.now() - _EPOCH) // timedelta(milliseconds=1)
-    database.executescript("BEGIN;" + _SCHEMA)
-    meta = {"format": FORMAT, "id": f"{created:011x}{secrets.token_hex(3)}", "connection": 0}
-    database.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-    database.execute("COMMIT")
-
-
-def _set_aside(path: Path, clock: Clock) -> Path:
-    aside = path.with_name(f"{path.name}.damaged-{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}")
-    for suffix in ("-wal", "-shm", ""):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    return aside
-
-
-def _translate(error: sqlite3.Error, path: Path) -> JournalError:
-    code = getattr(error, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_FULL:
-        return JournalFull("error.journal_full", file=str(path))
-    primary = None if code is None else code & 0xFF
-    # SQLITE_ERROR is a statement that does not fit the tables: not ours, or no longer
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, None):
-        return JournalDamaged("error.journal_damaged", file=str(path))
-    return JournalError("error.journal_open", file=str(path), reason=str(error))
+def _begin_anew(path: Path, clock: Clock, max_bytes: int, error: JournalDamaged) -> tuple[Journal, SetAside]:
+    aside = SetAside(set_aside(path, clock, error), error)
+    return Journal(path, open_file(path, clock, max_bytes), max_bytes), aside

@@ -14,7 +14,7 @@ from typing import Any
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError, JournalError, StoreRefused
+from ipecs_mw.errors import IpecsMwError, JournalDamaged, JournalError, StoreRefused
 from ipecs_mw.journal.journal import Arrival, Entry
 from ipecs_mw.model.event import Event
 from ipecs_mw.protocol.events import build_undecodable
@@ -69,6 +69,7 @@ class Forwarder:
         self._clock = clock
         self._stop = stop
         self._failures = 0
+        self._journal = lane.journal
         self._after = 0
         self._chance = random.Random()  # noqa: S311 - jitter, not a secret
 
@@ -90,8 +91,7 @@ class Forwarder:
     def step(self) -> int:
         """Forward one batch and return how many entries it had; raises StoreError or JournalError."""
         if not self._batch:  # else what was read before is tried again, as it was
-            entries = self._lane.journal.read(self._after, _BATCH_ENTRIES)
-            self._batch = [item for entry in entries for item in self._build(entry)]
+            self._batch = [item for entry in self._read() for item in self._build(entry)]
         batch = self._batch
         if not batch:
             return 0
@@ -108,10 +108,26 @@ class Forwarder:
             )
         self._lane.count_stored(documents, self._clock.monotonic() - began)
         self._after = batch[-1].entry.seq
-        self._lane.journal.acknowledge(self._after)
+        self._acknowledge()
         self._batch = []
         self._succeed(batch)
+        self._lane.watch()
         return len(batch)
+
+    def _read(self) -> Sequence[Entry]:
+        if self._journal is not self._lane.journal:
+            self._journal, self._after = self._lane.journal, 0
+        try:
+            return self._journal.read(self._after, _BATCH_ENTRIES)
+        except JournalDamaged as error:
+            self._lane.renew(self._journal, error)
+            return ()
+
+    def _acknowledge(self) -> None:
+        try:
+            self._journal.acknowledge(self._after)
+        except JournalDamaged as error:  # MongoDB has these; what comes after them is in the file set aside
+            self._lane.renew(self._journal, error)
 
     def _build(self, entry: Entry) -> Iterator[_Item]:
         """Yield what is stored of an entry: its event, and before it the gap that its serial number tells."""
@@ -145,11 +161,11 @@ class Forwarder:
         return build_document(event_id, self._lane.host, entry.seq, event)
 
     def _id(self, entry: Entry) -> str:
-        return f"{self._lane.host or '-'}:{self._lane.journal.id}:{entry.seq:012d}"
+        return f"{self._lane.host or '-'}:{self._journal.id}:{entry.seq:012d}"
 
     def _succeed(self, batch: Sequence[_Item]) -> None:
         if self._failures:
-            log.info("forwarding.resumed", **self._where(), waiting=self._lane.journal.entry_count)
+            log.info("forwarding.resumed", **self._where(), waiting=self._lane.describe_journal()["entries"])
         self._failures = 0
         stored = self._lane.forwarded.stored + len(batch)
         self._lane.forwarded = Forwarded(stored=stored, last_event_at=batch[-1].document["received_at"])

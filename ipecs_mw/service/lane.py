@@ -1,19 +1,33 @@
 """A lane: one journal and what is known of its way to MongoDB. Each host has one, and the middleware itself."""
 
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.journal.journal import Arrival, Journal
+from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull
+from ipecs_mw.journal.journal import Arrival, Journal, SetAside, replace_journal
+from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.service.counters import Counters
 
 log = logs.get_logger()
+
+T = TypeVar("T")
+
+_ALARM_SHARES = (0.70, 0.85, 0.95)
+_EASED_SHARE = 0.60
+_ROOM_SHARE = 0.90
+"""A journal that refused is read into again below this share, so that it does not refuse at every other frame."""
+
+_ROOM_SECONDS = 1.0
+"""How often a full journal is asked whether there is room."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +41,11 @@ class Forwarded:
 
 
 class Lane:
-    """Takes what arrives into the journal; `host` is None for the middleware's own lane."""
+    """Takes what arrives into the journal; `host` is None for the middleware's own lane.
+
+    `journal` is another one after damage: who uses it more than once for one thing keeps it meanwhile, and hands
+    the one that failed to `renew`.
+    """
 
     def __init__(self, host: str | None, journal: Journal, clock: Clock) -> None:
         self.host = host
@@ -37,16 +55,41 @@ class Lane:
         self.received = 0
         self.forwarded = Forwarded()
         self.counters = Counters()
+        self._lock = threading.Lock()
+        self._refusal: JournalError | None = None
+        self._alarms = 0
 
     def begin_connection(self) -> None:
-        """Count a new connection: what follows belongs to it."""
-        self.connection = self.journal.begin_connection()
+        """Count a new connection: what follows belongs to it. Raises JournalError."""
+        self._refusal = None
+        self.connection = self._use(lambda journal: journal.begin_connection(self.connection))
 
     def take_frames(self, frames: Sequence[bytes]) -> None:
-        """Make received frames durable. Raises JournalError."""
+        """Make received frames durable. Raises JournalError, and then until the next connection begins.
+
+        A frame that were taken after one that was refused would hide the gap between them.
+        """
+        if self._refusal is not None:
+            raise self._refusal
         now = self.clock.now()
-        self.journal.append([Arrival(self.connection, now, "frame", frame) for frame in frames])
+        arrivals = [Arrival(self.connection, now, "frame", frame) for frame in frames]
+        try:
+            share = self._use(lambda journal: journal.append(arrivals))
+        except JournalError as error:
+            self._refusal = error
+            raise
         self.received += len(frames)
+        self._watch(share)
+
+    def wait_for_room(self, stop: threading.Event) -> None:
+        """Wait, where the journal was full, until MongoDB or the disk has made room or `stop` is set.
+
+        Raises JournalError.
+        """
+        while isinstance(self._refusal, JournalFull) and not stop.is_set():
+            if self.watch() < _ROOM_SHARE:
+                return
+            self.clock.wait(stop, _ROOM_SECONDS)
 
     def record(self, event: str, level: str = "info", /, **facts: Any) -> None:
         """Log an event of the middleware and keep it in the event log: `session.up` becomes `session_up`.
@@ -57,7 +100,8 @@ class Lane:
         getattr(log, level)(event, **where, **facts)
         data: Mapping[str, Any] = {name: value for name, value in facts.items() if value is not None}
         body = msgspec.json.encode({"type": event.replace(".", "_"), "data": data}, enc_hook=str)
-        self.journal.append([Arrival(self.connection, self.clock.now(), "system", body)])
+        arrival = Arrival(self.connection, self.clock.now(), "system", body)
+        self._use(lambda journal: journal.append([arrival]))
         self.counters.add(event, str(facts.get("reason") or ""))
 
     def count_stored(self, documents: Sequence[Mapping[str, Any]], write_seconds: float) -> None:
@@ -66,3 +110,94 @@ class Lane:
         self.counters.observe("write", write_seconds)
         lag = self.clock.now() - documents[0]["received_at"]
         self.counters.observe("lag", lag.total_seconds(), len(documents))
+
+    def watch(self) -> float:
+        """Return how full the journal is; record where that passes an alarm or is well again.
+
+        Raises JournalError.
+        """
+        share = self._use(lambda journal: journal.used_share)
+        self._watch(share)
+        return share
+
+    def describe_journal(self) -> dict[str, Any]:
+        """Return what waits; a journal that cannot be asked counts as empty and full."""
+        try:
+            return self._use(
+                lambda journal: {
+                    "entries": journal.entry_count,
+                    "oldest_at": journal.oldest_at,
+                    "used_share": round(journal.used_share, 4),
+                }
+            )
+        except JournalError:
+            return {"entries": 0, "oldest_at": None, "used_share": 1.0}
+
+    def renew(self, damaged: Journal, error: JournalDamaged) -> None:
+        """Set a journal that proved damaged aside and go on with a new one, unless another thread has done so.
+
+        Raises JournalError.
+        """
+        heard_at = damaged.heard_at
+        aside = self._replace(damaged, error)
+        if aside is not None:
+            self.tell_set_aside(aside, heard_at)
+
+    def tell_set_aside(self, aside: SetAside, heard_at: datetime | None = None) -> None:
+        """Record that a journal was set aside, and the gap that it leaves. Raises JournalError.
+
+        `heard_at` is when the last frame arrived; without it the file is asked.
+        """
+        oldest_at = None
+        with suppress(JournalError), open_salvage(aside.path) as found:
+            heard_at, oldest_at = heard_at or found.heard_at, found.oldest_at
+        self.record(
+            "journal.set_aside",
+            "error",
+            file=str(aside.path),
+            reason=aside.error.key,
+            detail=logs.explain(aside.error),
+        )
+        if self.host is None:
+            return
+        self.record(
+            "gap", "warning", since=oldest_at or heard_at, until=self.clock.now(), reason=aside.error.key
+        )
+        journal = self.journal
+        if heard_at is not None and journal.heard_at is None:
+            journal.remember_heard(heard_at)
+
+    def _use(self, do: Callable[[Journal], T]) -> T:
+        """Return what `do` returns of the journal, or of the one that takes a damaged one's place."""
+        journal = self.journal
+        try:
+            return do(journal)
+        except JournalDamaged as error:
+            heard_at = journal.heard_at
+            aside = self._replace(journal, error)
+            result = do(self.journal)
+            if aside is not None:
+                self.tell_set_aside(aside, heard_at)
+            return result
+
+    def _replace(self, damaged: Journal, error: JournalDamaged) -> SetAside | None:
+        with self._lock:
+            if self.journal is not damaged:
+                return None
+            self.journal, aside = replace_journal(damaged, self.clock, error)
+            return aside
+
+    def _watch(self, share: float) -> None:
+        with self._lock:
+            reached = sum(share >= alarm for alarm in _ALARM_SHARES)
+            is_eased = bool(self._alarms) and share < _EASED_SHARE
+            if reached <= self._alarms and not is_eased:
+                return
+            self._alarms = reached
+        # the log has it also where the journal does not take it
+        with suppress(JournalError):
+            if is_eased:
+                self.record("journal.eased", percent=int(share * 100))
+            else:
+                level = "error" if reached == len(_ALARM_SHARES) else "warning"
+                self.record("journal.filling", level, percent=int(share * 100))

@@ -12,7 +12,8 @@ import pytest
 from support import START_AT, FakeClock
 
 from ipecs_mw.errors import JournalError
-from ipecs_mw.journal.journal import FORMAT, Arrival, open_journal
+from ipecs_mw.journal.file import FORMAT
+from ipecs_mw.journal.journal import Arrival, open_journal
 
 WRITER = """
 import sys
@@ -40,12 +41,12 @@ def check_begun_anew(path: Path, clock: FakeClock) -> Path:
     """Open a file that cannot be used; return where it is now, after proving that a new one serves."""
     journal, aside = open_journal(path, clock)
     assert aside is not None
-    assert aside.exists()
+    assert aside.path.exists()
     assert journal.entry_count == 0
     journal.append([Arrival(1, START_AT, "frame", b"new")])
     assert journal.entry_count == 1
     journal.close()
-    return aside
+    return aside.path
 
 
 def test_killing_the_process_loses_nothing_that_was_appended(tmp_path: Path, clock: FakeClock) -> None:

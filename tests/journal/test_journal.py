@@ -107,7 +107,7 @@ def test_the_file_and_its_companions_are_private(journal: Journal, path: Path) -
 
 
 def test_an_append_is_all_or_nothing(journal: Journal) -> None:
-    broken = [*arrive(b"a"), Arrival(1, START_AT, "frame", None)]  # type: ignore[arg-type]
+    broken = [*arrive(b"a"), Arrival(None, START_AT, "frame", b"b")]  # type: ignore[arg-type]
     with pytest.raises(Exception, match="journal"):
         journal.append(broken)
     assert journal.entry_count == 0

@@ -1,0 +1,159 @@
+"""The journal's file: its layout and versions, how it is opened, and how one that cannot be used is set aside."""
+
+import os
+import secrets
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull, JournalNewer
+
+FORMAT = 1
+"""The version of the file's layout that this program writes."""
+
+UPGRADES: dict[int, str] = {}
+"""A former format → the statements that make the next one of it. Released ones never change."""
+
+SUFFIXES = ("-wal", "-shm", "")
+"""What SQLite appends to the name for the parts of one journal; the file itself comes last."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+_LATEST = 10**17  # microseconds: beyond any instant that was ever heard
+_CHECKED_BYTES = 8 * 1024 * 1024
+"""A file up to this size is checked whole when it is opened; in a larger one damage is found when it is read."""
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE entries (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  connection INTEGER NOT NULL,
+  received_at INTEGER NOT NULL,  -- microseconds since 1970, UTC
+  source TEXT NOT NULL,
+  body BLOB NOT NULL
+);
+"""
+_STAMP = "UPDATE meta SET value = value + 1 WHERE name = 'format'"
+_DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+"""Primary codes; SQLITE_ERROR is a statement that does not fit the tables: not ours, or no longer."""
+
+_UNREADABLE = frozenset(
+    {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+)
+
+
+def open_file(path: Path, clock: Clock, max_bytes: int) -> sqlite3.Connection:
+    """Open the file, made new (mode 0600) where there is none, brought to FORMAT where it has a former one.
+
+    How long that takes does not grow with the backlog. Raises JournalDamaged, JournalNewer, JournalError.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        # autocommit: transactions are begun and ended by name, where they are meant
+        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise JournalError("error.journal_open", file=str(path), reason=str(error)) from error
+    try:
+        read_text_leniently(database)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        page_size = database.execute("PRAGMA page_size").fetchone()[0]
+        database.execute(f"PRAGMA max_page_count = {max_bytes // page_size}")
+        if not database.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone():
+            _create(database, clock)
+        _upgrade(database, path)
+        _check(database, path)
+        # for who reads the file without the configuration; written only where it changed: a disk may be full
+        if database.execute("SELECT value FROM meta WHERE name = 'max_bytes'").fetchone() != (max_bytes,):
+            database.execute("INSERT OR REPLACE INTO meta VALUES ('max_bytes', ?)", (max_bytes,))
+    except sqlite3.Error as error:
+        database.close()
+        raise translate(error, path) from error
+    except JournalError:
+        database.close()
+        raise
+    return database
+
+
+def read_text_leniently(database: sqlite3.Connection) -> None:
+    """Have text whose bytes changed on the disk come back marked, not as an error of its own."""
+    database.text_factory = lambda content: content.decode("utf-8", "replace")
+
+
+def set_aside(path: Path, clock: Clock, error: JournalError) -> Path:
+    """Rename a closed file that cannot be used, with its companions; return its new name.
+
+    The name says why and when, and that of an earlier one is never taken. Raises JournalError.
+    """
+    why = "newer" if isinstance(error, JournalNewer) else "damaged"
+    aside = path.with_name(f"{path.name}.{why}-{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}")
+    rename(path, aside)
+    return aside
+
+
+def rename(path: Path, new: Path) -> None:
+    """Rename a closed file with its companions. Raises JournalError."""
+    try:
+        for suffix in SUFFIXES:
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(new.with_name(new.name + suffix))
+    except OSError as error:
+        raise JournalError("error.journal_open", file=str(path), reason=str(error)) from error
+
+
+def translate(error: sqlite3.Error, path: Path) -> JournalError:
+    """Return what an error of SQLite means for the journal."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_FULL:
+        return JournalFull("error.journal_full", file=str(path))
+    if code is not None and (code & 0xFF in _DAMAGES or code in _UNREADABLE):
+        return JournalDamaged("error.journal_damaged", file=str(path))
+    return JournalError("error.journal_open", file=str(path), reason=str(error))
+
+
+def _create(database: sqlite3.Connection, clock: Clock) -> None:
+    # The id sorts by the time of creation, so that event ids of later files sort after those of earlier ones.
+    created = (clock.now() - EPOCH) // timedelta(milliseconds=1)
+    database.executescript("BEGIN;" + _SCHEMA)
+    meta = {"format": FORMAT, "id": f"{created:011x}{secrets.token_hex(3)}", "connection": 0}
+    database.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+    database.execute("COMMIT")
+
+
+def _upgrade(database: sqlite3.Connection, path: Path) -> None:
+    """Bring a former format to the present one, step by step, each whole or not at all."""
+    while (found := _read_format(database, path)) != FORMAT:
+        if found > FORMAT:
+            raise JournalNewer("error.journal_newer", file=str(path), format=found, known=FORMAT)
+        if found not in UPGRADES:
+            raise JournalDamaged("error.journal_damaged", file=str(path))
+        try:
+            database.executescript(f"BEGIN IMMEDIATE;{UPGRADES[found]};{_STAMP};COMMIT;")
+        except sqlite3.Error:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+
+
+def _read_format(database: sqlite3.Connection, path: Path) -> int:
+    row = database.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+    if row is None or not isinstance(row[0], int):
+        raise JournalDamaged("error.journal_damaged", file=str(path))
+    return row[0]
+
+
+def _check(database: sqlite3.Connection, path: Path) -> None:
+    meta = dict(database.execute("SELECT name, value FROM meta"))
+    database.execute("SELECT seq, connection, received_at, source, body FROM entries LIMIT 1").fetchone()
+    is_ours = (
+        isinstance(meta.get("id"), str)
+        and isinstance(meta.get("connection"), int)
+        and isinstance(heard_at := meta.get("heard_at", 0), int)
+        and 0 <= heard_at < _LATEST
+    )
+    is_small = path.stat().st_size <= _CHECKED_BYTES
+    if not is_ours or (is_small and database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok"):
+        raise JournalDamaged("error.journal_damaged", file=str(path))

@@ -81,15 +81,14 @@ class Lane:
         self.received += len(frames)
         self._watch(share)
 
-    def wait_for_room(self, stop: threading.Event) -> None:
-        """Wait, where the journal was full, until MongoDB or the disk has made room or `stop` is set.
-
-        Raises JournalError.
-        """
+    def wait_for_room(self, stop: threading.Event) -> bool:
+        """Wait, where the journal was full, until MongoDB or the disk has made room; False once `stop` is set."""
         while isinstance(self._refusal, JournalFull) and not stop.is_set():
-            if self.watch() < _ROOM_SHARE:
-                return
+            with suppress(JournalError):
+                if self.watch() < _ROOM_SHARE:
+                    break
             self.clock.wait(stop, _ROOM_SECONDS)
+        return not stop.is_set()
 
     def record(self, event: str, level: str = "info", /, **facts: Any) -> None:
         """Log an event of the middleware and keep it in the event log: `session.up` becomes `session_up`.

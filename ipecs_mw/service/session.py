@@ -85,6 +85,8 @@ class SessionSupervisor:
 
     def _hold_session(self) -> None:
         """Log in, connect and read until stopped; raises what ends the session."""
+        if not self._lane.wait_for_room(self._stop):
+            return
         self._move(Fact.BEGUN)
         login = self._client.login()
         self._timer_seconds = login.timer_seconds

@@ -4,24 +4,19 @@ An entry's id is made of its journal's id and its number (a call record's of wha
 is recognised by MongoDB. The journal is acknowledged only after MongoDB has confirmed; retries never give up.
 """
 
-import json
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError, JournalDamaged, JournalError, StoreRefused
-from ipecs_mw.journal.journal import Arrival, Entry
+from ipecs_mw.journal.journal import Entry
 from ipecs_mw.model.event import Event
-from ipecs_mw.protocol.events import build_undecodable
-from ipecs_mw.protocol.smdr import build_record_id
-from ipecs_mw.service.continuity import Continuity
+from ipecs_mw.service.documents import Decode, Documents, Item, store_items
 from ipecs_mw.service.lane import Forwarded, Lane
-from ipecs_mw.store.event_log import EventLog, Refused, build_document
+from ipecs_mw.store.event_log import EventLog
 
 log = logs.get_logger()
 
@@ -29,17 +24,6 @@ _BATCH_ENTRIES = 1000
 _IDLE_SECONDS = 0.5
 _SHORTEST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 10.0
-
-Decode = Callable[[bytes, datetime], Event]
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A document to be stored and the entry that it was made of; a gap is what is missing before that."""
-
-    document: dict[str, Any]
-    entry: Entry
-    is_gap: bool
 
 
 class Forwarder:
@@ -61,10 +45,9 @@ class Forwarder:
     ) -> None:
         self._lane = lane
         self.decode = decode
-        self._note = note
         self._on_gap = on_gap
-        self._continuity = Continuity()
-        self._batch: list[_Item] = []
+        self._documents = Documents(lane.host, lane.journal.id, note)
+        self._batch: list[Item] = []
         self._events = events
         self._clock = clock
         self._stop = stop
@@ -91,22 +74,14 @@ class Forwarder:
     def step(self) -> int:
         """Forward one batch and return how many entries it had; raises StoreError or JournalError."""
         if not self._batch:  # else what was read before is tried again, as it was
-            self._batch = [item for entry in self._read() for item in self._build(entry)]
+            read = self._read()
+            self._batch = [item for entry in read for item in self._documents.build(entry, self.decode)]
         batch = self._batch
         if not batch:
             return 0
-        documents = [item.document for item in batch]
         began = self._clock.monotonic()
-        try:
-            self._events.append(documents)
-        except Refused as refused:
-            self._events.append(
-                [
-                    self._build_undecodable(batch[at].entry, why, documents[at]["_id"])
-                    for at, why in refused.reasons.items()
-                ]
-            )
-        self._lane.count_stored(documents, self._clock.monotonic() - began)
+        store_items(self._events, self._lane.host, batch)
+        self._lane.count_stored([item.document for item in batch], self._clock.monotonic() - began)
         self._after = batch[-1].entry.seq
         self._acknowledge()
         self._batch = []
@@ -117,6 +92,7 @@ class Forwarder:
     def _read(self) -> Sequence[Entry]:
         if self._journal is not self._lane.journal:
             self._journal, self._after = self._lane.journal, 0
+            self._documents.journal_id = self._journal.id
         try:
             return self._journal.read(self._after, _BATCH_ENTRIES)
         except JournalDamaged as error:
@@ -129,41 +105,7 @@ class Forwarder:
         except JournalDamaged as error:  # MongoDB has these; what comes after them is in the file set aside
             self._lane.renew(self._journal, error)
 
-    def _build(self, entry: Entry) -> Iterator[_Item]:
-        """Yield what is stored of an entry: its event, and before it the gap that its serial number tells."""
-        arrival = entry.arrival
-        if arrival.source != "frame":
-            yield self._item(entry, _read_system(arrival), self._id(entry))
-            return
-        event = self.decode(arrival.body, arrival.received_at)
-        self._note(event)
-        if event.kind == "smdr":
-            # a call record comes by push and by reading, and perhaps more than once: its own content names it
-            yield self._item(entry, event, build_record_id(self._lane.host, event) or self._id(entry))
-            return
-        self._continuity.begin(arrival.connection)
-        is_repeat = self._continuity.is_repeat(arrival.body)
-        missing = None if is_repeat else self._continuity.find_missing(event.serial)
-        if missing is not None:
-            yield self._item(
-                entry, _build_gap(arrival.received_at, *missing), self._id(entry) + ":gap", is_gap=True
-            )
-        yield self._item(entry, event, self._id(entry), is_repeat=is_repeat)
-
-    def _item(
-        self, entry: Entry, event: Event, event_id: str, *, is_repeat: bool = False, is_gap: bool = False
-    ) -> _Item:
-        document = build_document(event_id, self._lane.host, entry.seq, event, is_repeat=is_repeat)
-        return _Item(document, entry, is_gap)
-
-    def _build_undecodable(self, entry: Entry, reason: str, event_id: str) -> dict[str, Any]:
-        event = build_undecodable(entry.arrival.body, entry.arrival.received_at, reason)
-        return build_document(event_id, self._lane.host, entry.seq, event)
-
-    def _id(self, entry: Entry) -> str:
-        return f"{self._lane.host or '-'}:{self._journal.id}:{entry.seq:012d}"
-
-    def _succeed(self, batch: Sequence[_Item]) -> None:
+    def _succeed(self, batch: Sequence[Item]) -> None:
         if self._failures:
             log.info("forwarding.resumed", **self._where(), waiting=self._lane.describe_journal()["entries"])
         self._failures = 0
@@ -192,18 +134,3 @@ class Forwarder:
 
     def _where(self) -> Mapping[str, str]:
         return {"host": self._lane.host} if self._lane.host else {}
-
-
-def _build_gap(at: datetime, first: int, last: int) -> Event:
-    """Return the gap of call events that were never sent; when they happened is not known, only before what."""
-    data = {"since": at.isoformat(), "until": at.isoformat(), "reason": "serial_jump"}
-    return Event("system", "gap", at, at=at, data={**data, "first_serial": first, "last_serial": last})
-
-
-def _read_system(arrival: Arrival) -> Event:
-    at = arrival.received_at
-    try:
-        content = json.loads(arrival.body)
-        return Event("system", content["type"], at, at=at, data=content["data"])
-    except (ValueError, LookupError, TypeError) as error:  # a journal whose bytes changed on the disk
-        return build_undecodable(arrival.body, at, f"not an event of ours: {error}"[:200])

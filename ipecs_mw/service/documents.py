@@ -1,0 +1,99 @@
+"""What is stored of a journal's entries: each its document, and before it the gap that it tells."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ipecs_mw.journal.journal import Arrival, Entry
+from ipecs_mw.model.event import Event
+from ipecs_mw.protocol.events import build_undecodable
+from ipecs_mw.protocol.smdr import build_record_id
+from ipecs_mw.service.continuity import Continuity
+from ipecs_mw.store.event_log import EventLog, Refused, build_document
+
+Decode = Callable[[bytes, datetime], Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A document to be stored and the entry that it was made of; a gap is what is missing before that."""
+
+    document: dict[str, Any]
+    entry: Entry
+    is_gap: bool
+
+
+class Documents:
+    """Builds the documents of one host's entries, in order; `journal_id` is the journal that they come from.
+
+    `note` is called with each event of the host.
+    """
+
+    def __init__(
+        self, host: str | None, journal_id: str, note: Callable[[Event], None] = lambda _event: None
+    ) -> None:
+        self.journal_id = journal_id
+        self._host = host
+        self._note = note
+        self._continuity = Continuity()
+
+    def build(self, entry: Entry, decode: Decode) -> Iterator[Item]:
+        """Yield what is stored of an entry: its event, and before it the gap that its serial number tells."""
+        arrival = entry.arrival
+        if arrival.source != "frame":
+            yield self._item(entry, _read_system(arrival), self._id(entry))
+            return
+        event = decode(arrival.body, arrival.received_at)
+        self._note(event)
+        if event.kind == "smdr":
+            # a call record comes by push and by reading, and perhaps more than once: its own content names it
+            yield self._item(entry, event, build_record_id(self._host, event) or self._id(entry))
+            return
+        self._continuity.begin(arrival.connection)
+        is_repeat = self._continuity.is_repeat(arrival.body)
+        missing = None if is_repeat else self._continuity.find_missing(event.serial)
+        if missing is not None:
+            yield self._item(
+                entry, _build_gap(arrival.received_at, *missing), self._id(entry) + ":gap", is_gap=True
+            )
+        yield self._item(entry, event, self._id(entry), is_repeat=is_repeat)
+
+    def _item(
+        self, entry: Entry, event: Event, event_id: str, *, is_repeat: bool = False, is_gap: bool = False
+    ) -> Item:
+        document = build_document(event_id, self._host, entry.seq, event, is_repeat=is_repeat)
+        return Item(document, entry, is_gap)
+
+    def _id(self, entry: Entry) -> str:
+        return f"{self._host or '-'}:{self.journal_id}:{entry.seq:012d}"
+
+
+def store_items(events: EventLog, host: str | None, items: Sequence[Item]) -> None:
+    """Store each item once; what MongoDB refuses for its content is stored as its bytes. Raises StoreError."""
+    try:
+        events.append([item.document for item in items])
+    except Refused as refused:
+        events.append([_build_undecodable(items[at], host, why) for at, why in refused.reasons.items()])
+
+
+def _build_undecodable(item: Item, host: str | None, reason: str) -> dict[str, Any]:
+    arrival = item.entry.arrival
+    event = build_undecodable(arrival.body, arrival.received_at, reason)
+    return build_document(item.document["_id"], host, item.entry.seq, event)
+
+
+def _build_gap(at: datetime, first: int, last: int) -> Event:
+    """Return the gap of call events that were never sent; when they happened is not known, only before what."""
+    data = {"since": at.isoformat(), "until": at.isoformat(), "reason": "serial_jump"}
+    return Event("system", "gap", at, at=at, data={**data, "first_serial": first, "last_serial": last})
+
+
+def _read_system(arrival: Arrival) -> Event:
+    at = arrival.received_at
+    try:
+        content = json.loads(arrival.body)
+        return Event("system", content["type"], at, at=at, data=content["data"])
+    except (ValueError, LookupError, TypeError) as error:  # a journal whose bytes changed on the disk
+        return build_undecodable(arrival.body, at, f"not an event of ours: {error}"[:200])

@@ -30,7 +30,12 @@ class SecretSource(Struct, frozen=True, forbid_unknown_fields=True):
     """Where a secret is read from: exactly one of the two."""
 
     env: Annotated[str | None, Meta(description="name of an environment variable")] = None
-    file: Annotated[str | None, Meta(description="path of a file; its first line is the secret")] = None
+    file: Annotated[
+        str | None,
+        Meta(
+            description="path of a file, may begin with `$CREDENTIALS_DIRECTORY/`; its first line is the secret"
+        ),
+    ] = None
 
 
 class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):

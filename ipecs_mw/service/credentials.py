@@ -7,25 +7,23 @@ from ipecs_mw import logs
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.settings import SecretSource
 
-log = logs.get_logger()
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
 def read_secret(source: str | SecretSource, at: str, host: str) -> str:
     """Return a secret of `host` and hide it from every log line; `at` is its place in the configuration.
 
-    Raises CannotStart where its variable or file is missing or empty. A password that stands in the
-    configuration itself is used, with a warning.
+    Raises CannotStart where its variable or file is missing or empty.
     """
     if isinstance(source, str):
         logs.hide(source)
-        log.warning("configuration.plain_password", host=host, path=at)
         return source
     if source.env is not None:
         secret = os.environ.get(source.env, "")
         if not secret:
             raise CannotStart("error.secret_variable", path=at, name=source.env)
     else:
-        file = Path(source.file or "")
+        file = _find_file(source.file or "", at)
         try:
             secret = file.read_text("utf-8").partition("\n")[0].rstrip("\r")
         except (OSError, UnicodeDecodeError) as error:
@@ -35,3 +33,14 @@ def read_secret(source: str | SecretSource, at: str, host: str) -> str:
             raise CannotStart("error.secret_file", path=at, file=str(file), reason="empty")
     logs.hide(secret)
     return secret
+
+
+def _find_file(path: str, at: str) -> Path:
+    """Return the file of a secret; where systemd keeps its credentials, a variable says."""
+    folder, _, name = path.partition("/")
+    if folder not in (f"${_CREDENTIALS}", f"${{{_CREDENTIALS}}}"):
+        return Path(path)
+    found = os.environ.get(_CREDENTIALS, "")
+    if not found:
+        raise CannotStart("error.secret_variable", path=at, name=_CREDENTIALS)
+    return Path(found, name)

@@ -52,3 +52,22 @@ def test_a_file_without_a_password_is_named(tmp_path: Path, content: bytes | Non
         read_secret(SecretSource(file=str(file)), AT, "main")
     assert caught.value.facts["file"] == str(file)
     assert caught.value.facts["reason"]
+
+
+@pytest.mark.parametrize("folder", ["$CREDENTIALS_DIRECTORY", "${CREDENTIALS_DIRECTORY}"])
+def test_a_file_may_lie_where_systemd_puts_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    (tmp_path / "secret").write_text("canary-credential\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_secret(SecretSource(file=f"{folder}/secret"), AT, "main") == "canary-credential"
+
+
+def test_a_credential_without_systemd_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(CannotStart) as caught:
+        read_secret(SecretSource(file="$CREDENTIALS_DIRECTORY/secret"), AT, "main")
+    assert (caught.value.key, caught.value.facts["name"]) == (
+        "error.secret_variable",
+        "CREDENTIALS_DIRECTORY",
+    )

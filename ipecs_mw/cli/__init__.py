@@ -18,6 +18,7 @@ from ipecs_mw.cli.send import send
 from ipecs_mw.cli.simulate import simulate
 from ipecs_mw.cli.smdr import smdr
 from ipecs_mw.cli.status import status
+from ipecs_mw.cli.trust import trust
 from ipecs_mw.cli.words import escape
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import IpecsMwError
@@ -42,7 +43,7 @@ def cli(context: click.Context, bootstrap: str | None, profile: str, state_dir: 
     context.obj = Context(bootstrap, profile, state_dir, _TEXTS, SystemClock())
 
 
-for _command in (seed, migrate, run, events, status, send, smdr, commands, config, simulate, demo):
+for _command in (seed, migrate, run, events, status, send, smdr, commands, config, trust, simulate, demo):
     cli.add_command(_command)
 
 

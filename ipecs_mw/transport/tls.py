@@ -68,8 +68,8 @@ def normalise_fingerprint(text: str) -> str:
     return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
 
 
-def fetch_fingerprint(host: HostSettings) -> str:
-    """Return the SHA-256 fingerprint of the certificate that the host shows; nothing is sent to it.
+def fetch_certificate(host: HostSettings) -> bytes:
+    """Return the certificate (DER) that the host shows, whatever it is; nothing is sent to it.
 
     Raises HostUnreachable.
     """
@@ -81,7 +81,7 @@ def fetch_fingerprint(host: HostSettings) -> str:
             socket.create_connection((host.address, host.port), _OPEN_TIMEOUT_SECONDS) as raw,
             context.wrap_socket(raw, server_hostname=host.address) as secured,
         ):
-            return _fingerprint(secured.getpeercert(binary_form=True))
+            return secured.getpeercert(binary_form=True) or b""
     except OSError as error:
         raise HostUnreachable(
             "error.host_unreachable",
@@ -94,7 +94,11 @@ def fetch_fingerprint(host: HostSettings) -> str:
 def refuse_certificate(host: HostSettings, error: BaseException) -> CertificateRefused:
     """Return the error for a certificate that `error` refused: its fingerprint, and how to trust it."""
     try:
-        found = error.found if isinstance(error, FingerprintMismatch) else fetch_fingerprint(host)
+        found = (
+            error.found
+            if isinstance(error, FingerprintMismatch)
+            else compute_fingerprint(fetch_certificate(host))
+        )
     except HostUnreachable:
         found = "?"
     if host.tls.verify == "pin":
@@ -122,7 +126,8 @@ def find_certificate_error(error: BaseException | None) -> ssl.SSLCertVerificati
     return None
 
 
-def _fingerprint(certificate: bytes | None) -> str:
+def compute_fingerprint(certificate: bytes | None) -> str:
+    """Return the SHA-256 fingerprint of a certificate (DER): upper-case hex with colons."""
     return normalise_fingerprint(hashlib.sha256(certificate or b"").hexdigest())
 
 
@@ -130,7 +135,7 @@ def _pinned_socket(fingerprint: str) -> type[ssl.SSLSocket]:
     class PinnedSocket(TimedSocket):
         def do_handshake(self, block: bool = False) -> Any:
             super().do_handshake(block)
-            found = _fingerprint(self.getpeercert(binary_form=True))
+            found = compute_fingerprint(self.getpeercert(binary_form=True))
             if found != fingerprint:
                 raise FingerprintMismatch(found)
 

@@ -25,7 +25,12 @@ from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.simulator.certificate import Certificate, make_certificate
 from ipecs_mw.transport import rest
 from ipecs_mw.transport.rest import RestClient
-from ipecs_mw.transport.tls import build_context, fetch_fingerprint, normalise_fingerprint
+from ipecs_mw.transport.tls import (
+    build_context,
+    compute_fingerprint,
+    fetch_certificate,
+    normalise_fingerprint,
+)
 
 Start = Callable[..., Host]
 REQUEST = WireRequest("GET", "server/v1/users/api/login", {"Authorization": "Basic canary"})
@@ -136,7 +141,8 @@ def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_the_fingerprint_can_be_asked_for_beforehand(start: Start, certificate: Certificate) -> None:
     host = start(say(OK))
-    assert fetch_fingerprint(settings(host.port)) == normalise_fingerprint(certificate.fingerprint_sha256)
+    found = compute_fingerprint(fetch_certificate(settings(host.port)))
+    assert found == normalise_fingerprint(certificate.fingerprint_sha256)
     host.close()
     assert host.received == b""
 

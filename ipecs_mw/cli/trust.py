@@ -1,0 +1,81 @@
+"""`ipecs-mw trust`: show a host's certificate and, when a person agrees, accept exactly this one from now on."""
+
+import getpass
+import socket
+from typing import Any
+
+import click
+
+from ipecs_mw.cli.context import Context, current
+from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.errors import CannotStart
+from ipecs_mw.model.settings import HostSettings, parse_settings
+from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.store.settings import content_of, load_document, save_settings
+from ipecs_mw.transport.certificate import read_certificate
+from ipecs_mw.transport.tls import compute_fingerprint, fetch_certificate, normalise_fingerprint
+
+_TEXTS = shipped_texts()
+
+
+@click.command(help=_TEXTS.render("help.trust"))
+@click.argument("host")
+@click.option("--yes", "is_agreed", is_flag=True, help=_TEXTS.render("help.yes"))
+def trust(host: str, is_agreed: bool) -> None:
+    """Fetch the certificate without sending anything, show it, ask, and pin its fingerprint as a new revision."""
+    context = current()
+    with context.open_store() as store:
+        document = load_document(store, context.profile)
+        if document is None:
+            raise CannotStart("error.config_missing", profile=context.profile, profiles="-")
+        hosts = parse_settings(document, source=f"config/{context.profile}").hosts
+        index = next((index for index, found in enumerate(hosts) if found.name == host), None)
+        if index is None:
+            names = ", ".join(found.name for found in hosts)
+            raise CannotStart("error.host_unknown", host=host, profile=context.profile, allowed=names or "-")
+        certificate = fetch_certificate(hosts[index])
+        found = compute_fingerprint(certificate)
+        for line in describe(hosts[index], certificate, context):
+            click.echo(escape(line))
+        pinned = _pinned(hosts[index])
+        if pinned == found:
+            click.echo(context.texts.render("cli.trust.already"))
+            return
+        if pinned:
+            click.echo(context.texts.render("cli.trust.changed", host=host, pinned=pinned, found=found))
+        if not is_agreed:
+            click.confirm(context.texts.render("cli.trust.question", host=host), abort=True)
+        content: dict[str, Any] = content_of(document)
+        tls = content["hosts"][index].setdefault("tls", {})
+        tls.update(verify="pin", fingerprint_sha256=found)
+        by, at = f"{getpass.getuser()}@{socket.gethostname()}", context.clock.now()
+        base = int(document.get("revision", 0))
+        revision = save_settings(store, context.profile, content, by, at=at, base=base)
+        click.echo(context.texts.render("cli.config.saved", profile=context.profile, revision=revision))
+
+
+def describe(host: HostSettings, der: bytes, context: Context) -> list[str]:
+    """Return the lines of words for a certificate; one that cannot be read has its fingerprint alone."""
+    render = context.texts.render
+    lines = [render("cli.trust.of", host=host.name, address=f"{host.address}:{host.port}")]
+    try:
+        found = read_certificate(der)
+    except ValueError:
+        lines.append(render("cli.trust.unreadable"))
+    else:
+        begin, end = local_time(found.not_before_at), local_time(found.not_after_at)
+        lines += [
+            render("cli.trust.subject", subject=found.subject or "-"),
+            render("cli.trust.issuer", issuer=found.issuer or "-"),
+            render("cli.trust.names", names=", ".join(found.names) or "-"),
+            render("cli.trust.valid", begin=begin, end=end),
+        ]
+        if not found.not_before_at <= context.clock.now() <= found.not_after_at:
+            lines.append(render("cli.trust.out_of_date"))
+    lines.append(render("cli.trust.fingerprint", fingerprint=compute_fingerprint(der)))
+    return lines
+
+
+def _pinned(host: HostSettings) -> str | None:
+    is_pinned = host.tls.verify == "pin" and host.tls.fingerprint_sha256
+    return normalise_fingerprint(host.tls.fingerprint_sha256 or "") if is_pinned else None

@@ -36,6 +36,7 @@ class Seeds(Struct, frozen=True):
     commands: dict[str, dict[str, Any]]
     codes: dict[str, list[dict[str, Any]]]
     unknown_files: tuple[str, ...]
+    is_shipped: bool = False
 
 
 def read_seeds(directory: Path | None) -> Seeds:
@@ -62,6 +63,7 @@ def read_seeds(directory: Path | None) -> Seeds:
         commands=_check_commands(contents["commands.json"]) if "commands.json" in contents else {},
         codes=_check_codes(contents["codes.json"]) if "codes.json" in contents else {},
         unknown_files=tuple(name for name in found if name not in files) if directory else (),
+        is_shipped=directory is None,
     )
 
 

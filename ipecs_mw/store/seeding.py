@@ -72,7 +72,13 @@ def plan(store: Store, seeds: Seeds, profile: str, *, force: bool = False) -> Pl
         Row(
             collection,
             _id,
-            _choose(former.get((collection, _id)), content, force),
+            # the configuration that ships is an example: it begins a profile and never replaces one
+            _choose(
+                former.get((collection, _id)),
+                content,
+                force,
+                is_example=seeds.is_shipped and collection == "config",
+            ),
             content,
             former.get((collection, _id)),
         )
@@ -151,13 +157,16 @@ def _refuse_contradictions(seeds: Seeds, tables: set[str], locales: set[str]) ->
             )
 
 
-def _choose(former: Mapping[str, Any] | None, content: Mapping[str, Any], force: bool) -> Action:
+def _choose(
+    former: Mapping[str, Any] | None, content: Mapping[str, Any], force: bool, *, is_example: bool
+) -> Action:
     if former is None:
         return "add"
     present = compute_digest(_content_of(former))
     if present == compute_digest(content):
         return "same"
-    return "change" if force or present == former.get("seeded") else "keep_edited"
+    is_unedited = present == former.get("seeded") and not is_example
+    return "change" if force or is_unedited else "keep_edited"
 
 
 def _build_operations(row: Row) -> Iterator[ReplaceOne[dict[str, Any]] | UpdateOne]:

@@ -248,6 +248,17 @@ EDITS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
+def test_the_example_that_ships_never_replaces_a_site_s_configuration(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    site = {**read_json("config.json"), "locale": "de-DE"}
+    (tmp_path / "config.json").write_text(json.dumps(site))
+    for seeds in (None, tmp_path, None):
+        apply(store, plan(store, read_seeds(seeds), "default"), clock, "test")
+    kept = store.database["config"].find_one({"_id": "default"}) or {}
+    assert (kept["locale"], kept["revision"]) == ("de-DE", 2)
+
+
 @pytest.mark.parametrize("kind", EDITS)
 def test_what_was_edited_is_kept_until_force_is_used(
     store: Store, tmp_path: Path, clock: Any, kind: str

@@ -11,6 +11,7 @@ from ipecs_mw.cli.config import config
 from ipecs_mw.cli.context import Context
 from ipecs_mw.cli.demo import demo
 from ipecs_mw.cli.events import events
+from ipecs_mw.cli.journal import journal
 from ipecs_mw.cli.migrate import migrate
 from ipecs_mw.cli.run import run
 from ipecs_mw.cli.seed import seed
@@ -43,7 +44,7 @@ def cli(context: click.Context, bootstrap: str | None, profile: str, state_dir: 
     context.obj = Context(bootstrap, profile, state_dir, _TEXTS, SystemClock())
 
 
-for _command in (seed, migrate, run, events, status, send, smdr, commands, config, trust, simulate, demo):
+for _command in (seed, migrate, run, events, status, send, smdr, commands, config, trust, journal, simulate, demo):
     cli.add_command(_command)
 
 

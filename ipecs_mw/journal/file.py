@@ -1,6 +1,8 @@
 """The journal's file: its layout and versions, how it is opened, and how one that cannot be used is set aside."""
 
+import fcntl
 import os
+import re
 import secrets
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -20,6 +22,10 @@ SUFFIXES = ("-wal", "-shm", "")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+
+_NAME = re.compile(r"(?:(middleware)|host-([A-Za-z0-9_-]+))\.journal")
+_SHARED_BYTES = (0x40000002, 510)
+"""Where SQLite locks a file that it has open: offset and length."""
 
 _LATEST = 10**17  # microseconds: beyond any instant that was ever heard
 _CHECKED_BYTES = 8 * 1024 * 1024
@@ -80,6 +86,31 @@ def open_file(path: Path, clock: Clock, max_bytes: int) -> sqlite3.Connection:
 def read_text_leniently(database: sqlite3.Connection) -> None:
     """Have text whose bytes changed on the disk come back marked, not as an error of its own."""
     database.text_factory = lambda content: content.decode("utf-8", "replace")
+
+
+def find_files(folder: Path) -> list[Path]:
+    """Return the journals of a state directory, those set aside after the one that took their place."""
+    found = (path for path in folder.glob("*.journal*") if path.is_file())
+    return sorted(path for path in found if not path.name.endswith(("-wal", "-shm", ".requeued")))
+
+
+def read_owner(path: Path) -> str | None:
+    """Return whose journal a file is by its name: a host's name, "" for the middleware's own; None: unknown."""
+    found = _NAME.match(path.name)
+    return found and (found[2] or "")
+
+
+def is_open_elsewhere(path: Path) -> bool:
+    """Tell whether another process has the journal open. Raises JournalError."""
+    try:
+        with path.open("r+b") as file:
+            offset, length = _SHARED_BYTES
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, length, offset)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise JournalError("error.journal_open", file=str(path), reason=str(error)) from error
+    return False
 
 
 def set_aside(path: Path, clock: Clock, error: JournalError) -> Path:

@@ -4,8 +4,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -21,54 +20,51 @@ from ipecs_mw.errors import (
     JournalError,
     StoreError,
     StoreRefused,
-    StoreUnavailable,
 )
-from ipecs_mw.model.definitions import Codes, Command
+from ipecs_mw.model.contents import find_differences, mask_passwords
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
-from ipecs_mw.service.credentials import read_secret
+from ipecs_mw.service.fleet import Fleet
+from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
 from ipecs_mw.service.health import HealthServer, Vitals
-from ipecs_mw.service.host import ForwardingLane, HostRunner, describe_lane, open_lane, start_thread
-from ipecs_mw.service.lane import Lane
+from ipecs_mw.service.heartbeat import Heartbeat
+from ipecs_mw.service.host import Surroundings
+from ipecs_mw.service.leases import LeaseKeeper
+from ipecs_mw.service.listeners import Listener, Listeners
+from ipecs_mw.service.loading import build_loaded, keep_setup
 from ipecs_mw.service.notify import notify
+from ipecs_mw.service.start import Beginning, begin, speak
 from ipecs_mw.service.state_dir import lock_state_dir
-from ipecs_mw.store.connection import Store, connect
-from ipecs_mw.store.definitions import load_codes, load_commands
+from ipecs_mw.service.threads import start_thread
+from ipecs_mw.service.watcher import Watcher
 from ipecs_mw.store.event_log import EventLog
-from ipecs_mw.store.instances import save_instance
 from ipecs_mw.store.migrations import migrate
 from ipecs_mw.store.requests import watch_requests
-from ipecs_mw.store.settings import load_settings
-from ipecs_mw.store.texts import load_texts
+from ipecs_mw.store.settings import content_of
+from ipecs_mw.store.setup import Setup
 
 log = logs.get_logger()
 
-_HEARTBEAT_SECONDS = 1.0
-_LONGEST_BEAT_SECONDS = 20.0  # after which the heartbeat is taken for stuck
 _STOP_SECONDS = 3.0  # for the hosts to log out, then again for the journals to drain: 10 s in all
 _GOODBYE_SECONDS = 1.5
+_LISTENER_SECONDS = 1.0
 _SAME_SIGNAL_SECONDS = 0.1  # who ends a whole process group, as `timeout` does, signals each process twice
 _FIRST_RETRY_SECONDS = 1.0
-_LONGEST_RETRY_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """What MongoDB says before the first connection."""
-
-    settings: Settings
-    revision: int
-    texts: Texts
-    commands: Mapping[str, Command]
-    codes: Codes
-
-
-def run(bootstrap_option: str | None, profile: str, state_dir: Path, texts: Texts, clock: Clock) -> None:
+def run(
+    bootstrap_option: str | None,
+    profile: str,
+    state_dir: Path,
+    texts: Texts,
+    clock: Clock,
+    listeners: Sequence[Listener] = (),
+) -> None:
     """Run the daemon until SIGTERM or SIGINT; a second signal ends the process at once.
 
-    Raises CannotStart for what a person must mend first. While MongoDB is away it waits, however long.
+    `listeners` are called with each event, as `service/listeners.py` says. Raises CannotStart for what a person
+    must mend first. While MongoDB is away it starts with what it last found there, else waits, however long.
     """
     stop = threading.Event()
     _install_signals(stop, clock)
@@ -76,38 +72,16 @@ def run(bootstrap_option: str | None, profile: str, state_dir: Path, texts: Text
     bootstrap = load_bootstrap(find_bootstrap(bootstrap_option))
     log.info("start.bootstrap", file=str(bootstrap.path), version=__version__)
     held = lock_state_dir(state_dir)
-    store = _wait_for_mongodb(lambda: connect(bootstrap, clock), clock, stop)
-    if store is None:
+    beginning = begin(bootstrap, profile, state_dir, clock, stop)
+    if beginning is None:
         return
+    store = beginning.store
     try:
-        log.info("start.mongodb", server=store.server_version, database=store.database.name)
-        loaded = load(store, profile, clock)
-        Daemon(store, loaded, profile, state_dir, clock, stop).run()
+        Daemon(beginning, profile, state_dir, clock, stop, listeners).run()
     finally:
         # closing tells the server goodbye, and a server that hangs must not hold us
         start_thread("close-store", store.close).join(_GOODBYE_SECONDS)
         os.close(held)
-
-
-def load(store: Store, profile: str, clock: Clock) -> Loaded:
-    """Load what the daemon needs, in the start order, with one line a step.
-
-    Raises CannotStart (InvalidDocument with document and field) for the first that fails.
-    """
-    applied = migrate(store, clock)
-    log.info("start.schema", applied=len(applied))
-    settings, revision = load_settings(store, profile)
-    log.info("start.configuration", profile=profile, revision=revision, hosts=len(settings.hosts))
-    texts, problems = load_texts(store, settings.locale)
-    for locale, key, difference in problems:
-        log.warning("languages.text_refused", locale=locale, key=key, difference=difference)
-    log.info("start.languages", locale=settings.locale, refused=len(problems))
-    commands, codes = load_commands(store), load_codes(store)
-    log.info("start.definitions", commands=len(commands), tables=len(codes.tables))
-    logging = settings.logging
-    logs.configure(texts, level=logging.level, form=logging.format, file=logging.file)
-    log.info("start.logging", threshold=logging.level, format=logging.format, file=logging.file or "-")
-    return Loaded(settings, revision, texts, commands, codes)
 
 
 class Daemon:
@@ -115,25 +89,39 @@ class Daemon:
 
     def __init__(
         self,
-        store: Store,
-        loaded: Loaded,
+        beginning: Beginning,
         profile: str,
         state_dir: Path,
         clock: Clock,
         stop: threading.Event,
+        listeners: Sequence[Listener] = (),
     ) -> None:
-        self._store = store
-        self._loaded = loaded
+        self._store = beginning.store
+        self._loaded = beginning.loaded
+        self._setup = beginning.setup
+        self._is_recalled = beginning.is_recalled
         self._profile = profile
         self._state_dir = state_dir
         self._clock = clock
         self._stop = stop
-        self._events = EventLog(store)
         self._started_at = clock.now()
         self._id = f"{socket.gethostname()}:{state_dir.absolute()}"
-        self._hosts: list[HostRunner] = []
-        self._is_stored = False
-        self._beat_at = clock.monotonic()
+        self._has_store = threading.Event()
+        self._events = EventLog(self._store)
+        self._listeners = Listeners(listeners)
+        self._lane = open_lane("middleware", None, state_dir, clock)
+        self._own = ForwardingLane(self._lane, _keep_undecoded, self._events, clock)
+        self._keeper = LeaseKeeper(self._store, self._id, clock, stop)
+        journal_bytes = self._loaded.settings.journal.max_mebibytes * 1024 * 1024
+        around = Surroundings(
+            self._store, self._has_store, self._keeper, self._listeners, state_dir, clock, journal_bytes
+        )
+        self._fleet = Fleet(profile, around)
+        known = None if self._is_recalled else self._setup
+        self._watcher = Watcher(self._store, profile, known, self._apply, self._lane, clock, stop)
+        self._heartbeat = Heartbeat(
+            self._store, self._id, self._describe, self._find_dead, self._summarise, self._has_store, clock
+        )
 
     def run(self) -> None:
         """Start every host, keep the heartbeat going, and stop in order: read no more, log out, flush.
@@ -141,113 +129,137 @@ class Daemon:
         Raises CannotStart, with whatever had begun stopped again.
         """
         try:
-            own, own_forwarding = self._start()
-        except (JournalError, CertificateRefused) as error:
+            self._start()
+        except (JournalError, CertificateRefused, CannotStart) as error:
             self._stop.set()
-            for host in self._hosts:
-                host.join(_STOP_SECONDS)
+            self._fleet.stop(_STOP_SECONDS)
             raise CannotStart(error.key, **error.facts) from error
-        beating = threading.Event()
-        heartbeat = start_thread("heartbeat", lambda: self._beat(own_forwarding, beating))
+        heartbeat = start_thread("heartbeat", self._heartbeat.run)
         notify(READY=1)
         while not self._clock.wait(self._stop, None):
             pass
         log.info("daemon.stopping")
         notify(STOPPING=1)
-        waiting = self._finish(own_forwarding, own)
-        beating.set()
+        waiting = self._finish()
         heartbeat.join(1.0)
         log.info("daemon.stopped", waiting=waiting)
 
-    def _start(self) -> tuple[Lane, ForwardingLane]:
-        """Start the middleware's own lane and every host's."""
+    def _start(self) -> None:
         settings = self._loaded.settings
-        passwords = [
-            read_secret(host.password, f"config/{self._profile} hosts[{index}].password", host.name)
-            for index, host in enumerate(settings.hosts)
-        ]
-        self._keep_events_for(settings.events.retention_days)
         health = self._open_health() if settings.health.port is not None else None
-        own = open_lane("middleware", None, self._state_dir, self._clock)
-        own_forwarding = self._own = ForwardingLane(own, _keep_undecoded, self._events, self._clock)
-        own.record(
+        self._fleet.check(self._loaded)
+        self._lane.record(
             "daemon.started", version=__version__, revision=self._loaded.revision, hosts=len(settings.hosts)
         )
-        for host, password in zip(settings.hosts, passwords, strict=True):
-            log.info(
-                "start.host", host=host.name, uri=f"https://{host.address}:{host.port}/ipxapi", user=host.user
-            )
-            self._hosts.append(
-                HostRunner(
-                    host,
-                    password,
-                    self._loaded.commands,
-                    self._loaded.codes,
-                    self._store,
-                    self._state_dir,
-                    self._clock,
-                    self._stop,
-                    is_only=len(settings.hosts) == 1,
-                )
-            )
+        if self._is_recalled:
+            start_thread("await-mongodb", self._await_mongodb)
+        else:
+            self._use_store()
+        self._fleet.apply(self._loaded)
+        start_thread("leases", self._keeper.run)
         if health is not None:
             start_thread("health", health.serve_forever)
-        if self._store.has_change_streams:
-            start_thread("watch-requests", self._watch_requests)
-        return own, own_forwarding
 
-    def _finish(self, own_forwarding: ForwardingLane, own: Lane) -> int:
+    def _use_store(self) -> None:
+        """Use MongoDB from now on: it is there, and its schema is ours."""
+        self._has_store.set()
+        self._keep_events()
+        self._own.start()
+        self._fleet.start_forwarding()
+        start_thread("watch-setup", self._watcher.run)
+        start_thread("watch-requests", self._watch_requests)
+
+    def _await_mongodb(self) -> None:
+        """Wait for MongoDB after a start without it; then go on as if it had been there."""
+        last = None
+        while not self._stop.is_set():
+            try:
+                self._store.greet()
+                migrate(self._store, self._clock)
+            except IpecsMwError as error:
+                if error.key != last:
+                    log.error("start.mongodb_away", detail=logs.explain(error))
+                last = error.key
+                self._clock.wait(self._stop, _FIRST_RETRY_SECONDS)
+            else:
+                log.info(
+                    "start.mongodb", server=self._store.server_version, database=self._store.database.name
+                )
+                self._is_recalled = False
+                self._use_store()
+                return
+
+    def _apply(self, setup: Setup) -> None:
+        """Go on with other documents; raises what refuses them, nothing being changed then."""
+        loaded = build_loaded(setup, self._profile)
+        self._fleet.check(loaded)
+        former, self._loaded = self._loaded, loaded
+        logging = loaded.settings.logging
+        if (former.settings.logging, former.texts, former.problems) != (
+            logging,
+            loaded.texts,
+            loaded.problems,
+        ):
+            speak(loaded, self._profile)
+        if former.settings.events != loaded.settings.events:
+            self._keep_events()
+        self._fleet.apply(loaded)
+        self._tell_change(self._setup, setup)
+        self._setup = setup
+        keep_setup(setup, self._profile, self._state_dir)
+
+    def _tell_change(self, former: Setup, setup: Setup) -> None:
+        """Record what has changed, secrets masked."""
+        before, after = (mask_passwords(content_of(each.config or {})) for each in (former, setup))
+        changes = [f"{path}: {old} -> {new}" for path, old, new in find_differences(before, after)]
+        tables = [
+            name
+            for name in ("languages", "commands", "codes")
+            if getattr(former, name) != getattr(setup, name)
+        ]
+        by = str((setup.config or {}).get("updated_by", "?"))
+        if changes or tables:
+            self._lane.record(
+                "config.changed",
+                revision=self._loaded.revision,
+                by=by,
+                changes="; ".join([*changes, *tables])[:2000],
+            )
+
+    def _finish(self) -> int:
         """Wait for the logouts, then flush; return how many entries stay in the journals for next time."""
+        self._fleet.stop(_STOP_SECONDS)
+        self._lane.record("daemon.ended")
         until = self._clock.monotonic() + _STOP_SECONDS
-        for host in self._hosts:
-            host.join(max(0.0, until - self._clock.monotonic()))
-        own.record("daemon.ended")
-        until = self._clock.monotonic() + _STOP_SECONDS
-        waiting = sum(
-            forwarding.drain(max(0.0, until - self._clock.monotonic()))
-            for forwarding in (*(host.forwarding for host in self._hosts), own_forwarding)
-        )
-        self._save(self._describe("stopped", own_forwarding))
+        waiting = self._fleet.drain(until) + self._own.drain(max(0.0, until - self._clock.monotonic()))
+        self._listeners.close(_LISTENER_SECONDS)
+        self._heartbeat.end()
         return waiting
 
     def _watch_requests(self) -> None:
         """Wake the executor that a new request is for; without change streams each looks by itself."""
-        while not self._stop.is_set():
+        while self._store.has_change_streams and not self._stop.is_set():
             try:
                 for host in watch_requests(self._store):
                     if self._stop.is_set():
                         return
-                    for runner in self._hosts:
+                    for runner in self._fleet.hosts.values():
                         if host in runner.names:
                             runner.executor.on_request()
             except StoreError as error:
                 log.debug("watching requests was interrupted", error=str(error))
                 self._clock.wait(self._stop, _FIRST_RETRY_SECONDS)
 
-    def _keep_events_for(self, days: int | None) -> None:
+    def _keep_events(self) -> None:
+        days = self._loaded.settings.events.retention_days
         try:
             self._events.keep_for(days)
         except StoreRefused as error:
             log.warning("events.retention_refused", days=days, detail=logs.explain(error))
+        except StoreError as error:
+            log.debug("retention not set", error=str(error))
 
-    def _beat(self, own: ForwardingLane, beating: threading.Event) -> None:
-        is_ending = False
-        while not is_ending:
-            document = self._describe("running", own)
-            self._is_stored = self._save(document)
-            self._beat_at = self._clock.monotonic()
-            self._tell_systemd(document)
-            is_ending = self._clock.wait(beating, _HEARTBEAT_SECONDS if self._is_stored else 0.5)
-
-    def _save(self, document: Mapping[str, Any]) -> bool:
-        try:
-            save_instance(self._store, self._id, _without_nothing(document))
-        except IpecsMwError as error:
-            log.debug("heartbeat not stored", error=str(error))
-            return False
-        return True
-
-    def _describe(self, state: str, own: ForwardingLane) -> dict[str, Any]:
+    def _describe(self, state: str) -> dict[str, Any]:
         return {
             "profile": self._profile,
             "state": state,
@@ -257,19 +269,21 @@ class Daemon:
             "version": __version__,
             "started_at": self._started_at,
             "revision": self._loaded.revision,
-            "hosts": {host.host.name: host.describe() for host in self._hosts},
-            "middleware": describe_lane(own.lane),
+            "is_recalled": self._is_recalled or None,
+            "refused": self._watcher.refused,
+            "hosts": {name: runner.describe() for name, runner in self._fleet.hosts.items()},
+            "middleware": describe_lane(self._lane),
         }
 
     def _open_health(self) -> HealthServer:
         settings = self._loaded.settings.health
         vitals = Vitals(
-            lambda: self._describe("stopping" if self._stop.is_set() else "running", self._own),
+            lambda: self._describe("stopping" if self._stop.is_set() else "running"),
             self._find_dead,
-            lambda: self._is_stored,
+            lambda: self._heartbeat.is_stored,
             lambda: {
-                "": self._own.lane.counters,
-                **{h.host.name: h.forwarding.lane.counters for h in self._hosts},
+                "": self._lane.counters,
+                **{name: runner.forwarding.lane.counters for name, runner in self._fleet.hosts.items()},
             },
         )
         server = HealthServer(settings, vitals, self._clock)
@@ -280,34 +294,16 @@ class Daemon:
         """Return the names of threads that ended or hang although nobody has asked them to stop."""
         if self._stop.is_set():
             return []
-        threads = [self._own.thread, *(thread for host in self._hosts for thread in host.threads)]
-        is_beating = self._clock.monotonic() - self._beat_at < _LONGEST_BEAT_SECONDS
-        return [thread.name for thread in threads if not thread.is_alive()] + ["heartbeat"] * (not is_beating)
+        threads = [thread for runner in self._fleet.hosts.values() for thread in runner.threads]
+        threads += [self._own.thread] if self._own.thread is not None else []
+        stuck = [] if self._heartbeat.is_beating else ["heartbeat"]
+        return [thread.name for thread in threads if not thread.is_alive()] + stuck
 
-    def _tell_systemd(self, document: Mapping[str, Any]) -> None:
+    def _summarise(self, document: Mapping[str, Any]) -> str:
         hosts = document["hosts"].values()
         up = sum(host["state"] == "up" for host in hosts)
         waiting = sum(host["journal"]["entries"] for host in hosts)
-        status = self._loaded.texts.render("notify.status", up=up, hosts=len(hosts), waiting=waiting)
-        notify(STATUS=status, **({} if self._find_dead() else {"WATCHDOG": 1}))
-
-
-def _wait_for_mongodb(open_store: Any, clock: Clock, stop: threading.Event) -> Store | None:
-    """Return the open store; wait while MongoDB is away, loud once. None where stopped meanwhile."""
-    wait_seconds = _FIRST_RETRY_SECONDS
-    last = None
-    while not stop.is_set():
-        try:
-            store: Store = open_store()
-        except StoreUnavailable as error:
-            if error.key != last:
-                log.error("start.mongodb_away", detail=logs.explain(error))
-            last = error.key
-            clock.wait(stop, wait_seconds)
-            wait_seconds = min(wait_seconds * 2, _LONGEST_RETRY_SECONDS)
-        else:
-            return store
-    return None
+        return self._loaded.texts.render("notify.status", up=up, hosts=len(hosts), waiting=waiting)
 
 
 def _install_signals(stop: threading.Event, clock: Clock) -> None:
@@ -328,10 +324,3 @@ def _install_signals(stop: threading.Event, clock: Clock) -> None:
 def _keep_undecoded(body: bytes, received_at: datetime) -> Event:
     """Return a frame as it is: the middleware's own lane gets none."""
     return build_undecodable(body, received_at, "frame without a host")
-
-
-def _without_nothing(value: Any) -> Any:
-    """Return a document without its None fields: absent means absent."""
-    if isinstance(value, Mapping):
-        return {name: _without_nothing(item) for name, item in value.items() if item is not None}
-    return value

@@ -15,6 +15,7 @@ class Recovery(Enum):
     RETRY = "retry"  # growing, jittered waits
     LOGIN_AGAIN = "login_again"  # at once, with a new login
     WAIT_OUT = "wait_out"  # until the host's session timer has run out
+    STAND_BY = "stand_by"  # until the lease is ours
     LONGEST_WAIT = "longest_wait"  # trying again cannot help before a person acted
     STOP = "stop"
 
@@ -120,6 +121,16 @@ class AlreadyLoggedIn(SessionError):
     """The account's earlier session still lives at the host, as after a crash."""
 
     recovery = Recovery.WAIT_OUT
+
+
+class HeldElsewhere(SessionError):
+    """Another daemon holds the lease on the account: two must never hold one account."""
+
+    recovery = Recovery.STAND_BY
+
+
+class Unexpected(IpecsMwError):
+    """A defect of ours, met at a thread's top: the work goes on after a wait."""
 
 
 class ProtocolError(IpecsMwError):

@@ -58,6 +58,23 @@ def read_reply(command: Command, status: int, body: bytes, codes: Codes, host: s
     return value
 
 
+def find_missing(command: Command, value: Any) -> list[str]:
+    """Return which of the fields that `command` promises a reply lacks, at the top or below `data`.
+
+    The firmware may answer more or otherwise than the vendor printed, so this is a note and no refusal.
+    """
+    if value is None or not isinstance(value, dict):
+        return list(command.returns) if value is not None else []
+    data = value.get("data")
+    found = value.keys() | (data.keys() if isinstance(data, dict) else ())
+    promised = (field.partition(":")[0] for field in command.returns)
+    return [
+        field
+        for field in promised
+        if not field.endswith("?") and field.removeprefix("data.").removesuffix("[]") not in found
+    ]
+
+
 def read_login(value: Any, host: str) -> Login:
     """Return what the reply to a login holds; raise ReplyUnreadable where no header could carry the token."""
     content: Mapping[str, Any] = value if isinstance(value, dict) else {}

@@ -15,6 +15,7 @@ class State(Enum):
     UP = "up"
     BACKING_OFF = "backing_off"
     WAITING_OUT = "waiting_out"
+    STANDING_BY = "standing_by"
     NEEDS_ATTENTION = "needs_attention"
     STOPPED = "stopped"
 
@@ -27,11 +28,12 @@ class Fact(Enum):
     CONNECTED = "connected"
     FAILED = "failed"
     HELD = "held"
+    BARRED = "barred"
     REFUSED = "refused"
     ENDED = "ended"
 
 
-_WAITING = (State.BACKING_OFF, State.WAITING_OUT, State.NEEDS_ATTENTION)
+_WAITING = (State.BACKING_OFF, State.WAITING_OUT, State.STANDING_BY, State.NEEDS_ATTENTION)
 _TRYING = (State.LOGGING_IN, State.CONNECTING, State.UP)
 
 TRANSITIONS: dict[tuple[State, Fact], State] = {
@@ -41,6 +43,7 @@ TRANSITIONS: dict[tuple[State, Fact], State] = {
     (State.CONNECTING, Fact.CONNECTED): State.UP,
     **{(state, Fact.FAILED): State.BACKING_OFF for state in _TRYING},
     **{(state, Fact.HELD): State.WAITING_OUT for state in _TRYING},
+    **{(state, Fact.BARRED): State.STANDING_BY for state in _TRYING},
     **{(state, Fact.REFUSED): State.NEEDS_ATTENTION for state in _TRYING},
     **{(state, Fact.ENDED): State.STOPPED for state in State if state is not State.STOPPED},
 }
@@ -49,6 +52,7 @@ FACT_OF: dict[Recovery, Fact] = {
     Recovery.RETRY: Fact.FAILED,
     Recovery.LOGIN_AGAIN: Fact.FAILED,
     Recovery.WAIT_OUT: Fact.HELD,
+    Recovery.STAND_BY: Fact.BARRED,
     Recovery.LONGEST_WAIT: Fact.REFUSED,
     Recovery.STOP: Fact.REFUSED,
 }
@@ -61,6 +65,7 @@ LONGEST_WAIT_SECONDS = 300.0
 _SHORTEST_SECONDS = 0.25
 _LONGEST_BACKOFF_SECONDS = 60.0
 _MARGIN_SECONDS = 2.0
+_STAND_BY_SECONDS = 1.0
 
 
 def next_state(state: State, fact: Fact) -> State:
@@ -75,7 +80,8 @@ def wait_seconds(recovery: Recovery, failures: int, timer_seconds: float, chance
     """Return how long to wait after the `failures`-th failure in a row (1 for the first).
 
     Network trouble waits 0.25 s, doubled each time up to 60 s, jittered between half and all of it, so that many
-    clients do not come back at once. A held account waits out the host's session timer.
+    clients do not come back at once. A held account waits out the host's session timer; one that another
+    daemon holds is asked for every second.
     """
     backoff: float = min(_SHORTEST_SECONDS * 2 ** min(failures - 1, 16), _LONGEST_BACKOFF_SECONDS)
     match recovery:
@@ -83,6 +89,8 @@ def wait_seconds(recovery: Recovery, failures: int, timer_seconds: float, chance
             return 0.0
         case Recovery.WAIT_OUT:
             return timer_seconds + _MARGIN_SECONDS
+        case Recovery.STAND_BY:
+            return _STAND_BY_SECONDS
         case Recovery.LONGEST_WAIT | Recovery.STOP:
             return LONGEST_WAIT_SECONDS
         case _:

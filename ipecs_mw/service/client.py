@@ -3,7 +3,7 @@
 import json
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import AlreadyLoggedIn, IpecsMwError, SessionError, TransportError
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings
-from ipecs_mw.protocol.replies import Login, read_login, read_reply
+from ipecs_mw.protocol.replies import Login, find_missing, read_login, read_reply
 from ipecs_mw.protocol.requests import build_request
+from ipecs_mw.service.leases import AccountLease
+from ipecs_mw.service.state_dir import keep_private
 from ipecs_mw.transport.rest import RestClient
 
 log = logs.get_logger()
@@ -23,41 +25,50 @@ log = logs.get_logger()
 class HostClient:
     """Carries out commands at one host, one at a time; safe for several threads.
 
-    The last token is remembered in `memory` (a file of mode 0600), so that after a crash the account can be
-    freed at once instead of after the host's session timer.
+    The last token is remembered in `memory` (a file of mode 0600) and in the `lease`, so that after a crash, here
+    or of another daemon, the account can be freed at once instead of after the host's session timer. The password
+    is read anew for each login, so that a changed one serves without a restart.
     """
 
     def __init__(
         self,
         host: HostSettings,
-        password: str,
+        read_password: Callable[[], str],
         context: ssl.SSLContext,
         commands: Mapping[str, Command],
         codes: Codes,
         memory: Path,
         clock: Clock,
+        lease: AccountLease | None = None,
     ) -> None:
         self._host = host
-        self._password = password
-        self._commands = commands
-        self._codes = codes
+        self._read_password = read_password
+        self.define(commands, codes)
         self._memory = memory
+        self._lease = lease
         self._rest = RestClient(host, context, clock)
         self._lock = threading.Lock()
+        self._odd: set[str] = set()  # commands whose replies have been complained about
         self.token: str | None = None
+
+    def define(self, commands: Mapping[str, Command], codes: Codes) -> None:
+        """Use these definitions from the next request on."""
+        self.commands = commands
+        self.codes = codes
 
     def login(self) -> Login:
         """Log in and remember the token.
 
         An account that an earlier session still holds is first freed with the remembered token. Raises what
-        `call` raises, AlreadyLoggedIn where the account stays held.
+        `call` raises, AlreadyLoggedIn where the account stays held, CannotStart for an unreadable password.
         """
+        password = self._read_password()
         try:
-            reply = self._send("login", {}, self._password)
+            reply = self._send("login", {}, password)
         except AlreadyLoggedIn:
-            if not self._free_account():
+            if not any(self._free_account(token) for token in self._remembered()):
                 raise
-            reply = self._send("login", {}, self._password)
+            reply = self._send("login", {}, password)
         login = read_login(reply, self._host.name)
         logs.hide(login.token)
         self.token = login.token
@@ -85,27 +96,35 @@ class HostClient:
         self._rest.close()
 
     def _send(self, command_id: str, arguments: Mapping[str, Any], secret: str) -> Any:
-        command = self._commands[command_id]
+        command = self.commands[command_id]
         request = build_request(command, arguments, self._host, secret)
         with self._lock:
             reply = self._rest.send(request)
-        return read_reply(command, reply.status, reply.body, self._codes, self._host.name)
+        value = read_reply(command, reply.status, reply.body, self.codes, self._host.name)
+        missing = find_missing(command, value)
+        if missing and command_id not in self._odd:
+            self._odd.add(command_id)
+            log.warning(
+                "reply.fields_missing", host=self._host.name, command=command_id, fields=", ".join(missing)
+            )
+        return value
 
-    def _free_account(self) -> bool:
-        """Log out with the remembered token; tell whether there was one to try."""
-        try:
-            token = json.loads(self._memory.read_text("utf-8"))["token"]
-        except (OSError, ValueError, LookupError, TypeError):
-            return False
-        if not isinstance(token, str):
-            return False
+    def _remembered(self) -> Iterator[str]:
+        """Yield the tokens of earlier sessions: our own, and that of the daemon that held the lease before."""
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            yield str(json.loads(self._memory.read_text("utf-8"))["token"])
+        if self._lease is not None and "token" in self._lease.left:
+            yield str(self._lease.left["token"])
+
+    def _free_account(self, token: str) -> bool:
+        """Log out with a remembered token; tell whether that ended a session."""
         logs.hide(token)
         try:
             self._send("logout", {}, token)
         except TransportError:
             return False  # the token may still serve once the host answers
         except IpecsMwError as error:
-            log.debug("logging out with the remembered token failed", host=self._host.name, error=str(error))
+            log.debug("logging out with a remembered token failed", host=self._host.name, error=str(error))
             self._forget()
             return False
         self._forget()
@@ -114,18 +133,17 @@ class HostClient:
 
     def _remember(self, token: str) -> None:
         """Keep the token; a full disk costs only the quick return after a crash."""
-        fresh = self._memory.with_suffix(".new")
+        if self._lease is not None:
+            self._lease.token = token
         try:
-            self._memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fresh.unlink(missing_ok=True)
-            fresh.touch(mode=0o600)
-            fresh.write_text(json.dumps({"token": token}), "utf-8")
-            fresh.replace(self._memory)
+            keep_private(self._memory, json.dumps({"token": token}).encode())
         except OSError as error:
             log.warning(
                 "session.token_not_kept", host=self._host.name, file=str(self._memory), reason=error.strerror
             )
 
     def _forget(self) -> None:
+        if self._lease is not None:
+            self._lease.token = None
         with suppress(OSError):
             self._memory.unlink(missing_ok=True)

@@ -56,7 +56,7 @@ def carry_out_once(
     with tempfile.TemporaryDirectory() as folder:
         # no token is remembered or used: the session of a daemon that runs must not be ended
         memory = Path(folder) / "token"
-        client = HostClient(host, password, build_context(host), commands, codes, memory, clock)
+        client = HostClient(host, lambda: password, build_context(host), commands, codes, memory, clock)
         try:
             client.login()
             try:
@@ -91,7 +91,7 @@ def carry_out_as_station(
             name="no_station_account",
         )
     index = host.accounts.index(account)
-    password = read_secret(account.password, f"{host.name}: accounts[{index}].password", host.name)
+    password = read_secret(account.password, f"{host.name}: accounts[{index}].password")
     station = msgspec.structs.replace(host, user=account.user, service="client")
     return carry_out_once(station, password, command, given, commands, codes, clock)
 

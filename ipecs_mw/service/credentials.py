@@ -10,8 +10,8 @@ from ipecs_mw.model.settings import SecretSource
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
-def read_secret(source: str | SecretSource, at: str, host: str) -> str:
-    """Return a secret of `host` and hide it from every log line; `at` is its place in the configuration.
+def read_secret(source: str | SecretSource, at: str) -> str:
+    """Return a secret and hide it from every log line; `at` is its place in the configuration.
 
     Raises CannotStart where its variable or file is missing or empty.
     """

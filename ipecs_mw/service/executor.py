@@ -1,7 +1,8 @@
 """The executor of one host: what is said to it while its session is up, monitoring and commands alike."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ipecs_mw import logs
@@ -15,15 +16,16 @@ from ipecs_mw.errors import (
     StoreError,
     TokenExpired,
 )
-from ipecs_mw.model.definitions import Codes, Command
-from ipecs_mw.model.settings import HostSettings, expand_numbers
+from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.protocol.session import State
 from ipecs_mw.protocol.values import MASK
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.commands import carry_out, carry_out_as_station, find_command
-from ipecs_mw.service.lane import Lane
+from ipecs_mw.service.counters import Counters
+from ipecs_mw.service.monitoring import Monitoring
 from ipecs_mw.service.records import RecordReader
 from ipecs_mw.service.session import SessionSupervisor
+from ipecs_mw.service.watchdog import Watchdog
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.requests import (
     Request,
@@ -38,55 +40,80 @@ from ipecs_mw.store.requests import (
 log = logs.get_logger()
 
 _TICK_SECONDS = 0.5
-_SUBSCRIPTIONS = (("monitor", "monitor.start"), ("presence", "presence.start"))
+_AWAY_SECONDS = 2.0  # a MongoDB that did not answer is left alone for so long
+_AFTER_DEFECT_SECONDS = 5.0
 
 
 class Executor:
-    """Starts monitoring each time the session is up, reads call records and carries out commands.
+    """Has monitoring renewed each time the session is up, reads call records and carries out commands.
 
-    `run` is its thread.
-
-    `verdicts` holds the host's answer by subscription and number: `{"monitor": {"1001": "OK"}}`. `names` are the
-    hosts whose requests are its own: its name, and None where a request need not name the only host.
+    `run` is its thread. `names` are the hosts whose requests are its own: its name, and None where a request need
+    not name the only host. The store is left alone until `has_store` is set.
     """
 
     def __init__(
         self,
         host: HostSettings,
-        names: list[str | None],
+        names: Sequence[str | None],
         client: HostClient,
-        commands: Mapping[str, Command],
-        codes: Codes,
         session: SessionSupervisor,
-        lane: Lane,
+        monitoring: Monitoring,
+        records: RecordReader,
+        watchdog: Watchdog,
+        counters: Counters,
         store: Store,
+        has_store: threading.Event,
         clock: Clock,
         stop: threading.Event,
-        records: RecordReader,
     ) -> None:
-        self.verdicts: Mapping[str, Mapping[str, str]] = {}
-        self._host = host
         self._names = names
+        self._counters = counters
+        self._host = host
         self._client = client
-        self._commands = commands
-        self._codes = codes
         self._session = session
-        self._lane = lane
+        self._monitoring = monitoring
+        self._records = records
+        self._watchdog = watchdog
         self._store = store
+        self._has_store = has_store
         self._clock = clock
         self._stop = stop
-        self._records = records
         self._wake = threading.Event()
-        self._is_fresh = threading.Event()
-        self._has_given_up = False
+        self._due: deque[str] = deque()
+        self._must_give_up = False
+        self._expire_at = 0.0
+        self._store_again_at = 0.0
+        self._ended: tuple[Any, str, Mapping[str, Any]] | None = None
 
     def on_up(self) -> None:
         """Have monitoring started: the session is up."""
-        self._is_fresh.set()
-        self._wake.set()
+        self._tell("session_up")
+
+    def on_numbering(self) -> None:
+        """Have monitoring renewed: the host's numbering plan has changed."""
+        self._tell("numbering")
+
+    def on_gap(self) -> None:
+        """Have the call records read: events are missing."""
+        self._tell("gap")
 
     def on_request(self) -> None:
         """Have the queue looked at now rather than at the next tick."""
+        self._wake.set()
+
+    def change(self, host: HostSettings, names: Sequence[str | None], records: RecordReader | None) -> None:
+        """Go on with settings that need no new session, and with another reader of records where there is one."""
+        self._host = host
+        self._names = names
+        self._monitoring.change(host)
+        self._watchdog.change(host)
+        if records is not None:
+            self._records = records
+            self._tell("gap")
+        self._wake.set()
+
+    def _tell(self, what: str) -> None:
+        self._due.append(what)
         self._wake.set()
 
     def run(self) -> None:
@@ -96,25 +123,66 @@ class Executor:
             self._wake.clear()
             try:
                 self._step()
-            except (StoreError, JournalError) as error:
+            except JournalError as error:
                 log.debug("executor waits", host=self._host.name, error=str(error))
                 self._clock.wait(self._stop, _TICK_SECONDS)
+            except Exception:  # a defect must not leave the host's requests alone
+                log.critical("thread.failed", thread=f"executor-{self._host.name}", exc_info=True)
+                self._clock.wait(self._stop, _AFTER_DEFECT_SECONDS)
 
     def _step(self) -> None:
-        if self._is_fresh.is_set():
-            self._is_fresh.clear()
+        self._begin_what_is_due()
+        self._watchdog.step()
+        # monitoring does not need MongoDB, so it goes on while that is away
+        while self._is_up() and any([self._monitoring.step(), self._use_store(self._serve)]):
+            pass
+        while self._is_up() and not self._wake.is_set() and self._use_store(self._read_records):
+            pass
+        self._use_store(self._expire)
+
+    def _use_store(self, work: Callable[[], bool]) -> bool:
+        """Do work that needs MongoDB, unless that is away; tell what the work told, else False."""
+        if not self._has_store.is_set() or self._clock.monotonic() < self._store_again_at:
+            return False
+        try:
+            return work()
+        except StoreError as error:
+            log.debug("executor waits for MongoDB", host=self._host.name, error=str(error))
+            self._store_again_at = self._clock.monotonic() + _AWAY_SECONDS
+            return False
+
+    def _serve(self) -> bool:
+        """Carry out the next request, the end of the last one written; tell whether there was one."""
+        self._write_end()
+        request = claim_request(self._store, self._names, self._host.name)
+        if request is not None:
+            self._carry_out(request)
+        return request is not None
+
+    def _expire(self) -> bool:
+        if self._clock.monotonic() >= self._expire_at:
+            expire_requests(self._store)
+            self._expire_at = self._clock.monotonic() + _TICK_SECONDS
+        return False
+
+    def _give_up(self) -> bool:
+        give_up_requests(self._store, self._names)
+        self._must_give_up = False
+        return False
+
+    def _begin_what_is_due(self) -> None:
+        due = {self._due.popleft() for _ in range(len(self._due))}
+        self._must_give_up |= "session_up" in due
+        if due & {"session_up", "numbering"}:
+            self._monitoring.renew(has_lost_calls="session_up" in due)
+        if due & {"session_up", "gap"}:
             self._records.begin()
-            self._subscribe()
-        if not self._has_given_up:
-            give_up_requests(self._store, self._names)
-            self._has_given_up = True
-        expire_requests(self._store)
-        while self._session.status.state is State.UP and not self._stop.is_set():
-            request = claim_request(self._store, self._names, self._host.name)
-            if request is not None:
-                self._carry_out(request)
-            elif not self._read_records():
-                return
+        if self._must_give_up and self._ended is None:
+            # the account is ours, and this thread is not carrying anything out: a dead daemon was
+            self._use_store(self._give_up)
+
+    def _is_up(self) -> bool:
+        return self._session.status.state is State.UP and not self._stop.is_set()
 
     def _read_records(self) -> bool:
         """Read call records, a page at the most: requests come first. Tell whether there is more to read."""
@@ -125,7 +193,7 @@ class Executor:
             return False
 
     def _carry_out(self, request: Request) -> None:
-        """Carry out one claimed request and write how it ended."""
+        """Carry out one claimed request and write how it ended, later where MongoDB is away meanwhile."""
         try:
             result = self._execute(request)
         except TokenExpired as error:
@@ -134,16 +202,24 @@ class Executor:
             return
         except IpecsMwError as error:
             state = "unknown" if isinstance(error, ReplyLost) else "failed"
-            finish_request(self._store, request["_id"], state, error=_describe(error))
+            self._ended = (request["_id"], state, {"error": _describe(error)})
             log.warning("request.failed", host=self._host.name, command=str(request.get("command")), state=state,
                         detail=logs.explain(error))  # fmt: skip
-            return
-        finish_request(self._store, request["_id"], "done", result=result)
-        log.info("request.done", host=self._host.name, command=request["command"])
+        else:
+            self._ended = (request["_id"], "done", {"result": result})
+            log.info("request.done", host=self._host.name, command=request["command"])
+        self._counters.add("requests", self._ended[1])
+        self._write_end()
+
+    def _write_end(self) -> None:
+        if self._ended is not None:
+            request_id, state, fields = self._ended
+            finish_request(self._store, request_id, state, **fields)
+            self._ended = None
 
     def _execute(self, request: Request) -> Any:
         given = request.get("args") or {}
-        command = find_command(self._commands, request.get("command"))
+        command = find_command(self._client.commands, request.get("command"))
         if not isinstance(given, Mapping):
             raise CommandRefused("error.field_value", document="requests", path="args", value=repr(given)[:100],
                                  allowed="{…}", family="arguments", name="args")  # fmt: skip
@@ -153,49 +229,10 @@ class Executor:
         if secrets:
             hide_arguments(self._store, request["_id"], secrets, MASK)
         if self._host.service not in command.services:
-            return carry_out_as_station(self._host, command, given, self._commands, self._codes, self._clock)
+            return carry_out_as_station(
+                self._host, command, given, self._client.commands, self._client.codes, self._clock
+            )
         return carry_out(self._client, command, given)
-
-    def _subscribe(self) -> None:
-        """Ask for the call events and presence that the configuration wants."""
-        for name, command in _SUBSCRIPTIONS:
-            numbers = expand_numbers(getattr(self._host, name))
-            if not numbers:
-                continue
-            try:
-                reply = carry_out(self._client, self._commands[command], {"deviceNumber": numbers})
-            except CommandRefused as error:
-                self.verdicts = {**self.verdicts, name: dict.fromkeys(numbers, str(error.facts.get("name")))}
-                self._lane.record("monitor.refused", "error", subscription=name, detail=logs.explain(error))
-            except SessionError as error:
-                self._session.drop(error)
-                return
-            except IpecsMwError as error:
-                self._lane.record("monitor.failed", "warning", subscription=name, detail=logs.explain(error))
-                self._session.drop(error)
-                return
-            else:
-                self._report(name, _read_verdicts(reply, numbers))
-
-    def _report(self, name: str, verdicts: Mapping[str, str]) -> None:
-        self.verdicts = {**self.verdicts, name: verdicts}
-        refused = {number: verdict for number, verdict in verdicts.items() if verdict != "OK"}
-        accepted = len(verdicts) - len(refused)
-        self._lane.record("monitor.started", subscription=name, accepted=accepted, refused=len(refused))
-        for number, verdict in refused.items():
-            log.warning("monitor.number_refused", host=self._host.name, number=number, verdict=verdict)
-
-
-def _read_verdicts(reply: Any, asked: Sequence[str]) -> dict[str, str]:
-    """Return number → verdict of a reply `{"result": [{"1001": "OK"}, …]}`; silence about a number is named."""
-    content: Mapping[str, Any] = reply if isinstance(reply, dict) else {}
-    if isinstance(content.get("data"), dict):
-        content = content["data"]
-    found: dict[str, str] = dict.fromkeys(asked, "no answer")
-    for item in content.get("result") or ():
-        if isinstance(item, dict):
-            found.update({str(number): str(verdict) for number, verdict in item.items()})
-    return found
 
 
 def _describe(error: IpecsMwError) -> dict[str, Any]:

@@ -77,14 +77,14 @@ class HostRunner:
             f"host-{host.name}", host.name, around.state_dir, around.clock, max_bytes=around.journal_bytes
         )
         self._lane = lane
-        self.picture = Picture(lambda: self.executor.on_numbering())
+        self.picture = Picture(lambda: self.executor.on_numbering())  # noqa: PLW0108 - exchanged with the session
         self.forwarding = ForwardingLane(
             lane,
             self._build_decode(),
             EventLog(around.store),
             around.clock,
             self.picture.note,
-            lambda: self.executor.on_gap(),
+            lambda: self.executor.on_gap(),  # noqa: PLW0108 - as above
         )
         self._begin()
 
@@ -100,7 +100,7 @@ class HostRunner:
         *,
         is_only: bool,
     ) -> None:
-        """Go on with other settings or definitions, with a new session only where they ask for one."""
+        """Go on with other settings or definitions, with a new session where they ask for one or none is left."""
         former, self.host, self.is_only = self.host, host, is_only
         self._read_password = read_password
         has_new_codes = definitions.codes.rows != self._definitions.codes.rows
@@ -108,7 +108,7 @@ class HostRunner:
         is_read_otherwise = (former.timezone, former.smdr) != (host.timezone, host.smdr) or has_new_codes
         if is_read_otherwise:
             self.forwarding.forwarder.decode = self._build_decode()
-        if needs_reconnect(former, host):
+        if needs_reconnect(former, host) or self._stop.is_set():
             self.stop()
             self.join(_CHANGE_SECONDS)
             self._around.leases.remove(self._lease)

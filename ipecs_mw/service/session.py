@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError, JournalError, Recovery
+from ipecs_mw.errors import HeldElsewhere, IpecsMwError, JournalError, Recovery, Unexpected
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.protocol.session import FACT_OF, STABLE_SECONDS, Fact, State, next_state, wait_seconds
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.lane import Lane
+from ipecs_mw.service.leases import AccountLease
 from ipecs_mw.transport.stream import Stream, open_stream
 
 log = logs.get_logger()
@@ -40,7 +41,8 @@ class SessionStatus:
 class SessionSupervisor:
     """Keeps one host's session up until `stop` is set; `run` is its thread.
 
-    `on_up` is called, without arguments, each time the session is up; it must not block.
+    `lease` says whether the account is ours to use. `heard_at` is when the last frame came, by the monotonic
+    clock. `on_up` is called, without arguments, each time the session is up; it must not block.
     """
 
     def __init__(
@@ -51,15 +53,18 @@ class SessionSupervisor:
         lane: Lane,
         clock: Clock,
         stop: threading.Event,
+        lease: AccountLease,
         on_up: Callable[[], None],
     ) -> None:
         self.status = SessionStatus(since=clock.now())
+        self.heard_at = clock.monotonic()
         self._host = host
         self._client = client
         self._context = context
         self._lane = lane
         self._clock = clock
         self._stop = stop
+        self._lease = lease
         self._on_up = on_up
         self._failures = 0
         self._has_been_up = False
@@ -77,6 +82,9 @@ class SessionSupervisor:
                 self._hold_session()
             except IpecsMwError as error:
                 self._recover(error)
+            except Exception as error:  # a defect must not leave the host alone
+                log.critical("thread.failed", thread=f"session-{self._host.name}", exc_info=True)
+                self._recover(Unexpected("error.unexpected", reason=type(error).__name__))
         self._end()
 
     def drop(self, error: IpecsMwError) -> None:
@@ -88,12 +96,14 @@ class SessionSupervisor:
         if not self._lane.wait_for_room(self._stop):
             return
         self._move(Fact.BEGUN)
+        self._lease.check()
         login = self._client.login()
         self._timer_seconds = login.timer_seconds
         self._move(Fact.LOGGED_IN)
         stream = open_stream(self._host, self._context, self._client.token or "")
         try:
             self._lane.begin_connection()
+            self.heard_at = self._clock.monotonic()
             self.status = replace(self.status, system=login.system)
             self._move(Fact.CONNECTED)
             self._lane.record("session.up", system=login.system, connection=self._lane.connection)
@@ -111,6 +121,9 @@ class SessionSupervisor:
                 frames = stream.receive(_MOST_FRAMES, _RECEIVE_SECONDS)
                 if frames:
                     self._lane.take_frames(frames)
+                    self.heard_at = self._clock.monotonic()
+                self._lease.heard_at = self._lane.journal.heard_at
+                self._lease.check()
                 if self._ordered is not None:
                     raise self._ordered
         finally:
@@ -130,6 +143,11 @@ class SessionSupervisor:
 
     def _record_gap(self) -> None:
         """Say what was missed: the host keeps nothing for a client that is away."""
+        if (heard_at := self._lease.left.get("heard_at")) is not None and (
+            self._down_since is None or heard_at > self._down_since
+        ):
+            self._down_since = heard_at  # what came until then the former owner has
+        self._lease.left = {}
         if self._down_since is not None:
             self._lane.record(
                 "gap", "warning", since=self._down_since, until=self._clock.now(), reason=self._down_reason
@@ -146,6 +164,8 @@ class SessionSupervisor:
             self._down_since, self._down_reason = self._lane.journal.heard_at or self._clock.now(), error.key
         seconds = wait_seconds(error.recovery, self._failures, self._timer_seconds, self._chance)
         self._move(FACT_OF[error.recovery], reason=error, wait=seconds)
+        if isinstance(error, HeldElsewhere):
+            self._log_out()
         if was_up or is_new:
             self._report(error, seconds, was_up=was_up)
         else:
@@ -155,6 +175,7 @@ class SessionSupervisor:
     def _report(self, error: IpecsMwError, seconds: float, *, was_up: bool) -> None:
         level = "error" if error.recovery in (Recovery.LONGEST_WAIT, Recovery.STOP) else "warning"
         event = "session.down" if was_up else "session.failed"
+        event = "session.standing_by" if error.recovery is Recovery.STAND_BY else event
         try:
             self._lane.record(
                 event, level, reason=error.key, detail=logs.explain(error), retry_seconds=round(seconds, 1)
@@ -164,10 +185,7 @@ class SessionSupervisor:
 
     def _end(self) -> None:
         had_session = self._client.token is not None
-        try:
-            self._client.logout()
-        except IpecsMwError as error:
-            log.warning("session.logout_failed", host=self._host.name, detail=logs.explain(error))
+        self._log_out()
         self._client.close()
         self._move(Fact.ENDED)
         if not had_session:
@@ -176,6 +194,12 @@ class SessionSupervisor:
             self._lane.record("session.ended")
         except JournalError as refused:
             log.error("journal.refused", host=self._host.name, detail=logs.explain(refused))
+
+    def _log_out(self) -> None:
+        try:
+            self._client.logout()
+        except IpecsMwError as error:
+            log.warning("session.logout_failed", host=self._host.name, detail=logs.explain(error))
 
     def _move(self, fact: Fact, *, reason: IpecsMwError | None = None, wait: float | None = None) -> None:
         """Change the state: the only place that does."""

@@ -1,4 +1,4 @@
-"""The folder of local state: journals, remembered tokens; one daemon at a time."""
+"""The folder of local state: journals, remembered tokens and settings; one daemon at a time."""
 
 import fcntl
 import os
@@ -27,3 +27,13 @@ def lock_state_dir(folder: Path) -> int:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     return descriptor
+
+
+def keep_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read (mode 0600), whole or not at all; raises OSError."""
+    fresh = path.with_name(path.name + ".new")
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    fresh.write_bytes(content)
+    fresh.replace(path)

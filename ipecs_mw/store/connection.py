@@ -23,15 +23,29 @@ _SELECTION_SECONDS = 5.0
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Store:
-    """An open database. Writes are acknowledged by a majority and journalled; instants are aware UTC."""
+    """An open database. Writes are acknowledged by a majority and journalled; instants are aware UTC.
+
+    What the server can do is known after `greet`.
+    """
 
     client: MongoClient[Document]
     database: Database[Document]
-    has_change_streams: bool
-    server_version: str
     embedded: Embedded | None = None
+    has_change_streams: bool = False
+    server_version: str = "?"
+
+    def greet(self) -> None:
+        """Ask the server what it is and whether it may be written to; raises StoreUnavailable or StoreRefused."""
+        # stated, because timeoutMS lets the driver ask again until it has run out
+        with store_errors(), timeout(_SELECTION_SECONDS):
+            hello = self.client.admin.command("hello")
+            self.server_version = str(self.client.server_info()["version"])
+            self.database["migrations"].find_one({}, {"_id": 1})  # the first thing that needs a right
+        if not (hello.get("isWritablePrimary") or hello.get("msg") == "isdbgrid"):
+            raise StoreRefused("error.mongo_read_only", reason=str(hello.get("me", "")))
+        self.has_change_streams = _has_change_streams(hello)
 
     def close(self) -> None:
         """Close the client, and leave the embedded server where there is one."""
@@ -59,26 +73,25 @@ def connect(bootstrap: Bootstrap, clock: Clock) -> Store:
 
 def open_client(uri: str, source: str, embedded: Embedded | None = None) -> Store:
     """Return the open database of `uri`; raises as `connect`, with `source` as the document that names it."""
-    client, name = _build_client(uri, source)
+    store = open_unseen(uri, source, embedded)
     try:
-        # stated, because timeoutMS lets the driver ask again until it has run out
-        with store_errors(), timeout(_SELECTION_SECONDS):
-            hello = client.admin.command("hello")
-            version = str(client.server_info()["version"])
-            client[name]["migrations"].find_one({}, {"_id": 1})  # the first thing that needs a right
+        store.greet()
     except BaseException:
-        client.close()
+        store.client.close()
         raise
-    if not (hello.get("isWritablePrimary") or hello.get("msg") == "isdbgrid"):
-        client.close()
-        raise StoreRefused("error.mongo_read_only", reason=str(hello.get("me", "")))
+    return store
+
+
+def open_unseen(uri: str, source: str, embedded: Embedded | None = None) -> Store:
+    """Return the database of `uri` although no server has answered yet; raises InvalidDocument."""
+    client, name = _build_client(uri, source)
     database = client.get_database(
         name,
         write_concern=WriteConcern(w="majority", j=True),
         read_concern=ReadConcern("majority"),
         read_preference=ReadPreference.PRIMARY,
     )
-    return Store(client, database, _has_change_streams(hello), version, embedded)
+    return Store(client, database, embedded)
 
 
 def _build_client(uri: str, source: str) -> tuple[MongoClient[Document], str]:

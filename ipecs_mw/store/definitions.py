@@ -1,5 +1,6 @@
 """The command definitions and code tables in MongoDB."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ipecs_mw.errors import CannotStart
@@ -13,7 +14,12 @@ def load_commands(store: Store) -> dict[str, Command]:
 
     Raises CannotStart where there is none, InvalidDocument where one is wrong.
     """
-    commands = [parse_command(document) for document in _load_all(store, "commands")]
+    return build_commands(_load_all(store, "commands"))
+
+
+def build_commands(documents: Sequence[Mapping[str, Any]]) -> dict[str, Command]:
+    """Return what `load_commands` does, of the documents of `commands`."""
+    commands = [parse_command(document) for document in _some(documents, "commands")]
     return {command.id: command for command in commands}
 
 
@@ -22,12 +28,20 @@ def load_codes(store: Store) -> Codes:
 
     Raises CannotStart where there is none, InvalidDocument where one is wrong or a needed one is missing.
     """
-    return parse_codes({document["_id"]: document.get("entries") for document in _load_all(store, "codes")})
+    return build_codes(_load_all(store, "codes"))
+
+
+def build_codes(documents: Sequence[Mapping[str, Any]]) -> Codes:
+    """Return what `load_codes` does, of the documents of `codes`."""
+    return parse_codes({document["_id"]: document.get("entries") for document in _some(documents, "codes")})
 
 
 def _load_all(store: Store, collection: str) -> list[dict[str, Any]]:
     with store_errors():
-        documents = list(store.database[collection].find().sort("_id"))
+        return list(store.database[collection].find().sort("_id"))
+
+
+def _some(documents: Sequence[Mapping[str, Any]], collection: str) -> Sequence[Mapping[str, Any]]:
     if not documents:
         raise CannotStart("error.not_seeded", collection=collection)
     return documents

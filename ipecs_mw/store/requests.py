@@ -5,7 +5,7 @@ was sent.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from ipecs_mw.store.failures import store_errors
 DONE_STATES = frozenset({"done", "failed", "expired", "unknown"})
 _FIRST_POLL_SECONDS = 0.002
 _LONGEST_POLL_SECONDS = 0.1
+_POLL_SHARE = 0.1  # of what was waited so far: the answer is noticed a tenth late at the most
 _CHANGE_WAIT_MS = 1000
 
 Request = dict[str, Any]
@@ -54,25 +55,24 @@ def submit_request(
 
 def await_request(store: Store, request_id: Any, seconds: float, clock: Clock) -> Request | None:
     """Return the request once it has ended, as it then is; None where it has not within `seconds`."""
-    give_up_at = clock.monotonic() + seconds
-    pause = _FIRST_POLL_SECONDS
+    began_at = clock.monotonic()
     never = threading.Event()
     while True:
         with store_errors():
             request = store.database["requests"].find_one({"_id": request_id})
         if request is not None and request.get("state") in DONE_STATES:
             return request
-        if clock.monotonic() >= give_up_at:
+        waited = clock.monotonic() - began_at
+        if waited >= seconds:
             return None
-        clock.wait(never, pause)
-        pause = min(pause * 1.3, _LONGEST_POLL_SECONDS)
+        clock.wait(never, min(max(waited * _POLL_SHARE, _FIRST_POLL_SECONDS), _LONGEST_POLL_SECONDS))
 
 
-def claim_request(store: Store, hosts: list[str | None], by: str) -> Request | None:
+def claim_request(store: Store, hosts: Sequence[str | None], by: str) -> Request | None:
     """Claim the oldest request that waits for one of `hosts` (None: that names no host) and is not expired."""
     with store_errors():
         claimed: Request | None = store.database["requests"].find_one_and_update(
-            {"state": "queued", "host": {"$in": hosts}, **_IS_ALIVE},
+            {"state": "queued", "host": {"$in": list(hosts)}, **_IS_ALIVE},
             [{"$set": {"state": "sent", "claimed_by": {"$literal": by}, "claimed_at": "$$NOW"}}],
             sort=[("created_at", 1)],
             return_document=ReturnDocument.AFTER,
@@ -130,13 +130,13 @@ def expire_requests(store: Store) -> int:
         )
 
 
-def give_up_requests(store: Store, hosts: list[str | None]) -> int:
+def give_up_requests(store: Store, hosts: Sequence[str | None]) -> int:
     """Mark what a dead daemon had claimed for `hosts`: whether it was carried out is unknown."""
     with store_errors():
         return (
             store.database["requests"]
             .update_many(
-                {"state": "sent", "host": {"$in": hosts}},
+                {"state": "sent", "host": {"$in": list(hosts)}},
                 [{"$set": {"state": "unknown", "ended_at": "$$NOW"}}],
             )
             .modified_count

@@ -1,6 +1,6 @@
 """The configuration in MongoDB: one document a profile, every change a counted revision with its history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,13 +26,24 @@ def load_settings(store: Store, profile: str) -> tuple[Settings, int]:
     Raises CannotStart where there is no such profile, InvalidDocument where it is wrong.
     """
     document = load_document(store, profile)
+    return build_settings(document, profile, [] if document else list_profiles(store))
+
+
+def build_settings(
+    document: Mapping[str, Any] | None, profile: str, profiles: Sequence[str]
+) -> tuple[Settings, int]:
+    """Return what `load_settings` does, of a document; `profiles` are those that there are."""
     if document is None:
-        with store_errors():
-            profiles = store.database["config"].distinct("_id")
-        raise CannotStart(
-            "error.config_missing", profile=profile, profiles=", ".join(map(str, profiles)) or "-"
-        )
-    return parse_settings(document, source=f"config/{profile}"), int(document.get("revision", 0))
+        raise CannotStart("error.config_missing", profile=profile, profiles=", ".join(profiles) or "-")
+    revision = document.get("revision")
+    settings = parse_settings(document, source=f"config/{profile}")
+    return settings, revision if isinstance(revision, int) else 0
+
+
+def list_profiles(store: Store) -> list[str]:
+    """Return the names of all profiles."""
+    with store_errors():
+        return sorted(map(str, store.database["config"].distinct("_id")))
 
 
 def save_settings(

@@ -1,5 +1,6 @@
 """The language strings in MongoDB, with the shipped ones behind them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ipecs_mw.errors import CannotStart
@@ -19,7 +20,11 @@ def load_texts(store: Store, locale: str) -> tuple[Texts, list[Problem]]:
     chain does. Raises CannotStart where MongoDB has no language string at all.
     """
     with store_errors():
-        documents = list(store.database["languages"].find())
+        return build_texts(list(store.database["languages"].find()), locale)
+
+
+def build_texts(documents: Sequence[Mapping[str, Any]], locale: str) -> tuple[Texts, list[Problem]]:
+    """Return what `load_texts` does, of the documents of `languages`."""
     if not documents:
         raise CannotStart("error.not_seeded", collection="languages")
     shipped = shipped_strings()
@@ -31,7 +36,7 @@ def load_texts(store: Store, locale: str) -> tuple[Texts, list[Problem]]:
     return Texts(locale, strings), problems
 
 
-def _sort_out(documents: list[dict[str, Any]]) -> tuple[dict[str, dict[str, str]], list[Problem]]:
+def _sort_out(documents: Sequence[Mapping[str, Any]]) -> tuple[dict[str, dict[str, str]], list[Problem]]:
     """Return locale → key → text, and a problem for each document that is not of that form."""
     strings: dict[str, dict[str, str]] = {}
     problems: list[Problem] = []

@@ -64,7 +64,7 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
     """Connect to the host's WebSocket with the session's token.
 
     Pings every 15 s, which also renews the session, and gives the connection up when a ping is not answered in
-    15 s. Raises TokenExpired, HostUnreachable, CertificateRefused, ProtocolError.
+    15 s; with `keepalive` set to `checkconnection` it does neither. Raises TokenExpired, HostUnreachable, CertificateRefused, ProtocolError.
     """
     address = f"[{host.address}]" if ":" in host.address else host.address
     path = host.stream_path.replace("{user}", quote(host.user, safe=""))
@@ -79,7 +79,7 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
                 origin=Origin(f"https://{address}:{host.port}"),
                 open_timeout=_OPEN_TIMEOUT_SECONDS,
                 close_timeout=_CLOSE_TIMEOUT_SECONDS,
-                ping_interval=_PING_SECONDS,
+                ping_interval=_PING_SECONDS if host.keepalive == "ping" else None,
                 ping_timeout=_PING_SECONDS,
                 max_size=MOST_FRAME_BYTES,
                 max_queue=_QUEUE_FRAMES,

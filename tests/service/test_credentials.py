@@ -18,18 +18,18 @@ def host(password: str | SecretSource) -> HostSettings:
 
 def test_a_password_comes_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_PASSWORD", "canary-env ")
-    assert read_secret(SecretSource(env="SOME_PASSWORD"), AT, "main") == "canary-env "
+    assert read_secret(SecretSource(env="SOME_PASSWORD"), AT) == "canary-env "
     assert logs.mask("x canary-env  y") == "x *** y"
 
 
 @pytest.mark.parametrize("content", ["canary-file", "canary-file\n", "canary-file\r\nmore\n"])
 def test_a_password_is_the_first_line_of_its_file(tmp_path: Path, content: str) -> None:
     (tmp_path / "secret").write_bytes(content.encode())
-    assert read_secret(SecretSource(file=str(tmp_path / "secret")), AT, "main") == "canary-file"
+    assert read_secret(SecretSource(file=str(tmp_path / "secret")), AT) == "canary-file"
 
 
 def test_a_password_in_the_configuration_itself_is_used_and_hidden() -> None:
-    assert read_secret("canary-plain", AT, "main") == "canary-plain"
+    assert read_secret("canary-plain", AT) == "canary-plain"
     assert logs.mask("canary-plain") == "***"
 
 
@@ -39,7 +39,7 @@ def test_a_variable_without_a_password_is_named(monkeypatch: pytest.MonkeyPatch,
     if value is not None:
         monkeypatch.setenv("SOME_PASSWORD", value)
     with pytest.raises(CannotStart) as caught:
-        read_secret(SecretSource(env="SOME_PASSWORD"), AT, "main")
+        read_secret(SecretSource(env="SOME_PASSWORD"), AT)
     assert caught.value.facts == {"path": AT, "name": "SOME_PASSWORD"}
 
 
@@ -49,7 +49,7 @@ def test_a_file_without_a_password_is_named(tmp_path: Path, content: bytes | Non
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(CannotStart) as caught:
-        read_secret(SecretSource(file=str(file)), AT, "main")
+        read_secret(SecretSource(file=str(file)), AT)
     assert caught.value.facts["file"] == str(file)
     assert caught.value.facts["reason"]
 
@@ -60,13 +60,13 @@ def test_a_file_may_lie_where_systemd_puts_credentials(
 ) -> None:
     (tmp_path / "secret").write_text("canary-credential\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert read_secret(SecretSource(file=f"{folder}/secret"), AT, "main") == "canary-credential"
+    assert read_secret(SecretSource(file=f"{folder}/secret"), AT) == "canary-credential"
 
 
 def test_a_credential_without_systemd_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     with pytest.raises(CannotStart) as caught:
-        read_secret(SecretSource(file="$CREDENTIALS_DIRECTORY/secret"), AT, "main")
+        read_secret(SecretSource(file="$CREDENTIALS_DIRECTORY/secret"), AT)
     assert (caught.value.key, caught.value.facts["name"]) == (
         "error.secret_variable",
         "CREDENTIALS_DIRECTORY",

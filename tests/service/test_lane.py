@@ -12,7 +12,7 @@ from ipecs_mw import logs
 from ipecs_mw.errors import JournalFull
 from ipecs_mw.journal.journal import open_journal
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.host import open_lane
+from ipecs_mw.service.forwarding import open_lane
 from ipecs_mw.service.lane import Lane
 
 

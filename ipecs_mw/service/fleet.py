@@ -1,0 +1,83 @@
+"""All hosts of a daemon: started, changed and retired as the configuration says."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from ipecs_mw import logs
+from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.service.credentials import read_secret
+from ipecs_mw.service.host import HostRunner, Surroundings
+from ipecs_mw.service.loading import Loaded
+from ipecs_mw.transport.tls import build_context
+
+log = logs.get_logger()
+
+_LEAVE_SECONDS = 5.0
+
+
+class Fleet:
+    """The hosts of one profile; `hosts` are those that run, by name. Used by one thread at a time."""
+
+    def __init__(self, profile: str, around: Surroundings) -> None:
+        self.hosts: Mapping[str, HostRunner] = {}
+        self._profile = profile
+        self._around = around
+        self._retired: dict[str, HostRunner] = {}
+
+    def check(self, loaded: Loaded) -> None:
+        """Raise CannotStart or CertificateRefused for a secret or a certificate file that cannot be used."""
+        for index, host in enumerate(loaded.settings.hosts):
+            self._reader(index, host)()
+            build_context(host)
+
+    def apply(self, loaded: Loaded) -> None:
+        """Have exactly these hosts run, each touched only where it must be; raises JournalError."""
+        wanted = {host.name: (index, host) for index, host in enumerate(loaded.settings.hosts)}
+        for name in self.hosts.keys() - wanted.keys():
+            self._retire(name)
+        for name, (index, host) in wanted.items():
+            is_only, reader = len(wanted) == 1, self._reader(index, host)
+            runner = self.hosts.get(name) or self._retired.pop(name, None)
+            if name not in self.hosts:
+                uri = f"https://{host.address}:{host.port}/ipxapi"
+                log.info("start.host", host=name, uri=uri, user=host.user)
+            if runner is None:
+                runner = HostRunner(host, reader, loaded.definitions, self._around, is_only=is_only)
+            else:
+                runner.change(host, reader, loaded.definitions, is_only=is_only)
+            self.hosts = {**self.hosts, name: runner}
+            if self._around.has_store.is_set():
+                runner.start_forwarding()
+
+    def start_forwarding(self) -> None:
+        """Forward from now on: MongoDB may be used."""
+        for runner in self.hosts.values():
+            runner.start_forwarding()
+
+    def stop(self, seconds: float) -> None:
+        """Have every session log out, for `seconds` at the most, and give the leases back."""
+        until = self._around.clock.monotonic() + seconds
+        for runner in self.hosts.values():
+            runner.stop()
+        for runner in self.hosts.values():
+            runner.join(max(0.0, until - self._around.clock.monotonic()))
+        for runner in self.hosts.values():
+            runner.leave()
+
+    def drain(self, until: float) -> int:
+        """Forward what is left until the monotonic time `until`; return how many entries stay for next time."""
+        lanes = [runner.forwarding for runner in (*self.hosts.values(), *self._retired.values())]
+        return sum(lane.drain(max(0.0, until - self._around.clock.monotonic())) for lane in lanes)
+
+    def _retire(self, name: str) -> None:
+        """Log a host out that is no longer wanted; what its journal holds is forwarded all the same."""
+        runner = self.hosts[name]
+        runner.stop()
+        runner.join(_LEAVE_SECONDS)
+        runner.leave()
+        self.hosts = {other: kept for other, kept in self.hosts.items() if other != name}
+        self._retired[name] = runner
+        log.info("host.removed", host=name)
+
+    def _reader(self, index: int, host: HostSettings) -> Callable[[], str]:
+        return partial(read_secret, host.password, f"config/{self._profile} hosts[{index}].password")

@@ -1,0 +1,86 @@
+"""Who listens inside the process: each gets the decoded events in order of arrival, also while MongoDB is away.
+
+A listener has a thread and a bounded queue of its own: one that raises or blocks holds up neither the event log
+nor the other listeners. What does not fit its queue is dropped for that listener alone, and counted.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ipecs_mw import logs
+from ipecs_mw.model.event import Event
+from ipecs_mw.service.threads import start_thread
+
+log = logs.get_logger()
+
+MOST_WAITING = 10_000
+
+Listener = Callable[[str | None, Event], None]
+"""Called with the host's name (None: the middleware itself) and an event."""
+Make = Callable[[], Event]
+
+
+@dataclass
+class _Outlet:
+    """One listener's queue; `dropped` and `failed` count what it missed."""
+
+    listener: Listener
+    waiting: "queue.Queue[tuple[str | None, Make] | None]"
+    dropped: int = 0
+    failed: int = 0
+
+    @property
+    def name(self) -> str:
+        return getattr(self.listener, "__qualname__", type(self.listener).__name__)
+
+
+class Listeners:
+    """All listeners of a daemon; `offer` never blocks and never raises."""
+
+    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+        self._outlets = [_Outlet(listener, queue.Queue(MOST_WAITING)) for listener in listeners]
+        self._threads = [
+            start_thread(f"listener-{outlet.name}", partial(_serve, outlet)) for outlet in self._outlets
+        ]
+        self._lock = threading.Lock()
+
+    def __bool__(self) -> bool:
+        return bool(self._outlets)
+
+    def offer(self, host: str | None, makes: Sequence[Make]) -> None:
+        """Give each listener the events that `makes` decode, in order; the decoding is done in its own thread."""
+        with self._lock:  # two lanes may offer at once, and each one's order counts
+            for outlet in self._outlets:
+                for make in makes:
+                    self._put(outlet, host, make)
+
+    def close(self, seconds: float) -> None:
+        """Let each listener finish what waits, for `seconds` at the most."""
+        for outlet, thread in zip(self._outlets, self._threads, strict=True):
+            try:
+                outlet.waiting.put_nowait(None)
+            except queue.Full:
+                continue
+            thread.join(seconds)
+
+    def _put(self, outlet: _Outlet, host: str | None, make: Make) -> None:
+        try:
+            outlet.waiting.put_nowait((host, make))
+        except queue.Full:
+            if not outlet.dropped:
+                log.warning("listener.behind", listener=outlet.name, most=MOST_WAITING)
+            outlet.dropped += 1
+
+
+def _serve(outlet: _Outlet) -> None:
+    while (item := outlet.waiting.get()) is not None:
+        host, make = item
+        try:
+            outlet.listener(host, make())
+        except Exception as error:  # noqa: BLE001 - somebody else's code must not hold up ours
+            if not outlet.failed:
+                log.warning("listener.failed", listener=outlet.name, reason=repr(error)[:200])
+            outlet.failed += 1

@@ -1,0 +1,62 @@
+"""Documents of MongoDB → what the daemon runs with; and the last good ones, kept for when MongoDB is away."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+
+from ipecs_mw import logs
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.texts import Texts
+from ipecs_mw.service.host import Definitions
+from ipecs_mw.service.state_dir import keep_private
+from ipecs_mw.store.definitions import build_codes, build_commands
+from ipecs_mw.store.settings import build_settings
+from ipecs_mw.store.setup import Setup
+from ipecs_mw.store.texts import Problem, build_texts
+
+log = logs.get_logger()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What MongoDB says before the first connection; `problems` are language strings that are not used."""
+
+    settings: Settings
+    revision: int
+    texts: Texts
+    problems: Sequence[Problem]
+    definitions: Definitions
+
+
+def build_loaded(setup: Setup, profile: str) -> Loaded:
+    """Return what the documents say.
+
+    Raises CannotStart (InvalidDocument with document and field) for the first that is wrong or missing.
+    """
+    settings, revision = build_settings(setup.config, profile, setup.profiles)
+    texts, problems = build_texts(setup.languages, settings.locale)
+    definitions = Definitions(build_commands(setup.commands), build_codes(setup.codes))
+    return Loaded(settings, revision, texts, problems, definitions)
+
+
+def keep_setup(setup: Setup, profile: str, state_dir: Path) -> None:
+    """Keep documents that proved good (mode 0600); a full disk costs only the start without MongoDB."""
+    file = _file(profile, state_dir)
+    try:
+        keep_private(file, msgspec.json.encode(asdict(setup), enc_hook=str))
+    except (OSError, msgspec.MsgspecError, RecursionError, OverflowError) as error:
+        log.warning("configuration.not_kept", file=str(file), reason=str(error)[:200])
+
+
+def recall_setup(profile: str, state_dir: Path) -> Setup | None:
+    """Return the documents that were kept last, None where there are none that can be read."""
+    try:
+        return Setup(**msgspec.json.decode(_file(profile, state_dir).read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _file(profile: str, state_dir: Path) -> Path:
+    return state_dir / f"last-good-{profile.encode().hex()}.json"

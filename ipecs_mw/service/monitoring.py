@@ -1,0 +1,155 @@
+"""Monitoring of one host's stations: started as configured, kept in step with the configuration and the host."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ipecs_mw import logs
+from ipecs_mw.errors import CommandRefused, IpecsMwError, SessionError
+from ipecs_mw.model.settings import HostSettings, expand_numbers
+from ipecs_mw.service.client import HostClient
+from ipecs_mw.service.commands import carry_out
+from ipecs_mw.service.lane import Lane
+from ipecs_mw.service.picture import Picture
+from ipecs_mw.service.session import SessionSupervisor
+
+log = logs.get_logger()
+
+SUBSCRIPTIONS = ("monitor", "presence")
+"""Settings of a host that list numbers, and the families of commands that subscribe to them."""
+
+
+class Monitoring:
+    """What one host was asked to tell of; used by the executor's thread.
+
+    `verdicts` holds the host's answer by subscription and number: `{"monitor": {"1001": "OK"}}`.
+    """
+
+    def __init__(
+        self, host: HostSettings, client: HostClient, session: SessionSupervisor, lane: Lane, picture: Picture
+    ) -> None:
+        self.verdicts: dict[str, dict[str, str]] = {}
+        self._client = client
+        self._session = session
+        self._lane = lane
+        self._picture = picture
+        self._busy: list[str] = []
+        self.change(host)
+
+    def change(self, host: HostSettings) -> None:
+        """Want what `host` says from the next `step` on."""
+        self._wanted = {name: expand_numbers(getattr(host, name)) for name in SUBSCRIPTIONS}
+
+    def renew(self, *, has_lost_calls: bool) -> None:
+        """Ask for everything anew: the host has forgotten it, or its numbering plan has changed.
+
+        With `has_lost_calls`, also ask for the state of each station that had a call when last heard of.
+        """
+        self.verdicts = {}
+        self._picture.unconnected.clear()
+        if has_lost_calls:
+            self._busy = self._picture.take_busy()
+
+    def step(self) -> bool:
+        """Do the next thing that is due, one subscription or one station; tell whether there was one."""
+        for name, wanted in self._wanted.items():
+            have = self.verdicts.get(name, {})
+            if fresh := [number for number in wanted if number not in have]:
+                return self._start(name, fresh)
+            if len(have) > len(wanted):
+                return self._stop(name, sorted(have.keys() - set(wanted)))
+        if self._busy:
+            return self._ask_state(self._busy.pop(0))
+        return False
+
+    def describe(self) -> dict[str, Any]:
+        """Return by subscription how many numbers were accepted, and those that were refused or not connected."""
+        return {
+            name: {
+                "accepted": sum(verdict == "OK" for verdict in verdicts.values()),
+                "refused": {number: verdict for number, verdict in verdicts.items() if verdict != "OK"},
+                "unconnected": sorted(self._picture.unconnected & verdicts.keys()),
+            }
+            for name, verdicts in self.verdicts.copy().items()
+        }
+
+    def _start(self, name: str, numbers: Sequence[str]) -> bool:
+        try:
+            reply = self._call(f"{name}.start", numbers)
+        except CommandRefused as error:
+            self._note(name, dict.fromkeys(numbers, str(error.facts.get("name"))))
+            self._lane.record("monitor.refused", "error", subscription=name, detail=logs.explain(error))
+        except IpecsMwError as error:
+            return self._give_up(name, error)
+        else:
+            verdicts = _read_verdicts(reply, numbers)
+            self._note(name, verdicts)
+            self._report(name, verdicts)
+        return True
+
+    def _stop(self, name: str, numbers: Sequence[str]) -> bool:
+        try:
+            self._call(f"{name}.stop", numbers)
+        except CommandRefused as error:
+            log.warning(
+                "monitor.stop_refused", host=self._lane.host, subscription=name, detail=logs.explain(error)
+            )
+        except IpecsMwError as error:
+            return self._give_up(name, error)
+        else:
+            self._lane.record("monitor.stopped", subscription=name, count=len(numbers))
+        self._forget(name, numbers)
+        return True
+
+    def _ask_state(self, station: str) -> bool:
+        """Ask for a station's state, since what happened to its call was perhaps not sent."""
+        try:
+            reply = carry_out(self._client, self._client.commands["call.status"], {"deviceNumber": station})
+        except CommandRefused as error:
+            log.debug("no state of a station", host=self._lane.host, station=station, error=str(error))
+            return True
+        except IpecsMwError as error:
+            return self._give_up("call.status", error)
+        content = reply.get("data", reply) if isinstance(reply, dict) else {}
+        state = content.get("state") if isinstance(content, dict) else None
+        self._lane.record("call.state_read", station=station, state=None if state is None else str(state))
+        return True
+
+    def _call(self, command: str, numbers: Sequence[str]) -> Any:
+        return carry_out(self._client, self._client.commands[command], {"deviceNumber": list(numbers)})
+
+    def _give_up(self, name: str, error: IpecsMwError) -> bool:
+        """Have the session begin again: then everything is asked anew."""
+        if not isinstance(error, SessionError):
+            self._lane.record("monitor.failed", "warning", subscription=name, detail=logs.explain(error))
+        self._session.drop(error)
+        return False
+
+    def _note(self, name: str, verdicts: Mapping[str, str]) -> None:
+        self.verdicts = {**self.verdicts, name: {**self.verdicts.get(name, {}), **verdicts}}
+
+    def _forget(self, name: str, numbers: Iterable[str]) -> None:
+        gone = set(numbers)
+        kept = {number: said for number, said in self.verdicts.get(name, {}).items() if number not in gone}
+        self.verdicts = {**self.verdicts, name: kept}
+
+    def _report(self, name: str, verdicts: Mapping[str, str]) -> None:
+        refused = {number: verdict for number, verdict in verdicts.items() if verdict != "OK"}
+        accepted = len(verdicts) - len(refused)
+        self._lane.record("monitor.started", subscription=name, accepted=accepted, refused=len(refused))
+        for number, verdict in refused.items():
+            log.warning("monitor.number_refused", host=self._lane.host, number=number, verdict=verdict)
+
+
+def _read_verdicts(reply: Any, asked: Sequence[str]) -> dict[str, str]:
+    """Return number → verdict of a reply `{"result": [{"1001": "OK"}, …]}`; silence about a number is named."""
+    content: Mapping[str, Any] = reply if isinstance(reply, dict) else {}
+    if isinstance(content.get("data"), dict):
+        content = content["data"]
+    found: dict[str, str] = dict.fromkeys(asked, "no answer")
+    result = content.get("result")
+    for item in result if isinstance(result, list) else ():
+        if isinstance(item, dict):
+            found.update(
+                {str(number): str(verdict) for number, verdict in item.items() if str(number) in found}
+            )
+    return found

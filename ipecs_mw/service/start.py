@@ -1,0 +1,98 @@
+"""The start order: bootstrap → MongoDB → migrations → configuration → language strings → definitions → log."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from ipecs_mw import logs
+from ipecs_mw.bootstrap import Bootstrap
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import StoreUnavailable
+from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup, recall_setup
+from ipecs_mw.store.connection import Store, connect, open_unseen
+from ipecs_mw.store.migrations import migrate
+from ipecs_mw.store.setup import Setup, read_setup
+
+log = logs.get_logger()
+
+_FIRST_RETRY_SECONDS = 1.0
+_LONGEST_RETRY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a daemon begins with; `is_recalled` where MongoDB was away and the last good documents served."""
+
+    store: Store
+    setup: Setup
+    loaded: Loaded
+    is_recalled: bool = False
+
+
+def begin(
+    bootstrap: Bootstrap, profile: str, state_dir: Path, clock: Clock, stop: threading.Event
+) -> Beginning | None:
+    """Return what to begin with, None where stopped meanwhile; loud once while MongoDB is away.
+
+    Raises CannotStart.
+    """
+    wait_seconds = _FIRST_RETRY_SECONDS
+    last = None
+    while not stop.is_set():
+        try:
+            store = connect(bootstrap, clock)
+            log.info("start.mongodb", server=store.server_version, database=store.database.name)
+            return _load(store, profile, state_dir, clock)
+        except StoreUnavailable as error:
+            if error.key != last:
+                log.error("start.mongodb_away", detail=logs.explain(error))
+            last = error.key
+        recalled = None if bootstrap.embedded_dir else recall_setup(profile, state_dir)
+        if recalled is not None:
+            loaded = build_loaded(recalled, profile)
+            log.warning("start.recalled", profile=profile, revision=loaded.revision)
+            speak(loaded, profile)
+            store = open_unseen(bootstrap.mongo_uri, str(bootstrap.path))
+            return Beginning(store, recalled, loaded, is_recalled=True)
+        clock.wait(stop, wait_seconds)
+        wait_seconds = min(wait_seconds * 2, _LONGEST_RETRY_SECONDS)
+    return None
+
+
+def _load(store: Store, profile: str, state_dir: Path, clock: Clock) -> Beginning:
+    """Load what the daemon needs, in the start order, with one line a step.
+
+    Raises CannotStart (InvalidDocument with document and field) for the first that fails, or StoreUnavailable;
+    the store is closed then.
+    """
+    try:
+        applied = migrate(store, clock)
+        log.info("start.schema", applied=len(applied))
+        setup = read_setup(store, profile)
+        loaded = build_loaded(setup, profile)
+        speak(loaded, profile)
+    except BaseException:
+        store.close()
+        raise
+    keep_setup(setup, profile, state_dir)
+    return Beginning(store, setup, loaded)
+
+
+def speak(loaded: Loaded, profile: str) -> None:
+    """Say what was loaded, and log from now on as it says."""
+    settings, definitions = loaded.settings, loaded.definitions
+    log.info("start.configuration", profile=profile, revision=loaded.revision, hosts=len(settings.hosts))
+    for locale, key, difference in loaded.problems:
+        log.warning("languages.text_refused", locale=locale, key=key, difference=difference)
+    log.info("start.languages", locale=settings.locale, refused=len(loaded.problems))
+    log.info("start.definitions", commands=len(definitions.commands), tables=len(definitions.codes.tables))
+    for index, host in enumerate(settings.hosts):
+        if isinstance(host.password, str):
+            log.warning(
+                "configuration.plain_password",
+                host=host.name,
+                path=f"config/{profile} hosts[{index}].password",
+            )
+    logging = settings.logging
+    logs.configure(loaded.texts, level=logging.level, form=logging.format, file=logging.file)
+    log.info("start.logging", threshold=logging.level, format=logging.format, file=logging.file or "-")

@@ -1,0 +1,70 @@
+"""The watch over one host's connection: renews the session where pings do not, and doubts a long silence."""
+
+from ipecs_mw import logs
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import ConnectionLost, IpecsMwError
+from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.protocol.session import State
+from ipecs_mw.service.client import HostClient
+from ipecs_mw.service.picture import Picture
+from ipecs_mw.service.session import SessionSupervisor
+
+log = logs.get_logger()
+
+_KEEPALIVE_SECONDS = 15.0
+_CLOCK_SECONDS = 70.0  # a host that tells its time does so every 60 s
+
+
+class Watchdog:
+    """Watches one session; `step` is called often by the executor's thread.
+
+    A host with the ACD resource tells its time every minute (event 68), so its silence means a dead connection
+    even where TCP looks open. One that never told its time may be silent for as long as it likes.
+    """
+
+    def __init__(
+        self,
+        host: HostSettings,
+        client: HostClient,
+        session: SessionSupervisor,
+        picture: Picture,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._session = session
+        self._picture = picture
+        self._clock = clock
+        self._asked_at = clock.monotonic()
+        self._doubted_at: float | None = None
+        self.change(host)
+
+    def change(self, host: HostSettings) -> None:
+        """Watch as `host` says from now on."""
+        self._host = host
+
+    def step(self) -> None:
+        """Renew the session and doubt the silence where that is due; a dead session is dropped."""
+        if self._session.status.state is not State.UP:
+            return
+        now, heard_at = self._clock.monotonic(), self._session.heard_at
+        if self._host.keepalive == "checkconnection" and now - self._asked_at >= _KEEPALIVE_SECONDS:
+            self._ask()
+        limit = self._host.silence_seconds
+        if limit is None or self._picture.clock_at is None or now - heard_at < limit:
+            return
+        if self._doubted_at is None or self._doubted_at < heard_at:
+            self._doubted_at = now
+            log.warning("session.silent", host=self._host.name, seconds=round(now - heard_at))
+            self._ask()
+        elif now - self._doubted_at >= min(limit, _CLOCK_SECONDS):
+            self._session.drop(
+                ConnectionLost("error.connection_silent", host=self._host.name, seconds=round(now - heard_at))
+            )
+
+    def _ask(self) -> None:
+        """Send the harmless request that proves the host and the session alive."""
+        self._asked_at = self._clock.monotonic()
+        try:
+            self._client.call("checkconnection", {})
+        except IpecsMwError as error:
+            self._session.drop(error)

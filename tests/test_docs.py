@@ -99,7 +99,7 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
 def test_the_rights_that_docker_compose_gives_are_enough(
     mongo: Embedded, store: Store, clock: FakeClock
 ) -> None:
-    roles = re.findall(r'role: "(\w+)", db: "ipecs_mw"', (ROOT / "docker-compose.yml").read_text("utf-8"))
+    roles = re.findall(r'role: "(\w+)", db: "ipecs_mw"', (ROOT / "contrib/mongo/user.js").read_text("utf-8"))
     name = store.database.name
     store.client.admin.command(
         "createUser", name, pwd="given", roles=[{"role": role, "db": name} for role in roles]

@@ -64,7 +64,7 @@ class Scene:
             stream_path=f"/ipxapi/{service}/v1/users/{{user}}/acd",
         )
         memory = folder / f"{account}.token"
-        self.client = HostClient(self._settings, password, _CONTEXT, COMMANDS, CODES, memory, SystemClock())
+        self.client = HostClient(self._settings, lambda: password, _CONTEXT, COMMANDS, CODES, memory, SystemClock())
 
     def begin(self, *, is_logged_in: bool = True) -> None:
         """Start the host afresh, log in, open the WebSocket and, with an account that may, watch every station."""

@@ -111,10 +111,10 @@ class HostClient:
 
     def _remembered(self) -> Iterator[str]:
         """Yield the tokens of earlier sessions: our own, and that of the daemon that held the lease before."""
+        found = [] if self._lease is None else [self._lease.left.get("token")]
         with suppress(OSError, ValueError, LookupError, TypeError):
-            yield str(json.loads(self._memory.read_text("utf-8"))["token"])
-        if self._lease is not None and "token" in self._lease.left:
-            yield str(self._lease.left["token"])
+            found.insert(0, json.loads(self._memory.read_text("utf-8"))["token"])
+        yield from (token for token in found if isinstance(token, str))
 
     def _free_account(self, token: str) -> bool:
         """Log out with a remembered token; tell whether that ended a session."""

@@ -2,14 +2,15 @@
 
 import io
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support import START_AT, FakeClock
 
 from ipecs_mw import logs
-from ipecs_mw.errors import JournalFull
+from ipecs_mw.errors import JournalDamaged, JournalFull
 from ipecs_mw.journal.journal import open_journal
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.forwarding import open_lane
@@ -61,8 +62,128 @@ def test_a_damaged_journal_is_recorded_in_the_one_that_takes_its_place(
 ) -> None:
     (tmp_path / "host-main.journal").write_bytes(b"damaged" * 100)
     lane = open_lane("host-main", "main", tmp_path, clock)
-    told, gap = (json.loads(entry.arrival.body) for entry in lane.journal.read(0, 10))
-    assert (told["type"], gap["type"]) == ("journal_set_aside", "gap")
-    content = told
-    assert Path(content["data"]["file"]).exists()
+    (first, aside), (second, gap) = told(lane)
+    assert (first, second) == ("journal_set_aside", "gap")
+    assert Path(str(aside["file"])).exists()
+    assert aside["reason"] == gap["reason"] == "error.journal_damaged"
+    lane.journal.close()
+
+
+def told(lane: Lane) -> list[tuple[str, dict[str, object]]]:
+    """Return what the lane recorded: type and data of each."""
+    entries = [entry.arrival for entry in lane.journal.read(0, 10_000)]
+    contents = [json.loads(entry.body) for entry in entries if entry.source == "system"]
+    return [(content["type"], content["data"]) for content in contents]
+
+
+def fill_until(lane: Lane, share: float) -> None:
+    while lane.journal.used_share < share:
+        lane.take_frames([b"x" * 2000])
+
+
+def test_each_alarm_is_told_once_on_the_way_up_and_the_end_once(lane: Lane) -> None:
+    output = io.StringIO()
+    logs.configure(shipped_texts("en-GB"), stream=output)
+    fill_until(lane, 0.96)
+    alarms = [data["percent"] for name, data in told(lane) if name == "journal_filling"]
+    assert [int(str(percent)) // 5 * 5 for percent in alarms] == [70, 85, 95]
+    assert output.getvalue().count("ERROR") == 1
+    while lane.watch() >= 0.6:
+        lane.journal.acknowledge(lane.journal.read(0, 1)[0].seq)
+    lane.watch()
+    assert [name for name, _ in told(lane)].count("journal_eased") == 1
+    fill_until(lane, 0.75)
+    assert [name for name, _ in told(lane)][-1] == "journal_filling"
+
+
+def test_a_full_journal_still_takes_what_the_middleware_records(lane: Lane) -> None:
+    with pytest.raises(JournalFull):
+        fill_until(lane, 2)
+    for _ in range(5):
+        lane.record("session.down", "warning", reason="error.journal_full", detail="x", retry_seconds=1)
+    assert [name for name, _ in told(lane)].count("session_down") == 5
+
+
+def test_after_a_refusal_no_frame_is_taken_until_the_next_connection(lane: Lane) -> None:
+    lane.begin_connection()
+    with pytest.raises(JournalFull):
+        lane.take_frames([b"x" * 1000] * 1000)
+    with pytest.raises(JournalFull):
+        lane.take_frames([b"small"])
+    assert lane.journal.entry_count == 0
+    lane.begin_connection()
+    lane.take_frames([b"small"])
+
+
+def test_a_full_journal_is_waited_for_until_it_has_room(lane: Lane, clock: FakeClock) -> None:
+    stop = threading.Event()
+    assert lane.wait_for_room(stop)
+    with pytest.raises(JournalFull):
+        fill_until(lane, 2)
+
+    class Draining(FakeClock):
+        def wait(self, event: threading.Event, seconds: float | None) -> bool:
+            lane.journal.acknowledge(lane.journal.read(0, 1)[0].seq)
+            return super().wait(event, seconds)
+
+    lane.clock = Draining()
+    assert lane.wait_for_room(stop)
+    assert 0.8 < lane.journal.used_share < 0.9
+    assert len(lane.clock.waits) > 3
+    stop.set()
+    assert not lane.wait_for_room(stop)
+
+
+def spoil(lane: Lane) -> None:
+    """Change the journal's pages on the disk while it is open, past what SQLite keeps of them in memory."""
+    lane.take_frames([b"x" * 1000 for _ in range(50)])
+    database = lane.journal._database
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with lane.journal.path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (lane.journal.path.stat().st_size - 4096))
+    database.execute("PRAGMA shrink_memory")
+    database.execute("PRAGMA cache_size = 0")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda lane: lane.take_frames([b"after"]),
+        lambda lane: lane.record("session.up", system="x", connection=1),
+        lambda lane: lane.begin_connection(),
+        lambda lane: lane.describe_journal(),
+        lambda lane: lane.renew(lane.journal, JournalDamaged("error.journal_damaged", file="x")),
+    ],
+    ids=["frames", "record", "connection", "status", "forwarder"],
+)
+def test_a_journal_that_is_damaged_while_in_use_is_replaced_and_the_lane_goes_on(
+    lane: Lane, clock: FakeClock, use: Callable[[Lane], object]
+) -> None:
+    first = lane.journal
+    clock.advance(60)
+    spoil(lane)
+    clock.advance(60)
+    use(lane)
+    lane.take_frames([b"later"])
+    assert lane.journal is not first
+    assert lane.journal.id != first.id
+    found = dict(told(lane))
+    aside = Path(str(found["journal_set_aside"]["file"]))
+    assert aside.exists()
+    assert found["gap"]["reason"] == "error.journal_damaged"
+    assert str(found["gap"]["since"]).startswith("2026-03-02T08:01:00")
+    assert lane.journal.heard_at == clock.now()
+    lane.renew(first, JournalDamaged("error.journal_damaged", file="x"))
+    assert [name for name, _ in told(lane)].count("journal_set_aside") == 1, "it was replaced already"
+    lane.journal.close()
+
+
+def test_connections_are_counted_on_in_the_journal_that_takes_a_damaged_one_s_place(lane: Lane) -> None:
+    for _ in range(3):
+        lane.begin_connection()
+    spoil(lane)
+    lane.take_frames([b"after"])
+    lane.begin_connection()
+    assert lane.connection == 4
     lane.journal.close()

@@ -24,6 +24,7 @@ from ipecs_mw.protocol.replies import Login
 from ipecs_mw.protocol.session import State
 from ipecs_mw.service import session as module
 from ipecs_mw.service.lane import Lane
+from ipecs_mw.service.leases import AccountLease
 from ipecs_mw.service.session import SessionSupervisor
 
 LOST = ConnectionLost("error.connection_lost", host="main", reason="1012")
@@ -91,7 +92,7 @@ def run(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> It
         lane = Lane("main", journal, clock)
         told: Any = client
         context = ssl.create_default_context()
-        supervisor = SessionSupervisor(settings(1), told, context, lane, clock, stop, lambda: None)
+        supervisor = SessionSupervisor(settings(1), told, context, lane, clock, stop, AccountLease("account", "main"), lambda: None)
         client.supervisor = supervisor
         supervisor.run()
         entries = [entry.arrival for entry in journal.read(0, 1000)]

@@ -32,7 +32,7 @@ def log_in(host: HostSettings, context: ssl.SSLContext) -> str:
     with TemporaryDirectory() as folder:
         client = HostClient(
             host,
-            PASSWORD,
+            lambda: PASSWORD,
             context,
             commands,
             parse_codes(read_json("codes.json")),

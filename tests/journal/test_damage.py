@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from support import START_AT, FakeClock
 
-from ipecs_mw.errors import JournalError
+from ipecs_mw.errors import JournalDamaged, JournalError, JournalNewer
+from ipecs_mw.journal import file
 from ipecs_mw.journal.file import FORMAT
-from ipecs_mw.journal.journal import Arrival, open_journal
+from ipecs_mw.journal.journal import Arrival, Journal, open_journal, replace_journal
 
 WRITER = """
 import sys
@@ -154,3 +155,127 @@ def test_a_folder_where_a_file_should_be_is_an_error_that_names_it(tmp_path: Pat
     with pytest.raises(JournalError) as caught:
         open_journal(tmp_path, clock)
     assert caught.value.facts["file"] == str(tmp_path)
+
+
+def spoil(journal: Journal, first_page: int) -> None:
+    """Overwrite pages of an open journal, past what SQLite keeps of them in memory."""
+    database = journal._database
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with journal.path.open("r+b") as stream:
+        stream.seek(first_page * 4096)
+        stream.write(os.urandom(journal.path.stat().st_size - first_page * 4096))
+    database.execute("PRAGMA shrink_memory")
+    database.execute("PRAGMA cache_size = 0")
+
+
+def test_damage_to_an_open_journal_is_told_as_such_by_whatever_meets_it(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    fill(tmp_path / "a.journal", clock, 1000)
+    journal, _ = open_journal(tmp_path / "a.journal", clock)
+    spoil(journal, 2)
+    with pytest.raises(JournalDamaged):
+        journal.read(0, 1000)
+    with pytest.raises(JournalDamaged):
+        journal.acknowledge(1000)
+    with pytest.raises(JournalDamaged):
+        journal.append([Arrival(1, START_AT, "frame", b"x" * 500)] * 50)
+    journal.close()
+
+
+def test_a_damaged_journal_is_replaced_while_another_thread_uses_it(tmp_path: Path, clock: FakeClock) -> None:
+    journal, _ = open_journal(tmp_path / "a.journal", clock)
+    new, aside = replace_journal(journal, clock, JournalDamaged("error.journal_damaged", file="x"))
+    with pytest.raises(JournalDamaged):
+        journal.read(0, 1)
+    assert aside.path.exists()
+    assert new.path == journal.path
+    assert new.id != journal.id
+    new.append([Arrival(1, START_AT, "frame", b"new")])
+    new.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE entries SET seq = 9000000000000000000 WHERE seq = 3",
+        "DELETE FROM entries WHERE seq = 2",
+        "UPDATE entries SET received_at = 9000000000000000000 WHERE seq = 2",
+        "UPDATE entries SET body = 'text' WHERE seq = 2",
+        "UPDATE entries SET source = x'ff00' WHERE seq = 2",
+        "UPDATE entries SET connection = 'one' WHERE seq = 2",
+    ],
+)
+def test_an_entry_whose_bytes_changed_is_damage_and_takes_no_other_with_it(
+    tmp_path: Path, clock: FakeClock, statement: str
+) -> None:
+    path = tmp_path / "a.journal"
+    fill(path, clock, count=3)
+    change(path, statement)
+    journal, _ = open_journal(path, clock)
+    with pytest.raises(JournalDamaged):
+        journal.read(0, 10)
+    assert journal.entry_count
+    journal.close()
+
+
+def test_a_large_journal_is_opened_without_reading_what_waits_in_it(tmp_path: Path, clock: FakeClock) -> None:
+    path = tmp_path / "a.journal"
+    journal, _ = open_journal(path, clock)
+    for _ in range(20):
+        journal.append([Arrival(1, START_AT, "frame", b"x" * 1000)] * 1000)
+    journal.close()
+    with path.open("r+b") as stream:  # deep inside, where opening has no business
+        stream.seek(path.stat().st_size // 2 // 4096 * 4096)
+        stream.write(os.urandom(4096 * 4))
+    journal, aside = open_journal(path, clock)
+    assert aside is None
+    assert journal.entry_count == 20_000
+    assert journal.read(5000, 1000)
+    with pytest.raises(JournalDamaged):
+        journal.read(5000, 10_000)
+    journal.close()
+
+
+def test_a_journal_of_a_former_format_is_brought_up_to_date_and_keeps_its_entries(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.journal"
+    fill(path, clock, count=3)
+    monkeypatch.setattr(file, "FORMAT", 3)
+    steps = {1: "ALTER TABLE entries ADD COLUMN size INTEGER", 2: "UPDATE entries SET size = length(body)"}
+    monkeypatch.setattr(file, "UPGRADES", steps)
+    for _ in range(2):
+        journal, aside = open_journal(path, clock)
+        assert aside is None
+        assert len(journal.read(0, 10)) == 3
+        journal.close()
+    database = sqlite3.connect(path)
+    assert database.execute("SELECT DISTINCT size FROM entries").fetchall() == [(500,)]
+    assert database.execute("SELECT value FROM meta WHERE name = 'format'").fetchone() == (3,)
+    database.close()
+
+
+def test_an_upgrade_that_fails_leaves_the_former_format_to_be_set_aside(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.journal"
+    fill(path, clock, count=3)
+    monkeypatch.setattr(file, "FORMAT", 2)
+    monkeypatch.setattr(file, "UPGRADES", {1: "DELETE FROM entries; UPDATE nothing SET a = 1"})
+    aside = check_begun_anew(path, clock)
+    database = sqlite3.connect(aside)
+    assert database.execute("SELECT count(*) FROM entries").fetchone() == (3,)
+    database.close()
+
+
+def test_a_newer_format_is_told_apart_from_damage(tmp_path: Path, clock: FakeClock) -> None:
+    path = tmp_path / "a.journal"
+    fill(path, clock, count=1)
+    change(path, f"UPDATE meta SET value = {FORMAT + 1} WHERE name = 'format'")
+    journal, aside = open_journal(path, clock)
+    journal.close()
+    assert aside is not None
+    assert isinstance(aside.error, JournalNewer)
+    assert aside.error.facts["format"] == FORMAT + 1
+    assert ".journal.newer-" in aside.path.name

@@ -8,6 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from faults.recording import (  # noqa: F401 - hooks and a fixture of pytest
+    pytest_collection_modifyitems,
+    pytest_runtest_logreport,
+    pytest_sessionfinish,
+    rounds,
+)
 from sites import PASSWORD, USER, Site
 from support import FakeClock
 
@@ -85,7 +91,4 @@ def simulated() -> Iterator[SimulatedHost]:
 def site(store: Store, mongo_uri: str, tmp_path: Path) -> Iterator[Site]:
     place = Site(store, mongo_uri, tmp_path)
     yield place
-    for process in place.processes:
-        if process.poll() is None:
-            process.kill()
-        process.wait(10)
+    place.stop()

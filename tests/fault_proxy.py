@@ -1,0 +1,120 @@
+"""A TCP proxy on the loopback address that breaks what it carries: delays it, swallows it, cuts it."""
+
+import socket
+import struct
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER that closes with RST
+_CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(eq=False)
+class Link:
+    """One carried connection; `is_doomed` once its next reply is to be cut."""
+
+    client: socket.socket
+    server: socket.socket
+    is_doomed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def end(self, *, is_reset: bool) -> None:
+        """Close both sides, the client's by RST or FIN. `shutdown` first wakes the thread that reads."""
+        with self.lock, suppress(OSError):
+            if is_reset:
+                self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            else:
+                self.client.shutdown(socket.SHUT_RDWR)
+            self.client.close()
+        with self.lock, suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)
+            self.server.close()
+
+
+class FaultProxy:
+    """Carries connections from `port` to `target`; its switches may be turned at any time, from any thread.
+
+    `is_swallowing` throws away what comes from either side while both believe the connection up (half-open TCP);
+    `is_refusing` ends each new connection at once; `delay_seconds` holds every chunk back; `fatal_request` names
+    bytes: a request that holds them reaches the server, and its reply is cut off together with the connection.
+    """
+
+    def __init__(self, target_port: int, address: str = "127.0.0.1") -> None:
+        self._target = (address, target_port)
+        self.address = address
+        self.is_swallowing = False
+        self.is_refusing = False
+        self.delay_seconds = 0.0
+        self.fatal_request: bytes | None = None
+        self.cut_replies = 0
+        self.accepted = 0
+        self._links: set[Link] = set()
+        self._listener = socket.create_server((address, 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, name="fault-proxy", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+        self.cut()
+
+    def cut(self, *, how: str = "rst") -> int:
+        """End every connection, the client's side by `rst` or `fin`; return how many there were."""
+        links = list(self._links)
+        self._links.clear()
+        for link in links:
+            link.end(is_reset=how == "rst")
+        return len(links)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            if self.is_refusing:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                client.close()
+                continue
+            try:
+                server = socket.create_connection(self._target, 5)
+            except OSError:
+                client.close()
+                continue
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            server.settimeout(None)
+            link = Link(client, server)
+            self._links.add(link)
+            for is_request in (True, False):
+                threading.Thread(target=self._carry, args=(link, is_request), daemon=True).start()
+
+    def _carry(self, link: Link, is_request: bool) -> None:
+        source, sink = (link.client, link.server) if is_request else (link.server, link.client)
+        with suppress(OSError):
+            while chunk := source.recv(_CHUNK_BYTES):
+                if self.delay_seconds:
+                    time.sleep(self.delay_seconds)
+                if self.is_swallowing:
+                    continue
+                if is_request and self.fatal_request is not None and self.fatal_request in chunk:
+                    link.is_doomed = True
+                elif not is_request and link.is_doomed:
+                    self.cut_replies += 1
+                    break
+                sink.sendall(chunk)
+        self._links.discard(link)
+        link.end(is_reset=link.is_doomed)

@@ -1,0 +1,139 @@
+"""What must hold after every fault, read from the event log and from the simulated host's own record.
+
+The test numbers its frames; then the log, in its order, must count up, and wherever it leaves numbers out a gap
+must stand between. So a frame stored twice, out of order, or lost in silence shows, whatever the fault was.
+"""
+
+import base64
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sites import Site, ring, wait_until
+
+from ipecs_mw.simulator import SimulatedHost
+
+_NUMBER = re.compile(rb'"callRefID": (\d+), "eventCode": 66|#(\d+)#')
+_PATIENCE_SECONDS = 90.0
+
+
+@dataclass
+class Verdict:
+    """What the oracle found: `lost` were delivered and are covered by gaps."""
+
+    stored: int
+    gaps: int
+    lost: list[int] = field(default_factory=list)
+
+
+class Witness:
+    """Sends numbered frames and judges what became of them; `host` writes its sent log to `sent_log`."""
+
+    def __init__(self, site: Site, host: SimulatedHost, sent_log: Path, name: str = "host0") -> None:
+        self.site = site
+        self.host = host
+        self.next = 0
+        self._name = name
+        self._sent_log = sent_log
+
+    def send(self, count: int = 1) -> None:
+        """Send the next numbered frames, whoever listens."""
+        for _ in range(count):
+            self.host.send(ring(self.next))
+            self.next += 1
+
+    def send_odd(self, template: str | bytes) -> None:
+        """Send a frame of the test's own, in which `@` stands for its number."""
+        number = f"#{self.next}#"
+        self.next += 1
+        if isinstance(template, bytes):
+            self.host.send(template.replace(b"@", number.encode()))
+        else:
+            self.host.send(template.replace("@", number))
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Return the numbered frames and the gaps of the host, in the order of the log."""
+        query = {"host": self._name, "$or": [{"type": "gap"}, {"kind": {"$ne": "system"}}]}
+        wanted = {"type": 1, "call_ref": 1, "raw": 1, "kind": 1, "data": 1, "received_at": 1}
+        return list(self.site.store.database["events"].find(query, wanted).sort("_id", 1))
+
+    def read_delivered(self) -> dict[int, int]:
+        """Return number → connection of every frame that the host wrote to a socket that was up."""
+        self.host.operate(lambda exchange: exchange.sent_log.flush())
+        delivered = {}
+        with self._sent_log.open("rb") as lines:
+            for line in lines:
+                written = json.loads(line)
+                text = written.get("frame")
+                frame = base64.b64decode(written["frame_base64"]) if text is None else text.encode()
+                if (number := find_number(frame)) is not None:
+                    delivered[number] = written["connection"]
+        return delivered
+
+    def await_flow(self, seconds: float = _PATIENCE_SECONDS) -> None:
+        """Wait until a frame that is sent now is stored: new events flow, and all before it are through."""
+        marks: set[int] = set()
+
+        def flows() -> bool:
+            marks.add(self.next)
+            self.send()
+            return self.site.count(type="station_ring", call_ref={"$in": list(marks)}) > 0
+
+        wait_until(flows, seconds)
+        # what was sent after that one is awaited too, so that it does not look lost
+        last = self.next - 1
+        delivered = last in self.read_delivered()
+        if delivered:
+            wait_until(lambda: self.site.count(type="station_ring", call_ref=last) == 1, seconds)
+
+    def judge(self, *, may_lose: bool = False, seconds: float = _PATIENCE_SECONDS) -> Verdict:
+        """Return the verdict once new events flow; `may_lose` allows what was in a socket that broke to be lost.
+
+        Raises AssertionError for a frame stored twice, out of order, or missing without a gap in its place, and
+        for one that was delivered and lost where that may not be, or anywhere but at a connection's end.
+        """
+        self.await_flow(seconds)
+        log = self.read_log()
+        numbers, gaps, has_gap, before = [], 0, False, -1
+        for document in log:
+            if document["type"] == "gap":
+                gaps, has_gap = gaps + 1, True
+                continue
+            number = number_of(document)
+            if number is None:
+                continue
+            assert number > before, f"{number} comes after {before}: stored twice or out of order"
+            assert number == before + 1 or has_gap, f"{before + 1} to {number - 1} are missing without a gap"
+            numbers.append(number)
+            before, has_gap = number, False
+        delivered = self.read_delivered()
+        lost = sorted(delivered.keys() - set(numbers))
+        assert may_lose or not lost, f"delivered and not stored: {lost[:20]} ({len(lost)})"
+        last_stored: dict[int, int] = {}
+        for number in numbers:
+            connection = delivered[number]
+            last_stored[connection] = max(number, last_stored.get(connection, -1))
+        inside = [number for number in lost if number < last_stored.get(delivered[number], -1)]
+        assert not inside, f"lost from the middle of a connection: {inside[:20]} ({len(inside)})"
+        return Verdict(len(numbers), gaps, lost)
+
+
+def number_of(document: dict[str, Any]) -> int | None:
+    """Return the number that a test gave a stored frame; None for a frame of the host's own."""
+    if document["kind"] == "acd" and document["type"] == "station_ring":
+        return int(document["call_ref"])
+    raw = document.get("raw")
+    return find_number(raw) if isinstance(raw, bytes) else find_number(json.dumps(raw, default=str).encode())
+
+
+def find_number(frame: bytes) -> int | None:
+    """Return the number in the bytes of a frame."""
+    found = _NUMBER.search(frame)
+    return int(found[1] or found[2]) if found else None
+
+
+def is_streaming(host: SimulatedHost) -> bool:
+    """Tell whether the host has a WebSocket open to somebody who is logged in."""
+    return any(session.is_streaming and not session.is_expired for session in host.sessions.values())

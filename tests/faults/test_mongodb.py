@@ -1,0 +1,60 @@
+"""MongoDB is killed, paused, slow, or fails while frames come."""
+
+import random
+import signal
+import threading
+import time
+
+import pytest
+from faults.oracle import Witness, is_streaming
+from faults.servers import ReplicaSet
+from sites import wait_until
+
+_UP_SECONDS = 40.0
+
+
+def begin(witness: Witness) -> None:
+    witness.site.configure(witness.host)
+    witness.site.start()
+    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+    witness.await_flow()
+
+
+@pytest.mark.fault(1, few=2, many=20)
+def test_mongod_killed_in_the_middle_of_batches_costs_nothing(
+    own_witness: Witness, own_set: ReplicaSet, rounds: int
+) -> None:
+    chance = random.Random(1)
+    server = own_set.servers[0]
+    begin(own_witness)
+    for _ in range(rounds):
+        burst = threading.Thread(target=own_witness.send, args=(2000,))
+        burst.start()
+        time.sleep(chance.uniform(0.0, 0.6))
+        server.kill()
+        burst.join()
+        time.sleep(chance.uniform(0.0, 3.0 if rounds < 10 else 30.0))
+        server.start()
+        wait_until(own_set.find_primary, 60)
+    own_witness.judge()
+    assert own_witness.site.count(type="gap") == 0
+    assert own_witness.site.count(type="session_up") == 1, "the connection to the host was touched"
+
+
+@pytest.mark.fault(2, few=1, many=4)
+def test_mongod_paused_holds_up_no_frame_and_doubles_none(
+    own_witness: Witness, own_set: ReplicaSet, rounds: int
+) -> None:
+    begin(own_witness)
+    for pause in (5.0, 60.0, 25.0, 5.0)[:rounds]:
+        own_witness.send(1000)
+        own_set.servers[0].signal(signal.SIGSTOP)
+        try:
+            own_witness.send(1000)
+            time.sleep(pause)
+        finally:
+            own_set.servers[0].signal(signal.SIGCONT)
+        own_witness.await_flow()
+    own_witness.judge()
+    assert own_witness.site.count(type="gap") == 0
+    assert own_witness.site.count(type="session_up") == 1

@@ -1,0 +1,78 @@
+"""The daemon itself is killed, stopped or asked to stop while frames come."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+from faults.oracle import Witness, is_streaming
+from sites import wait_until
+
+_UP_SECONDS = 40.0
+
+
+@pytest.mark.fault(36, few=3, many=50)
+def test_a_daemon_killed_in_a_burst_doubles_nothing_and_loses_only_what_was_in_the_socket(
+    witness: Witness, rounds: int
+) -> None:
+    chance = random.Random(36)
+    witness.site.configure(witness.host)
+    for _ in range(rounds):
+        process = witness.site.start()
+        wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+        for _ in range(chance.randint(1, 12)):
+            witness.send(50)
+            time.sleep(chance.uniform(0.0, 0.02))
+        process.kill()
+        process.wait(10)
+    witness.site.start()
+    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+    verdict = witness.judge(may_lose=True)
+    assert verdict.gaps >= rounds
+    assert len(verdict.lost) <= 600 * rounds  # a burst is what a socket holds at most
+
+
+@pytest.mark.fault(37, few=2, many=20)
+def test_a_daemon_asked_to_stop_in_a_burst_is_out_in_time_logged_out_and_loses_nothing_that_it_read(
+    witness: Witness, rounds: int
+) -> None:
+    chance = random.Random(37)
+    witness.site.configure(witness.host)
+    for _ in range(rounds):
+        process = witness.site.start()
+        wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+        witness.send(chance.randint(100, 800))
+        asked_at = time.monotonic()
+        process.terminate()
+        witness.send(50)
+        assert process.wait(15) == 0
+        assert time.monotonic() - asked_at < 10
+        assert not witness.host.sessions, "the account is not logged out"
+    witness.site.start()
+    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+    witness.judge()
+
+
+@pytest.mark.fault(17, few=1, many=5)
+def test_a_daemon_paused_beyond_the_session_timer_comes_back_with_a_gap_and_no_burst(
+    witness: Witness, rounds: int
+) -> None:
+    witness.site.configure(witness.host)
+    process = witness.site.start()
+    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+    for _ in range(rounds):
+        witness.send(20)
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            witness.host.drop(how="fin", is_drained=False)  # as a host does that hears no ping
+            witness.host.expire_tokens()
+            witness.send(20)
+            time.sleep(2)
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+        witness.await_flow()
+    verdict = witness.judge(may_lose=True)
+    assert verdict.gaps >= rounds
+    assert witness.site.count(type="session_up") <= 2 * rounds + 1, "more than one new login a pause"

@@ -1,19 +1,31 @@
-"""`ipecs-mw status`: who runs, and how each host's session stands."""
+"""`ipecs-mw status`: who runs, and how each host's session stands; once, or as it changes."""
 
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
-from ipecs_mw.cli.context import current, load_words
+from ipecs_mw.cli.context import Context, current, load_words
 from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.cli.status_view import Instance, describe
+from ipecs_mw.cli.words import local_time
+from ipecs_mw.errors import StoreRefused, StoreUnavailable
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.event_query import Filter, count_events
 from ipecs_mw.store.instances import load_instances
 
 _TEXTS = shipped_texts()
+_GAPS_OF = timedelta(days=1)
 
 
 @click.command(help=_TEXTS.render("help.status"))
@@ -24,73 +36,71 @@ _TEXTS = shipped_texts()
     default="table",
     help=_TEXTS.render("help.status.format"),
 )
-def status(form: str) -> None:
+@click.option("--watch", is_flag=True, help=_TEXTS.render("help.status.watch"))
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.2, max=3600),
+    default=2.0,
+    show_default=True,
+    help=_TEXTS.render("help.status.interval"),
+)
+def status(form: str, watch: bool, interval: float) -> None:
     """Print what the daemons say of themselves; exit 1 where none of the profile is alive."""
     context = current()
     with context.open_store() as store:
         texts = load_words(store, context)
+        if watch:
+            _watch(store, context, texts, form, interval)
+            return
         instances = load_instances(store, context.profile)
-    if form == "json":
-        click.echo(to_json(instances, indent=1))
-    else:
-        for line in describe(instances, context.profile, texts):
-            click.echo(line)
+        click.echo(_render(store, context, texts, form, instances))
     if not any(instance["is_alive"] for instance in instances):
         sys.exit(1)
 
 
-def describe(instances: list[dict[str, Any]], profile: str, texts: Texts) -> list[str]:
-    """Return the lines of words for these daemons."""
-    if not instances:
-        return [texts.render("cli.status.none", profile=profile)]
-    lines = []
-    for instance in instances:
-        key = "alive" if instance["is_alive"] else "stopped" if instance.get("state") == "stopped" else "dead"
-        lines.append(
-            texts.render(
-                f"cli.status.{key}",
-                hostname=instance.get("hostname"),
-                pid=instance.get("pid"),
-                version=instance.get("version"),
-                since=local_time(instance.get("started_at")),
-                seen=local_time(instance.get("heartbeat_at")),
-                revision=instance.get("revision"),
-            )
-        )
-        for name, host in (instance.get("hosts") or {}).items():
-            lines += [f"  {line}" for line in describe_host(name, host, texts)]
-    return lines
+def _watch(store: Store, context: Context, texts: Texts, form: str, seconds: float) -> None:
+    """Show the status anew every so many seconds until Ctrl-C; a MongoDB that is away is said and waited for."""
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    console = Console()
+    is_live = console.is_terminal and form == "table"
+    with Live(console=console, auto_refresh=False) if is_live else ExitStack() as live:
+        while not stop.is_set():
+            try:
+                shown = _render(
+                    store, context, texts, form, load_instances(store, context.profile), is_line=True
+                )
+            except StoreUnavailable as error:
+                shown = to_json({"error": error.key}) if form == "json" else texts.explain(error)
+            if form == "table":
+                shown = f"{local_time(context.clock.now())}\n{shown}"
+            if isinstance(live, Live):
+                live.update(Text(shown), refresh=True)
+            else:
+                click.echo(shown)
+            context.clock.wait(stop, seconds)
 
 
-def describe_host(name: str, host: Mapping[str, Any], texts: Texts) -> list[str]:
-    """Return the lines of words for one host."""
-    state = texts.render(f"state.{host.get('state')}")
-    lines = [
-        f"{name}: {state} ({local_time(host.get('since'))})  {escape(str(host.get('system') or ''))}".rstrip()
-    ]
-    if reason := host.get("reason"):
-        lines.append(f"  {escape(reason)}")
-    if retry_at := host.get("retry_at"):
-        lines.append("  " + texts.render("cli.status.retry", at=local_time(retry_at)))
-    journal = host.get("journal") or {}
-    lines.append(
-        "  "
-        + texts.render(
-            "cli.status.events",
-            received=host.get("received", 0),
-            stored=host.get("stored", 0),
-            waiting=journal.get("entries", 0),
-            last=local_time(host.get("last_event_at")) or "–",
-            reconnects=host.get("reconnects", 0),
-        )
-    )
-    if problem := host.get("problem"):
-        lines.append("  " + texts.render("cli.status.problem", detail=escape(problem)))
-    for subscription, verdicts in (host.get("monitors") or {}).items():
-        refused = ", ".join(
-            f"{number} ({verdict})" for number, verdict in verdicts.get("refused", {}).items()
-        )
-        accepted = verdicts.get("accepted", 0)
-        text = texts.render(f"cli.status.{subscription}", accepted=accepted, refused=escape(refused) or "–")
-        lines.append(f"  {text}")
-    return lines
+def _render(
+    store: Store,
+    context: Context,
+    texts: Texts,
+    form: str,
+    instances: Sequence[Instance],
+    *,
+    is_line: bool = False,
+) -> str:
+    if form == "json":
+        return to_json(instances, indent=None if is_line else 1)
+    return "\n".join(describe(instances, context.profile, _count_gaps(store, context, instances), texts))
+
+
+def _count_gaps(store: Store, context: Context, instances: Sequence[Instance]) -> dict[str, Any]:
+    """Return how many gaps each host had lately; none where this account may not read the event log."""
+    since = context.clock.now() - _GAPS_OF
+    names = {name for instance in instances for name in instance.get("hosts") or {}}
+    try:
+        return {name: count_events(store, Filter(type="gap", host=name, since=since)) for name in names}
+    except StoreRefused:
+        return {}

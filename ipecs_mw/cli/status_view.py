@@ -1,0 +1,92 @@
+"""What the daemons say of themselves, in lines of words."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.model.texts import Texts
+
+Instance = Mapping[str, Any]
+
+
+def describe(instances: Sequence[Instance], profile: str, gaps: Mapping[str, int], texts: Texts) -> list[str]:
+    """Return the lines for these daemons; `gaps` are those of the last 24 hours, by host."""
+    if not instances:
+        return [texts.render("cli.status.none", profile=profile)]
+    lines = []
+    for instance in instances:
+        key = "alive" if instance["is_alive"] else "stopped" if instance.get("state") == "stopped" else "dead"
+        facts = ("hostname", "pid", "version", "revision")
+        lines.append(
+            texts.render(
+                f"cli.status.{key}",
+                since=local_time(instance.get("started_at")),
+                seen=local_time(instance.get("heartbeat_at")),
+                **{name: instance.get(name) for name in facts},
+            )
+        )
+        if instance.get("is_recalled"):
+            lines.append("  " + texts.render("cli.status.recalled"))
+        if refused := instance.get("refused"):
+            reason = escape(str(refused.get("reason")))
+            lines.append(
+                "  " + texts.render("cli.status.refused", at=local_time(refused.get("at")), reason=reason)
+            )
+        for name, host in (instance.get("hosts") or {}).items():
+            told = _describe_host(name, host, instance.get("heartbeat_at"), gaps.get(name, 0), texts)
+            lines += [f"  {line}" for line in told]
+    return lines
+
+
+def _describe_host(
+    name: str, host: Mapping[str, Any], seen_at: datetime | None, gaps: int, texts: Texts
+) -> list[str]:
+    state = texts.render(f"state.{host.get('state')}")
+    system = escape(str(host.get("system") or ""))
+    lines = [f"{name}: {state} ({local_time(host.get('since'))})  {system}".rstrip()]
+    if reason := host.get("reason"):
+        lines.append("  " + escape(reason))
+    if retry_at := host.get("retry_at"):
+        lines.append("  " + texts.render("cli.status.retry", at=local_time(retry_at)))
+    lines.append("  " + _describe_events(host, texts))
+    lines += [f"  {line}" for line in _describe_trouble(host, seen_at, gaps, texts)]
+    for subscription, verdicts in (host.get("monitors") or {}).items():
+        refused = (f"{number} ({verdict})" for number, verdict in verdicts.get("refused", {}).items())
+        text = texts.render(
+            f"cli.status.{subscription}",
+            accepted=verdicts.get("accepted", 0),
+            refused=escape(", ".join(refused)) or "–",
+        )
+        lines.append("  " + text)
+    return lines
+
+
+def _describe_events(host: Mapping[str, Any], texts: Texts) -> str:
+    return texts.render(
+        "cli.status.events",
+        received=host.get("received", 0),
+        stored=host.get("stored", 0),
+        waiting=(host.get("journal") or {}).get("entries", 0),
+        last=local_time(host.get("last_event_at")) or "–",
+        reconnects=host.get("reconnects", 0),
+    )
+
+
+def _describe_trouble(
+    host: Mapping[str, Any], seen_at: datetime | None, gaps: int, texts: Texts
+) -> list[str]:
+    """Return a line for each thing that is not as it should be."""
+    lines = []
+    journal = host.get("journal") or {}
+    if problem := host.get("problem"):
+        lines.append(texts.render("cli.status.problem", detail=escape(problem)))
+    if (oldest_at := journal.get("oldest_at")) and seen_at:
+        # both by the daemon's last heartbeat; a second is on its way and no trouble
+        lag_seconds = (seen_at - oldest_at).total_seconds()
+        share = f"{journal.get('used_share', 0):.0%}"
+        if lag_seconds >= 1:
+            lines.append(texts.render("cli.status.lag", seconds=f"{lag_seconds:.0f}", share=share))
+    if gaps:
+        lines.append(texts.render("cli.status.gaps", count=gaps))
+    return lines

@@ -1,0 +1,95 @@
+"""`ipecs-mw status` on a real MongoDB: what is wrong stands in it, and --watch shows it as it changes."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sites import Site, wait_until
+
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.instances import save_instance
+
+Invoke = Callable[..., Result]
+
+
+def save(store: Store, **host: Any) -> None:
+    """Save a daemon whose one host is well but for `host`."""
+    now = SystemClock().now()
+    main = {"state": "up", "since": now, "received": 5, "stored": 5, "journal": {"entries": 0}, **host}
+    document = {"profile": "default", "state": "running", "pid": 1, "hostname": "h", "version": "1"}
+    save_instance(store, "one", {**document, "revision": 3, "started_at": now, "hosts": {"main": main}})
+
+
+def test_a_host_that_is_well_has_no_line_of_trouble(invoke: Invoke, store: Store) -> None:
+    save(store)
+    assert len(invoke("status").stdout.splitlines()) == 3
+
+
+def test_what_waits_and_what_is_missing_is_told(invoke: Invoke, store: Store) -> None:
+    now = datetime.now(UTC)
+    oldest_at = now - timedelta(seconds=90)
+    save(store, journal={"entries": 9, "oldest_at": oldest_at, "used_share": 0.42})
+    gaps = [
+        {"_id": str(age), "type": "gap", "host": "main", "received_at": now - timedelta(hours=age)}
+        for age in (1, 2, 30)
+    ]
+    store.database["events"].insert_many(gaps)
+    said = invoke("status").stdout
+    assert "has waited 9" in said
+    assert "42% full" in said
+    assert "gaps in the last 24 hours: 2" in said
+
+
+def test_a_configuration_that_was_refused_and_one_that_was_recalled_are_told(
+    invoke: Invoke, store: Store
+) -> None:
+    save(store)
+    refused = {"at": datetime.now(UTC), "reason": "hosts[0].port: no"}
+    store.database["instances"].update_one({}, {"$set": {"is_recalled": True, "refused": refused}})
+    said = invoke("status").stdout
+    assert "last good configuration" in said
+    assert "hosts[0].port: no" in said
+
+
+def watch(site: Site, output: Any, *options: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        site.command("status", "--watch", "--interval", "0.2", *options),
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "COLUMNS": "150", "TERM": "xterm"},
+    )
+    site.processes.append(process)  # type: ignore[arg-type]
+    return process
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "json")])
+def test_watching_shows_each_change_until_interrupted(site: Site, options: tuple[str, ...]) -> None:
+    shown = site.folder / "shown"
+    with shown.open("wb") as output:
+        process = watch(site, output, *options)
+        for stored in (4711, 4712):
+            save(site.store, stored=stored)
+            wait_until(lambda stored=stored: str(stored) in shown.read_text(), 60)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert "Traceback" not in shown.read_text()
+
+
+def test_watching_in_a_terminal_redraws_in_place(site: Site) -> None:
+    save(site.store)
+    terminal, inside = os.openpty()
+    process = watch(site, inside)
+    os.close(inside)
+    seen = b""
+    while seen.count(b"main: up") < 2:
+        seen += os.read(terminal, 4096)
+    assert b"\x1b[1A" in seen, "the cursor never goes back up"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    os.close(terminal)

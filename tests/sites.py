@@ -88,6 +88,13 @@ class Site:
         self.processes.append(process)
         return process
 
+    def stop(self) -> None:
+        """End every daemon of this site, however it is."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
     def logged(self) -> str:
         return "".join(file.read_text() for file in sorted(self.folder.glob("run*.log")))
 

@@ -204,6 +204,9 @@ class SimulatedHost:
             await self._server.serve(sockets=[listener])
             for connection in list(self._server.server_state.connections):
                 connection.transport.abort()
+            # a handshake that is still going on is no connection of the server's yet: only the loop knows it
+            for transport in list(getattr(self._loop, "_transports", {}).values()):
+                transport.abort()
             for _ in range(10):  # rounds of the loop in which what was aborted closes its socket
                 await asyncio.sleep(0)
 

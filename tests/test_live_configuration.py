@@ -1,0 +1,158 @@
+"""What changes in MongoDB takes effect while the daemon runs, each change touching only what it must."""
+
+from typing import Any
+
+import pytest
+from sites import PASSWORD, USER, Site, is_up, wait_until
+
+from ipecs_mw.simulator import Account, SimulatedHost
+from ipecs_mw.store.connection import Store
+
+
+def config(site: Site) -> dict[str, Any]:
+    found = site.store.database["config"].find_one({"_id": "default"})
+    assert found is not None
+    return found
+
+
+def change(site: Site, path: str, value: Any) -> None:
+    """Change a setting as anybody may: by hand, with no new revision."""
+    site.store.database["config"].update_one({"_id": "default"}, {"$set": {path: value}})
+
+
+def instance(site: Site) -> dict[str, Any]:
+    return site.store.database["instances"].find_one({"state": "running"}) or {}
+
+
+def host_of(site: Site, name: str = "host0") -> dict[str, Any]:
+    found: dict[str, Any] = instance(site).get("hosts", {}).get(name, {})
+    return found
+
+
+def refused(site: Site) -> dict[str, Any]:
+    found: dict[str, Any] = instance(site).get("refused") or {}
+    return found
+
+
+def start(site: Site, *hosts: SimulatedHost, **changes: Any) -> None:
+    site.configure(*hosts, **changes)
+    site.start()
+    for index in range(len(hosts)):
+        wait_until(lambda index=index: is_up(site, f"host{index}"), 40)  # type: ignore[misc]
+
+
+def test_monitors_change_by_the_difference_only(site: Site, simulated: SimulatedHost) -> None:
+    start(site, simulated, presence=[])
+    monitored = lambda: simulated.sessions[USER].monitored  # noqa: E731
+    wait_until(lambda: len(monitored()) == 10)
+    change(site, "hosts.0.monitor", ["1002-1011"])
+    wait_until(lambda: monitored() == {str(number) for number in range(1002, 1012)}, 10)
+    assert site.count(type="session_up") == 1, "no new session"
+    wait_until(lambda: site.count(type="monitor_stopped") == 1)
+    wanted = {"type": {"$in": ["monitor_started", "monitor_stopped"]}}
+    events = site.store.database["events"].find(wanted).sort("_id", 1)
+    assert [(e["type"], e["data"].get("accepted"), e["data"].get("count")) for e in events] == [
+        ("monitor_started", 10, None),
+        ("monitor_started", 2, None),
+        ("monitor_stopped", None, 2),
+    ]
+
+
+def test_a_host_is_added_changed_and_removed_while_the_other_goes_on(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    accounts = (Account(USER, PASSWORD),)
+    with SimulatedHost(accounts=accounts, is_scripted=False) as other:
+        start(site, simulated)
+        site.configure(simulated, other)
+        wait_until(lambda: is_up(site, "host1"), 10)
+        wait_until(lambda: site.count(type="config_changed") == 1)
+        change(site, "hosts.1.stream_path", "/ipxapi")
+        wait_until(lambda: site.count(type="session_up", host="host1") == 2, 15)
+        site.configure(simulated)
+        wait_until(lambda: not other.sessions, 10)
+        wait_until(lambda: "host1" not in instance(site)["hosts"])
+        site.configure(simulated, other)
+        wait_until(lambda: is_up(site, "host1"), 10)
+    assert site.count(type="session_up", host="host0") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("hosts.0.port", "many", "hosts[0].port"),
+        ("hosts.0.timezone", "Mars/Base", "hosts[0].timezone"),
+        ("hosts.0.monitor", {"$ne": None}, "hosts[0].monitor"),
+        ("colour", "red", "colour"),
+    ],
+)
+def test_an_invalid_change_is_refused_as_a_whole_until_it_is_mended(
+    site: Site, simulated: SimulatedHost, path: str, value: Any, named: str
+) -> None:
+    start(site, simulated)
+    good = config(site)
+    change(site, "logging.level", "DEBUG")
+    wait_until(lambda: "session state" in site.logged() or site.count(type="config_changed") == 1)
+    change(site, "hosts.0.monitor", ["1003"])
+    change(site, path, value)
+    wait_until(lambda: refused(site).get("path") == named, 10)
+    wait_until(lambda: site.count(type="config_refused") >= 1)
+    assert named in refused(site)["reason"]
+    assert is_up(site)
+    site.store.database["config"].replace_one({"_id": "default"}, good)
+    wait_until(lambda: not refused(site), 10)
+    assert simulated.sessions[USER].is_streaming
+
+
+def test_a_deleted_configuration_and_emptied_words_leave_the_last_good_ones(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    start(site, simulated)
+    good, words = config(site), list(site.store.database["languages"].find())
+    site.store.database["config"].delete_one({"_id": "default"})
+    wait_until(lambda: "default" in refused(site).get("reason", ""), 10)
+    site.store.database["config"].insert_one(good)
+    wait_until(lambda: not refused(site), 10)
+    site.store.database["languages"].delete_many({})
+    wait_until(lambda: "languages" in refused(site).get("reason", ""), 10)
+    site.store.database["languages"].insert_many(words)
+    wait_until(lambda: not refused(site), 10)
+    assert site.count(type="session_up") == 1
+
+
+def test_definitions_tables_and_words_change_without_a_restart(site: Site, simulated: SimulatedHost) -> None:
+    start(site, simulated)
+    database = site.store.database
+    command = database["commands"].find_one({"_id": "terminals.get"})
+    assert command is not None
+    database["commands"].insert_one({**command, "_id": "terminals.again"})
+    wait_until(lambda: site.count(type="config_changed") == 1, 10)
+    done = site.run("send", "terminals.again")
+    assert done.returncode == 0, done.stderr
+    database["languages"].update_one(
+        {"_id": "en-GB:request.done"}, {"$set": {"text": "{host} DID {command}", "seeded": None}}
+    )
+    wait_until(lambda: site.count(type="config_changed") == 2, 10)
+    site.run("send", "terminals.get")
+    wait_until(lambda: "host0 DID terminals.get" in site.logged())
+    table = database["codes"].find_one({"_id": "acd_events"})
+    assert table is not None
+    entries = [{**row, "name": "ring_renamed"} if row["code"] == 66 else row for row in table["entries"]]
+    database["codes"].update_one({"_id": "acd_events"}, {"$set": {"entries": entries}})
+    wait_until(lambda: site.count(type="config_changed") == 3, 10)
+    simulated.send({"event": "acd", "data": {"eventCode": 66}})
+    wait_until(lambda: site.count(type="ring_renamed") == 1)
+    database["codes"].update_one({"_id": "acd_events"}, {"$set": {"entries": [*entries, entries[0]]}})
+    wait_until(lambda: "acd_events" in refused(site).get("path", ""), 10)
+
+
+def test_without_change_streams_it_looks_every_second(
+    standalone_store: Store, standalone_uri: str, database_name: str, simulated: SimulatedHost, tmp_path: Any
+) -> None:
+    site = Site(standalone_store, standalone_uri + database_name, tmp_path)
+    try:
+        start(site, simulated, presence=[])
+        change(site, "hosts.0.monitor", ["1003"])
+        wait_until(lambda: simulated.sessions[USER].monitored == {"1003"}, 10)
+    finally:
+        site.stop()

@@ -72,14 +72,18 @@ class Lane:
         if self._refusal is not None:
             raise self._refusal
         now = self.clock.now()
-        arrivals = [Arrival(self.connection, now, "frame", frame) for frame in frames]
         try:
-            share = self._use(lambda journal: journal.append(arrivals))
+            self._take([Arrival(self.connection, now, "frame", frame) for frame in frames])
         except JournalError as error:
             self._refusal = error
+            if isinstance(error, JournalFull):
+                self._watch(1.0)
             raise
-        self.received += len(frames)
-        self._watch(share)
+
+    def hear(self) -> None:
+        """Note that the host is heard from now on, although it has sent nothing yet. Raises JournalError."""
+        now = self.clock.now()
+        self._use(lambda journal: journal.remember_heard(now))
 
     def wait_for_room(self, stop: threading.Event) -> bool:
         """Wait, where the journal was full, until MongoDB or the disk has made room; False once `stop` is set."""
@@ -165,6 +169,20 @@ class Lane:
         journal = self.journal
         if heard_at is not None and journal.heard_at is None:
             journal.remember_heard(heard_at)
+
+    def _take(self, arrivals: Sequence[Arrival]) -> None:
+        """Append frames; of a group for which there is no room, as many as there is room for."""
+        try:
+            share = self._use(lambda journal: journal.append(arrivals))
+        except JournalFull:
+            if len(arrivals) == 1:
+                raise
+            half = len(arrivals) // 2
+            self._take(arrivals[:half])
+            self._take(arrivals[half:])
+        else:
+            self.received += len(arrivals)
+            self._watch(share)
 
     def _use(self, do: Callable[[Journal], T]) -> T:
         """Return what `do` returns of the journal, or of the one that takes a damaged one's place."""

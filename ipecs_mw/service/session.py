@@ -108,6 +108,7 @@ class SessionSupervisor:
             self._move(Fact.CONNECTED)
             self._lane.record("session.up", system=login.system, connection=self._lane.connection)
             self._record_gap()
+            self._lane.hear()  # from now on what is missing is missing since here, frame or no frame
             self._on_up()
             self._read(stream)
         finally:

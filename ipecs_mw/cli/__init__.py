@@ -6,6 +6,7 @@ import sys
 import click
 
 from ipecs_mw import __version__
+from ipecs_mw.cli.check import check
 from ipecs_mw.cli.commands import commands
 from ipecs_mw.cli.config import config
 from ipecs_mw.cli.context import Context
@@ -44,7 +45,22 @@ def cli(context: click.Context, bootstrap: str | None, profile: str, state_dir: 
     context.obj = Context(bootstrap, profile, state_dir, _TEXTS, SystemClock())
 
 
-for _command in (seed, migrate, run, events, status, send, smdr, commands, config, trust, journal, simulate, demo):
+for _command in (
+    seed,
+    migrate,
+    run,
+    events,
+    status,
+    send,
+    smdr,
+    commands,
+    config,
+    trust,
+    check,
+    journal,
+    simulate,
+    demo,
+):
     cli.add_command(_command)
 
 

@@ -66,6 +66,13 @@ class Texts:
         """Return the word of a code table's entry, `default` (else the code) where there is none."""
         return self._by_key.get(f"code.{table}.{code}", str(code) if default is None else default)
 
+    def find_untranslated(self) -> list[str]:
+        """Return the keys that are read in the reference locale, because the language has no text for them."""
+        own = [locale for locale in fallback_chain(self.locale) if locale != REFERENCE_LOCALE]
+        language, reference = self.locale.partition("-")[0], REFERENCE_LOCALE.partition("-")[0]
+        known = {key for locale in own for key in self._strings.get(locale, {})}
+        return [] if language == reference else sorted(self._strings.get(REFERENCE_LOCALE, {}).keys() - known)
+
     def speak(self, locale: str) -> "Texts":
         """Return the same strings read in another locale."""
         return Texts(locale, self._strings)

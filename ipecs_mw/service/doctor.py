@@ -9,8 +9,7 @@ from msgspec import Struct
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.settings import HostSettings, SecretSource, Settings
-from ipecs_mw.model.texts import REFERENCE_LOCALE, Texts
-from ipecs_mw.seeds import shipped_strings
+from ipecs_mw.model.texts import REFERENCE_LOCALE
 from ipecs_mw.service.credentials import read_secret
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.definitions import load_codes, load_commands
@@ -27,6 +26,13 @@ _OLDEST_VERSION = (5, 0)
 _MOST_NAMES = 10
 
 Level = Literal["ok", "warning", "error"]
+_SCHEMA: Mapping[str, tuple[str, Level]] = {
+    "done": ("schema", "ok"),
+    "pending": ("schema_pending", "warning"),
+    "half-done": ("schema_half_done", "warning"),
+    "unknown": ("schema_newer", "error"),
+    "changed": ("schema_changed", "error"),
+}
 Explain = Callable[[IpecsMwError], str]
 
 
@@ -72,9 +78,11 @@ def examine_mongodb(store: Store, explain: Explain, clock: Clock) -> list[Findin
         notes.add("version_old" if is_old else "version", "error" if is_old else "ok", version=server.version)
         is_alone = server.topology == "standalone"
         notes.add(server.topology, "warning" if is_alone else "ok", members=server.members)
-        ahead = round(server.clock_ahead_seconds, 1)
+        ahead = round(server.clock_ahead_seconds, 1) + 0.0  # never -0.0
         is_off = abs(ahead) > CLOCK_SECONDS
-        notes.add("server_clock_off" if is_off else "server_clock", "warning" if is_off else "ok", seconds=ahead)
+        notes.add(
+            "server_clock_off" if is_off else "server_clock", "warning" if is_off else "ok", seconds=ahead
+        )
     with notes.step("write_failed"):
         try_write(store)
         notes.add("write")
@@ -82,15 +90,15 @@ def examine_mongodb(store: Store, explain: Explain, clock: Clock) -> list[Findin
         _examine_rights(store, notes)
     with notes.step("schema_failed"):
         states = {row.state for row in load_status(store)}
-        for state in sorted(states - {"done"}):
-            notes.add(f"schema_{state.replace('-', '_')}", "error" if state in ("unknown", "changed") else "warning")
-        if states == {"done"}:
-            notes.add("schema")
+        for state in sorted(states):
+            name, level = _SCHEMA[state]
+            if state != "done" or len(states) == 1:
+                notes.add(name, level)
     return notes.findings
 
 
 def examine_contents(store: Store, profile: str, explain: Explain) -> tuple[list[Finding], Settings | None]:
-    """Look at the configuration, the language strings and the definitions; return the settings where they are right."""
+    """Look at configuration, language strings and definitions; return the settings where they are right."""
     notes = Notes("configuration", explain)
     settings = None
     with notes.step("configuration_wrong"):
@@ -106,7 +114,7 @@ def examine_contents(store: Store, profile: str, explain: Explain) -> tuple[list
 
 
 def examine_secrets(host: HostSettings, at: str, notes: Notes, missing: Level) -> str | None:
-    """Look at the secrets of a host (`at` is its place in the configuration); return its password where it has one."""
+    """Look at the secrets of the host that stands at `at` in the configuration; return its password, if any."""
     passwords = {f"{at}.password": host.password}
     passwords |= {f"{at}.accounts[{n}].password": account.password for n, account in enumerate(host.accounts)}
     found = None
@@ -136,16 +144,11 @@ def _examine_languages(store: Store, locale: str, notes: Notes) -> None:
     if problems:
         named = ", ".join(f"{locale}:{key}" for locale, key, _ in problems[:_MOST_NAMES])
         notes.add("texts_refused", "warning", count=len(problems), texts=named)
-    missing = _find_untranslated(texts, locale)
-    if missing:
-        notes.add("texts_missing", "warning", locale=locale, count=len(missing), texts=", ".join(missing[:_MOST_NAMES]))
+    if missing := texts.find_untranslated():
+        named = ", ".join(missing[:_MOST_NAMES])
+        notes.add("texts_missing", "warning", locale=locale, count=len(missing), texts=named)
     else:
         notes.add("texts", locale=locale)
-
-
-def _find_untranslated(texts: Texts, locale: str) -> list[str]:
-    reference = shipped_strings()[REFERENCE_LOCALE]
-    return sorted(key for key in reference if not texts.has_own(locale, key))
 
 
 def _version(text: str) -> tuple[int, ...]:

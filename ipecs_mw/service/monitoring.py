@@ -81,7 +81,7 @@ class Monitoring:
         except IpecsMwError as error:
             return self._give_up(name, error)
         else:
-            verdicts = _read_verdicts(reply, numbers)
+            verdicts = read_verdicts(reply, numbers)
             self._note(name, verdicts)
             self._report(name, verdicts)
         return True
@@ -140,7 +140,7 @@ class Monitoring:
             log.warning("monitor.number_refused", host=self._lane.host, number=number, verdict=verdict)
 
 
-def _read_verdicts(reply: Any, asked: Sequence[str]) -> dict[str, str]:
+def read_verdicts(reply: Any, asked: Sequence[str]) -> dict[str, str]:
     """Return number → verdict of a reply `{"result": [{"1001": "OK"}, …]}`; silence about a number is named."""
     content: Mapping[str, Any] = reply if isinstance(reply, dict) else {}
     if isinstance(content.get("data"), dict):

@@ -77,18 +77,22 @@ def fetch_certificate(host: HostSettings) -> bytes:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        with (
-            socket.create_connection((host.address, host.port), _OPEN_TIMEOUT_SECONDS) as raw,
-            context.wrap_socket(raw, server_hostname=host.address) as secured,
-        ):
-            return secured.getpeercert(binary_form=True) or b""
+        return _shake_hands(host, context)
     except OSError as error:
-        raise HostUnreachable(
-            "error.host_unreachable",
-            host=host.name,
-            address=f"{host.address}:{host.port}",
-            reason=str(error),
-        ) from error
+        raise _unreachable(host, error) from error
+
+
+def fetch_trusted(host: HostSettings) -> bytes:
+    """Return the certificate (DER) that the host shows, where it is trusted as configured; nothing is sent to it.
+
+    Raises HostUnreachable, CertificateRefused.
+    """
+    try:
+        return _shake_hands(host, build_context(host))
+    except ssl.SSLCertVerificationError as error:
+        raise refuse_certificate(host, error) from error
+    except OSError as error:
+        raise _unreachable(host, error) from error
 
 
 def refuse_certificate(host: HostSettings, error: BaseException) -> CertificateRefused:
@@ -124,6 +128,19 @@ def find_certificate_error(error: BaseException | None) -> ssl.SSLCertVerificati
             or error.__context__
         )
     return None
+
+
+def _shake_hands(host: HostSettings, context: ssl.SSLContext) -> bytes:
+    with (
+        socket.create_connection((host.address, host.port), _OPEN_TIMEOUT_SECONDS) as raw,
+        context.wrap_socket(raw, server_hostname=host.address) as secured,
+    ):
+        return secured.getpeercert(binary_form=True) or b""
+
+
+def _unreachable(host: HostSettings, error: OSError) -> HostUnreachable:
+    address = f"{host.address}:{host.port}"
+    return HostUnreachable("error.host_unreachable", host=host.name, address=address, reason=str(error))
 
 
 def compute_fingerprint(certificate: bytes | None) -> str:

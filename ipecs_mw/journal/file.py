@@ -27,6 +27,9 @@ _NAME = re.compile(r"(?:(middleware)|host-([A-Za-z0-9_-]+))\.journal")
 _SHARED_BYTES = (0x40000002, 510)
 """Where SQLite locks a file that it has open: offset and length."""
 
+_LOG_BYTES = 4 * 1024 * 1024
+"""What SQLite's log is cut down to after a burst."""
+
 _LATEST = 10**17  # microseconds: beyond any instant that was ever heard
 _CHECKED_BYTES = 8 * 1024 * 1024
 """A file up to this size is checked whole when it is opened; in a larger one damage is found when it is read."""
@@ -65,6 +68,9 @@ def open_file(path: Path, clock: Clock, max_bytes: int) -> sqlite3.Connection:
         read_text_leniently(database)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        # some builds overwrite what is deleted, which writes every entry once more, and needs room on a full disk
+        database.execute("PRAGMA secure_delete = OFF")
+        database.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         page_size = database.execute("PRAGMA page_size").fetchone()[0]
         database.execute(f"PRAGMA max_page_count = {max_bytes // page_size}")
         if not database.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone():

@@ -26,6 +26,9 @@ _RESERVE_SHARE = 1 / 32
 _DISK_RESERVE_BYTES = 16 * 1024 * 1024
 """Disk that frames leave free: without room for its log SQLite cannot even delete."""
 
+_READ_BYTES = 4 * 1024 * 1024
+"""Once so much was read at a time, the rest is left for the next time."""
+
 Source = Literal["frame", "system"]
 _SOURCES = ("frame", "system")
 
@@ -147,22 +150,27 @@ class Journal:
         return _share(used, limit)
 
     def read(self, after: int, limit: int) -> Sequence[Entry]:
-        """Return at most `limit` entries with a number above `after`, in order; none means nothing waits."""
+        """Return entries with a number above `after`, in order, at most `limit` and not many MiB of them.
+
+        None means that nothing waits.
+        """
         self.has_entries.clear()
         with self._use() as database:
             rows = database.execute(
                 "SELECT seq, connection, received_at, source, body FROM entries"
                 " WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after, limit),
-            ).fetchall()
+            )
             try:
-                entries = [build_entry(row) for row in rows]
+                entries = list(_take_some(map(build_entry, rows)))
             except ValueError as error:
                 raise self._damaged() from error
+            finally:
+                rows.close()
             # acknowledging deletes up to a number, so one that changed on the disk would take others with it
             if entries and [entry.seq - entries[0].seq for entry in entries] != list(range(len(entries))):
                 raise self._damaged()
-        if rows:
+        if entries:
             self.has_entries.set()
         return entries
 
@@ -216,6 +224,15 @@ class Journal:
 
     def _damaged(self) -> JournalDamaged:
         return JournalDamaged("error.journal_damaged", file=str(self.path))
+
+
+def _take_some(entries: Iterable[Entry]) -> Iterator[Entry]:
+    size = 0
+    for entry in entries:
+        yield entry
+        size += len(entry.arrival.body)
+        if size >= _READ_BYTES:
+            return
 
 
 def _share(used: int, limit: int) -> float:

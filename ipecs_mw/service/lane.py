@@ -44,7 +44,7 @@ class Lane:
     """Takes what arrives into the journal; `host` is None for the middleware's own lane.
 
     `journal` is another one after damage: who uses it more than once for one thing keeps it meanwhile, and hands
-    the one that failed to `renew`.
+    the one that failed to `renew`. `on_arrivals` is called with what has become durable; it must not block.
     """
 
     def __init__(self, host: str | None, journal: Journal, clock: Clock) -> None:
@@ -55,6 +55,7 @@ class Lane:
         self.received = 0
         self.forwarded = Forwarded()
         self.counters = Counters()
+        self.on_arrivals: Callable[[Sequence[Arrival]], None] | None = None
         self._lock = threading.Lock()
         self._refusal: JournalError | None = None
         self._alarms = 0
@@ -105,6 +106,8 @@ class Lane:
         body = msgspec.json.encode({"type": event.replace(".", "_"), "data": data}, enc_hook=str)
         arrival = Arrival(self.connection, self.clock.now(), "system", body)
         self._use(lambda journal: journal.append([arrival]))
+        if self.on_arrivals is not None:
+            self.on_arrivals([arrival])
         self.counters.add(event, str(facts.get("reason") or ""))
 
     def count_stored(self, documents: Sequence[Mapping[str, Any]], write_seconds: float) -> None:
@@ -182,6 +185,8 @@ class Lane:
             self._take(arrivals[half:])
         else:
             self.received += len(arrivals)
+            if self.on_arrivals is not None:
+                self.on_arrivals(arrivals)
             self._watch(share)
 
     def _use(self, do: Callable[[Journal], T]) -> T:

@@ -211,7 +211,7 @@ def test_a_journal_that_a_daemon_uses_is_not_requeued(run: Run, seeded: Store, t
     assert "in use" in error
     assert path.exists()
     elsewhere = tmp_path / f"host-{HOST}.journal"
-    holder = "from sqlite3 import connect as c; import sys; d = c(sys.argv[1]); d.execute('SELECT 1 FROM meta'); input(0)"
+    holder = "import sys, sqlite3 as s; d = s.connect(sys.argv[1]); d.execute('SELECT 1 FROM meta'); input(0)"
     shutil.copy(path, elsewhere)
     process = subprocess.Popen(
         [sys.executable, "-c", holder, str(elsewhere)],

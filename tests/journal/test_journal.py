@@ -195,3 +195,12 @@ def test_one_thread_appends_while_another_reads_and_acknowledges(journal: Journa
             journal.acknowledge(after)
     writer.join(10)
     assert read == list(range(300))
+
+
+def test_large_entries_are_read_a_few_at_a_time(journal: Journal) -> None:
+    journal.append(arrive(*[b"x" * 1024 * 1024] * 10))
+    after, counts = 0, []
+    while entries := journal.read(after, 1000):
+        counts.append(len(entries))
+        after = entries[-1].seq
+    assert counts == [4, 4, 2]

@@ -25,6 +25,7 @@ from ipecs_mw.model.contents import find_differences, mask_passwords
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
+from ipecs_mw.service.documents import read_arrival
 from ipecs_mw.service.fleet import Fleet
 from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
 from ipecs_mw.service.health import HealthServer, Vitals
@@ -111,6 +112,7 @@ class Daemon:
         self._listeners = Listeners(listeners)
         self._lane = open_lane("middleware", None, state_dir, clock)
         self._own = ForwardingLane(self._lane, _keep_undecoded, self._events, clock)
+        self._listeners.attend(self._lane, lambda arrival: read_arrival(arrival, _keep_undecoded))
         self._keeper = LeaseKeeper(self._store, self._id, clock, stop)
         journal_bytes = self._loaded.settings.journal.max_mebibytes * 1024 * 1024
         around = Surroundings(

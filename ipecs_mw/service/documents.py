@@ -42,10 +42,10 @@ class Documents:
     def build(self, entry: Entry, decode: Decode) -> Iterator[Item]:
         """Yield what is stored of an entry: its event, and before it the gap that its serial number tells."""
         arrival = entry.arrival
+        event = read_arrival(arrival, decode)
         if arrival.source != "frame":
-            yield self._item(entry, _read_system(arrival), self._id(entry))
+            yield self._item(entry, event, self._id(entry))
             return
-        event = decode(arrival.body, arrival.received_at)
         self._note(event)
         if event.kind == "smdr":
             # a call record comes by push and by reading, and perhaps more than once: its own content names it
@@ -68,6 +68,13 @@ class Documents:
 
     def _id(self, entry: Entry) -> str:
         return f"{self._host or '-'}:{self.journal_id}:{entry.seq:012d}"
+
+
+def read_arrival(arrival: Arrival, decode: Decode) -> Event:
+    """Return the event of a frame, or the middleware's own as it recorded it."""
+    if arrival.source == "frame":
+        return decode(arrival.body, arrival.received_at)
+    return _read_system(arrival)
 
 
 def store_items(events: EventLog, host: str | None, items: Sequence[Item]) -> None:

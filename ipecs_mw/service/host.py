@@ -13,6 +13,7 @@ from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings, needs_reconnect
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.service.client import HostClient
+from ipecs_mw.service.documents import read_arrival
 from ipecs_mw.service.executor import Executor
 from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
 from ipecs_mw.service.leases import LeaseKeeper, build_lease
@@ -86,6 +87,7 @@ class HostRunner:
             self.picture.note,
             lambda: self.executor.on_gap(),  # noqa: PLW0108 - as above
         )
+        around.listeners.attend(lane, lambda arrival: read_arrival(arrival, self.forwarding.forwarder.decode))
         self._begin()
 
     def start_forwarding(self) -> None:

@@ -5,13 +5,14 @@ nor the other listeners. What does not fit its queue is dropped for that listene
 """
 
 import queue
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from ipecs_mw import logs
+from ipecs_mw.journal.journal import Arrival
 from ipecs_mw.model.event import Event
+from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.threads import start_thread
 
 log = logs.get_logger()
@@ -38,24 +39,23 @@ class _Outlet:
 
 
 class Listeners:
-    """All listeners of a daemon; `offer` never blocks and never raises."""
+    """All listeners of a daemon; none of them ever holds up a lane."""
 
     def __init__(self, listeners: Sequence[Listener] = ()) -> None:
         self._outlets = [_Outlet(listener, queue.Queue(MOST_WAITING)) for listener in listeners]
         self._threads = [
             start_thread(f"listener-{outlet.name}", partial(_serve, outlet)) for outlet in self._outlets
         ]
-        self._lock = threading.Lock()
 
-    def __bool__(self) -> bool:
-        return bool(self._outlets)
+    def attend(self, lane: Lane, read: Callable[[Arrival], Event]) -> None:
+        """Give each listener what arrives in `lane` from now on; `read` is called in the listener's own thread."""
+        if self._outlets:
+            lane.on_arrivals = partial(self._offer, lane.host, read)
 
-    def offer(self, host: str | None, makes: Sequence[Make]) -> None:
-        """Give each listener the events that `makes` decode, in order; the decoding is done in its own thread."""
-        with self._lock:  # two lanes may offer at once, and each one's order counts
-            for outlet in self._outlets:
-                for make in makes:
-                    self._put(outlet, host, make)
+    def _offer(self, host: str | None, read: Callable[[Arrival], Event], arrivals: Sequence[Arrival]) -> None:
+        for outlet in self._outlets:
+            for arrival in arrivals:
+                self._put(outlet, host, partial(read, arrival))
 
     def close(self, seconds: float) -> None:
         """Let each listener finish what waits, for `seconds` at the most."""

@@ -13,7 +13,7 @@ RUN python -m venv /opt/ipecs-mw \
 
 FROM ${PYTHON}
 COPY --from=build /opt/ipecs-mw /opt/ipecs-mw
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ipecs-mw \
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin ipecs-mw \
  && install --directory --owner ipecs-mw --group ipecs-mw --mode 0700 /var/lib/ipecs-mw
 ENV PATH=/opt/ipecs-mw/bin:$PATH \
     PYTHONUNBUFFERED=1 \

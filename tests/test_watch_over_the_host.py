@@ -1,4 +1,4 @@
-"""What the daemon notices about its host: silence, missing numbers, repeats, busy stations, a new numbering plan."""
+"""What the daemon notices of its host: silence, missing numbers, repeats, busy stations, a new numbering plan."""
 
 import json
 import time

@@ -1,5 +1,6 @@
 """The WebSocket to the host: frames in order of arrival. The owner of `websockets`."""
 
+import logging
 import socket
 import ssl
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ _OPEN_TIMEOUT_SECONDS = 10.0
 _CLOSE_TIMEOUT_SECONDS = 2.0
 _QUEUE_FRAMES = 4096
 _PING_SECONDS = 15.0
+_QUIET = logging.Logger("websockets", logging.CRITICAL)  # noqa: LOG001 - what ends a connection is raised, not logged
 
 
 class Stream:
@@ -64,7 +66,8 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
     """Connect to the host's WebSocket with the session's token.
 
     Pings every 15 s, which also renews the session, and gives the connection up when a ping is not answered in
-    15 s; with `keepalive` set to `checkconnection` it does neither. Raises TokenExpired, HostUnreachable, CertificateRefused, ProtocolError.
+    15 s; with `keepalive` set to `checkconnection` it does neither. Raises TokenExpired, HostUnreachable,
+    CertificateRefused, ProtocolError.
     """
     address = f"[{host.address}]" if ":" in host.address else host.address
     path = host.stream_path.replace("{user}", quote(host.user, safe=""))
@@ -85,6 +88,7 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
                 max_queue=_QUEUE_FRAMES,
                 compression=None,
                 proxy=None,
+                logger=_QUIET,
                 user_agent_header="ipecs-mw",
             )
         )

@@ -18,6 +18,7 @@ _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 PARTS: dict[str, Callable[[], str]] = {
     "settings": tables.describe_settings,
+    "rights": tables.describe_rights,
     "commands": tables.describe_commands,
     "errors": tables.describe_errors,
     "acd_events": tables.describe_acd_events,
@@ -28,6 +29,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "system_events": log_calls.describe_system_events,
     "log_events": log_calls.describe_log_events,
     "command_line": tables.describe_command_line,
+    "metrics": tables.describe_metrics,
 }
 
 

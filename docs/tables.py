@@ -13,6 +13,8 @@ from ipecs_mw.model.definitions import Command, Parameter, parse_command
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE
 from ipecs_mw.seeds import read_json, shipped_texts
+from ipecs_mw.service.metrics import METRICS
+from ipecs_mw.store.roles import RIGHTS
 
 TEXTS = shipped_texts(REFERENCE_LOCALE)
 CODES: dict[str, list[dict[str, Any]]] = read_json("codes.json")
@@ -66,6 +68,16 @@ def describe_commands() -> str:
     """Return a section for every command that ships."""
     commands = [parse_command(item) for item in read_json("commands.json")["commands"]]
     return "\n".join(_describe_command(command) for command in commands)
+
+
+def describe_rights() -> str:
+    """Return what each role of MongoDB may do in which collections."""
+    rows = (
+        (code(role), code(collection) or "all of the database", codes(actions))
+        for role, rights in RIGHTS.items()
+        for collection, actions in rights.items()
+    )
+    return table(("Role", "Collection", "May"), rows)
 
 
 def describe_errors() -> str:
@@ -158,6 +170,12 @@ def describe_command_line() -> str:
         for below, part in getattr(command, "commands", {}).items():
             sections.append(_describe_options(f"ipecs-mw {name} {below}", f"{name}.{below}.", part))
     return "\n".join(sections)
+
+
+def describe_metrics() -> str:
+    """Return every metric with its labels and meaning."""
+    head = ("Metric", "Kind", "Labels", "Meaning")
+    return table(head, ((code(m.name), m.kind, codes(m.labels), m.meaning) for m in METRICS))
 
 
 def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:

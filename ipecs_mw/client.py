@@ -6,14 +6,15 @@ with Client("mongodb://127.0.0.1:27017/ipecs_mw") as client:
     client.send("call.make", deviceNumber="1001", calledDN="0123456")
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from ipecs_mw.clock import Clock, SystemClock
-from ipecs_mw.errors import CommandFailed
+from ipecs_mw.errors import CommandFailed, StoreRefused
 from ipecs_mw.store.connection import Store, open_client
-from ipecs_mw.store.requests import await_request, expire_request, submit_request
+from ipecs_mw.store.requests import await_request, expire_request, is_waiting, submit_request
 
 _GRACE_SECONDS = 20.0
 _KEYS = {
@@ -82,9 +83,14 @@ def send(
     )
     request = await_request(store, request_id, timeout_seconds, clock)
     if request is None:
-        expire_request(store, request_id)
+        with suppress(
+            StoreRefused
+        ):  # who may only queue requests may not; the daemon takes none that has expired
+            expire_request(store, request_id)
         # what was claimed in the last moment still gets its reply's deadline
         request = await_request(store, request_id, _GRACE_SECONDS, clock)
+    if request is None and is_waiting(store, request_id):
+        raise CommandFailed("error.request_expired", command=command, state="expired")
     if request is None:
         raise CommandFailed("error.request_unanswered", command=command, state="unknown", id=str(request_id))
     if request["state"] == "done":

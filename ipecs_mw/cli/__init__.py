@@ -12,6 +12,7 @@ from ipecs_mw.cli.config import config
 from ipecs_mw.cli.context import Context
 from ipecs_mw.cli.demo import demo
 from ipecs_mw.cli.events import events
+from ipecs_mw.cli.grant import grant
 from ipecs_mw.cli.journal import journal
 from ipecs_mw.cli.migrate import migrate
 from ipecs_mw.cli.run import run
@@ -57,6 +58,7 @@ for _command in (
     config,
     trust,
     check,
+    grant,
     journal,
     simulate,
     demo,

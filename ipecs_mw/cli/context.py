@@ -11,7 +11,7 @@ import click
 
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import CannotStart, StoreError
+from ipecs_mw.errors import CannotStart, StoreError, StoreRefused
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.connection import Store, connect
@@ -61,9 +61,16 @@ def current() -> Context:
 
 
 def load_words(store: Store, context: Context) -> Texts:
-    """Return the language strings of the profile's locale, the shipped ones where MongoDB has none yet."""
+    """Return the language strings of the profile's locale, the shipped ones where MongoDB has none yet.
+
+    Who may not read the configuration gets them in the locale of the environment.
+    """
     try:
         settings, _ = load_settings(store, context.profile)
-        return load_texts(store, os.environ.get("IPECS_MW_LOCALE") or settings.locale)[0]
+        locale = os.environ.get("IPECS_MW_LOCALE") or settings.locale
+    except (CannotStart, StoreRefused):
+        locale = shipped_texts().locale
+    try:
+        return load_texts(store, locale)[0]
     except CannotStart:
-        return shipped_texts()
+        return shipped_texts(locale)

@@ -68,6 +68,12 @@ def await_request(store: Store, request_id: Any, seconds: float, clock: Clock) -
         clock.wait(never, min(max(waited * _POLL_SHARE, _FIRST_POLL_SECONDS), _LONGEST_POLL_SECONDS))
 
 
+def is_waiting(store: Store, request_id: Any) -> bool:
+    """Tell whether nobody has claimed the request yet."""
+    with store_errors():
+        return store.database["requests"].find_one({"_id": request_id, "state": "queued"}) is not None
+
+
 def claim_request(store: Store, hosts: Sequence[str | None], by: str) -> Request | None:
     """Claim the oldest request that waits for one of `hosts` (None: that names no host) and is not expired."""
     with store_errors():

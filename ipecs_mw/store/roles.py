@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from pymongo.errors import OperationFailure
 
@@ -81,6 +82,16 @@ def grant(store: Store, role: str, user: str, password: str | None) -> bool:
                 raise KeyError(user) from error
             raise
     return False
+
+
+def make_uri(store: Store, user: str) -> str:
+    """Return the connection string for `user` of this database, with `PASSWORD` for the password."""
+    with store_errors():
+        set_name = store.client.admin.command("hello").get("setName")
+    hosts = ",".join(f"{host}:{port}" for host, port in sorted(store.client.nodes))
+    name = store.database.name
+    options = f"authSource={name}" + (f"&replicaSet={set_name}" if set_name else "")
+    return f"mongodb://{quote(user, safe='')}:PASSWORD@{hosts}/{name}?{options}"
 
 
 def examine_rights(store: Store) -> Rights:

@@ -1,0 +1,49 @@
+"""`ipecs-mw grant`: MongoDB users with the least rights that a part of the work needs."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from ipecs_mw.cli.context import Context, current
+from ipecs_mw.errors import CannotStart
+from ipecs_mw.model.settings import SecretSource
+from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.credentials import read_secret
+from ipecs_mw.store.connection import Store
+from ipecs_mw.store.roles import RIGHTS, make_uri
+from ipecs_mw.store.roles import grant as grant_role
+
+_TEXTS = shipped_texts()
+
+
+@click.command(help=_TEXTS.render("help.grant"))
+@click.argument("role", type=click.Choice(tuple(RIGHTS)))
+@click.argument("user")
+@click.option(
+    "--password-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help=_TEXTS.render("help.grant.password_file"),
+)
+def grant(role: str, user: str, password_file: Path | None) -> None:
+    """Make or update the role and the user; a new user's password comes from the file, else from the keyboard."""
+    context = current()
+    password = (
+        read_secret(SecretSource(file=str(password_file)), "--password-file") if password_file else None
+    )
+    with context.open_store() as store:
+        is_new = _grant(store, context, role, user, password)
+        key = "cli.grant.made" if is_new else "cli.grant.updated"
+        click.echo(context.texts.render(key, user=user, role=role, database=store.database.name))
+        click.echo(make_uri(store, user))
+
+
+def _grant(store: Store, context: Context, role: str, user: str, password: str | None) -> bool:
+    try:
+        return grant_role(store, role, user, password)
+    except KeyError:
+        if not sys.stdin.isatty():
+            raise CannotStart("error.grant_password", user=user) from None
+        prompt = context.texts.render("cli.grant.password", user=user)
+        return grant_role(store, role, user, click.prompt(prompt, hide_input=True, confirmation_prompt=True))

@@ -119,19 +119,20 @@ class Journal:
             database.execute("UPDATE meta SET value = ? WHERE name = 'connection'", (self._connection,))
         return self._connection
 
-    def append(self, arrivals: Iterable[Arrival]) -> float:
+    def append(self, arrivals: Iterable[Arrival], *, is_heard: bool = True) -> float:
         """Make `arrivals` durable, all or none, and return about how full the journal is now (`used_share`).
 
         On return they survive a power cut. Frames leave a reserve below the cap, so that what happens at the cap
-        can still be recorded. Raises JournalFull at the cap or on a full disk, JournalError where the disk fails
-        otherwise.
+        can still be recorded; where `is_heard`, they move `heard_at`. Raises JournalFull at the cap or on a full
+        disk, JournalError where the disk fails otherwise.
         """
         rows = [(a.connection, (a.received_at - EPOCH) // MICROSECOND, a.source, a.body) for a in arrivals]
-        heard_at = max((at for _, at, source, _ in rows if source == "frame"), default=None)
+        frames_at = max((at for _, at, source, _ in rows if source == "frame"), default=None)
+        heard_at = frames_at if is_heard else None
         with self._use() as database:
             used, limit = self._measure(database)
             used += sum(len(body) for *_, body in rows)
-            if heard_at is not None and used > limit - self._reserve_bytes:
+            if frames_at is not None and used > limit - self._reserve_bytes:
                 raise JournalFull("error.journal_full", file=str(self.path))
             database.execute("BEGIN IMMEDIATE")
             try:

@@ -81,6 +81,14 @@ class Lane:
                 self._watch(1.0)
             raise
 
+    def take_records(self, records: Sequence[bytes]) -> None:
+        """Make what the host was asked for durable, in the form of frames. Raises JournalError.
+
+        It says nothing of the connection that frames come by: a gap may begin before it.
+        """
+        now = self.clock.now()
+        self._take([Arrival(self.connection, now, "frame", record) for record in records], is_heard=False)
+
     def hear(self) -> None:
         """Note that the host is heard from now on, although it has sent nothing yet. Raises JournalError."""
         now = self.clock.now()
@@ -173,16 +181,16 @@ class Lane:
         if heard_at is not None and journal.heard_at is None:
             journal.remember_heard(heard_at)
 
-    def _take(self, arrivals: Sequence[Arrival]) -> None:
+    def _take(self, arrivals: Sequence[Arrival], *, is_heard: bool = True) -> None:
         """Append frames; of a group for which there is no room, as many as there is room for."""
         try:
-            share = self._use(lambda journal: journal.append(arrivals))
+            share = self._use(lambda journal: journal.append(arrivals, is_heard=is_heard))
         except JournalFull:
             if len(arrivals) == 1:
                 raise
             half = len(arrivals) // 2
-            self._take(arrivals[:half])
-            self._take(arrivals[half:])
+            self._take(arrivals[:half], is_heard=is_heard)
+            self._take(arrivals[half:], is_heard=is_heard)
         else:
             self.received += len(arrivals)
             if self.on_arrivals is not None:

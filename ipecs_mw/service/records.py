@@ -164,7 +164,7 @@ class RecordReader:
         stored = find_stored(self._store, [name for name in names if name is not None])
         missing = [record for record, name in zip(page, names, strict=True) if name not in stored]
         if missing:
-            self._lane.take_frames([wrap_record(record) for record in missing])
+            self._lane.take_records([wrap_record(record) for record in missing])
             now.fresh += len(missing)
         numbered = {
             index: name

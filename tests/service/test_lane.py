@@ -190,3 +190,15 @@ def test_connections_are_counted_on_in_the_journal_that_takes_a_damaged_one_s_pl
     lane.begin_connection()
     assert lane.connection == 4
     lane.journal.close()
+
+
+def test_records_that_were_asked_for_say_nothing_of_when_the_host_was_last_heard(
+    lane: Lane, clock: FakeClock
+) -> None:
+    lane.take_frames([b"frame"])
+    clock.advance(30)
+    lane.take_records([b"record"])
+    assert lane.journal.heard_at == START_AT
+    assert [entry.arrival.source for entry in lane.journal.read(0, 10)] == ["frame", "frame"]
+    with pytest.raises(JournalFull):
+        lane.take_records([b"x" * 1000] * 1000)

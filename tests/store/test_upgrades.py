@@ -2,9 +2,11 @@
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import pytest
 from sites import Site
 
 import ipecs_mw
+from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.store.connection import Store
+from ipecs_mw.store.connection import Store, connect
 from ipecs_mw.store.event_query import Filter, count_events
 from ipecs_mw.store.migrations import find_migrations, load_status, migrate
+from ipecs_mw.store.seeding import apply, plan, read_seeds
 
 FOLDER = Path(__file__).parent.parent / "fixtures/schema"
 RELEASED = sorted(int(file.stem) for file in FOLDER.glob("[0-9]*.json"))
@@ -139,3 +143,19 @@ def test_seeding_after_an_update_brings_what_ships_and_leaves_the_site_s_configu
     assert (kept["revision"], kept["hosts"][0]["password"]) == (2, "old-canary")
     assert database["commands"].find_one({"_id": "login"}) == {"_id": "login", "edited": True}
     assert database["languages"].count_documents({}) > 1000
+
+
+def test_a_copy_of_a_stopped_server_s_folder_is_a_backup(tmp_path: Path) -> None:
+    def open_at(folder: str) -> Store:
+        return connect(Bootstrap(tmp_path / "b.json", "", tmp_path / folder), SystemClock())
+
+    with closing(open_at("first")) as store:
+        migrate(store, SystemClock())
+        apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
+        store.database["events"].insert_many(dumps.build_documents()["events"])
+        before = dumps.dump(store)
+    shutil.copytree(tmp_path / "first", tmp_path / "copy")
+    shutil.rmtree(tmp_path / "first")
+    with closing(open_at("copy")) as restored:
+        assert dumps.dump(restored) == before
+        assert migrate(restored, SystemClock()) == []

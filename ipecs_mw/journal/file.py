@@ -141,6 +141,12 @@ def rename(path: Path, new: Path) -> None:
         raise JournalError("error.journal_open", file=str(path), reason=str(error)) from error
 
 
+def remove(path: Path) -> None:
+    """Delete a closed file that was just made, with its companions."""
+    for suffix in SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 def translate(error: sqlite3.Error, path: Path) -> JournalError:
     """Return what an error of SQLite means for the journal."""
     code = getattr(error, "sqlite_errorcode", None)

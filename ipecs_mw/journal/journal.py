@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull
-from ipecs_mw.journal.file import EPOCH, MICROSECOND, open_file, set_aside, translate
+from ipecs_mw.journal.file import EPOCH, MICROSECOND, open_file, remove, rename, set_aside, translate
 
 DEFAULT_MAX_BYTES = 1024 * 1024 * 1024
 
@@ -283,4 +283,9 @@ def replace_journal(journal: Journal, clock: Clock, error: JournalDamaged) -> tu
 
 def _begin_anew(path: Path, clock: Clock, max_bytes: int, error: JournalDamaged) -> tuple[Journal, SetAside]:
     aside = SetAside(set_aside(path, clock, error), error)
-    return Journal(path, open_file(path, clock, max_bytes), max_bytes), aside
+    try:
+        return Journal(path, open_file(path, clock, max_bytes), max_bytes), aside
+    except JournalError:  # such as a full disk: back to where it was, so that the next try finds it
+        remove(path)
+        rename(aside.path, path)
+        raise

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from support import START_AT, FakeClock
 
-from ipecs_mw.errors import JournalDamaged, JournalError, JournalNewer
+from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull, JournalNewer
 from ipecs_mw.journal import file
+from ipecs_mw.journal import journal as module
 from ipecs_mw.journal.file import FORMAT
 from ipecs_mw.journal.journal import Arrival, Journal, open_journal, replace_journal
 
@@ -192,6 +193,30 @@ def test_a_damaged_journal_is_replaced_while_another_thread_uses_it(tmp_path: Pa
     assert new.path == journal.path
     assert new.id != journal.id
     new.append([Arrival(1, START_AT, "frame", b"new")])
+    new.close()
+
+
+def test_a_damaged_journal_that_cannot_be_replaced_yet_stays_where_it_is(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.journal"
+    fill(path, clock, count=3)
+    before = path.read_bytes()
+    journal, _ = open_journal(path, clock)
+    error = JournalDamaged("error.journal_damaged", file=str(path))
+
+    def refuse(*_arguments: object) -> None:
+        path.write_bytes(b"half a file")
+        raise JournalFull("error.journal_full", file=str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "open_file", refuse)
+        for _ in range(2):
+            with pytest.raises(JournalFull):
+                replace_journal(journal, clock, error)
+            assert [file.name for file in tmp_path.iterdir()] == ["a.journal"]
+    new, aside = replace_journal(journal, clock, error)
+    assert aside.path.read_bytes() == before
     new.close()
 
 

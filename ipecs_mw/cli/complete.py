@@ -1,26 +1,41 @@
-"""Shell completion of command ids, their parameters and allowed values, from the definitions that ship."""
+"""Shell completion of command ids, their parameters and allowed values."""
+
+from contextlib import closing
 
 import click
 from click.shell_completion import CompletionItem
 
+from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
+from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.definitions import Command, parse_command
 from ipecs_mw.seeds import read_json, shipped_texts
+from ipecs_mw.store.connection import open_client
+from ipecs_mw.store.definitions import load_commands
+
+_PATIENCE_SECONDS = 1.0  # whoever pressed the key is waiting
 
 
-def shipped_commands() -> dict[str, Command]:
-    """Return the definitions that ship, by id."""
-    commands = [parse_command(document) for document in read_json("commands.json")["commands"]]
-    return {command.id: command for command in commands}
+def known_commands(context: click.Context) -> dict[str, Command]:
+    """Return the definitions by id: those in MongoDB where it answers at once, else those that ship."""
+    try:
+        file = find_bootstrap(context.find_root().params.get("bootstrap"))
+        with closing(
+            open_client(load_bootstrap(file).mongo_uri, str(file), seconds=_PATIENCE_SECONDS)
+        ) as store:
+            return load_commands(store)
+    except IpecsMwError:
+        documents = read_json("commands.json")["commands"]
+        return {command.id: command for command in map(parse_command, documents)}
 
 
 def complete_command(
-    _context: click.Context, _parameter: click.Parameter, incomplete: str
+    context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the ids that begin so, each with its help."""
     texts = shipped_texts()
     return [
         CompletionItem(name, help=texts.render(f"command.{name}"))
-        for name in shipped_commands()
+        for name in known_commands(context)
         if name.startswith(incomplete)
     ]
 
@@ -29,7 +44,7 @@ def complete_argument(
     context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return `name=` of the command's parameters, and `name=value` where the values are few."""
-    command = shipped_commands().get(context.params.get("command") or "")
+    command = known_commands(context).get(context.params.get("command") or "")
     if command is None:
         return []
     found = []

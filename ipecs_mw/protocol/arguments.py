@@ -17,6 +17,16 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _MOST_EXPANDED = 10_000
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LONGEST_TEXT = 256
+_MEANINGS = {
+    "posint": "from 0",
+    "digits": "0-9, 1 to 32 of them",
+    "digits[]": "numbers and ranges such as 1000-1099",
+    "dial": "0-9 * # +, 1 to 32 of them",
+    "string": "1 to 256 characters",
+    "bool": "true or false",
+    "query": "a JSON object",
+}
+"""What may be given for the types whose names do not say it."""
 
 
 def check_arguments(command: Command, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,8 +60,9 @@ def check_arguments(command: Command, arguments: Mapping[str, Any]) -> dict[str,
 
 
 def describe(parameter: Parameter) -> str:
-    """Return in short what a parameter may be: `enum: on, off`, `posint ≤ 200`, `digits[] (100 a request)`."""
-    parts: list[str] = [parameter.type]
+    """Return in short what a parameter may be: `on, off`, `posint (from 0) <= 200`."""
+    meaning = _MEANINGS.get(parameter.type)
+    parts = [f"{parameter.type} ({meaning})" if meaning else parameter.type]
     if parameter.choices:
         parts = [", ".join(parameter.choices)]
     if parameter.minimum is not None:

@@ -36,10 +36,10 @@ class Store:
     has_change_streams: bool = False
     server_version: str = "?"
 
-    def greet(self) -> None:
+    def greet(self, seconds: float = _SELECTION_SECONDS) -> None:
         """Ask the server what it is and whether it may be written to; raises StoreUnavailable or StoreRefused."""
         # stated, because timeoutMS lets the driver ask again until it has run out
-        with store_errors(), timeout(_SELECTION_SECONDS):
+        with store_errors(), timeout(seconds):
             hello = self.client.admin.command("hello")
             self.server_version = str(self.client.server_info()["version"])
             self.database["migrations"].find_one({}, {"_id": 1})  # the first thing that needs a right
@@ -71,11 +71,16 @@ def connect(bootstrap: Bootstrap, clock: Clock) -> Store:
         raise
 
 
-def open_client(uri: str, source: str, embedded: Embedded | None = None) -> Store:
-    """Return the open database of `uri`; raises as `connect`, with `source` as the document that names it."""
+def open_client(
+    uri: str, source: str, embedded: Embedded | None = None, *, seconds: float = _SELECTION_SECONDS
+) -> Store:
+    """Return the open database of `uri`; raises as `connect`, with `source` as the document that names it.
+
+    Gives up after `seconds` without an answer.
+    """
     store = open_unseen(uri, source, embedded)
     try:
-        store.greet()
+        store.greet(seconds)
     except BaseException:
         store.client.close()
         raise

@@ -115,7 +115,7 @@ OPERATORS: list[Any] = [{"$ne": None}, {"$gt": ""}, ["$ne"], {}, [], [[]], objec
 def test_a_value_that_does_not_fit_is_refused_with_what_is_allowed(kind: str, value: Any) -> None:
     facts = refuse(command(kind), x=value)
     assert (facts["name"], facts["argument"]) == ("argument_value", "x")
-    assert facts["allowed"] == kind
+    assert facts["allowed"].partition(" (")[0] == kind
     assert facts["value"] == repr(value)[:100]
 
 
@@ -123,9 +123,9 @@ def test_a_value_that_does_not_fit_is_refused_with_what_is_allowed(kind: str, va
     ("kind", "rules", "good", "bad", "allowed"),
     [
         ("int", {"min": 0, "max": 9}, ("0", 9), ("-1", 10), "int >= 0 <= 9"),
-        ("posint", {"max": 200}, (1, "200"), (201,), "posint <= 200"),
-        ("digits", {"pattern": "^[0-9]{4}$"}, ("0042",), ("42", "00042"), "digits ^[0-9]{4}$"),
-        ("dial", {"pattern": "[0-9*#]"}, ("*", 1), ("**", "12"), "dial [0-9*#]"),
+        ("posint", {"max": 200}, (1, "200"), (201,), "posint (from 0) <= 200"),
+        ("digits", {"pattern": "^[0-9]{4}$"}, ("0042",), ("42", "00042"), "digits (0-9, 1 to 32 of them) ^[0-9]{4}$"),
+        ("dial", {"pattern": "[0-9*#]"}, ("*", 1), ("**", "12"), "dial (0-9 * # +, 1 to 32 of them) [0-9*#]"),
         ("enum", {"enum": ["on", "off"]}, ("on",), ("On", "on ", True, {"$ne": "on"}, ["on"], ""), "on, off"),
     ],
 )
@@ -183,7 +183,7 @@ def test_more_numbers_than_a_request_takes_are_split_in_order() -> None:
         str(n) for n in range(1000, 1250)
     ]
     assert {part["transactionID"] for part in parts} == {7}
-    assert describe(definition.params[0]) == "digits[] (100 a request; more are split)"
+    assert describe(definition.params[0]) == "digits[] (numbers and ranges such as 1000-1099) (100 a request; more are split)"
 
 
 @pytest.mark.parametrize("count", [1, 99, 100])

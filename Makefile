@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-mutations lint types check clean
+.PHONY: demo test test-mutations test-faults soak lint types check clean
 
 demo: $(VENV)/demo
 	@$(BIN)/ipecs-mw demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -15,6 +15,14 @@ test: $(VENV)/dev .cache/mongosh
 # A million damaged frames (FRAMES=n); `make test` runs 20,000 of them.
 test-mutations: $(VENV)/dev
 	@FRAMES=$(or $(FRAMES),1000000) $(BIN)/python -m pytest tests/test_mutations.py
+
+# Every fault of docs/reliability.md many times over, and its table written anew; `make test` injects a few of each.
+test-faults: $(VENV)/dev
+	@FAULTS=full FAULTS_REPORT=.cache/faults.json $(BIN)/python -m pytest -m fault; code=$$?; PYTHONPATH=.:tests $(BIN)/python -m faults.report .cache/faults.json; exit $$code
+
+# A random mix of faults (MINUTES=n, SEED=n to repeat one).
+soak: $(VENV)/dev
+	@PYTHONPATH=.:tests $(BIN)/python -m faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff check .

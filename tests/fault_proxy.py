@@ -15,30 +15,32 @@ _CHUNK_BYTES = 64 * 1024
 
 @dataclass(eq=False)
 class Link:
-    """One carried connection; `is_doomed` once its next reply is to be cut."""
+    """One carried connection; `is_doomed` once its next reply is to be cut, `is_dead` once it is half-open."""
 
     client: socket.socket
     server: socket.socket
     is_doomed: bool = False
+    is_dead: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def end(self, *, is_reset: bool) -> None:
-        """Close both sides, the client's by RST or FIN. `shutdown` first wakes the thread that reads."""
-        with self.lock, suppress(OSError):
+        """Close both sides, the client's by RST or FIN."""
+        with self.lock:
             if is_reset:
-                self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            else:
-                self.client.shutdown(socket.SHUT_RDWR)
-            self.client.close()
-        with self.lock, suppress(OSError):
-            self.server.shutdown(socket.SHUT_RDWR)
-            self.server.close()
+                with suppress(OSError):
+                    self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            for end in (self.client, self.server):
+                with suppress(
+                    OSError
+                ):  # wakes the thread that reads; only the reading side, as that sends no FIN
+                    end.shutdown(socket.SHUT_RD)
+                end.close()
 
 
 class FaultProxy:
     """Carries connections from `port` to `target`; its switches may be turned at any time, from any thread.
 
-    `is_swallowing` throws away what comes from either side while both believe the connection up (half-open TCP);
+    `swallow` makes every connection of that moment half-open: both sides believe it up, and nothing comes through;
     `is_refusing` ends each new connection at once; `delay_seconds` holds every chunk back; `fatal_request` names
     bytes: a request that holds them reaches the server, and its reply is cut off together with the connection.
     """
@@ -46,7 +48,6 @@ class FaultProxy:
     def __init__(self, target_port: int, address: str = "127.0.0.1") -> None:
         self._target = (address, target_port)
         self.address = address
-        self.is_swallowing = False
         self.is_refusing = False
         self.delay_seconds = 0.0
         self.fatal_request: bytes | None = None
@@ -76,6 +77,13 @@ class FaultProxy:
         self._links.clear()
         for link in links:
             link.end(is_reset=how == "rst")
+        return len(links)
+
+    def swallow(self) -> int:
+        """Make every connection half-open; return how many there were."""
+        links = list(self._links)
+        for link in links:
+            link.is_dead = True
         return len(links)
 
     def _accept(self) -> None:
@@ -108,7 +116,7 @@ class FaultProxy:
             while chunk := source.recv(_CHUNK_BYTES):
                 if self.delay_seconds:
                     time.sleep(self.delay_seconds)
-                if self.is_swallowing:
+                if link.is_dead:
                     continue
                 if is_request and self.fatal_request is not None and self.fatal_request in chunk:
                     link.is_doomed = True

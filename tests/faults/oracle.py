@@ -7,6 +7,7 @@ must stand between. So a frame stored twice, out of order, or lost in silence sh
 import base64
 import json
 import re
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,10 @@ class Verdict:
 
 
 class Witness:
-    """Sends numbered frames and judges what became of them; `host` writes its sent log to `sent_log`."""
+    """Sends numbered frames and judges what became of them; `host` writes its sent log to `sent_log`.
+
+    Each judgement goes on where the last one ended. Any thread may send.
+    """
 
     def __init__(self, site: Site, host: SimulatedHost, sent_log: Path, name: str = "host0") -> None:
         self.site = site
@@ -37,48 +41,60 @@ class Witness:
         self.next = 0
         self._name = name
         self._sent_log = sent_log
+        self._lock = threading.Lock()
+        self._last_id = ""
+        self._last_number = -1
+        self._offset = 0
+        self._delivered: dict[int, int] = {}
 
     def send(self, count: int = 1) -> None:
         """Send the next numbered frames, whoever listens."""
         for _ in range(count):
-            self.host.send(ring(self.next))
-            self.next += 1
+            with self._lock:
+                self.host.send(ring(self.next))
+                self.next += 1
 
     def send_odd(self, template: str | bytes) -> None:
         """Send a frame of the test's own, in which `@` stands for its number."""
-        number = f"#{self.next}#"
-        self.next += 1
-        if isinstance(template, bytes):
-            self.host.send(template.replace(b"@", number.encode()))
-        else:
-            self.host.send(template.replace("@", number))
+        with self._lock:
+            number = f"#{self.next}#"
+            self.next += 1
+            if isinstance(template, bytes):
+                self.host.send(template.replace(b"@", number.encode()), is_text=True)
+            else:
+                self.host.send(template.replace("@", number))
 
     def read_log(self) -> list[dict[str, Any]]:
-        """Return the numbered frames and the gaps of the host, in the order of the log."""
-        query = {"host": self._name, "$or": [{"type": "gap"}, {"kind": {"$ne": "system"}}]}
+        """Return what was not judged yet of the frames and gaps of the host, in the order of the log."""
+        query = {
+            "_id": {"$gt": self._last_id},
+            "host": self._name,
+            "$or": [{"type": "gap"}, {"kind": {"$ne": "system"}}],
+        }
         wanted = {"type": 1, "call_ref": 1, "raw": 1, "kind": 1, "data": 1, "received_at": 1}
         return list(self.site.store.database["events"].find(query, wanted).sort("_id", 1))
 
     def read_delivered(self) -> dict[int, int]:
-        """Return number → connection of every frame that the host wrote to a socket that was up."""
+        """Return number → connection of every frame not judged yet that was written to a socket that was up."""
         self.host.operate(lambda exchange: exchange.sent_log.flush())
-        delivered = {}
         with self._sent_log.open("rb") as lines:
+            lines.seek(self._offset)
             for line in lines:
                 written = json.loads(line)
                 text = written.get("frame")
                 frame = base64.b64decode(written["frame_base64"]) if text is None else text.encode()
                 if (number := find_number(frame)) is not None:
-                    delivered[number] = written["connection"]
-        return delivered
+                    self._delivered[number] = written["connection"]
+            self._offset = lines.tell()
+        return self._delivered
 
     def await_flow(self, seconds: float = _PATIENCE_SECONDS) -> None:
         """Wait until a frame that is sent now is stored: new events flow, and all before it are through."""
         marks: set[int] = set()
 
         def flows() -> bool:
-            marks.add(self.next)
             self.send()
+            marks.add(self.next - 1)
             return self.site.count(type="station_ring", call_ref={"$in": list(marks)}) > 0
 
         wait_until(flows, seconds)
@@ -96,7 +112,7 @@ class Witness:
         """
         self.await_flow(seconds)
         log = self.read_log()
-        numbers, gaps, has_gap, before = [], 0, False, -1
+        numbers, gaps, has_gap, before = [], 0, False, self._last_number
         for document in log:
             if document["type"] == "gap":
                 gaps, has_gap = gaps + 1, True
@@ -108,7 +124,7 @@ class Witness:
             assert number == before + 1 or has_gap, f"{before + 1} to {number - 1} are missing without a gap"
             numbers.append(number)
             before, has_gap = number, False
-        delivered = self.read_delivered()
+        delivered = dict(self.read_delivered())
         lost = sorted(delivered.keys() - set(numbers))
         assert may_lose or not lost, f"delivered and not stored: {lost[:20]} ({len(lost)})"
         last_stored: dict[int, int] = {}
@@ -117,6 +133,8 @@ class Witness:
             last_stored[connection] = max(number, last_stored.get(connection, -1))
         inside = [number for number in lost if number < last_stored.get(delivered[number], -1)]
         assert not inside, f"lost from the middle of a connection: {inside[:20]} ({len(inside)})"
+        self._last_id, self._last_number = log[-1]["_id"], before
+        self._delivered.clear()
         return Verdict(len(numbers), gaps, lost)
 
 

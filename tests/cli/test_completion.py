@@ -1,0 +1,38 @@
+"""Shell completion offers commands, parameters and allowed values, with or without MongoDB."""
+
+import pytest
+from sites import Site
+
+
+def complete(site: Site, *words: str) -> list[str]:
+    done = site.run(
+        _IPECS_MW_COMPLETE="bash_complete",
+        COMP_WORDS=" ".join(["ipecs-mw", *words]),
+        COMP_CWORD=str(len(words)),
+        IPECS_MW_BOOTSTRAP=str(site.folder / "bootstrap.json"),
+    )
+    return [line.partition(",")[2] for line in done.stdout.split()]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("send", "forward."), "forward.get"),
+        (("send", "dnd.set", ""), "svcType=enable"),
+        (("commands", "call.ma"), "call.make"),
+    ],
+)
+def test_commands_parameters_and_values_are_offered(site: Site, words: tuple[str, ...], offered: str) -> None:
+    assert offered in complete(site, *words)
+
+
+def test_a_command_that_was_added_in_mongodb_is_offered(site: Site) -> None:
+    command = site.store.database["commands"].find_one({"_id": "terminals.get"})
+    assert command is not None
+    site.store.database["commands"].insert_one({**command, "_id": "terminals.again"})
+    assert "terminals.again" in complete(site, "send", "terminals.")
+
+
+def test_without_mongodb_the_shipped_commands_are_offered(site: Site) -> None:
+    (site.folder / "bootstrap.json").write_text('{"mongo_uri": "mongodb://127.0.0.1:1/"}')
+    assert "forward.get" in complete(site, "send", "forward.")

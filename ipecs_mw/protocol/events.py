@@ -7,7 +7,6 @@ applies them. Wire rules: interface notes, "WebSocket" and "Field notes".
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -177,7 +176,10 @@ class _Found:
     def set_time(self, wire: str, value: Any, zone: ZoneInfo) -> None:
         text = self.read(wire, read_text, value)
         if text is not None:
-            self.at = self.read(wire, partial(to_utc, zone=zone, received_at=self.received_at), text)
+            try:
+                self.at = to_utc(text, zone, self.received_at)
+            except (ValueError, OverflowError):
+                self.problems.append(f"{wire}: unexpected value")
 
     def add(self, wire: str, field: _Field, value: Any) -> None:
         ours = self.read(wire, field.read, value)

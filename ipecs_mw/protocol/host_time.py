@@ -15,7 +15,7 @@ _TIME = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})[ T]+(\d{1,2}):(\d{2})(?::
 def to_utc(text: str, zone: ZoneInfo, received_at: datetime) -> datetime:
     """Return the instant of `YYYY/MM/DD hh:mm:ss` or `YYYY-MM-DD hh:mm`; raise ValueError for anything else."""
     early, late = _both_readings(text.strip(), zone)
-    return early if abs(received_at - early) <= abs(received_at - late) else late
+    return early if early == late or abs(received_at - early) <= abs(received_at - late) else late
 
 
 @lru_cache(maxsize=4096)

@@ -20,8 +20,10 @@ MASK: Final = "***"
 
 def read_text(value: Any) -> str | None:
     """Return a string without padding: `" Kim "` → `Kim`."""
-    if value is None or isinstance(value, str):
-        return (value or "").strip() or None
+    if isinstance(value, str):
+        return value.strip() or None
+    if value is None:
+        return None
     if type(value) is not int:
         raise ValueError(value)
     return str(value)
@@ -36,6 +38,8 @@ def read_digits(value: Any) -> str | list[str] | None:
 
 def read_int(value: Any) -> int | None:
     """Return a whole number of at most 64 bits: `"0042"` → 42."""
+    if type(value) is int:  # nearly all of them
+        return _check_size(value)
     if isinstance(value, bool):
         raise ValueError(value)
     if isinstance(value, str):

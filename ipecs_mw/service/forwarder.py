@@ -2,20 +2,23 @@
 
 An entry's id is made of its journal's id and its number (a call record's of what it says), so writing it again
 is recognised by MongoDB. The journal is acknowledged only after MongoDB has confirmed; retries never give up.
+Where more waits than a batch holds, the next one is made while MongoDB is at the one before.
 """
 
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError, JournalDamaged, JournalError, StoreRefused
-from ipecs_mw.journal.journal import Entry
+from ipecs_mw.errors import IpecsMwError, JournalDamaged, JournalError, StoreRefused, Unexpected
+from ipecs_mw.journal.journal import Entry, Journal
 from ipecs_mw.model.event import Event
 from ipecs_mw.service.documents import Decode, Documents, Item, store_items
 from ipecs_mw.service.lane import Forwarded, Lane
+from ipecs_mw.service.threads import start_task
 from ipecs_mw.store.event_log import EventLog
 
 log = logs.get_logger()
@@ -24,6 +27,15 @@ _BATCH_ENTRIES = 1000
 _IDLE_SECONDS = 0.5
 _SHORTEST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is stored of some entries of one journal, in order."""
+
+    journal: Journal
+    items: Sequence[Item]
+    is_full: bool
 
 
 class Forwarder:
@@ -47,7 +59,7 @@ class Forwarder:
         self.decode = decode
         self._on_gap = on_gap
         self._documents = Documents(lane.host, lane.journal.id, note)
-        self._batch: list[Item] = []
+        self._batches: deque[_Batch] = deque()  # the one to be stored next, and the one after it
         self._events = events
         self._clock = clock
         self._stop = stop
@@ -63,31 +75,56 @@ class Forwarder:
                 stored = self.step()
             except IpecsMwError as error:
                 self._fail(error)
-                if self._clock.wait(self._stop, self._wait_seconds()):
-                    return
+            except Exception as error:  # a defect must not end the forwarding: the journal keeps its entries
+                log.critical("thread.failed", thread=f"forward-{self._lane.host}", exc_info=True)
+                self._fail(Unexpected("error.unexpected", reason=type(error).__name__))
+            else:
+                if not stored:
+                    if self._stop.is_set():
+                        return
+                    self._clock.wait(self._lane.journal.has_entries, _IDLE_SECONDS)
                 continue
-            if not stored:
-                if self._stop.is_set():
-                    return
-                self._clock.wait(self._lane.journal.has_entries, _IDLE_SECONDS)
+            if self._clock.wait(self._stop, self._wait_seconds()):
+                return
 
     def step(self) -> int:
         """Forward one batch and return how many entries it had; raises StoreError or JournalError."""
-        if not self._batch:  # else what was read before is tried again, as it was
-            read = self._read()
-            self._batch = [item for entry in read for item in self._documents.build(entry, self.decode)]
-        batch = self._batch
-        if not batch:
+        if not self._batches:  # else what was read before is tried again, as it was
+            self._prepare()
+        if not self._batches:
             return 0
+        batch = self._batches[0]
         began = self._clock.monotonic()
-        store_items(self._events, self._lane.host, batch)
-        self._lane.count_stored([item.document for item in batch], self._clock.monotonic() - began)
-        self._after = batch[-1].entry.seq
-        self._acknowledge()
-        self._batch = []
-        self._succeed(batch)
+        self._store(batch)
+        documents = [item.document for item in batch.items]
+        self._lane.count_stored(documents, self._clock.monotonic() - began)
+        self._acknowledge(batch)
+        self._batches.popleft()
+        self._succeed(batch.items)
         self._lane.watch()
-        return len(batch)
+        return len(batch.items)
+
+    def _store(self, batch: _Batch) -> None:
+        """Store a batch; where more waits behind it, make the next one meanwhile."""
+        if not batch.is_full:
+            store_items(self._events, self._lane.host, batch.items)
+            return
+        storing = start_task(
+            f"store-{self._lane.host}", lambda: store_items(self._events, self._lane.host, batch.items)
+        )
+        try:
+            if len(self._batches) == 1:
+                self._prepare()
+        finally:
+            storing.result()
+
+    def _prepare(self) -> None:
+        """Read and decode what waits next in the journal, if anything does."""
+        entries = self._read()
+        if entries:
+            items = [item for entry in entries for item in self._documents.build(entry, self.decode)]
+            self._after = entries[-1].seq
+            self._batches.append(_Batch(self._journal, items, len(entries) == _BATCH_ENTRIES))
 
     def _read(self) -> Sequence[Entry]:
         if self._journal is not self._lane.journal:
@@ -99,11 +136,11 @@ class Forwarder:
             self._lane.renew(self._journal, error)
             return ()
 
-    def _acknowledge(self) -> None:
+    def _acknowledge(self, batch: _Batch) -> None:
         try:
-            self._journal.acknowledge(self._after)
+            batch.journal.acknowledge(batch.items[-1].entry.seq)
         except JournalDamaged as error:  # MongoDB has these; what comes after them is in the file set aside
-            self._lane.renew(self._journal, error)
+            self._lane.renew(batch.journal, error)
 
     def _succeed(self, batch: Sequence[Item]) -> None:
         if self._failures:

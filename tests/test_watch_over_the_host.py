@@ -112,3 +112,15 @@ def test_a_new_numbering_plan_renews_monitoring_and_unconnected_stations_are_sho
     simulated.send(call_event("registered", 2, "1003"))
     wait_until(lambda: "1003" not in unconnected())
     assert "1003" not in site.run("status").stdout
+
+
+def test_the_status_counts_what_was_not_understood_and_names_what_is_not_connected(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    start(site, simulated)
+    for frame in ('{"event": "acd", "data": {"eventCode": 999}}', '{"event": "news"}', "no JSON"):
+        simulated.send(frame)
+    simulated.send(call_event("unregistered", 1, "1004"))
+    wait_until(lambda: site.count(kind="undecodable") == 1)
+    wait_until(lambda: "unknown 2, undecodable 1" in site.run("status").stdout)
+    assert "not connected: 1004" in site.run("status").stdout

@@ -9,6 +9,8 @@ from ipecs_mw.model.texts import Texts
 
 Instance = Mapping[str, Any]
 
+_UNREAD = ("unknown", "undecodable")  # kinds of events that firmware of another version may cause
+
 
 def describe(instances: Sequence[Instance], profile: str, gaps: Mapping[str, int], texts: Texts) -> list[str]:
     """Return the lines for these daemons; `gaps` are those of the last 24 hours, by host."""
@@ -48,7 +50,10 @@ def _describe_host(
     if reason := host.get("reason"):
         lines.append("  " + escape(reason))
     if retry_at := host.get("retry_at"):
-        lines.append("  " + texts.render("cli.status.retry", at=local_time(retry_at)))
+        seconds = max(0.0, (retry_at - (seen_at or retry_at)).total_seconds())
+        lines.append(
+            "  " + texts.render("cli.status.retry", at=local_time(retry_at), seconds=f"{seconds:.0f}")
+        )
     lines.append("  " + _describe_events(host, texts))
     lines += [f"  {line}" for line in _describe_trouble(host, seen_at, gaps, texts)]
     for subscription, verdicts in (host.get("monitors") or {}).items():
@@ -59,6 +64,10 @@ def _describe_host(
             refused=escape(", ".join(refused)) or "–",
         )
         lines.append("  " + text)
+        if unconnected := verdicts.get("unconnected"):
+            lines.append(
+                "  " + texts.render("cli.status.unconnected", numbers=escape(", ".join(unconnected)))
+            )
     return lines
 
 
@@ -87,6 +96,10 @@ def _describe_trouble(
         share = f"{journal.get('used_share', 0):.0%}"
         if lag_seconds >= 1:
             lines.append(texts.render("cli.status.lag", seconds=f"{lag_seconds:.0f}", share=share))
+    stored = host.get("events") or {}
+    if unread := {kind: stored[kind] for kind in _UNREAD if kind in stored}:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in unread.items())
+        lines.append(texts.render("cli.status.unread", kinds=kinds))
     if gaps:
         lines.append(texts.render("cli.status.gaps", count=gaps))
     return lines

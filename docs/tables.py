@@ -215,6 +215,8 @@ def _allowed(kind: inspect.Type) -> str:
             return f"list of {_allowed(item)}"
         case inspect.StructType():
             return "object"
+        case inspect.DictType(key_type=name, value_type=value):
+            return f"object of {_allowed(name)}: {_allowed(value)}"
         case _:
             return _KINDS[type(kind)]
 

@@ -1,5 +1,6 @@
 """The composition root: the only module that builds everything. Start order, threads, signals, exit codes."""
 
+import gc
 import os
 import signal
 import socket
@@ -42,6 +43,7 @@ from ipecs_mw.service.watcher import Watcher
 from ipecs_mw.store.event_log import EventLog
 from ipecs_mw.store.migrations import migrate
 from ipecs_mw.store.requests import watch_requests
+from ipecs_mw.store.retention import keep_events
 from ipecs_mw.store.settings import content_of
 from ipecs_mw.store.setup import Setup
 
@@ -52,6 +54,8 @@ _GOODBYE_SECONDS = 1.5
 _LISTENER_SECONDS = 1.0
 _SAME_SIGNAL_SECONDS = 0.1  # who ends a whole process group, as `timeout` does, signals each process twice
 _FIRST_RETRY_SECONDS = 1.0
+_GARBAGE_OBJECTS = 100_000
+"""Objects between two searches for cycles: a batch of events makes tens of thousands, none of them in a cycle."""
 
 
 def run(
@@ -77,6 +81,8 @@ def run(
     if beginning is None:
         return
     store = beginning.store
+    gc.freeze()  # what is loaded by now stays
+    gc.set_threshold(_GARBAGE_OBJECTS)
     try:
         Daemon(beginning, profile, state_dir, clock, stop, listeners).run()
     finally:
@@ -108,7 +114,8 @@ class Daemon:
         self._started_at = clock.now()
         self._id = f"{socket.gethostname()}:{state_dir.absolute()}"
         self._has_store = threading.Event()
-        self._events = EventLog(self._store)
+        self._events = EventLog(self._store, self._loaded.settings.events.mask_numbers)
+        self._keeping = threading.Lock()
         self._listeners = Listeners(listeners)
         self._lane = open_lane("middleware", None, state_dir, clock)
         self._own = ForwardingLane(self._lane, _keep_undecoded, self._events, clock)
@@ -116,7 +123,14 @@ class Daemon:
         self._keeper = LeaseKeeper(self._store, self._id, clock, stop)
         journal_bytes = self._loaded.settings.journal.max_mebibytes * 1024 * 1024
         around = Surroundings(
-            self._store, self._has_store, self._keeper, self._listeners, state_dir, clock, journal_bytes
+            self._store,
+            self._events,
+            self._has_store,
+            self._keeper,
+            self._listeners,
+            state_dir,
+            clock,
+            journal_bytes,
         )
         self._fleet = Fleet(profile, around)
         known = None if self._is_recalled else self._setup
@@ -165,7 +179,7 @@ class Daemon:
     def _use_store(self) -> None:
         """Use MongoDB from now on: it is there, and its schema is ours."""
         self._has_store.set()
-        self._keep_events()
+        start_thread("keep-events", self._keep_events)
         self._own.start()
         self._fleet.start_forwarding()
         start_thread("watch-setup", self._watcher.run)
@@ -204,7 +218,8 @@ class Daemon:
         ):
             speak(loaded, self._profile)
         if former.settings.events != loaded.settings.events:
-            self._keep_events()
+            self._events.masks = loaded.settings.events.mask_numbers
+            start_thread("keep-events", self._keep_events)
         self._fleet.apply(loaded)
         self._tell_change(self._setup, setup)
         self._setup = setup
@@ -253,13 +268,16 @@ class Daemon:
                 self._clock.wait(self._stop, _FIRST_RETRY_SECONDS)
 
     def _keep_events(self) -> None:
-        days = self._loaded.settings.events.retention_days
-        try:
-            self._events.keep_for(days)
-        except StoreRefused as error:
-            log.warning("events.retention_refused", days=days, detail=logs.explain(error))
-        except StoreError as error:
-            log.debug("retention not set", error=str(error))
+        """Have the log kept as configured; building an index may take long."""
+        with self._keeping:
+            settings = self._loaded.settings.events
+            try:
+                keep_events(self._store, settings)
+            except StoreRefused as error:
+                detail = logs.explain(error)
+                log.warning("events.retention_refused", days=settings.retention_days, detail=detail)
+            except StoreError as error:
+                log.debug("retention not set", error=str(error))
 
     def _describe(self, state: str) -> dict[str, Any]:
         return {

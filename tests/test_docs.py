@@ -13,11 +13,11 @@ from msgspec import inspect
 from support import FakeClock
 
 from ipecs_mw.cli import cli
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.settings import EventSettings, Settings
 from ipecs_mw.store.connection import Store, open_client
 from ipecs_mw.store.embedded import Embedded
-from ipecs_mw.store.event_log import EventLog
 from ipecs_mw.store.migrations import migrate
+from ipecs_mw.store.retention import keep_events
 from ipecs_mw.store.seeding import apply, plan, read_seeds
 
 ROOT = Path(__file__).parent.parent
@@ -109,7 +109,7 @@ def test_the_rights_that_docker_compose_gives_are_enough(
         migrate(restricted, clock)
         apply(restricted, plan(restricted, read_seeds(None), "default"), clock, "test")
         for days in (30, 365, None):
-            EventLog(restricted).keep_for(days)
+            keep_events(restricted, EventSettings(retention_days=days))
         with restricted.database["requests"].watch() as stream:
             assert stream.try_next() is None
     store.client.admin.command("dropUser", name)

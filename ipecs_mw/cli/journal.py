@@ -98,7 +98,8 @@ def requeue(file: Path, host: str | None) -> None:
     owner = host if owner is None else owner
     with context.open_store() as store, open_salvage(file) as found:
         decode = _build_decode(store, context, host or owner)
-        count = store_again(found, owner or None, decode, EventLog(store))
+        events = EventLog(store, load_settings(store, context.profile)[0].events.mask_numbers)
+        count = store_again(found, owner or None, decode, events)
     done = file.with_name(file.name + ".requeued")
     rename(file, done)
     click.echo(

@@ -20,6 +20,7 @@ BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "secrets_changed",
 _RECONNECT = {"reconnect": True}
 _MOST_NUMBERS = 10_000
 
+Kind = Literal["acd", "call", "presence", "smdr", "system", "unknown", "undecodable"]
 Caption = Annotated[str, Meta(min_length=1, max_length=64)]
 Numbers = Annotated[str, Meta(pattern=r"^\d{1,8}(-\d{1,8})?$")]
 Fingerprint = Annotated[str, Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$")]
@@ -161,6 +162,23 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = field(default_factory=list)
 
 
+class NumberMask(Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers that are not stored in full."""
+
+    pattern: Annotated[
+        str,
+        Meta(
+            pattern=r"^[0-9+#*?]+$",
+            max_length=64,
+            description="which numbers: digits, `*` for any run of characters, `?` for one; `0????*` is an outside"
+            " number dialled with 0",
+        ),
+    ]
+    keep: Annotated[
+        int, Meta(ge=0, le=8, description="how many of the last digits are kept; `***` stands for the others")
+    ] = 0
+
+
 class EventSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The event log."""
 
@@ -168,6 +186,13 @@ class EventSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=36500)] | None,
         Meta(description="days after which an event is deleted (1 to 36500); null keeps them for ever"),
     ] = 365
+    retention_days_by_kind: Annotated[
+        dict[Kind, Annotated[int, Meta(ge=1, le=36500)] | None],
+        Meta(description='the same for single kinds of events, such as `{"call": 30, "system": null}`'),
+    ] = field(default_factory=dict)
+    mask_numbers: Annotated[
+        list[NumberMask], Meta(description="numbers that are masked before an event is stored")
+    ] = field(default_factory=list)
 
 
 class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -36,6 +36,7 @@ class Surroundings:
     """What all hosts of a daemon share. `has_store` is set once MongoDB may be used."""
 
     store: Store
+    events: EventLog
     has_store: threading.Event
     leases: LeaseKeeper
     listeners: Listeners
@@ -82,7 +83,7 @@ class HostRunner:
         self.forwarding = ForwardingLane(
             lane,
             self._build_decode(),
-            EventLog(around.store),
+            around.events,
             around.clock,
             self.picture.note,
             lambda: self.executor.on_gap(),  # noqa: PLW0108 - as above

@@ -1,4 +1,4 @@
-"""The event log: writing events exactly once, and how long they are kept."""
+"""The event log: writing events exactly once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +11,15 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.event import Event
+from ipecs_mw.model.numbers import mask_numbers
+from ipecs_mw.model.settings import NumberMask
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import blames_document, store_errors
 
 _DUPLICATE_KEY = 11000
-_DAY_SECONDS = 86400
 _MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
 _MOST_LEVELS = 100  # MongoDB's documented limit; far above it a server refuses the whole batch
+_LEVEL_BYTES = 7  # the least that one more level takes: its type, its empty name, its length, its end
 _REFUSALS_OF_A_DOCUMENT = frozenset(
     {2, 9, 15, 22, 10334}
 )  # BadValue, FailedToParse, Overflow, InvalidBSON, size
@@ -59,9 +61,10 @@ def build_document(
 
 
 class EventLog:
-    """The collection `events` of one database."""
+    """The collection `events` of one database; `masks` are the numbers that are not stored in full."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, masks: Sequence[NumberMask] = ()) -> None:
+        self.masks = masks
         self._events = store.database["events"]
         self._raw_events = self._events.with_options(
             codec_options=CodecOptions(document_class=RawBSONDocument)
@@ -78,7 +81,8 @@ class EventLog:
         reasons: dict[int, str] = {}
         for position, document in enumerate(documents):
             try:
-                whole.append((position, _encode(document)))
+                masked = mask_numbers(document, self.masks) if self.masks else document
+                whole.append((position, _encode(masked)))
             except _NOT_BSON as error:
                 reasons[position] = f"not BSON: {error}"[:200]
         if whole:
@@ -112,31 +116,12 @@ class EventLog:
             for half in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
                 self._insert(half, reasons)
 
-    def keep_for(self, days: int | None) -> None:
-        """Have MongoDB delete events `days` after they were received; None keeps them for ever."""
-        seconds = None if days is None else days * _DAY_SECONDS
-        with store_errors():
-            index = self._events.index_information().get("retention")
-            if index is not None and index.get("expireAfterSeconds") == seconds:
-                return
-            if index is not None and seconds is not None:
-                self._events.database.command(
-                    "collMod",
-                    self._events.name,
-                    index={"name": "retention", "expireAfterSeconds": seconds},
-                )
-                return
-            if index is not None:
-                self._events.drop_index("retention")
-            if seconds is not None:
-                self._events.create_index("received_at", name="retention", expireAfterSeconds=seconds)
-
 
 def _encode(document: dict[str, Any]) -> RawBSONDocument:
     """Return the document as it is sent; raise one of `_NOT_BSON` where MongoDB would not take it."""
-    if _is_deeper(document, _MOST_LEVELS):
-        raise ValueError(f"more than {_MOST_LEVELS} levels deep")
     content = bson.encode(document, codec_options=_CODEC)
+    if len(content) > _MOST_LEVELS * _LEVEL_BYTES and _is_deeper(document, _MOST_LEVELS):
+        raise ValueError(f"more than {_MOST_LEVELS} levels deep")
     if len(content) > _MOST_DOCUMENT_BYTES:
         raise ValueError(f"{len(content)} bytes, more than {_MOST_DOCUMENT_BYTES}")
     return RawBSONDocument(content)

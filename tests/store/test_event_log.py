@@ -175,13 +175,3 @@ def test_a_server_that_fails_blames_no_document(
     assert caught.value.key == key
     log.append([build(0)])
     assert ids(store) == ["e0000"]
-
-
-def test_the_retention_follows_the_configuration(store: Store, log: EventLog) -> None:
-    def kept_seconds() -> int | None:
-        index = store.database["events"].index_information().get("retention")
-        return None if index is None else index["expireAfterSeconds"]
-
-    for days in (365, 365, 30, None, None, 7):
-        log.keep_for(days)
-        assert kept_seconds() == (None if days is None else days * 86400)

@@ -9,9 +9,10 @@ from pymongo.errors import OperationFailure
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import StoreRefused
+from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.store.connection import Store, open_client
-from ipecs_mw.store.event_log import EventLog
 from ipecs_mw.store.migrations import migrate
+from ipecs_mw.store.retention import keep_events
 from ipecs_mw.store.roles import RIGHTS, examine_rights, grant, make_uri
 from ipecs_mw.store.seeding import apply, plan, read_seeds
 
@@ -99,7 +100,7 @@ def test_the_daemon_s_role_is_enough_to_migrate_seed_watch_and_keep_events(open_
     migrate(daemon, SystemClock())
     apply(daemon, plan(daemon, read_seeds(None), "default"), SystemClock(), "test")
     for days in (30, 365, None, 7):
-        EventLog(daemon).keep_for(days)
+        keep_events(daemon, EventSettings(retention_days=days))
     with daemon.database.watch() as stream:
         assert stream.try_next() is None
     assert examine_rights(daemon).lacking == ()

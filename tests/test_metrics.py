@@ -232,7 +232,12 @@ def test_a_daemon_that_runs_says_what_it_did(site: Site, simulated: SimulatedHos
     )
     simulated.drop(how="rst")
     wait_until(lambda: site.count(type="gap") == 1, 60)
+    assert site.run("send", "smdr.get", "countOnly=true").returncode == 0
+    assert site.run("send", "monitor.start", "deviceNumber=9").returncode in (0, 1)
     found = read_metrics(port)
+    outcomes = [value for (name, _), value in found.items() if name == "ipecs_mw_requests_total"]
+    assert sum(outcomes) == 2
+    assert found["ipecs_mw_requests_total", (host, ("outcome", "done"))] >= 1
     assert found["ipecs_mw_gaps_total", (host, ("reason", "error.connection_lost"))] == 1
     assert found["ipecs_mw_session_losses_total", (host, ("reason", "error.connection_lost"))] == 1
     assert found["ipecs_mw_session_reconnects_total", (host,)] == 1

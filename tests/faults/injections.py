@@ -74,6 +74,7 @@ def kill_daemon(scene: Scene) -> None:
 
 def stop_daemon(scene: Scene) -> None:
     scene.may_lose = True  # what arrives while it logs out
+    scene.await_start()
     scene.note_memory()
     asked_at = time.monotonic()
     scene.daemon.terminate()

@@ -8,13 +8,17 @@ import base64
 import json
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from sites import Site, ring, wait_until
 
+from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.store.requests import DONE_STATES, submit_request
 
 _NUMBER = re.compile(rb'"callRefID": (\d+), "eventCode": 66|#(\d+)#')
 _PATIENCE_SECONDS = 90.0
@@ -155,3 +159,19 @@ def find_number(frame: bytes) -> int | None:
 def is_streaming(host: SimulatedHost) -> bool:
     """Tell whether the host has a WebSocket open to somebody who is logged in."""
     return any(session.is_streaming and not session.is_expired for session in host.sessions.values())
+
+
+def ask(site: Site, command: str, **arguments: Any) -> Callable[[], Any]:
+    """Queue a command; what is returned looks at it, None until it has ended."""
+    now = SystemClock().now()
+    queued = submit_request(
+        site.store,
+        command,
+        arguments,
+        host="host0",
+        by="test",
+        created_at=now,
+        expires_at=now + timedelta(seconds=60),
+    )
+    query = {"_id": queued, "state": {"$in": sorted(DONE_STATES)}}
+    return lambda: site.store.database["requests"].find_one(query)

@@ -48,6 +48,11 @@ class Scene:
         """Wait until the daemon is connected; it may have to wait out the longest time between tries."""
         wait_until(lambda: is_streaming(self.host), seconds)
 
+    def await_start(self) -> None:
+        """Wait until the newest daemon is more than a Python that loads its modules."""
+        log = self.site.folder / f"run{len(self.site.processes) - 1}.log"
+        wait_until(lambda: "start.bootstrap" in log.read_text(), 60)
+
     def pause(self, shortest: float, longest: float) -> None:
         time.sleep(self.chance.uniform(shortest, longest))
 

@@ -1,6 +1,7 @@
-"""A random mix of faults for as long as asked: `python -m faults.soak --minutes 60 --seed 7`; exit code 1 on a flaw.
+"""A random mix of faults for as long as asked; exit code 1 on a flaw.
 
-A seed tells the sequence of faults, though not the moments at which they meet the daemon's threads.
+`python -m faults.soak --minutes 60 --seed 7`: the seed tells the sequence of faults, though not the moments at
+which they meet the threads of the daemon.
 """
 
 import argparse

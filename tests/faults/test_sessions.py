@@ -2,18 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness, ask, is_streaming
 from sites import PASSWORD, USER, Site, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
-from ipecs_mw.store.requests import submit_request
 
 _UP_SECONDS = 40.0
 
@@ -23,22 +21,6 @@ def begin(witness: Witness, **changes: Any) -> None:
     witness.site.start()
     wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
     witness.await_flow()
-
-
-def ask(site: Site, command: str, **arguments: Any) -> Callable[[], Any]:
-    """Queue a command; what is returned looks at it, None until it has ended."""
-    now = SystemClock().now()
-    queued = submit_request(
-        site.store,
-        command,
-        arguments,
-        host="host0",
-        by="test",
-        created_at=now,
-        expires_at=now + timedelta(seconds=60),
-    )
-    query = {"_id": queued, "state": {"$in": ["done", "failed", "expired", "unknown"]}}
-    return lambda: site.store.database["requests"].find_one(query)
 
 
 @pytest.mark.fault(15, few=2, many=20)

@@ -1,0 +1,173 @@
+"""MongoDB answers writes late, wrongly or not at all, elects another primary, or is no replica set."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fault_proxy import FaultProxy
+from faults.oracle import Witness, ask, is_streaming
+from faults.servers import ReplicaSet, fail_point
+from pymongo.errors import PyMongoError
+from sites import Site, wait_until
+
+from ipecs_mw.simulator import SimulatedHost
+
+_UP_SECONDS = 60.0
+_INSERT_OF_EVENTS = b"insert\x00\x07\x00\x00\x00events"
+
+
+def begin(witness: Witness) -> None:
+    witness.site.configure(witness.host)
+    witness.site.start()
+    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+    witness.await_flow()
+
+
+def judge_untouched(witness: Witness) -> None:
+    """Judge, and see that the connection to the host never noticed."""
+    assert witness.judge().gaps == 0
+    assert witness.site.count(type="session_up") == 1
+
+
+def fail_inserts(own_set: ReplicaSet, times: int, **data: Any) -> None:
+    with own_set.servers[0].client() as client:
+        fail_point(client, "failCommand", times, failCommands=["insert"], appName="ipecs-mw", **data)
+
+
+@pytest.mark.fault(6, few=4, many=40)
+def test_a_batch_whose_reply_is_lost_after_the_write_is_stored_once(
+    own_set: ReplicaSet, build_site: Callable[..., Site], host: SimulatedHost, sent_log: Any, rounds: int
+) -> None:
+    with FaultProxy(own_set.servers[0].port) as proxy:
+        uri = f"mongodb://127.0.0.1:{proxy.port}/test_{uuid.uuid4().hex[:12]}?directConnection=true"
+        witness = Witness(build_site(uri), host, sent_log)
+        begin(witness)
+        for _ in range(rounds):
+            before = proxy.cut_replies
+            proxy.fatal_request = _INSERT_OF_EVENTS
+            witness.send(200)
+            wait_until(lambda before=before: proxy.cut_replies > before + 1, _UP_SECONDS)
+            proxy.fatal_request = None
+            witness.await_flow()
+        judge_untouched(witness)
+
+
+@pytest.mark.fault(7, few=4, many=40)
+def test_a_write_concern_error_is_written_again_and_stored_once(
+    own_witness: Witness, own_set: ReplicaSet, rounds: int
+) -> None:
+    begin(own_witness)
+    for number in range(rounds):
+        concern = {"code": (64, 91, 100, 189)[number % 4], "errmsg": "not by a majority"}
+        fail_inserts(own_set, 3, writeConcernError=concern)
+        own_witness.send(200)
+        own_witness.await_flow()
+    judge_untouched(own_witness)
+
+
+@pytest.mark.parametrize(
+    ("code", "level"),
+    [(10107, None), (50, "WARNING"), (13, "ERROR"), (14031, "ERROR"), (8000, "ERROR")],
+)
+@pytest.mark.fault(8, few=1, many=5)
+def test_a_server_that_refuses_is_told_apart_and_nothing_is_dropped(
+    own_witness: Witness, own_set: ReplicaSet, code: int, level: str | None, rounds: int
+) -> None:
+    begin(own_witness)
+    for _ in range(rounds):
+        before = own_witness.site.logged().count("forwarding.stalled")
+        fail_inserts(own_set, 6, errorCode=code)
+        own_witness.send(200)
+        if level is not None:  # else the driver asks again by itself
+            wait_until(
+                lambda before=before: own_witness.site.logged().count("forwarding.stalled") > before,
+                _UP_SECONDS,
+            )
+        own_witness.await_flow()
+    stalls = [line for line in own_witness.site.logged().splitlines() if "forwarding.stalled" in line]
+    assert all(f" {level} " in line for line in stalls), stalls
+    judge_untouched(own_witness)
+
+
+@pytest.mark.fault(9, few=1, many=3)
+def test_inserts_that_take_two_seconds_hold_up_neither_reading_nor_pings(
+    own_witness: Witness, own_set: ReplicaSet, rounds: int
+) -> None:
+    begin(own_witness)
+    for _ in range(rounds):
+        fail_inserts(own_set, 8, blockConnection=True, blockTimeMS=2000)
+        for _ in range(8):
+            own_witness.send(500)
+        own_witness.await_flow(120)
+        fail_inserts(own_set, 0)
+    judge_untouched(own_witness)
+
+
+@pytest.mark.fault(5, few=2, many=12)
+def test_a_primary_that_steps_down_or_dies_costs_nothing(
+    three: ReplicaSet, build_site: Callable[..., Site], host: SimulatedHost, sent_log: Any, rounds: int
+) -> None:
+    witness = Witness(build_site(three.make_uri(f"test_{uuid.uuid4().hex[:12]}")), host, sent_log)
+    begin(witness)
+    for number in range(rounds):
+        primary = wait_until(three.find_primary, _UP_SECONDS)
+        witness.send(500)
+        if number % 2:
+            primary.kill()
+            witness.send(500)
+            wait_until(three.find_primary, _UP_SECONDS)
+            primary.start()
+        else:
+            with primary.client() as client:
+                wait_until(lambda client=client: step_down(client), _UP_SECONDS)
+            witness.send(500)
+        witness.await_flow()
+    judge_untouched(witness)
+
+
+def step_down(client: Any) -> bool:
+    """Have the primary step down; refused as long as no other member has caught up."""
+    try:
+        client.admin.command("replSetStepDown", 5, secondaryCatchUpPeriodSecs=3)
+    except PyMongoError:
+        return not client.admin.command("hello")["isWritablePrimary"]
+    return True
+
+
+@pytest.mark.fault(10)
+def test_on_a_standalone_server_events_flow_and_commands_are_noticed_by_looking(
+    standalone_uri: str, build_site: Callable[..., Site], host: SimulatedHost, sent_log: Any
+) -> None:
+    witness = Witness(build_site(standalone_uri + f"test_{uuid.uuid4().hex[:12]}"), host, sent_log)
+    begin(witness)
+    witness.send(500)
+    look = ask(witness.site, "call.status", deviceNumber="1001")
+    assert wait_until(look, _UP_SECONDS)["state"] == "done"
+    judge_untouched(witness)
+
+
+@pytest.mark.fault(11, few=2, many=10)
+def test_a_change_stream_whose_history_is_lost_has_everything_read_again(
+    own_witness: Witness, own_set: ReplicaSet, rounds: int
+) -> None:
+    begin(own_witness)
+    site = own_witness.site
+    for number in range(rounds):
+        before = site.logged().count("configuration.watch_interrupted")
+        with own_set.servers[0].client() as client:
+            data = {"failCommands": ["getMore"], "errorCode": 286, "appName": "ipecs-mw"}
+            fail_point(client, "failCommand", 4, **data)
+        wait_until(
+            lambda before=before: site.logged().count("configuration.watch_interrupted") > before, _UP_SECONDS
+        )
+        last = str(1003 + number)
+        assert site.run("config", "set", "hosts[0].monitor", f'["1000-{last}"]').returncode == 0
+        wait_until(lambda last=last: last in monitored(own_witness.host), _UP_SECONDS)
+        look = ask(site, "call.status", deviceNumber="1001")
+        assert wait_until(look, _UP_SECONDS)["state"] == "done"
+    judge_untouched(own_witness)
+
+
+def monitored(host: SimulatedHost) -> set[str]:
+    return {number for session in host.sessions.values() for number in session.monitored}

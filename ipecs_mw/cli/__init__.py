@@ -11,6 +11,7 @@ from ipecs_mw.cli.commands import commands
 from ipecs_mw.cli.config import config
 from ipecs_mw.cli.context import Context
 from ipecs_mw.cli.demo import demo
+from ipecs_mw.cli.erase import erase
 from ipecs_mw.cli.events import events
 from ipecs_mw.cli.grant import grant
 from ipecs_mw.cli.journal import journal
@@ -59,6 +60,7 @@ for _command in (
     trust,
     check,
     grant,
+    erase,
     journal,
     simulate,
     demo,

@@ -25,21 +25,20 @@ _NO_NUMBERS = frozenset(
 """Fields, ours and the wire's, whose values may look like a number and are none."""
 
 
-def replace_number(value: Any, number: str, mask: str = MASK) -> Any:
+def replace_number(value: Any, number: str, mask: str = MASK, *, has_integers: bool = True) -> Any:
     """Return `value` with `mask` wherever `number` stands as a whole number; an equal one where it does not.
 
     A number of five digits or more is also found inside other text, between anything but digits. Keys of objects
-    count; fields that hold times, codes or references do not.
+    count; fields that hold times, codes or references do not, and integers only with `has_integers`.
     """
+
+    def replace(part: Any) -> Any:
+        return replace_number(part, number, mask, has_integers=has_integers)
+
     if isinstance(value, Mapping):
-        return {
-            replace_number(name, number, mask): part
-            if name in _NO_NUMBERS
-            else replace_number(part, number, mask)
-            for name, part in value.items()
-        }
+        return {replace(name): part if name in _NO_NUMBERS else replace(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [replace_number(part, number, mask) for part in value]
+        return [replace(part) for part in value]
     if isinstance(value, bytes):
         replaced = _between_digits(number).sub(mask.encode(), value)
         return value if replaced == value else replaced
@@ -49,7 +48,7 @@ def replace_number(value: Any, number: str, mask: str = MASK) -> Any:
         if len(number) < _SHORTEST_EMBEDDED or number not in value:
             return value
         return re.sub(rf"(?<!\d){re.escape(number)}(?!\d)", mask, value)
-    return mask if type(value) is int and str(value) == number else value
+    return mask if has_integers and type(value) is int and str(value) == number else value
 
 
 def mask_numbers(document: dict[str, Any], rules: Sequence[NumberMask]) -> dict[str, Any]:

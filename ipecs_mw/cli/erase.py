@@ -1,0 +1,56 @@
+"""`ipecs-mw erase`: take a phone number out of the database, after saying where it stands."""
+
+import getpass
+import re
+import socket
+
+import click
+
+from ipecs_mw.cli.context import current, load_words
+from ipecs_mw.model.numbers import SHORTEST_NUMBER
+from ipecs_mw.model.texts import Texts
+from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.store.erasing import Mentions, erase_mentions, find_mentions
+from ipecs_mw.store.own_events import OwnEvents
+
+_TEXTS = shipped_texts()
+_NUMBER = re.compile(rf"[0-9+*#]{{{SHORTEST_NUMBER},32}}")
+
+
+@click.command(help=_TEXTS.render("help.erase"))
+@click.argument("number")
+@click.option("--yes", "is_agreed", is_flag=True, help=_TEXTS.render("help.yes"))
+def erase(number: str, is_agreed: bool) -> None:
+    """Count what names the number, ask, mask it there, and record that it was done, not for which number."""
+    context = current()
+    if not _NUMBER.fullmatch(number):
+        raise click.UsageError(_TEXTS.render("cli.erase.bad_number", shortest=SHORTEST_NUMBER))
+    with context.open_store() as store:
+        texts = load_words(store, context)
+        mentions = find_mentions(store, number)
+        for line in describe(mentions, texts):
+            click.echo(line)
+        if not mentions.is_any:
+            return
+        if not is_agreed:
+            click.confirm(texts.render("cli.erase.question"), abort=True)
+        erase_mentions(store, mentions, number)
+        by = f"{getpass.getuser()}@{socket.gethostname()}"
+        events, requests = (len(mentions.ids[name]) for name in ("events", "requests"))
+        OwnEvents(store, context.clock).record("number.erased", events=events, requests=requests, by=by)
+        click.echo(texts.render("number.erased", events=events, requests=requests, by=by))
+
+
+def describe(mentions: Mentions, texts: Texts) -> list[str]:
+    """Return the lines of words for what names the number."""
+    if not mentions.is_any:
+        return [texts.render("cli.erase.none")]
+    lines = [
+        texts.render("cli.erase.events", kind=texts.render(f"kind.{kind}"), count=count)
+        for kind, count in mentions.kinds.items()
+    ]
+    return lines + [
+        texts.render("cli.erase.others", collection=name, count=len(mentions.ids[name]))
+        for name in ("requests", "instances")
+        if mentions.ids[name]
+    ]

@@ -210,12 +210,8 @@ class Daemon:
         loaded = build_loaded(setup, self._profile)
         self._fleet.check(loaded)
         former, self._loaded = self._loaded, loaded
-        logging = loaded.settings.logging
-        if (former.settings.logging, former.texts, former.problems) != (
-            logging,
-            loaded.texts,
-            loaded.problems,
-        ):
+        spoken = (former.settings.logging, former.settings.locale, self._setup.languages)
+        if spoken != (loaded.settings.logging, loaded.settings.locale, setup.languages):
             speak(loaded, self._profile)
         if former.settings.events != loaded.settings.events:
             self._events.masks = loaded.settings.events.mask_numbers

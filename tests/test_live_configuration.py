@@ -123,18 +123,18 @@ def test_a_deleted_configuration_and_emptied_words_leave_the_last_good_ones(
 def test_definitions_tables_and_words_change_without_a_restart(site: Site, simulated: SimulatedHost) -> None:
     start(site, simulated)
     database = site.store.database
-    command = database["commands"].find_one({"_id": "terminals.get"})
+    command = database["commands"].find_one({"_id": "call.status"})
     assert command is not None
-    database["commands"].insert_one({**command, "_id": "terminals.again"})
+    database["commands"].insert_one({**command, "_id": "call.state"})
     wait_until(lambda: site.count(type="config_changed") == 1, 10)
-    done = site.run("send", "terminals.again")
+    done = site.run("send", "call.state", "deviceNumber=1001")
     assert done.returncode == 0, done.stderr
     database["languages"].update_one(
         {"_id": "en-GB:request.done"}, {"$set": {"text": "{host} DID {command}", "seeded": None}}
     )
     wait_until(lambda: site.count(type="config_changed") == 2, 10)
-    site.run("send", "terminals.get")
-    wait_until(lambda: "host0 DID terminals.get" in site.logged())
+    site.run("send", "call.status", "deviceNumber=1001")
+    wait_until(lambda: "host0 DID call.status" in site.logged())
     table = database["codes"].find_one({"_id": "acd_events"})
     assert table is not None
     entries = [{**row, "name": "ring_renamed"} if row["code"] == 66 else row for row in table["entries"]]

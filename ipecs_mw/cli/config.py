@@ -18,6 +18,7 @@ from ipecs_mw.cli.words import escape, local_time
 from ipecs_mw.errors import CannotStart, InvalidDocument
 from ipecs_mw.logs import mask
 from ipecs_mw.model.contents import MASK, find_differences, mask_passwords, restore_passwords
+from ipecs_mw.model.schemas import build_config_schema
 from ipecs_mw.model.settings import parse_settings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.connection import Store
@@ -38,6 +39,12 @@ def show() -> None:
     context = current()
     with context.open_store() as store:
         click.echo(to_json(mask_passwords(_present(store, context)), indent=1))
+
+
+@config.command(help=_TEXTS.render("help.config.schema"))
+def schema() -> None:
+    """Print the JSON Schema of a configuration file; needs no database."""
+    click.echo(to_json(build_config_schema(), indent=1))
 
 
 @config.command(help=_TEXTS.render("help.config.get"))

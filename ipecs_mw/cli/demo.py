@@ -39,7 +39,7 @@ _KINDS = ("acd", "call", "presence", "smdr", "system", "unknown", "undecodable")
 
 
 @click.command(help=_TEXTS.render("help.demo"))
-@click.option("--seconds", type=click.FloatRange(min=1), help=_TEXTS.render("help.demo.seconds"))
+@click.option("--seconds", type=click.IntRange(min=1), help=_TEXTS.render("help.demo.seconds"))
 @click.option("--dir", "folder", default=".demo", show_default=True, help=_TEXTS.render("help.demo.dir"))
 @click.option(
     "--speed",
@@ -48,7 +48,7 @@ _KINDS = ("acd", "call", "presence", "smdr", "system", "unknown", "undecodable")
     show_default=True,
     help=_TEXTS.render("help.demo.speed"),
 )
-def demo(seconds: float | None, folder: str, speed: float) -> None:
+def demo(seconds: int | None, folder: str, speed: float) -> None:
     """Run the whole thing; Ctrl-C or --seconds ends it, with everything that it started."""
     context = current()
     stop = threading.Event()

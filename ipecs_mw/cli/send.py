@@ -70,5 +70,5 @@ def _send_directly(
     if host.service not in command.services:
         return carry_out_as_station(host, command, given, commands, codes, context.clock)
     at = f"config/{context.profile} hosts[{index}].password"
-    password = read_secret(host.password, at, host.name)
+    password = read_secret(host.password, at)
     return carry_out_once(host, password, command, given, commands, codes, context.clock)

@@ -84,6 +84,10 @@ def speak(loaded: Loaded, profile: str) -> None:
     log.info("start.configuration", profile=profile, revision=loaded.revision, hosts=len(settings.hosts))
     for locale, key, difference in loaded.problems:
         log.warning("languages.text_refused", locale=locale, key=key, difference=difference)
+    if missing := loaded.texts.find_untranslated():
+        log.warning(
+            "languages.untranslated", locale=settings.locale, count=len(missing), keys=", ".join(missing[:5])
+        )
     log.info("start.languages", locale=settings.locale, refused=len(loaded.problems))
     log.info("start.definitions", commands=len(definitions.commands), tables=len(definitions.codes.tables))
     for index, host in enumerate(settings.hosts):

@@ -22,6 +22,7 @@ from ipecs_mw.errors import CannotStart, StoreError
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import store_errors
 from ipecs_mw.store.leases import acquire_lease, release_lease
+from ipecs_mw.store.validators import apply_validators
 
 log = logs.get_logger()
 
@@ -90,15 +91,18 @@ def load_status(store: Store, folder: Path | None = None) -> list[MigrationStatu
 def migrate(store: Store, clock: Clock, folder: Path | None = None) -> list[int]:
     """Bring the schema up to date and return the numbers applied; a half-done step is done again.
 
-    One runner at a time: others wait up to two minutes. Raises CannotStart for a schema newer than the program,
-    a step that was changed after it was applied, or a lock that stays held.
+    The validators of the collections are this version's afterwards. One runner at a time: others wait up to two
+    minutes. Raises CannotStart for a schema newer than the program, a step that was changed after it was applied,
+    or a lock that stays held.
     """
     if not _find_pending(store, folder):
+        apply_validators(store)
         return []
     with _held_lease(store, clock):
         pending = _find_pending(store, folder)
         for migration in pending:
             _apply(store, clock, migration)
+        apply_validators(store)
     return [migration.number for migration in pending]
 
 

@@ -17,6 +17,7 @@ from ipecs_mw.model.definitions import parse_codes, parse_command
 from ipecs_mw.model.event import Event
 from ipecs_mw.protocol.arguments import check_arguments, join_results, split_arguments
 from ipecs_mw.protocol.events import Decoder
+from ipecs_mw.protocol.replies import find_missing
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.simulator import Account, SimulatedHost, calls, features
@@ -64,7 +65,9 @@ class Scene:
             stream_path=f"/ipxapi/{service}/v1/users/{{user}}/acd",
         )
         memory = folder / f"{account}.token"
-        self.client = HostClient(self._settings, lambda: password, _CONTEXT, COMMANDS, CODES, memory, SystemClock())
+        self.client = HostClient(
+            self._settings, lambda: password, _CONTEXT, COMMANDS, CODES, memory, SystemClock()
+        )
 
     def begin(self, *, is_logged_in: bool = True) -> None:
         """Start the host afresh, log in, open the WebSocket and, with an account that may, watch every station."""
@@ -114,7 +117,9 @@ class Scene:
             return self.client.logout()
         command = COMMANDS[command_id]
         parts = split_arguments(command, check_arguments(command, args))
-        return join_results([self.client.call(command_id, part) for part in parts])
+        result = join_results([self.client.call(command_id, part) for part in parts])
+        assert find_missing(command, result) == [], "the simulated host keeps what the definition promises"
+        return result
 
     def take_exchanges(self) -> list[Exchange]:
         """Return what went over the wire since the last time."""

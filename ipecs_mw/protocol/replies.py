@@ -63,10 +63,11 @@ def find_missing(command: Command, value: Any) -> list[str]:
 
     The firmware may answer more or otherwise than the vendor printed, so this is a note and no refusal.
     """
-    if value is None or not isinstance(value, dict):
-        return list(command.returns) if value is not None else []
-    data = value.get("data")
-    found = value.keys() | (data.keys() if isinstance(data, dict) else ())
+    if value is None:
+        return []
+    content = value if isinstance(value, dict) else {}
+    data = content.get("data")
+    found = content.keys() | (data.keys() if isinstance(data, dict) else ())
     promised = (field.partition(":")[0] for field in command.returns)
     return [
         field

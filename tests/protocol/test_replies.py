@@ -7,7 +7,7 @@ import pytest
 
 from ipecs_mw.errors import AlreadyLoggedIn, CommandRefused, LoginRefused, ReplyUnreadable, TokenExpired
 from ipecs_mw.model.definitions import parse_codes, parse_command
-from ipecs_mw.protocol.replies import read_login, read_reply
+from ipecs_mw.protocol.replies import find_missing, read_login, read_reply
 from ipecs_mw.seeds import read_json, shipped_texts
 
 CODES = parse_codes(read_json("codes.json"))
@@ -129,3 +129,25 @@ def test_a_timer_that_is_none_is_the_vendor_s_default(timer: Any) -> None:
 def test_a_login_without_a_token_that_a_header_can_carry_is_unreadable(value: Any) -> None:
     with pytest.raises(ReplyUnreadable):
         read_login(value, "main")
+
+
+@pytest.mark.parametrize(
+    ("command", "value", "missing"),
+    [
+        ("call.make", {"data": {"callRefID": 5}}, []),
+        ("call.make", {"callRefID": 5}, []),  # without the envelope
+        ("call.make", {"data": {}}, ["data.callRefID"]),
+        ("call.make", None, []),  # an empty reply is a success
+        ("call.make", ["5"], ["data.callRefID"]),
+        ("forward.get", {"data": {"cfwdType": "busy", "destNumber": "1"}}, []),  # ringTime is optional
+        ("smdr.get", {"count": 1, "items": []}, []),
+        ("smdr.get", {"count": 1}, []),  # as asked for with countOnly
+        ("smdr.get", {"items": []}, ["count"]),
+        ("terminals.get", {"data": {"terminals": []}}, []),
+        ("checkconnection", {"anything": 1}, []),
+    ],
+)
+def test_what_a_reply_lacks_of_what_is_promised_is_named(
+    command: str, value: Any, missing: list[str]
+) -> None:
+    assert find_missing(COMMANDS[command], value) == missing

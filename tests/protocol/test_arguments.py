@@ -67,6 +67,7 @@ def test_a_value_becomes_what_the_wire_wants(kind: str, given: Any, wire: Any) -
     assert check_arguments(command(kind), {"x": given}) == {"x": wire}
 
 
+DIGITS = "digits (0-9, 1 to 32 of them)"
 NUMERIC = ("posint", "int", "digits", "dial", "digits[]")
 OPERATORS: list[Any] = [{"$ne": None}, {"$gt": ""}, ["$ne"], {}, [], [[]], object(), datetime.now(UTC)]
 
@@ -124,7 +125,7 @@ def test_a_value_that_does_not_fit_is_refused_with_what_is_allowed(kind: str, va
     [
         ("int", {"min": 0, "max": 9}, ("0", 9), ("-1", 10), "int >= 0 <= 9"),
         ("posint", {"max": 200}, (1, "200"), (201,), "posint (from 0) <= 200"),
-        ("digits", {"pattern": "^[0-9]{4}$"}, ("0042",), ("42", "00042"), "digits (0-9, 1 to 32 of them) ^[0-9]{4}$"),
+        ("digits", {"pattern": "^[0-9]{4}$"}, ("0042",), ("42", "00042"), f"{DIGITS} ^[0-9]{{4}}$"),
         ("dial", {"pattern": "[0-9*#]"}, ("*", 1), ("**", "12"), "dial (0-9 * # +, 1 to 32 of them) [0-9*#]"),
         ("enum", {"enum": ["on", "off"]}, ("on",), ("On", "on ", True, {"$ne": "on"}, ["on"], ""), "on, off"),
     ],
@@ -183,7 +184,8 @@ def test_more_numbers_than_a_request_takes_are_split_in_order() -> None:
         str(n) for n in range(1000, 1250)
     ]
     assert {part["transactionID"] for part in parts} == {7}
-    assert describe(definition.params[0]) == "digits[] (numbers and ranges such as 1000-1099) (100 a request; more are split)"
+    shown = describe(definition.params[0])
+    assert shown == "digits[] (numbers and ranges such as 1000-1099) (100 a request; more are split)"
 
 
 @pytest.mark.parametrize("count", [1, 99, 100])

@@ -22,6 +22,7 @@ from ipecs_mw.cli.send import send
 from ipecs_mw.cli.simulate import simulate
 from ipecs_mw.cli.smdr import smdr
 from ipecs_mw.cli.status import status
+from ipecs_mw.cli.support import support
 from ipecs_mw.cli.trust import trust
 from ipecs_mw.cli.words import escape
 from ipecs_mw.clock import SystemClock
@@ -61,6 +62,7 @@ for _command in (
     check,
     grant,
     erase,
+    support,
     journal,
     simulate,
     demo,

@@ -50,3 +50,30 @@ def find_newest(store: Store, host: str, kind: str) -> Mapping[str, Any] | None:
     with store_errors():
         found: Mapping[str, Any] | None = store.database["events"].find_one(wanted, fields, sort=newest)
     return found
+
+
+def describe_database(store: Store) -> Mapping[str, Any]:
+    """Return collection → how many documents it has about, and its indexes. Raises StoreError."""
+    database = store.database
+    with store_errors():
+        return {
+            name: {
+                "documents": database[name].estimated_document_count(),
+                "indexes": database[name].index_information(),
+            }
+            for name in sorted(database.list_collection_names())
+        }
+
+
+def find_system_events(store: Store, most: int) -> list[Mapping[str, Any]]:
+    """Return the newest events of the middleware itself, the newest first. Raises StoreError."""
+    newest = [("received_at", DESCENDING), ("_id", DESCENDING)]
+    with store_errors():
+        return list(store.database["events"].find({"kind": "system"}, sort=newest, limit=most))
+
+
+def find_remembered_tokens(store: Store) -> list[str]:
+    """Return the session tokens that daemons left in their leases. Raises StoreError."""
+    with store_errors():
+        found = store.database["leases"].find({"note.token": {"$exists": True}}, {"note.token": True})
+        return [str(lease["note"]["token"]) for lease in found]

@@ -41,6 +41,14 @@ class Site:
         migrate(store, SystemClock())
         apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
 
+    def beside(self, folder: Path) -> "Site":
+        """Return another daemon's place: the same database, a folder and state directory of its own."""
+        other = Site.__new__(Site)
+        other.store, other.folder, other.processes = self.store, folder, []
+        folder.mkdir()
+        (folder / "bootstrap.json").write_text((self.folder / "bootstrap.json").read_text())
+        return other
+
     def configure(self, *hosts: SimulatedHost, **changes: Any) -> None:
         content = read_json("config.json")
         entry = content["hosts"][0]

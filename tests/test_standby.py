@@ -13,16 +13,6 @@ from sites import USER, Site, is_up, ring, wait_until
 from ipecs_mw.simulator import SimulatedHost
 
 
-class Standby(Site):
-    """A second daemon's place beside a site: the same database, a state directory of its own."""
-
-    def __init__(self, site: Site, folder: Path) -> None:
-        self.store, self.folder, self.processes = site.store, folder, []
-        folder.mkdir()
-        content = json.loads((site.folder / "bootstrap.json").read_text())
-        (folder / "bootstrap.json").write_text(json.dumps(content))
-
-
 def state_of(site: Site) -> str:
     query = {"state_dir": str((site.folder / "state").absolute())}
     found = site.store.database["instances"].find_one(query) or {}
@@ -32,7 +22,7 @@ def state_of(site: Site) -> str:
 def test_a_second_daemon_stands_by_and_takes_over_from_a_dead_one_within_15_s(
     site: Site, simulated: SimulatedHost, tmp_path: Path
 ) -> None:
-    second = Standby(site, tmp_path / "second")
+    second = site.beside(tmp_path / "second")
     site.configure(simulated)
     first_process = site.start()
     wait_until(lambda: state_of(site) == "up", 30)
@@ -68,7 +58,7 @@ def test_a_second_daemon_stands_by_and_takes_over_from_a_dead_one_within_15_s(
 def test_a_frozen_owner_that_wakes_lets_go_of_an_account_that_was_taken_over(
     site: Site, simulated: SimulatedHost, tmp_path: Path
 ) -> None:
-    second = Standby(site, tmp_path / "second")
+    second = site.beside(tmp_path / "second")
     site.configure(simulated)
     first = site.start()
     wait_until(lambda: state_of(site) == "up", 30)

@@ -92,7 +92,9 @@ def run(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> It
         lane = Lane("main", journal, clock)
         told: Any = client
         context = ssl.create_default_context()
-        supervisor = SessionSupervisor(settings(1), told, context, lane, clock, stop, AccountLease("account", "main"), lambda: None)
+        supervisor = SessionSupervisor(
+            settings(1), told, context, lane, clock, stop, AccountLease("account", "main"), lambda: None
+        )
         client.supervisor = supervisor
         supervisor.run()
         entries = [entry.arrival for entry in journal.read(0, 1000)]

@@ -30,6 +30,9 @@ _SHARED_BYTES = (0x40000002, 510)
 _LOG_BYTES = 4 * 1024 * 1024
 """What SQLite's log is cut down to after a burst."""
 
+_ID_DIGITS = 11
+"""How many hexadecimal digits of a journal's id tell when it was made, in milliseconds since 1970."""
+
 _LATEST = 10**17  # microseconds: beyond any instant that was ever heard
 _CHECKED_BYTES = 8 * 1024 * 1024
 """A file up to this size is checked whole when it is opened; in a larger one damage is found when it is read."""
@@ -106,6 +109,14 @@ def read_owner(path: Path) -> str | None:
     return found and (found[2] or "")
 
 
+def read_begin(journal_id: str) -> datetime | None:
+    """Return when the journal of this id was made; None where the id's bytes changed on the disk."""
+    try:
+        return EPOCH + timedelta(milliseconds=int(journal_id[:_ID_DIGITS], 16))
+    except (ValueError, OverflowError):
+        return None
+
+
 def is_open_elsewhere(path: Path) -> bool:
     """Tell whether another process has the journal open. Raises JournalError."""
     try:
@@ -161,7 +172,7 @@ def _create(database: sqlite3.Connection, clock: Clock) -> None:
     # The id sorts by the time of creation, so that event ids of later files sort after those of earlier ones.
     created = (clock.now() - EPOCH) // timedelta(milliseconds=1)
     database.executescript("BEGIN;" + _SCHEMA)
-    meta = {"format": FORMAT, "id": f"{created:011x}{secrets.token_hex(3)}", "connection": 0}
+    meta = {"format": FORMAT, "id": f"{created:0{_ID_DIGITS}x}{secrets.token_hex(3)}", "connection": 0}
     database.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
     database.execute("COMMIT")
 

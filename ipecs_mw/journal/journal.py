@@ -17,7 +17,16 @@ from typing import Any, Literal
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull
-from ipecs_mw.journal.file import EPOCH, MICROSECOND, open_file, remove, rename, set_aside, translate
+from ipecs_mw.journal.file import (
+    EPOCH,
+    MICROSECOND,
+    open_file,
+    read_begin,
+    remove,
+    rename,
+    set_aside,
+    translate,
+)
 
 DEFAULT_MAX_BYTES = 1024 * 1024 * 1024
 
@@ -101,6 +110,11 @@ class Journal:
     def heard_at(self) -> datetime | None:
         """When the last frame arrived, in whichever run; None where there never was one."""
         return None if self._heard_at is None else EPOCH + self._heard_at * MICROSECOND
+
+    @property
+    def begun_at(self) -> datetime | None:
+        """When the file was made."""
+        return read_begin(self.id)
 
     @property
     def used_share(self) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ipecs_mw.errors import JournalDamaged, JournalError
-from ipecs_mw.journal.file import read_text_leniently, translate
+from ipecs_mw.journal.file import read_begin, read_text_leniently, translate
 from ipecs_mw.journal.journal import Entry, build_entry, build_instant
 
 _GROUP_ENTRIES = 500
@@ -47,6 +47,11 @@ class Salvage:
     def heard_at(self) -> datetime | None:
         """When the last frame arrived."""
         return self._instant(self._read_meta("heard_at"))
+
+    @property
+    def begun_at(self) -> datetime | None:
+        """When the file was made."""
+        return None if self.id is None else read_begin(self.id)
 
     @property
     def oldest_at(self) -> datetime | None:

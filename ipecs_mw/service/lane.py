@@ -152,19 +152,20 @@ class Lane:
 
         Raises JournalError.
         """
-        heard_at = damaged.heard_at
         aside = self._replace(damaged, error)
         if aside is not None:
-            self.tell_set_aside(aside, heard_at)
+            self.tell_set_aside(aside, damaged)
 
-    def tell_set_aside(self, aside: SetAside, heard_at: datetime | None = None) -> None:
+    def tell_set_aside(self, aside: SetAside, former: Journal | None = None) -> None:
         """Record that a journal was set aside, and the gap that it leaves. Raises JournalError.
 
-        `heard_at` is when the last frame arrived; without it the file is asked.
+        What `former` knows of the file is asked of the file itself where it was never opened.
         """
-        oldest_at = None
+        heard_at, begun_at = (former.heard_at, former.begun_at) if former else (None, None)
         with suppress(JournalError), open_salvage(aside.path) as found:
-            heard_at, oldest_at = heard_at or found.heard_at, found.oldest_at
+            heard_at = heard_at or found.heard_at
+            # the oldest that is missing; where nobody can tell, all since the last that MongoDB has, or ever
+            begun_at = found.oldest_at or self.forwarded.last_event_at or begun_at or found.begun_at
         self.record(
             "journal.set_aside",
             "error",
@@ -174,9 +175,8 @@ class Lane:
         )
         if self.host is None:
             return
-        self.record(
-            "gap", "warning", since=oldest_at or heard_at, until=self.clock.now(), reason=aside.error.key
-        )
+        since = begun_at or self.forwarded.last_event_at
+        self.record("gap", "warning", since=since, until=self.clock.now(), reason=aside.error.key)
         journal = self.journal
         if heard_at is not None and journal.heard_at is None:
             journal.remember_heard(heard_at)
@@ -203,11 +203,10 @@ class Lane:
         try:
             return do(journal)
         except JournalDamaged as error:
-            heard_at = journal.heard_at
             aside = self._replace(journal, error)
             result = do(self.journal)
             if aside is not None:
-                self.tell_set_aside(aside, heard_at)
+                self.tell_set_aside(aside, journal)
             return result
 
     def _replace(self, damaged: Journal, error: JournalDamaged) -> SetAside | None:

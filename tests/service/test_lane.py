@@ -175,7 +175,7 @@ def test_a_journal_that_is_damaged_while_in_use_is_replaced_and_the_lane_goes_on
     aside = Path(str(found["journal_set_aside"]["file"]))
     assert aside.exists()
     assert found["gap"]["reason"] == "error.journal_damaged"
-    assert str(found["gap"]["since"]).startswith("2026-03-02T08:01:00")
+    assert str(found["gap"]["since"]).startswith("2026-03-02T08:00:00"), "all since the file was begun"
     assert lane.journal.heard_at == clock.now()
     lane.renew(first, JournalDamaged("error.journal_damaged", file="x"))
     assert [name for name, _ in told(lane)].count("journal_set_aside") == 1, "it was replaced already"
@@ -202,3 +202,17 @@ def test_records_that_were_asked_for_say_nothing_of_when_the_host_was_last_heard
     assert [entry.arrival.source for entry in lane.journal.read(0, 10)] == ["frame", "frame"]
     with pytest.raises(JournalFull):
         lane.take_records([b"x" * 1000] * 1000)
+
+
+def test_the_gap_of_a_damaged_journal_begins_with_the_oldest_that_was_not_forwarded(
+    lane: Lane, clock: FakeClock
+) -> None:
+    clock.advance(60)
+    lane.take_frames([b"x" * 1000] * 50)
+    clock.advance(60)
+    lane.take_frames([b"x" * 1000])
+    lane.renew(lane.journal, JournalDamaged("error.journal_damaged", file="x"))
+    gap = dict(told(lane))["gap"]
+    assert str(gap["since"]).startswith("2026-03-02T08:01:00")
+    assert str(gap["until"]).startswith("2026-03-02T08:02:00")
+    lane.journal.close()

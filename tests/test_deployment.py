@@ -204,3 +204,13 @@ def test_prometheus_understands_every_question_of_the_dashboard(tmp_path: Path) 
     (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "board", "rules": rules}]}))
     judged = run(need("promtool"), "check", "rules", str(tmp_path / "rules.yml"))
     assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+def test_systemd_is_told_what_a_start_waits_for(site: Site, systemd: socket.socket, tmp_path: Path) -> None:
+    (site.folder / "bootstrap.json").write_text(
+        json.dumps({"mongo_uri": f"mongodb://127.0.0.1:{find_free_port()}"})
+    )
+    process = site.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+    assert "MongoDB" in hear(systemd, "STATUS")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0

@@ -9,6 +9,7 @@ from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import StoreUnavailable
 from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup, recall_setup
+from ipecs_mw.service.notify import notify
 from ipecs_mw.store.connection import Store, connect, open_unseen
 from ipecs_mw.store.migrations import migrate
 from ipecs_mw.store.setup import Setup, read_setup
@@ -46,6 +47,7 @@ def begin(
         except StoreUnavailable as error:
             if error.key != last:
                 log.error("start.mongodb_away", detail=logs.explain(error))
+                notify(STATUS=logs.explain(error))
             last = error.key
         recalled = None if bootstrap.embedded_dir else recall_setup(profile, state_dir)
         if recalled is not None:

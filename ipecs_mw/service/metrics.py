@@ -29,6 +29,18 @@ METRICS = (
     Metric("ipecs_mw_info", "gauge", ("version", "profile"), "1; version and profile of the daemon"),
     Metric("ipecs_mw_start_time_seconds", "gauge", (), "when the daemon started, in seconds since 1970"),
     Metric("ipecs_mw_configuration_revision", "gauge", (), "revision of the configuration in use"),
+    Metric(
+        "ipecs_mw_configuration_recalled",
+        "gauge",
+        (),
+        "1 while the daemon runs on the last good configuration, MongoDB having been away at its start",
+    ),
+    Metric(
+        "ipecs_mw_configuration_refused",
+        "gauge",
+        (),
+        "1 while a changed configuration is refused and the former one is in use",
+    ),
     Metric("ipecs_mw_mongodb_up", "gauge", (), "1 where MongoDB took the last heartbeat"),
     Metric("ipecs_mw_session_up", "gauge", ("host",), "1 while the session with the phone system is up"),
     Metric("ipecs_mw_session_state", "gauge", ("host", "state"), "1 for the state of the session, else 0"),
@@ -83,6 +95,8 @@ def collect(
     yield "ipecs_mw_info", (document["version"], document["profile"]), 1
     yield "ipecs_mw_start_time_seconds", (), document["started_at"].timestamp()
     yield "ipecs_mw_configuration_revision", (), document["revision"]
+    yield "ipecs_mw_configuration_recalled", (), bool(document.get("is_recalled"))
+    yield "ipecs_mw_configuration_refused", (), bool(document.get("refused"))
     yield "ipecs_mw_mongodb_up", (), is_stored
     for name, host in document["hosts"].items():
         yield "ipecs_mw_session_up", (name,), host["state"] == State.UP.value

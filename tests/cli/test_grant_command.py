@@ -53,7 +53,7 @@ def test_daemon_sender_and_reader_do_their_work_with_their_roles_alone(
     assert sent.exit_code == 0, (sent.output, sent.exception)
     listed = run(reader, "events", "--call", "4711", "--format", "jsonl")
     assert json.loads(listed.stdout.splitlines()[0])["type"] == "station_ring"
-    assert run(reader, "status").exit_code == 0
+    assert run(reader, "status").exit_code == run(sender, "status").exit_code == 0
     for file, arguments in (
         (sender, ("events",)),
         (reader, ("send", "call.make")),

@@ -127,7 +127,8 @@ def test_a_journal_that_is_damaged_while_the_daemon_runs_is_set_aside_and_can_be
         for _ in range(500):
             own_witness.send_odd(_PADDED)
         wait_until(lambda: journal.stat().st_size > 20 * 1024**2, _UP_SECONDS)
-        spoil(journal, lambda pages: range(pages // 2, pages, pages // 20))
+        # more than an entry is long: of a page that is the end of one, SQLite cannot tell
+        spoil(journal, lambda pages: range(pages // 2, pages // 2 + 40))
     finally:
         own_set.servers[0].signal(signal.SIGCONT)
     events = own_witness.site.store.database["events"]

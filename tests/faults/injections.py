@@ -13,7 +13,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator.faults import KINDS
 from ipecs_mw.store.requests import submit_request
 
-_ODD = (
+ODD = (
     "no JSON at all @",
     '{"event":"acd","data":{"eventCode":66,"text":"@',
     '{"event":"acd","data":{"text":"@","eventCode":NaN}}',
@@ -125,7 +125,7 @@ def answer_wrongly(scene: Scene) -> None:
 
 def send_odd(scene: Scene) -> None:
     for _ in range(scene.chance.randint(1, 20)):
-        scene.witness.send_odd(scene.chance.choice(_ODD))
+        scene.witness.send_odd(scene.chance.choice(ODD))
 
 
 def burst(scene: Scene) -> None:

@@ -20,7 +20,8 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.requests import DONE_STATES, submit_request
 
-_NUMBER = re.compile(rb'"callRefID": (\d+), "eventCode": 66|#(\d+)#')
+_TIME = json.loads(ring(0))["data"]["time"]
+_NUMBER = re.compile(rb'"time": "%b", "callRefID": (\d+)|#(\d+)#' % _TIME.encode())
 _PATIENCE_SECONDS = 90.0
 
 
@@ -99,14 +100,18 @@ class Witness:
         def flows() -> bool:
             self.send()
             marks.add(self.next - 1)
-            return self.site.count(type="station_ring", call_ref={"$in": list(marks)}) > 0
+            return self.count_rings({"$in": list(marks)}) > 0
 
         wait_until(flows, seconds)
         # what was sent after that one is awaited too, so that it does not look lost
         last = self.next - 1
         delivered = last in self.read_delivered()
         if delivered:
-            wait_until(lambda: self.site.count(type="station_ring", call_ref=last) == 1, seconds)
+            wait_until(lambda: self.count_rings(last) == 1, seconds)
+
+    def count_rings(self, number: Any) -> int:
+        """Return how many frames of this number, or of those that a query names, are stored."""
+        return self.site.count(type="station_ring", call_ref=number, **{"raw.data.time": _TIME})
 
     def judge(self, *, may_lose: bool = False, seconds: float = _PATIENCE_SECONDS) -> Verdict:
         """Return the verdict once new events flow; `may_lose` allows what was in a socket that broke to be lost.
@@ -144,8 +149,6 @@ class Witness:
 
 def number_of(document: dict[str, Any]) -> int | None:
     """Return the number that a test gave a stored frame; None for a frame of the host's own."""
-    if document["kind"] == "acd" and document["type"] == "station_ring":
-        return int(document["call_ref"])
     raw = document.get("raw")
     return find_number(raw) if isinstance(raw, bytes) else find_number(json.dumps(raw, default=str).encode())
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faults.elsewhere import ELSEWHERE
 
 IS_FULL = os.environ.get("FAULTS") == "full"
 
+_TESTS = Path(__file__).parent.parent
 _found: dict[int, dict[str, Any]] = {}
 
 
@@ -31,11 +33,14 @@ def rounds(request: pytest.FixtureRequest) -> int:
     return count_rounds(request.node)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
-        rows = [number for marker in item.iter_markers("fault") for number in marker.args]
-        if rows:
-            item.user_properties.append(("fault", (rows, count_rounds(item))))
+        tests = ELSEWHERE.get(item.path.relative_to(_TESTS).as_posix(), {})
+        if rows := tests.get(getattr(item, "originalname", item.name)):
+            item.add_marker(pytest.mark.fault(*rows))
+        if marker := item.get_closest_marker("fault"):
+            item.user_properties.append(("fault", (marker.args, count_rounds(item))))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -1,0 +1,142 @@
+"""The host answers requests wrongly, slowly or not at all, or shows another certificate."""
+
+import json
+import time
+from datetime import timedelta
+
+import pytest
+from fault_proxy import FaultProxy
+from faults.oracle import Witness, ask, is_streaming
+from sites import PASSWORD, wait_until
+
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.simulator.faults import KINDS
+
+_UP_SECONDS = 60.0
+_DEADLINE_SECONDS = 25.0
+
+
+def begin(witness: Witness) -> None:
+    witness.site.configure(witness.host)
+    witness.site.start()
+    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+    witness.await_flow()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.fault(26, few=1, many=3)
+def test_a_wrong_reply_ends_its_command_in_time_with_a_name_and_touches_no_event(
+    witness: Witness, kind: str, rounds: int
+) -> None:
+    begin(witness)
+    for _ in range(rounds):
+        witness.host.answer_wrongly(kind, feature="call/make")
+        begun_at = time.monotonic()
+        look = ask(witness.site, "call.make", deviceNumber="1001", calledDN="1002")
+        request = wait_until(look, _UP_SECONDS)
+        assert time.monotonic() - begun_at < _DEADLINE_SECONDS
+        # an empty reply is what some requests promise
+        assert request["state"] in ("failed", "unknown") or kind == "empty"
+        assert request["state"] == "done" or request["error"]["text"]
+        witness.await_flow()
+    verdict = witness.judge(may_lose=True)
+    assert verdict.gaps <= rounds
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.fault(26)
+def test_a_wrong_reply_to_the_login_is_told_and_tried_again(witness: Witness, kind: str) -> None:
+    begin(witness)
+    witness.host.answer_wrongly(kind, feature="login")
+    witness.host.drop()
+    wait_until(lambda: "session.failed" in witness.site.logged(), _UP_SECONDS)
+    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+    witness.judge()
+    assert "Traceback" not in witness.site.logged()
+
+
+@pytest.mark.fault(27, few=2, many=20)
+def test_a_call_whose_reply_is_lost_is_unknown_and_not_made_twice(witness: Witness, rounds: int) -> None:
+    begin(witness)
+    for number in range(rounds):
+        witness.host.answer_wrongly("lost", feature="call/make")
+        before = witness.host.operate(lambda exchange: len(exchange.pbx.calls))
+        station = str(1001 + number % 8)
+        request = wait_until(
+            ask(witness.site, "call.make", deviceNumber=station, calledDN="001"), _UP_SECONDS
+        )
+        assert request["state"] == "unknown"
+        made = witness.host.operate(lambda exchange: len(exchange.pbx.calls)) - before
+        assert made <= 1
+        wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+        cleared = ask(witness.site, "call.clear", deviceNumber=station)
+        wait_until(cleared, _UP_SECONDS)
+    witness.judge(may_lose=True)
+
+
+@pytest.mark.parametrize(("days", "names"), [(3650, None), (-1, None), (3650, ["pbx.example"])])
+@pytest.mark.fault(28)
+def test_another_certificate_is_refused_before_anything_is_sent_with_both_fingerprints(
+    witness: Witness, days: int, names: list[str] | None
+) -> None:
+    begin(witness)
+    pinned = witness.host.fingerprint_sha256
+    witness.host.change_certificate(days=days, names=names)
+    witness.host.drop()
+    wait_until(lambda: "error.certificate_changed" in witness.site.logged(), _UP_SECONDS)
+    told = witness.site.logged().replace(":", "").lower()
+    assert pinned.replace(":", "").lower() in told
+    assert witness.host.fingerprint_sha256.replace(":", "").lower() in told
+    found = wait_until(
+        lambda: witness.site.store.database["instances"].find_one({"hosts.host0.state": "needs_attention"}),
+        _UP_SECONDS,
+    )
+    assert found["hosts"]["host0"]["retry_at"] > SystemClock().now() + timedelta(seconds=60)
+    assert not is_streaming(witness.host)
+    assert witness.site.logged().count("error.certificate_changed") <= 2
+
+
+@pytest.mark.fault(28)
+def test_a_host_in_the_middle_with_another_certificate_sees_neither_password_nor_token(
+    witness: Witness, host: SimulatedHost
+) -> None:
+    with FaultProxy(host.port) as proxy:
+        witness.site.configure(host, port=proxy.port, tls={"verify": "pin", "fingerprint_sha256": "ab" * 32})
+        witness.site.start()
+        wait_until(lambda: "error.certificate_changed" in witness.site.logged(), _UP_SECONDS)
+        assert not host.sessions
+        tried = proxy.accepted
+        time.sleep(4)
+        assert proxy.accepted == tried, "tried again at once"
+    assert PASSWORD not in witness.site.logged()
+
+
+@pytest.mark.fault(35)
+def test_no_secret_is_in_anything_that_a_run_with_many_faults_writes(witness: Witness) -> None:
+    begin(witness)
+    token = witness.host.operate(lambda exchange: exchange.sessions.by_user["apiuser"].token)
+    witness.host.send(
+        {"event": "smdr", "data": {"StationNumber": "1001", "AccountCode": "STA-P[4711471147]"}}
+    )
+    witness.host.send('{"event":"smdr","data":{"AccountCode":"SYS-P[4711471147]","broken')
+    for kind in ("500", "html", "truncated", "lost"):
+        witness.host.answer_wrongly(kind, feature="call/status")
+        wait_until(ask(witness.site, "call.status", deviceNumber="1001"), _UP_SECONDS)
+    command = ask(witness.site, "dnd.set", deviceNumber="1001", password="4711471147")
+    wait_until(command, _UP_SECONDS)
+    witness.host.expire_tokens()
+    witness.host.drop()
+    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+    witness.await_flow()
+    database = witness.site.store.database
+    written = witness.site.logged()
+    for name in ("events", "instances", "config", "config_history", "leases"):
+        documents = list(database[name].find())
+        if name == "leases":  # its note is what frees the account; only the daemon's own user reads it
+            documents = [{**document, "note": None} for document in documents]
+        written += json.dumps(documents, default=str)
+    written += witness.site.run("status").stdout + witness.site.run("events", "--limit", "0").stdout
+    for secret in (PASSWORD, "4711471147"):
+        assert secret not in written
+    assert token not in witness.site.logged()

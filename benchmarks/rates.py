@@ -1,14 +1,17 @@
 """Frames a second: end to end, from a backlog, the naive client, and the limit that MongoDB sets."""
 
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from frames import build_frames
+from rows import Row
 from scene import HostProcess, Scene, await_idle, open_scene, paused, wait_until
 
 from ipecs_mw.clock import SystemClock
@@ -17,30 +20,88 @@ from ipecs_mw.seeds import read_json
 from ipecs_mw.store.embedded import Embedded
 from ipecs_mw.store.event_log import build_document
 
-_LIMIT_BATCH = 1000
+_BATCH = 1000
+_NAIVE_SHARE = 20  # the naive client is given so much less to do
+
+Place = tuple[Embedded, Path]
+
+
+@contextmanager
+def running_daemon(mongo: Embedded, folder: Path, hosts: int = 1) -> Iterator[tuple[Scene, HostProcess]]:
+    """Give a scene where the daemon has a session with each simulated host."""
+    with open_scene(mongo, folder) as scene, HostProcess(hosts) as host:
+        scene.configure(host)
+        scene.start_daemon()
+        scene.await_sessions(hosts)
+        yield scene, host
+
+
+@contextmanager
+def running_naive(mongo: Embedded, folder: Path) -> Iterator[tuple[Scene, HostProcess]]:
+    """Give a scene where `naive.py` listens to a simulated host."""
+    program = str(Path(__file__).with_name("naive.py"))
+    with open_scene(mongo, folder) as scene, HostProcess() as host:
+        command = [sys.executable, program, scene.uri, str(host.hosts[0]["port"])]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
+            try:
+                assert client.stdout is not None
+                client.stdout.readline()
+                yield scene, host
+            finally:
+                client.kill()
+
+
+def measure_rates(mongo: Embedded, folder: Path, frames: int, rounds: int) -> list[Row]:
+    """Return the rows of live and draining; each ratio is the median of `rounds` rounds of all four in turn."""
+    measures: dict[str, Callable[[Embedded, Path, int], float]] = {
+        "limit": measure_limit,
+        "live": measure_live,
+        "drain": measure_drain,
+        "naive": measure_naive,
+    }
+    found: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(rounds):
+        for name, measure in measures.items():
+            found[name].append(measure(mongo, folder, frames))
+
+    def row(title: str, ours: str, plain: str, plain_name: str, goal: float) -> Row:
+        ratio = statistics.median(a / b for a, b in zip(found[ours], found[plain], strict=True))
+        value = statistics.median(found[ours])
+        return Row("rates", title, value, "/s", plain_name, value / ratio, goal)
+
+    limit = "`insert_many` of the same documents"
+    return [
+        row("live, host → committed", "live", "naive", "naive client", 20.0),
+        row("live, host → committed", "live", "limit", limit, 0.5),
+        row("draining a backlog of the journal", "drain", "limit", limit, 0.8),
+    ]
 
 
 def measure_live(mongo: Embedded, folder: Path, frames: int) -> float:
     """Return frames a second from the first one written by the host until all are committed."""
-    with open_scene(mongo, folder) as scene, HostProcess() as host:
-        scene.configure(host)
-        scene.start_daemon()
-        scene.await_up()
-        began = host.ask("send", 1, frames)["began"]
-        seconds = scene.await_stored(frames) - began
-        check(scene, frames)
-        return frames / seconds
+    with running_daemon(mongo, folder) as (scene, host):
+        return _send_all(scene, host, frames)
+
+
+def measure_naive(mongo: Embedded, folder: Path, frames: int) -> float:
+    """Return frames a second of `naive.py`, measured as `measure_live` does."""
+    with running_naive(mongo, folder) as (scene, host):
+        return _send_all(scene, host, frames // _NAIVE_SHARE)
+
+
+def _send_all(scene: Scene, host: HostProcess, frames: int) -> float:
+    began = host.ask("send", 1, frames)["began"]
+    seconds = scene.await_stored(frames) - began
+    check(scene, frames)
+    return frames / seconds
 
 
 def measure_drain(mongo: Embedded, folder: Path, frames: int) -> float:
     """Return frames a second with which a backlog goes to MongoDB, which stood still until all had arrived."""
-    with open_scene(mongo, folder) as scene, HostProcess() as host:
-        scene.configure(host)
-        daemon = scene.start_daemon()
-        scene.await_up()
+    with running_daemon(mongo, folder) as (scene, host):
         with paused(mongo):
             host.ask("send", 1, frames)
-            await_idle(daemon.pid)
+            await_idle(scene.daemons[0].pid)
         before = wait_until(scene.count_calls, 60, 0.002)
         began = time.monotonic()
         seconds = scene.await_stored(frames) - began
@@ -48,42 +109,26 @@ def measure_drain(mongo: Embedded, folder: Path, frames: int) -> float:
         return (frames - before) / seconds
 
 
-def measure_naive(mongo: Embedded, folder: Path, frames: int) -> float:
-    """Return frames a second of `naive.py`, measured as `measure_live` does."""
-    with open_scene(mongo, folder) as scene, HostProcess() as host:
-        program = [sys.executable, str(Path(__file__).with_name("naive.py")), scene.uri]
-        with subprocess.Popen([*program, str(host.hosts[0]["port"])], stdout=subprocess.PIPE) as client:
-            try:
-                assert client.stdout is not None
-                client.stdout.readline()
-                began = host.ask("send", 1, frames)["began"]
-                seconds = scene.await_stored(frames) - began
-                check(scene, frames)
-                return frames / seconds
-            finally:
-                client.kill()
-
-
 def measure_limit(mongo: Embedded, folder: Path, frames: int) -> float:
     """Return documents a second of `insert_many` in batches of 1000, of the documents that the daemon stores."""
     documents = build_documents(frames)
     with open_scene(mongo, folder) as scene:
-        scene.events.insert_many(documents[:_LIMIT_BATCH])  # the connection, warm
+        scene.events.insert_many(documents[:_BATCH])  # the connection, warm
         began = time.monotonic()
-        for at in range(_LIMIT_BATCH, frames, _LIMIT_BATCH):
-            scene.events.insert_many(documents[at : at + _LIMIT_BATCH])
+        for at in range(_BATCH, frames, _BATCH):
+            scene.events.insert_many(documents[at : at + _BATCH])
         seconds = time.monotonic() - began
         check(scene, frames)
-        return (frames - _LIMIT_BATCH) / seconds
+        return (frames - _BATCH) / seconds
 
 
-def build_documents(count: int, host: str = "host0") -> Sequence[dict[str, Any]]:
-    """Return the documents that the daemon stores of the first `count` frames."""
+def build_documents(count: int, first: int = 1, host: str = "host0") -> Sequence[dict[str, Any]]:
+    """Return the documents that the daemon stores of `count` frames."""
     decode = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore")).decode
     clock = SystemClock()
     return [
         build_document(f"{host}:0123456789abcdef0:{n:012d}", host, n, decode(frame.encode(), clock.now()))
-        for n, frame in enumerate(build_frames(count), 1)
+        for n, frame in enumerate(build_frames(count, first), first)
     ]
 
 

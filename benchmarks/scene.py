@@ -131,10 +131,13 @@ class Scene:
         self.daemons.append(daemon)
         return daemon
 
-    def await_up(self, hosts: int = 1, after: int = 0) -> None:
-        """Wait until more than `after` sessions of each host were up."""
-        query = {"kind": "system", "type": "session_up"}
-        wait_until(lambda: self.events.count_documents(query) >= hosts * (after + 1), 60)
+    def count_sessions(self) -> int:
+        """Return how many sessions were up so far, as the event log knows."""
+        return int(self.events.count_documents({"kind": "system", "type": "session_up"}))
+
+    def await_sessions(self, count: int) -> None:
+        """Wait until that many sessions were up."""
+        wait_until(lambda: self.count_sessions() >= count, 60)
 
     def await_stored(self, count: int, seconds: float = 600) -> float:
         """Wait until at least `count` events of calls are stored, and return when that was (monotonic)."""

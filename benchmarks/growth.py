@@ -1,0 +1,157 @@
+"""What it costs as it grows: more hosts at the same total rate, and a longer event log."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pymongo import DESCENDING
+from rates import build_documents, running_daemon
+from rows import Row
+from scene import Scene, open_scene, read_cpu_seconds
+
+from ipecs_mw.store.embedded import Embedded
+from ipecs_mw.store.event_query import Filter, find_events
+
+_RATE = 200
+_PAGE = 50  # what `ipecs-mw events` shows
+_BATCH = 10_000
+_TIMES = 5
+_DAY = timedelta(days=1)
+_NEWEST_FIRST = [("received_at", DESCENDING), ("_id", DESCENDING)]
+
+
+def measure_hosts(mongo: Embedded, folder: Path, frames: int, counts: Sequence[int]) -> list[Row]:
+    """Return rows of the daemon's processor time an event, with so many hosts at the same total rate."""
+    found: dict[int, float] = {}
+    for count in counts:
+        with running_daemon(mongo, folder, count) as (scene, host):
+            pid = scene.daemons[0].pid
+            before = read_cpu_seconds(pid)
+            host.ask("pace", 1, frames, _RATE)
+            scene.await_stored(frames)
+            found[count] = (read_cpu_seconds(pid) - before) / frames
+    one = found[counts[0]]
+    return [
+        Row(
+            "growth",
+            f"processor time an event, {count} hosts, {_RATE} events/s in all",
+            1e6 * found[count],
+            "µs",
+            f"{counts[0]} host",
+            1e6 * one,
+            1.3,
+            is_most=True,
+        )
+        for count in counts[1:]
+    ]
+
+
+def measure_log(mongo: Embedded, folder: Path, sizes: Sequence[int]) -> list[Row]:
+    """Return a row a size of the event log: the slowest first page of all filters.
+
+    Raises AssertionError where a query plan has a collection scan or a sort in memory.
+    """
+    with open_scene(mongo, folder) as scene:
+        return [row for size in sizes for row in _measure_pages(scene, size)]
+
+
+def _measure_pages(scene: Scene, size: int) -> list[Row]:
+    _fill(scene, size)
+    filters = _build_filters(scene, size)
+    for name, wanted in filters.items():
+        _check_plan(scene, name, wanted)
+    seconds = {name: _time_page(scene, wanted) for name, wanted in filters.items()}
+    slowest = max(seconds, key=seconds.__getitem__)
+    return [
+        Row(
+            "growth",
+            f"first page of {size:,} events, slowest of {len(filters)} filters ({slowest})",
+            1000 * seconds[slowest],
+            "ms",
+            "the same without an index",
+            1000 * _time_scan(scene, filters[slowest]),
+            50.0,
+            is_most=True,
+            is_absolute=True,
+        )
+    ]
+
+
+def _fill(scene: Scene, size: int) -> None:
+    """Have the log hold `size` events: of four hosts, one every 30 s until now."""
+    stored = scene.events.estimated_document_count()
+    now = datetime.now(UTC)
+    while stored < size:
+        documents = build_documents(min(_BATCH, size - stored), stored + 1, f"host{stored // _BATCH % 4}")
+        for document in documents:
+            document["received_at"] = now - (size - document["seq"]) * timedelta(seconds=30)
+        scene.events.insert_many(documents, ordered=False)
+        stored += len(documents)
+
+
+def _build_filters(scene: Scene, size: int) -> dict[str, Filter]:
+    """Return each filter alone, and those that are asked together; the values come from the middle of the log."""
+    event = scene.events.find_one({"seq": size // 2, "code": {"$exists": True}}) or scene.events.find_one(
+        {"seq": size // 2 + 1}
+    )
+    at = event["received_at"]
+    alone = {
+        "host": event["host"],
+        "kind": event["kind"],
+        "type": event["type"],
+        "code": event["code"],
+        "station": event["stations"][0],
+        "call": event["call_ref"],
+        "since": at,
+        "until": at,
+    }
+    together = (
+        ("since", "until"),
+        ("host", "kind"),
+        ("host", "until"),
+        ("station", "type"),
+        ("station", "since"),
+        ("kind", "until"),
+    )
+    values = {**alone, "until": at + _DAY}
+    return {
+        "none": Filter(),
+        **{name: Filter(**{name: value}) for name, value in alone.items()},
+        **{"+".join(names): Filter(**{name: values[name] for name in names}) for names in together},
+    }
+
+
+def _find(scene: Scene, wanted: Filter) -> Any:
+    return scene.events.find(wanted.build()).sort(_NEWEST_FIRST).limit(_PAGE)
+
+
+def _check_plan(scene: Scene, name: str, wanted: Filter) -> None:
+    stages = set(_list_stages(_find(scene, wanted).explain()["queryPlanner"]["winningPlan"]))
+    assert not stages & {"COLLSCAN", "SORT"}, f"{name}: {stages}"
+
+
+def _list_stages(plan: Any) -> list[str]:
+    stages = [plan["stage"]] if "stage" in plan else []
+    inner = [plan[key] for key in ("inputStage", "queryPlan") if key in plan] + plan.get("inputStages", [])
+    return stages + [stage for part in inner for stage in _list_stages(part)]
+
+
+def _time_page(scene: Scene, wanted: Filter) -> float:
+    return _time(lambda: list(islice(find_events(scene.store, wanted, limit=_PAGE), _PAGE)))
+
+
+def _time_scan(scene: Scene, wanted: Filter) -> float:
+    return _time(lambda: list(_find(scene, wanted).hint([("$natural", 1)])))
+
+
+def _time(do: Any) -> float:
+    durations = []
+    for _ in range(_TIMES):
+        began = time.monotonic()
+        do()
+        durations.append(time.monotonic() - began)
+    return statistics.median(durations)

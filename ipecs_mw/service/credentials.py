@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ipecs_mw import logs
-from ipecs_mw.errors import CannotStart
+from ipecs_mw.errors import CannotStart, SecretUnreadable
 from ipecs_mw.model.settings import SecretSource
 
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"

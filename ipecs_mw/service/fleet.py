@@ -1,5 +1,6 @@
 """All hosts of a daemon: started, changed and retired as the configuration says."""
 
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -8,21 +9,25 @@ from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.service.credentials import read_secret
 from ipecs_mw.service.host import HostRunner, Surroundings
 from ipecs_mw.service.loading import Loaded
+from ipecs_mw.service.threads import start_thread
 from ipecs_mw.transport.tls import build_context
 
 log = logs.get_logger()
 
 _LEAVE_SECONDS = 5.0
+_LEASES_SECONDS = 1.5  # for all leases together: one that is not given back runs out by itself
 
 
 class Fleet:
-    """The hosts of one profile; `hosts` are those that run, by name. Used by one thread at a time."""
+    """The hosts of one profile; `hosts` are those that run, by name. Applied by one thread, stopped by any."""
 
     def __init__(self, profile: str, around: Surroundings) -> None:
         self.hosts: Mapping[str, HostRunner] = {}
         self._profile = profile
         self._around = around
         self._retired: dict[str, HostRunner] = {}
+        self._applying = threading.Lock()
+        self._is_stopping = False
 
     def check(self, loaded: Loaded) -> None:
         """Raise CannotStart or CertificateRefused for a secret or a certificate file that cannot be used."""
@@ -32,10 +37,16 @@ class Fleet:
 
     def apply(self, loaded: Loaded) -> None:
         """Have exactly these hosts run, each touched only where it must be; raises JournalError."""
+        with self._applying:
+            self._apply(loaded)
+
+    def _apply(self, loaded: Loaded) -> None:
         wanted = {host.name: (index, host) for index, host in enumerate(loaded.settings.hosts)}
         for name in self.hosts.keys() - wanted.keys():
             self._retire(name)
         for name, (index, host) in wanted.items():
+            if self._is_stopping:
+                return
             is_only, reader = len(wanted) == 1, self._reader(index, host)
             runner = self.hosts.get(name) or self._retired.pop(name, None)
             if name not in self.hosts:
@@ -57,17 +68,30 @@ class Fleet:
     def stop(self, seconds: float) -> None:
         """Have every session log out, for `seconds` at the most, and give the leases back."""
         until = self._around.clock.monotonic() + seconds
-        for runner in self.hosts.values():
-            runner.stop()
+        self._is_stopping = True
+        self._tell_to_stop()
+        is_ours = self._applying.acquire(
+            timeout=seconds
+        )  # a change that is under way may just have begun a session
+        self._tell_to_stop()
         for runner in self.hosts.values():
             runner.join(max(0.0, until - self._around.clock.monotonic()))
-        for runner in self.hosts.values():
-            runner.leave()
+        start_thread("leave", self._leave).join(_LEASES_SECONDS)
+        if is_ours:
+            self._applying.release()
 
     def drain(self, until: float) -> int:
         """Forward what is left until the monotonic time `until`; return how many entries stay for next time."""
         lanes = [runner.forwarding for runner in (*self.hosts.values(), *self._retired.values())]
         return sum(lane.drain(max(0.0, until - self._around.clock.monotonic())) for lane in lanes)
+
+    def _tell_to_stop(self) -> None:
+        for runner in self.hosts.values():
+            runner.stop()
+
+    def _leave(self) -> None:
+        for runner in self.hosts.values():
+            runner.leave()
 
     def _retire(self, name: str) -> None:
         """Log a host out that is no longer wanted; what its journal holds is forwarded all the same."""

@@ -43,12 +43,15 @@ class ForwardingLane:
     ) -> None:
         self.lane = lane
         self._stop = threading.Event()
+        self._starting = threading.Lock()
         self.forwarder = Forwarder(lane, decode, events, clock, self._stop, note, on_gap)
         self.thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Forward from now on; nothing happens where it does already."""
-        if self.thread is None:
+        with self._starting:
+            if self.thread is not None:
+                return
             self.thread = start_thread(f"forward-{self.lane.host or 'middleware'}", self.forwarder.run)
 
     def drain(self, seconds: float) -> int:

@@ -21,8 +21,9 @@ from ipecs_mw.store.leases import hold_lease
 
 log = logs.get_logger()
 
-LEASE_SECONDS = 8.0
-RENEW_SECONDS = 2.0
+LEASE_SECONDS = 7.0
+RENEW_SECONDS = 1.5
+_PATIENCE_SECONDS = 5.0  # after MongoDB was away, for a living owner to renew what ran out meanwhile
 _ANSWER_SECONDS = 1.5
 
 
@@ -38,7 +39,8 @@ class Standing(Enum):
 class AccountLease:
     """The lease on one account at one host.
 
-    `token` and `heard_at` are ours to leave for the next owner; `left` is what the former one left.
+    `token` and `heard_at` are ours to leave for the next owner; `left` is what the former one left. `failed_at` is
+    when MongoDB last did not answer, by the monotonic clock.
     """
 
     name: str
@@ -48,6 +50,7 @@ class AccountLease:
     token: str | None = None
     heard_at: datetime | None = None
     left: Mapping[str, Any] = field(default_factory=dict)
+    failed_at: float | None = None
 
     def check(self) -> None:
         """Raise HeldElsewhere where another daemon has the account.
@@ -93,6 +96,11 @@ class LeaseKeeper:
 
     def _renew(self, lease: AccountLease) -> None:
         was = lease.standing
+        is_recent = lease.failed_at is not None and (
+            self._clock.monotonic() - lease.failed_at < _PATIENCE_SECONDS
+        )
+        if was is Standing.THEIRS and is_recent:
+            return
         self._hold(lease, LEASE_SECONDS)
         if lease.standing is not was and lease.standing is Standing.THEIRS:
             log.warning("lease.theirs", host=lease.host, owner=lease.owner or "?")
@@ -108,6 +116,7 @@ class LeaseKeeper:
             )
         except StoreError as error:
             log.debug("lease could not be renewed", host=lease.host, error=str(error))
+            lease.failed_at = self._clock.monotonic()
             return
         if asked.is_ours and lease.standing is not Standing.OURS:
             lease.left = asked.note

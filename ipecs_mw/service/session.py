@@ -174,7 +174,7 @@ class SessionSupervisor:
         self._clock.wait(self._stop, seconds)
 
     def _report(self, error: IpecsMwError, seconds: float, *, was_up: bool) -> None:
-        level = "error" if error.recovery in (Recovery.LONGEST_WAIT, Recovery.STOP) else "warning"
+        level = "error" if FACT_OF[error.recovery] is Fact.REFUSED else "warning"
         event = "session.down" if was_up else "session.failed"
         event = "session.standing_by" if error.recovery is Recovery.STAND_BY else event
         try:

@@ -169,6 +169,7 @@ def open_salvage(path: Path) -> Iterator[Salvage]:
             sqlite3.connect(path.absolute().as_uri() + mode, uri=True, isolation_level=None)
         ) as database:
             read_text_leniently(database)
+            database.execute("BEGIN")  # one view of the file, whatever the daemon adds and deletes meanwhile
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
             if "entries" not in tables:
                 raise JournalDamaged("error.journal_damaged", file=str(path))

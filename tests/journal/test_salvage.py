@@ -127,3 +127,21 @@ def test_the_journals_of_a_folder_are_told_by_their_names(tmp_path: Path, clock:
     assert [path.name for path in found] == names
     assert [read_owner(path) for path in found] == ["a-b", "a-b", ""]
     assert read_owner(tmp_path / "copy.db") is None
+
+
+def test_what_is_acknowledged_while_a_journal_is_read_does_not_look_lost(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    path = tmp_path / "a.journal"
+    fill(path, clock, 1500)
+    journal, _ = open_journal(path, clock)
+    journal.append([Arrival(1, START_AT, "frame", b"1500")])
+    with open_salvage(path) as found:
+        entries = found.read_entries()
+        numbers = [int(next(entries).arrival.body)]
+        journal.acknowledge(1000)
+        journal.append([Arrival(1, START_AT, "frame", b"1501")])
+        numbers += [int(entry.arrival.body) for entry in entries]
+        assert (numbers, found.lost_count) == (list(range(1501)), 0)
+    assert journal.entry_count == 502
+    journal.close()

@@ -26,6 +26,7 @@ from ipecs_mw.model.contents import find_differences, mask_passwords
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
+from ipecs_mw.service.credentials import find_key_file
 from ipecs_mw.service.documents import read_arrival
 from ipecs_mw.service.fleet import Fleet
 from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
@@ -40,6 +41,7 @@ from ipecs_mw.service.start import Beginning, begin, speak
 from ipecs_mw.service.state_dir import lock_state_dir
 from ipecs_mw.service.threads import start_thread
 from ipecs_mw.service.watcher import Watcher
+from ipecs_mw.store.encryption import Vault
 from ipecs_mw.store.event_log import EventLog
 from ipecs_mw.store.migrations import migrate
 from ipecs_mw.store.requests import watch_requests
@@ -131,6 +133,7 @@ class Daemon:
             state_dir,
             clock,
             journal_bytes,
+            Vault(self._store, find_key_file(state_dir)).decrypt,
         )
         self._fleet = Fleet(profile, around)
         known = None if self._is_recalled else self._setup

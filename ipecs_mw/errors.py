@@ -17,6 +17,7 @@ class Recovery(Enum):
     WAIT_OUT = "wait_out"  # until the host's session timer has run out
     STAND_BY = "stand_by"  # until the lease is ours
     LONGEST_WAIT = "longest_wait"  # trying again cannot help before a person acted
+    LOOK_AGAIN = "look_again"  # so too, but looking costs nobody anything: every few seconds
     STOP = "stop"
 
 
@@ -45,6 +46,12 @@ class CannotStart(IpecsMwError):
 
 class InvalidDocument(CannotStart):
     """A document (bootstrap, configuration, definition, seed file) has a wrong field."""
+
+
+class SecretUnreadable(CannotStart):
+    """A secret of the configuration cannot be had from where it is kept."""
+
+    recovery = Recovery.LOOK_AGAIN
 
 
 class StoreError(IpecsMwError):

@@ -80,11 +80,12 @@ def _examine_hosts(
 ) -> Iterator[Finding]:
     instances = load_instances(store, context.profile)
     alive = next((instance for instance in instances if instance["is_alive"]), None)
+    decrypt = context.build_decrypt(store)
     for index, host in enumerate(settings.hosts):
         notes = Notes(host.name, context.texts.explain)
         # the daemon may have an environment of its own, with secrets that are not in ours
         at = f"config/{context.profile} hosts[{index}]"
-        password = examine_secrets(host, at, notes, "warning" if alive else "error")
+        password = examine_secrets(host, at, decrypt, notes, "warning" if alive else "error")
         if examine_way(host, context.clock, notes):
             if alive is not None:
                 _examine_running(store, context, host, alive, notes)

@@ -14,7 +14,9 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, StoreError, StoreRefused
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.credentials import Decrypt, find_key_file
 from ipecs_mw.store.connection import Store, connect
+from ipecs_mw.store.encryption import Vault
 from ipecs_mw.store.settings import load_settings
 from ipecs_mw.store.texts import load_texts
 
@@ -52,6 +54,10 @@ class Context:
         if sys.platform == "win32":
             return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "ipecs-mw"
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "ipecs-mw"
+
+    def build_decrypt(self, store: Store) -> Decrypt:
+        """Return what opens encrypted secrets of `store`, with the key file that is used here."""
+        return Vault(store, find_key_file(self.state_dir)).decrypt
 
 
 def current() -> Context:

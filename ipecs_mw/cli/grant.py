@@ -7,9 +7,8 @@ import click
 
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.errors import CannotStart
-from ipecs_mw.model.settings import SecretSource
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.credentials import read_secret
+from ipecs_mw.service.credentials import read_secret_file
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.roles import RIGHTS, make_uri
 from ipecs_mw.store.roles import grant as grant_role
@@ -29,9 +28,7 @@ _TEXTS = shipped_texts()
 def grant(role: str, user: str, password_file: Path | None) -> None:
     """Make or update the role and the user; a new user's password comes from the file, else from the keyboard."""
     context = current()
-    password = (
-        read_secret(SecretSource(file=str(password_file)), "--password-file") if password_file else None
-    )
+    password = read_secret_file(str(password_file), "--password-file") if password_file else None
     with context.open_store() as store:
         is_new = _grant(store, context, role, user, password)
         key = "cli.grant.made" if is_new else "cli.grant.updated"

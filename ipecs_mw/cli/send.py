@@ -67,8 +67,9 @@ def _send_directly(
         raise CommandRefused("error.no_such_host", host=wanted or "-", allowed=", ".join(names))
     index = names.index(wanted)
     host = settings.hosts[index]
+    decrypt = context.build_decrypt(store)
     if host.service not in command.services:
-        return carry_out_as_station(host, command, given, commands, codes, context.clock)
+        return carry_out_as_station(host, command, given, commands, codes, context.clock, decrypt)
     at = f"config/{context.profile} hosts[{index}].password"
-    password = read_secret(host.password, at)
+    password = read_secret(host.password, at, decrypt)
     return carry_out_once(host, password, command, given, commands, codes, context.clock)

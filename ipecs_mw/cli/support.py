@@ -24,7 +24,7 @@ from ipecs_mw.logs import hide, mask_uri
 from ipecs_mw.model.contents import mask_passwords
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.credentials import read_secret
+from ipecs_mw.service.credentials import Decrypt, read_secret
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.examination import describe_database, find_remembered_tokens, find_system_events
 from ipecs_mw.store.instances import load_instances
@@ -79,7 +79,7 @@ def _list_stored(store: Store, context: Context) -> Parts:
     settings: Settings | None = None
     with suppress(IpecsMwError):
         settings = load_settings(store, profile)[0]
-    _hide_secrets(store, settings)
+    _hide_secrets(store, settings, context.build_decrypt(store))
     yield "configuration.json", lambda: mask_passwords(load_history(store, profile))
     yield "instances.json", lambda: load_instances(store)
     yield "migrations.json", lambda: [[row.number, row.name, row.state] for row in load_status(store)]
@@ -101,7 +101,7 @@ def _render(build: Callable[[], Any], context: Context) -> str:
     return mask_uri(content if isinstance(content, str) else to_json(content, indent=1))
 
 
-def _hide_secrets(store: Store, settings: Settings | None) -> None:
+def _hide_secrets(store: Store, settings: Settings | None, decrypt: Decrypt) -> None:
     """Have every secret masked that can be read from here; the log may hold what an older version let through."""
     with suppress(IpecsMwError):
         for token in find_remembered_tokens(store):
@@ -109,7 +109,7 @@ def _hide_secrets(store: Store, settings: Settings | None) -> None:
     for host in settings.hosts if settings else ():
         for source in (host.password, *(account.password for account in host.accounts)):
             with suppress(IpecsMwError):
-                read_secret(source, host.name)
+                read_secret(source, host.name, decrypt)
 
 
 def _describe_program() -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 MASK = "***"
 """What stands for a password that is not shown."""
 
+_ENCRYPTED = "encrypted"
 _IDENTITIES = ("code", "name", "user")  # what tells an entry of a list from the others
 
 
@@ -39,13 +40,20 @@ def find_differences(before: Any, after: Any, path: str = "") -> Iterator[Differ
         yield Difference(path, ", ".join(old), ", ".join(new))
 
 
-def mask_passwords(value: Any, name: str = "") -> Any:
-    """Return a content to show, with `***` for each password that is written out; `name` is the field's."""
+def mask_passwords(value: Any, name: str = "", *, keeps_encrypted: bool = False) -> Any:
+    """Return a content to show, with `***` for each password that is written out; `name` is the field's.
+
+    One that stands there encrypted is masked too, unless it is to be kept.
+    """
     if isinstance(value, Mapping):
-        return {field: mask_passwords(part, str(field)) for field, part in value.items()}
+        return {
+            field: mask_passwords(part, str(field), keeps_encrypted=keeps_encrypted)
+            for field, part in value.items()
+        }
     if isinstance(value, list):
-        return [mask_passwords(part, name) for part in value]
-    return MASK if _is_password(name) and isinstance(value, str) else value
+        return [mask_passwords(part, name, keeps_encrypted=keeps_encrypted) for part in value]
+    is_kept = keeps_encrypted and name == _ENCRYPTED
+    return MASK if _is_password(name) and isinstance(value, str) and not is_kept else value
 
 
 def restore_passwords(value: Any, present: Any, name: str = "") -> Any:
@@ -63,7 +71,7 @@ def restore_passwords(value: Any, present: Any, name: str = "") -> Any:
 
 
 def _is_password(name: str) -> bool:
-    return "password" in name.lower()
+    return "password" in name.lower() or name == _ENCRYPTED
 
 
 def _identity(part: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import Meta, Struct, field, inspect
+from msgspec.structs import astuple
 
 from ipecs_mw.errors import InvalidDocument
 from ipecs_mw.model.contents import MASK
@@ -28,7 +29,7 @@ Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
 
 
 class SecretSource(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a secret is read from: exactly one of the two."""
+    """Where a secret is read from: exactly one of the three."""
 
     env: Annotated[str | None, Meta(description="name of an environment variable")] = None
     file: Annotated[
@@ -36,6 +37,10 @@ class SecretSource(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="path of a file, may begin with `$CREDENTIALS_DIRECTORY/`; its first line is the secret"
         ),
+    ] = None
+    encrypted: Annotated[
+        str | None,
+        Meta(description="the secret itself, encrypted: `ipecs-mw secret set` writes it"),
     ] = None
 
 
@@ -107,7 +112,8 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
     password: Annotated[
         str | SecretSource,
         Meta(
-            description='`{"env": NAME}`, `{"file": PATH}`, or the password itself (accepted with a warning)',
+            description='`{"env": NAME}`, `{"file": PATH}`, `{"encrypted": TEXT}` (by `ipecs-mw secret set`), or'
+            " the password itself (accepted with a warning)",
             extra=_RECONNECT,
         ),
     ]
@@ -303,14 +309,11 @@ def _find_faults(settings: Settings) -> Iterator[tuple[str, str, str]]:
             f"{at}.accounts[{n}].password": account.password for n, account in enumerate(host.accounts)
         }
         for path, secret in secrets.items():
-            if isinstance(secret, SecretSource) and (secret.env is None) == (secret.file is None):
-                yield path, MASK, 'exactly one of {"env": NAME} and {"file": PATH}'
-            if secret == MASK:
-                yield (
-                    path,
-                    MASK,
-                    '{"env": NAME}, {"file": PATH} or a password; *** only stands for a hidden one',
-                )
+            allowed = '{"env": NAME}, {"file": PATH}, {"encrypted": TEXT}'
+            if isinstance(secret, SecretSource) and len([s for s in astuple(secret) if s is not None]) != 1:
+                yield path, MASK, f"exactly one of {allowed}"
+            if MASK in (secret, getattr(secret, "encrypted", None)):
+                yield path, MASK, f"{allowed} or a password; *** only stands for a hidden one"
         if host.tls.verify == "pin" and host.tls.fingerprint_sha256 is None:
             yield f"{at}.tls.fingerprint_sha256", "None", "the fingerprint of the certificate (verify is pin)"
         for setting in ("monitor", "presence"):

@@ -54,6 +54,7 @@ FACT_OF: dict[Recovery, Fact] = {
     Recovery.WAIT_OUT: Fact.HELD,
     Recovery.STAND_BY: Fact.BARRED,
     Recovery.LONGEST_WAIT: Fact.REFUSED,
+    Recovery.LOOK_AGAIN: Fact.REFUSED,
     Recovery.STOP: Fact.REFUSED,
 }
 """An error's recovery → what it means for the session."""
@@ -66,6 +67,7 @@ _SHORTEST_SECONDS = 0.25
 _LONGEST_BACKOFF_SECONDS = 60.0
 _MARGIN_SECONDS = 2.0
 _STAND_BY_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 10.0
 
 
 def next_state(state: State, fact: Fact) -> State:
@@ -81,7 +83,7 @@ def wait_seconds(recovery: Recovery, failures: int, timer_seconds: float, chance
 
     Network trouble waits 0.25 s, doubled each time up to 60 s, jittered between half and all of it, so that many
     clients do not come back at once. A held account waits out the host's session timer; one that another
-    daemon holds is asked for every second.
+    daemon holds is asked for every second, a secret that cannot be read every 10 s.
     """
     backoff: float = min(_SHORTEST_SECONDS * 2 ** min(failures - 1, 16), _LONGEST_BACKOFF_SECONDS)
     match recovery:
@@ -91,6 +93,8 @@ def wait_seconds(recovery: Recovery, failures: int, timer_seconds: float, chance
             return timer_seconds + _MARGIN_SECONDS
         case Recovery.STAND_BY:
             return _STAND_BY_SECONDS
+        case Recovery.LOOK_AGAIN:
+            return _LOOK_AGAIN_SECONDS
         case Recovery.LONGEST_WAIT | Recovery.STOP:
             return LONGEST_WAIT_SECONDS
         case _:

@@ -14,7 +14,7 @@ from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings, StationAccount
 from ipecs_mw.protocol.arguments import check_arguments, join_results, split_arguments
 from ipecs_mw.service.client import HostClient
-from ipecs_mw.service.credentials import read_secret
+from ipecs_mw.service.credentials import Decrypt, read_secret
 from ipecs_mw.transport.tls import build_context
 
 log = logs.get_logger()
@@ -74,10 +74,11 @@ def carry_out_as_station(
     commands: Mapping[str, Command],
     codes: Codes,
     clock: Clock,
+    decrypt: Decrypt,
 ) -> Any:
     """Carry out a command of a `client` account: that of the station `From`, else the first configured.
 
-    Raises CommandRefused where there is no such account, else as `carry_out_once`.
+    Raises CommandRefused where there is no such account, what `read_secret` raises, else as `carry_out_once`.
     """
     account = find_account(host, given.get("From"))
     if account is None:
@@ -91,7 +92,7 @@ def carry_out_as_station(
             name="no_station_account",
         )
     index = host.accounts.index(account)
-    password = read_secret(account.password, f"{host.name}: accounts[{index}].password")
+    password = read_secret(account.password, f"{host.name}: accounts[{index}].password", decrypt)
     station = msgspec.structs.replace(host, user=account.user, service="client")
     return carry_out_once(station, password, command, given, commands, codes, clock)
 

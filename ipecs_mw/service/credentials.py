@@ -1,37 +1,71 @@
 """Secrets of the configuration → their values, wherever they are kept."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ipecs_mw import logs
-from ipecs_mw.errors import CannotStart, SecretUnreadable
+from ipecs_mw.errors import SecretUnreadable
 from ipecs_mw.model.settings import SecretSource
 
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_KEY_CREDENTIAL = "ipecs-mw-key"
+_KEY_VARIABLE = "IPECS_MW_KEY_FILE"
+_KEY_FILE = "secret.key"
+
+Decrypt = Callable[[str, str], str]
+"""Encrypted secret, and its place in the configuration → the secret: `Vault.decrypt`."""
 
 
-def read_secret(source: str | SecretSource, at: str) -> str:
+def find_key_file(state_dir: Path) -> Path:
+    """Return where the key of encrypted secrets is: a variable says, else systemd, else it is ours."""
+    if named := os.environ.get(_KEY_VARIABLE):
+        return Path(named)
+    folder = os.environ.get(_CREDENTIALS)
+    if folder and Path(folder, _KEY_CREDENTIAL).exists():
+        return Path(folder, _KEY_CREDENTIAL)
+    return state_dir / _KEY_FILE
+
+
+def read_secret(source: str | SecretSource, at: str, decrypt: Decrypt) -> str:
     """Return a secret and hide it from every log line; `at` is its place in the configuration.
 
-    Raises CannotStart where its variable or file is missing or empty.
+    Raises SecretUnreadable where its variable or file is missing or empty, and what `decrypt` raises.
     """
     if isinstance(source, str):
-        logs.hide(source)
-        return source
-    if source.env is not None:
-        secret = os.environ.get(source.env, "")
-        if not secret:
-            raise CannotStart("error.secret_variable", path=at, name=source.env)
+        secret = source
+    elif source.encrypted is not None:
+        secret = decrypt(source.encrypted, at)
+    elif source.env is not None:
+        secret = _read_variable(source.env, at)
     else:
-        file = _find_file(source.file or "", at)
-        try:
-            secret = file.read_text("utf-8").partition("\n")[0].rstrip("\r")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8"
-            raise CannotStart("error.secret_file", path=at, file=str(file), reason=reason) from error
-        if not secret:
-            raise CannotStart("error.secret_file", path=at, file=str(file), reason="empty")
+        secret = read_secret_file(source.file or "", at)
     logs.hide(secret)
+    return secret
+
+
+def is_encrypted(source: str | SecretSource) -> bool:
+    """Tell whether a secret stands in the configuration itself, encrypted."""
+    return isinstance(source, SecretSource) and source.encrypted is not None
+
+
+def read_secret_file(path: str, at: str) -> str:
+    """Return the secret in the first line of a file; raises SecretUnreadable where there is none."""
+    file = _find_file(path, at)
+    try:
+        secret = file.read_text("utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise SecretUnreadable("error.secret_file", path=at, file=str(file), reason=reason) from error
+    if not secret:
+        raise SecretUnreadable("error.secret_file", path=at, file=str(file), reason="empty")
+    return secret
+
+
+def _read_variable(name: str, at: str) -> str:
+    secret = os.environ.get(name, "")
+    if not secret:
+        raise SecretUnreadable("error.secret_variable", path=at, name=name)
     return secret
 
 
@@ -40,7 +74,4 @@ def _find_file(path: str, at: str) -> Path:
     folder, _, name = path.partition("/")
     if folder not in (f"${_CREDENTIALS}", f"${{{_CREDENTIALS}}}"):
         return Path(path)
-    found = os.environ.get(_CREDENTIALS, "")
-    if not found:
-        raise CannotStart("error.secret_variable", path=at, name=_CREDENTIALS)
-    return Path(found, name)
+    return Path(_read_variable(_CREDENTIALS, at), name)

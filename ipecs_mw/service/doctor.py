@@ -10,7 +10,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.settings import HostSettings, SecretSource, Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE
-from ipecs_mw.service.credentials import read_secret
+from ipecs_mw.service.credentials import Decrypt, read_secret
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.definitions import load_codes, load_commands
 from ipecs_mw.store.examination import examine_server, try_write
@@ -113,14 +113,16 @@ def examine_contents(store: Store, profile: str, explain: Explain) -> tuple[list
     return notes.findings, settings
 
 
-def examine_secrets(host: HostSettings, at: str, notes: Notes, missing: Level) -> str | None:
+def examine_secrets(
+    host: HostSettings, at: str, decrypt: Decrypt, notes: Notes, missing: Level
+) -> str | None:
     """Look at the secrets of the host that stands at `at` in the configuration; return its password, if any."""
     passwords = {f"{at}.password": host.password}
     passwords |= {f"{at}.accounts[{n}].password": account.password for n, account in enumerate(host.accounts)}
     found = None
     for path, source in passwords.items():
         with notes.step("secret_missing", missing):
-            secret = read_secret(source, path)
+            secret = read_secret(source, path, decrypt)
             found = secret if path == f"{at}.password" else found
             is_plain = not isinstance(source, SecretSource)
             notes.add("secret_plain" if is_plain else "secret", "warning" if is_plain else "ok", path=path)

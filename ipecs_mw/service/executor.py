@@ -22,6 +22,7 @@ from ipecs_mw.protocol.values import MASK
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.commands import carry_out, carry_out_as_station, find_command
 from ipecs_mw.service.counters import Counters
+from ipecs_mw.service.credentials import Decrypt
 from ipecs_mw.service.monitoring import Monitoring
 from ipecs_mw.service.records import RecordReader
 from ipecs_mw.service.session import SessionSupervisor
@@ -62,6 +63,7 @@ class Executor:
         watchdog: Watchdog,
         counters: Counters,
         store: Store,
+        decrypt: Decrypt,
         has_store: threading.Event,
         clock: Clock,
         stop: threading.Event,
@@ -75,6 +77,7 @@ class Executor:
         self._records = records
         self._watchdog = watchdog
         self._store = store
+        self._decrypt = decrypt
         self._has_store = has_store
         self._clock = clock
         self._stop = stop
@@ -230,7 +233,13 @@ class Executor:
             hide_arguments(self._store, request["_id"], secrets, MASK)
         if self._host.service not in command.services:
             return carry_out_as_station(
-                self._host, command, given, self._client.commands, self._client.codes, self._clock
+                self._host,
+                command,
+                given,
+                self._client.commands,
+                self._client.codes,
+                self._clock,
+                self._decrypt,
             )
         return carry_out(self._client, command, given)
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ipecs_mw import logs
+from ipecs_mw.errors import SecretUnreadable, StoreUnavailable
 from ipecs_mw.model.settings import HostSettings
-from ipecs_mw.service.credentials import read_secret
+from ipecs_mw.service.credentials import is_encrypted, read_secret
 from ipecs_mw.service.host import HostRunner, Surroundings
 from ipecs_mw.service.loading import Loaded
 from ipecs_mw.service.threads import start_thread
@@ -30,9 +31,17 @@ class Fleet:
         self._is_stopping = False
 
     def check(self, loaded: Loaded) -> None:
-        """Raise CannotStart or CertificateRefused for a secret or a certificate file that cannot be used."""
+        """Raise CannotStart or CertificateRefused for a secret or a certificate file that cannot be used.
+
+        At the start an encrypted secret is left to its host, which asks for it until it can be had: what is amiss,
+        MongoDB or the key file, can be mended without a restart. A change raises StoreUnavailable too.
+        """
         for index, host in enumerate(loaded.settings.hosts):
-            self._reader(index, host)()
+            try:
+                self._reader(index, host)()
+            except (SecretUnreadable, StoreUnavailable):
+                if self.hosts or not is_encrypted(host.password):
+                    raise
             build_context(host)
 
     def apply(self, loaded: Loaded) -> None:
@@ -104,4 +113,5 @@ class Fleet:
         log.info("host.removed", host=name)
 
     def _reader(self, index: int, host: HostSettings) -> Callable[[], str]:
-        return partial(read_secret, host.password, f"config/{self._profile} hosts[{index}].password")
+        at = f"config/{self._profile} hosts[{index}].password"
+        return partial(read_secret, host.password, at, self._around.decrypt)

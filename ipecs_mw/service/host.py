@@ -13,6 +13,7 @@ from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings, needs_reconnect
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.service.client import HostClient
+from ipecs_mw.service.credentials import Decrypt
 from ipecs_mw.service.documents import read_arrival
 from ipecs_mw.service.executor import Executor
 from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
@@ -43,6 +44,7 @@ class Surroundings:
     state_dir: Path
     clock: Clock
     journal_bytes: int
+    decrypt: Decrypt
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ class HostRunner:
             Watchdog(host, self._client, self.session, self.picture, around.clock),
             self._lane.counters,
             around.store,
+            around.decrypt,
             around.has_store,
             around.clock,
             self._stop,

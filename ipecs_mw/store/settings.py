@@ -59,9 +59,9 @@ def save_settings(
     """Validate `content` and make it the next revision of `profile`; return that revision.
 
     The former content goes to `config_history` first, so that no revision is ever lost; a password that is
-    written out reaches that collection only as `***`, and the new revision names those that it changed. Raises
-    InvalidDocument before anything is written, StoreRefused where somebody else changed the document meanwhile:
-    since it was read here, or since revision `base`.
+    written out reaches that collection only as `***`, an encrypted one as it is, and the new revision names those
+    that it changed. Raises InvalidDocument before anything is written, StoreRefused where somebody else changed
+    the document meanwhile: since it was read here, or since revision `base`.
     """
     content = {name: value for name, value in content.items() if name not in BOOKKEEPING}
     parse_settings(content, source=f"config/{profile}")
@@ -76,7 +76,8 @@ def save_settings(
         document["seeded"] = seeded or (former or {})["seeded"]
     with store_errors():
         if former:
-            entry = mask_passwords({name: value for name, value in former.items() if name != "_id"})
+            plain = {name: value for name, value in former.items() if name != "_id"}
+            entry = mask_passwords(plain, keeps_encrypted=True)  # of use for going back, and to no reader
             store.database["config_history"].update_one(
                 {"profile": profile, "revision": former.get("revision", 0)},
                 {"$setOnInsert": {**entry, "profile": profile, "revision": former.get("revision", 0)}},

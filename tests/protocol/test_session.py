@@ -20,17 +20,19 @@ ALLOWED = {
     "offline": {"begun": "logging_in", "ended": "stopped"},
     "logging_in": {
         "logged_in": "connecting", "failed": "backing_off", "held": "waiting_out",
-        "refused": "needs_attention", "ended": "stopped",
+        "barred": "standing_by", "refused": "needs_attention", "ended": "stopped",
     },
     "connecting": {
         "connected": "up", "failed": "backing_off", "held": "waiting_out",
-        "refused": "needs_attention", "ended": "stopped",
+        "barred": "standing_by", "refused": "needs_attention", "ended": "stopped",
     },
     "up": {
-        "failed": "backing_off", "held": "waiting_out", "refused": "needs_attention", "ended": "stopped",
+        "failed": "backing_off", "held": "waiting_out", "barred": "standing_by",
+        "refused": "needs_attention", "ended": "stopped",
     },
     "backing_off": {"begun": "logging_in", "ended": "stopped"},
     "waiting_out": {"begun": "logging_in", "ended": "stopped"},
+    "standing_by": {"begun": "logging_in", "ended": "stopped"},
     "needs_attention": {"begun": "logging_in", "ended": "stopped"},
     "stopped": {},
 }  # fmt: skip
@@ -81,6 +83,10 @@ def test_an_expired_token_logs_in_at_once_but_only_once() -> None:
 
 def test_a_held_account_waits_until_the_host_s_timer_has_run_out() -> None:
     assert 45 < wait_seconds(Recovery.WAIT_OUT, 1, 45, LATEST) < 50
+
+
+def test_a_secret_that_cannot_be_read_is_looked_for_every_ten_seconds() -> None:
+    assert {wait_seconds(Recovery.LOOK_AGAIN, failures, 120, LATEST) for failures in (1, 2, 50)} == {10}
 
 
 @pytest.mark.parametrize("recovery", [Recovery.LONGEST_WAIT, Recovery.STOP])

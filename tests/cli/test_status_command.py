@@ -1,6 +1,7 @@
 """`ipecs-mw status` on a real MongoDB: what is wrong stands in it, and --watch shows it as it changes."""
 
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Callable
@@ -88,6 +89,8 @@ def test_watching_in_a_terminal_redraws_in_place(site: Site) -> None:
     os.close(inside)
     seen = b""
     while seen.count(b"main: up") < 2:
+        assert process.poll() is None, seen.decode()
+        assert select.select([terminal], [], [], 60)[0], seen.decode()
         seen += os.read(terminal, 4096)
     assert b"\x1b[1A" in seen, "the cursor never goes back up"
     process.send_signal(signal.SIGINT)

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-mutations test-faults soak lint types check clean
+.PHONY: demo test test-mutations test-faults soak bench lint types check clean
 
 demo: $(VENV)/demo
 	@$(BIN)/ipecs-mw demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -23,6 +23,11 @@ test-faults: $(VENV)/dev
 # A random mix of faults (MINUTES=n, SEED=n to repeat one).
 soak: $(VENV)/dev
 	@PYTHONPATH=.:tests $(BIN)/python -m faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+# Every figure of docs/performance.md, which it writes; BENCH=small looks quickly and writes nothing, BENCH=GROUP
+# (rates, latency, memory, recovery, growth) measures one group anew.
+bench: $(VENV)/dev
+	@$(BIN)/python benchmarks/run.py $(BENCH)
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff check .

@@ -58,8 +58,8 @@ def make_events(chance: random.Random, first_at: float, seconds: float, count: i
 def measure(key: Key) -> tuple[float, float, int, float]:
     """Return what is a row of the table.
 
-    The busiest shard's share of an hour's writes, and of the largest host's; how many shards a query for that host's
-    hour asks; the share of call records that are stored twice.
+    The busiest shard's share of an hour's writes, and of the largest host's; how many shards a query of that
+    host's hour asks; the share of call records that are stored twice.
     """
     chance = random.Random(1)  # the same day each time
     day = make_events(chance, 0, DAY, EVENTS_A_DAY)

@@ -17,6 +17,7 @@ from ipecs_mw.cli.grant import grant
 from ipecs_mw.cli.journal import journal
 from ipecs_mw.cli.migrate import migrate
 from ipecs_mw.cli.run import run
+from ipecs_mw.cli.secret import secret
 from ipecs_mw.cli.seed import seed
 from ipecs_mw.cli.send import send
 from ipecs_mw.cli.simulate import simulate
@@ -59,6 +60,7 @@ for _command in (
     commands,
     config,
     trust,
+    secret,
     check,
     grant,
     erase,

@@ -1,0 +1,99 @@
+"""`ipecs-mw secret`: passwords that stand in the configuration encrypted, and the key that opens them."""
+
+import getpass
+import socket
+import sys
+from typing import Any
+
+import click
+
+from ipecs_mw.cli.context import Context, current
+from ipecs_mw.errors import CannotStart
+from ipecs_mw.logs import hide
+from ipecs_mw.model.settings import HostSettings, parse_settings
+from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.credentials import find_key_file
+from ipecs_mw.store.encryption import encrypt
+from ipecs_mw.store.encryption import rotate as rotate_key
+from ipecs_mw.store.settings import content_of, load_document, save_settings
+
+_TEXTS = shipped_texts()
+
+
+@click.group(help=_TEXTS.render("help.secret"))
+def secret() -> None:
+    """Hold the commands together."""
+
+
+@secret.command("set", help=_TEXTS.render("help.secret.set"))
+@click.argument("host")
+@click.option("--account", metavar="USER", help=_TEXTS.render("help.secret.account"))
+@click.option("--new-key", "makes_key", is_flag=True, help=_TEXTS.render("help.secret.new_key"))
+def set_(host: str, account: str | None, makes_key: bool) -> None:
+    """Encrypt what is typed, or comes by standard input, and make it the password in a new revision."""
+    context = current()
+    key_file = find_key_file(context.state_dir)
+    with context.open_store() as store:
+        document = load_document(store, context.profile)
+        if document is None:
+            raise CannotStart("error.config_missing", profile=context.profile, profiles="-")
+        hosts = parse_settings(document, source=f"config/{context.profile}").hosts
+        content = content_of(document)
+        place, path = _find_place(content, hosts, host, account, context)
+        at = f"config/{context.profile} {path}"
+        is_new_file = not key_file.exists()
+        place["password"] = {
+            "encrypted": encrypt(store, key_file, _ask(context, at), at, makes_key=makes_key)
+        }
+        by, now = f"{getpass.getuser()}@{socket.gethostname()}", context.clock.now()
+        base = int(document.get("revision", 0))
+        revision = save_settings(store, context.profile, content, by, at=now, base=base)
+    if is_new_file:
+        click.echo(context.texts.render("cli.secret.new_file", file=str(key_file.absolute())))
+    click.echo(context.texts.render("cli.config.saved", profile=context.profile, revision=revision))
+
+
+@secret.command(help=_TEXTS.render("help.secret.rotate"))
+def rotate() -> None:
+    """Put a new master key in the place of the present one; ended half-way, it goes on with the next call."""
+    context = current()
+    key_file = find_key_file(context.state_dir)
+    with context.open_store() as store:
+        count = rotate_key(store, key_file)
+    click.echo(context.texts.render("cli.secret.rotated", count=count, file=str(key_file.absolute())))
+
+
+def _find_place(
+    content: dict[str, Any], hosts: list[HostSettings], name: str, account: str | None, context: Context
+) -> tuple[dict[str, Any], str]:
+    """Return the part of the configuration that holds the password, and its path."""
+    index = next((index for index, found in enumerate(hosts) if found.name == name), None)
+    if index is None:
+        names = ", ".join(found.name for found in hosts)
+        raise CannotStart("error.host_unknown", host=name, profile=context.profile, allowed=names or "-")
+    part: dict[str, Any] = content["hosts"][index]
+    if account is None:
+        return part, f"hosts[{index}].password"
+    users = [found.user for found in hosts[index].accounts]
+    if account not in users:
+        allowed = ", ".join(users) or "-"
+        raise CannotStart("error.account_unknown", account=account, host=name, allowed=allowed)
+    number = users.index(account)
+    return part["accounts"][number], f"hosts[{index}].accounts[{number}].password"
+
+
+def _ask(context: Context, at: str) -> str:
+    """Return the password from the keyboard, unseen, else the first line of standard input; hide it from logs."""
+    if sys.stdin.isatty():
+        prompt = context.texts.render("cli.secret.password", path=at)
+        given = str(click.prompt(prompt, hide_input=True, confirmation_prompt=True))
+    else:
+        line = click.get_binary_stream("stdin").readline()
+        try:
+            given = line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            given = ""
+    if not given:
+        raise CannotStart("error.secret_empty", path=at)
+    hide(given)
+    return given

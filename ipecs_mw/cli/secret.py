@@ -88,7 +88,7 @@ def _ask(context: Context, at: str) -> str:
         prompt = context.texts.render("cli.secret.password", path=at)
         given = str(click.prompt(prompt, hide_input=True, confirmation_prompt=True))
     else:
-        line = click.get_binary_stream("stdin").readline()
+        line = sys.stdin.buffer.readline()
         try:
             given = line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError:

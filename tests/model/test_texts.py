@@ -86,3 +86,11 @@ def test_a_translation_that_lacks_or_invents_a_placeholder_is_found() -> None:
 def test_every_shipped_translation_has_the_placeholders_of_the_english_text() -> None:
     shipped = shipped_strings()
     assert list(find_faults(shipped["en-GB"], shipped)) == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "expected"),
+    [("de-CH", ["code.ring_types.4"]), ("en-GB", []), ("en-US", []), ("fr-FR", list(STRINGS["en-GB"]))],
+)
+def test_what_a_language_lacks_is_known(locale: str, expected: list[str]) -> None:
+    assert Texts(locale, STRINGS).find_untranslated() == sorted(expected)

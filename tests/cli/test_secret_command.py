@@ -1,0 +1,130 @@
+"""`ipecs-mw secret`: set, rotated, and what the daemon does with it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sites import PASSWORD, Site, is_up, ring, wait_until
+
+from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.store.master_key import make_key
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def key_file(site: Site) -> Path:
+    return site.folder / "state" / "secret.key"
+
+
+def set_password(invoke: Invoke, *arguments: str) -> Result:
+    result = invoke("secret", "set", "host0", *arguments, input=f"{PASSWORD}\n")
+    assert PASSWORD not in result.output
+    return result
+
+
+def stored(site: Site) -> Any:
+    document = site.store.database["config"].find_one({"_id": "default"})
+    assert document is not None
+    return document["hosts"][0]
+
+
+def find_reason(site: Site) -> str:
+    """Return why the host needs attention, empty while it does not."""
+    wanted = {"hosts.host0.state": "needs_attention"}
+    found = site.store.database["instances"].find_one(wanted, {"hosts.host0.reason": True})
+    return str(found["hosts"]["host0"].get("reason", "")) if found else ""
+
+
+def everything_kept(site: Site) -> bytes:
+    """Return all that stands in the database, in local state and in the logs."""
+    database = site.store.database
+    documents = [list(database[name].find()) for name in database.list_collection_names()]
+    files = [file.read_bytes() for file in sorted(site.folder.rglob("*")) if file.is_file()]
+    return b"\n".join([repr(documents).encode(), *files])
+
+
+def test_a_password_that_is_set_lets_the_daemon_in_and_stands_nowhere(
+    site: Site, simulated: SimulatedHost, invoke: Invoke, key_file: Path
+) -> None:
+    site.configure(simulated)
+    result = set_password(invoke)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert str(key_file) in result.output
+    assert set(stored(site)["password"]) == {"encrypted"}
+    process = site.start(CANARY="")
+    wait_until(lambda: is_up(site), 60)
+    simulated.send(ring(4711))
+    wait_until(lambda: site.count(call_ref=4711), 60)
+    process.terminate()
+    assert process.wait(30) == 0
+    kept = everything_kept(site)
+    assert b"session.up" in kept
+    assert PASSWORD.encode() not in kept
+
+
+def test_commands_that_log_in_by_themselves_open_the_password_too(
+    site: Site, simulated: SimulatedHost, invoke: Invoke
+) -> None:
+    site.configure(simulated)
+    set_password(invoke)
+    sent = invoke("send", "--direct", "terminals.get", "startIndex=1", "count=1")
+    assert sent.exit_code == 0, (sent.output, sent.exception)
+    checked = json.loads(invoke("check", "--format", "json").stdout)
+    assert {"secret", "login"} <= {found["check"] for found in checked if found["where"] == "host0"}
+
+
+def test_a_daemon_takes_an_encrypted_password_while_it_runs_and_stays_up_while_the_key_is_rotated(
+    site: Site, simulated: SimulatedHost, invoke: Invoke, key_file: Path
+) -> None:
+    site.configure(simulated)
+    process = site.start()
+    wait_until(lambda: is_up(site), 60)
+    set_password(invoke)
+    wait_until(lambda: site.count(type="session_up") == 2, 60)
+    former = key_file.read_bytes()
+    result = invoke("secret", "rotate")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert key_file.read_bytes() != former
+    simulated.send(ring(4712))
+    wait_until(lambda: site.count(call_ref=4712), 60)
+    assert process.poll() is None
+    assert site.count(type="session_up") == 2
+    process.terminate()
+    process.wait(30)
+    site.start(CANARY="")
+    wait_until(lambda: site.count(type="session_up") == 3, 60)
+
+
+def test_a_wrong_key_file_has_the_host_wait_for_the_right_one_without_a_restart(
+    site: Site, simulated: SimulatedHost, invoke: Invoke, key_file: Path
+) -> None:
+    site.configure(simulated)
+    set_password(invoke)
+    right = key_file.rename(key_file.with_name("right"))
+    make_key(key_file)
+    process = site.start()
+    reason = wait_until(lambda: find_reason(site), 60)
+    assert "config/default hosts[0].password" in reason
+    assert f"{key_file} holds another key" in reason
+    right.replace(key_file)
+    wait_until(lambda: is_up(site), 60)
+    assert process.poll() is None
+
+
+def test_a_password_that_the_daemon_cannot_open_leaves_its_session_up_until_the_key_file_is_there(
+    site: Site, simulated: SimulatedHost, invoke: Invoke, key_file: Path
+) -> None:
+    site.configure(simulated)
+    site.start(IPECS_MW_KEY_FILE=str(site.folder / "elsewhere.key"))
+    wait_until(lambda: is_up(site), 60)
+    set_password(invoke)
+    wait_until(lambda: site.count(type="config_refused"), 60)
+    assert is_up(site)
+    (site.folder / "elsewhere.key").write_bytes(key_file.read_bytes())
+    wait_until(lambda: site.count(type="config_changed"), 60)
+    wait_until(lambda: site.count(type="session_up") == 2, 60)
+    assert site.count(type="config_refused") == 1

@@ -16,7 +16,7 @@ from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from pymongo.errors import ConfigurationError, EncryptionError, PyMongoError
 
-from ipecs_mw.errors import SecretUnreadable
+from ipecs_mw.errors import SecretUnreadable, StoreUnavailable
 from ipecs_mw.store.connection import Document, Store
 from ipecs_mw.store.failures import store_errors, translate
 from ipecs_mw.store.master_key import find_following, load_keys, make_key, put_following
@@ -48,7 +48,10 @@ class Vault:
         Raises SecretUnreadable, StoreUnavailable where its data key cannot be fetched, StoreRefused.
         """
         if locked not in self._opened:
-            self._opened[locked] = _decrypt(self._store, self._key_file, locked, at)
+            try:
+                self._opened[locked] = _decrypt(self._store, self._key_file, locked, at)
+            except StoreUnavailable as error:
+                raise StoreUnavailable("error.secret_away", path=at, reason=error.facts["reason"]) from error
         return self._opened[locked]
 
 

@@ -1,14 +1,20 @@
 """`ipecs-mw secret`: set, rotated, and what the daemon does with it."""
 
 import json
+import os
+import pty
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
+from fault_proxy import FaultProxy
 from sites import PASSWORD, Site, is_up, ring, wait_until
 
+from ipecs_mw.errors import CannotStart
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.master_key import make_key
 
@@ -128,3 +134,90 @@ def test_a_password_that_the_daemon_cannot_open_leaves_its_session_up_until_the_
     wait_until(lambda: site.count(type="config_changed"), 60)
     wait_until(lambda: site.count(type="session_up") == 2, 60)
     assert site.count(type="config_refused") == 1
+
+
+def test_a_start_without_mongodb_waits_with_a_clear_message_until_the_password_can_be_opened(
+    site: Site, simulated: SimulatedHost, invoke: Invoke
+) -> None:
+    site.configure(simulated)
+    set_password(invoke)
+    process = site.start()
+    wait_until(lambda: is_up(site), 60)
+    process.terminate()
+    process.wait(30)
+    bootstrap = site.folder / "bootstrap.json"
+    uri = json.loads(bootstrap.read_text())["mongo_uri"]
+    port = int(uri.rpartition("/")[0].rpartition(":")[2])
+    with FaultProxy(port) as proxy:
+        proxy.is_refusing = True
+        bootstrap.write_text(json.dumps({"mongo_uri": uri.replace(f":{port}/", f":{proxy.port}/")}))
+        process = site.start()
+        said = "hosts[0].password: the encrypted secret cannot be opened while MongoDB is away"
+        wait_until(lambda: said in site.logged(), 60)
+        proxy.is_refusing = False
+        wait_until(lambda: site.count(type="session_up") == 2, 60)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_a_password_is_typed_twice_and_not_shown(site: Site, simulated: SimulatedHost) -> None:
+    site.configure(simulated)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        site.command("secret", "set", "host0"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        for _ in range(2):
+            while not shown.endswith(b": "):
+                shown += os.read(ours, 1000)
+            os.write(ours, f"{PASSWORD}\n".encode())
+            shown += os.read(ours, 1000)
+        with suppress(OSError):  # how a terminal ends
+            while more := os.read(ours, 1000):
+                shown += more
+        assert process.wait(60) == 0, shown
+    finally:
+        process.kill()
+        process.wait(10)
+        os.close(ours)
+    assert PASSWORD.encode() not in shown
+    assert set(stored(site)["password"]) == {"encrypted"}
+
+
+def test_the_password_of_a_station_account_is_set_by_its_user(
+    site: Site, simulated: SimulatedHost, invoke: Invoke
+) -> None:
+    site.configure(simulated, accounts=[{"user": "1001", "password": {"env": "STATION"}}])
+    assert set_password(invoke, "--account", "1001").exit_code == 0
+    assert set(stored(site)["accounts"][0]["password"]) == {"encrypted"}
+    assert stored(site)["password"] == {"env": "CANARY"}
+    result = set_password(invoke, "--account", "1002")
+    assert isinstance(result.exception, CannotStart)
+    assert result.exception.facts == {"account": "1002", "host": "host0", "allowed": "1001"}
+
+
+def test_former_revisions_keep_what_is_encrypted_and_nobody_is_shown_it(
+    site: Site, simulated: SimulatedHost, invoke: Invoke
+) -> None:
+    site.configure(simulated)
+    set_password(invoke)
+    first = stored(site)["password"]
+    set_password(invoke)
+    second = stored(site)["password"]
+    assert first != second
+    shown = "".join(invoke("config", name).output for name in ("show", "history", "diff"))
+    assert first["encrypted"] not in shown
+    assert second["encrypted"] not in shown
+    assert "hosts[host0].password.encrypted: '***' -> '***'" in shown
+    revision = site.store.database["config"].find_one({})["revision"]  # type: ignore[index]
+    assert invoke("config", "set", "hosts[0].port", "9000").exit_code == 0
+    assert stored(site)["password"] == second
+    assert invoke("config", "rollback", str(revision - 1)).exit_code == 0
+    assert stored(site)["password"] == first

@@ -25,7 +25,7 @@ def begin(witness: Witness) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.fault(26, few=1, many=3)
+@pytest.mark.fault(26, few=1, many=2)
 def test_a_wrong_reply_ends_its_command_in_time_with_a_name_and_touches_no_event(
     witness: Witness, kind: str, rounds: int
 ) -> None:

@@ -70,7 +70,7 @@ def test_a_write_concern_error_is_written_again_and_stored_once(
     ("code", "level"),
     [(10107, None), (50, "WARNING"), (13, "ERROR"), (14031, "ERROR"), (8000, "ERROR")],
 )
-@pytest.mark.fault(8, few=1, many=5)
+@pytest.mark.fault(8, few=1, many=3)
 def test_a_server_that_refuses_is_told_apart_and_nothing_is_dropped(
     own_witness: Witness, own_set: ReplicaSet, code: int, level: str | None, rounds: int
 ) -> None:
@@ -90,7 +90,7 @@ def test_a_server_that_refuses_is_told_apart_and_nothing_is_dropped(
     judge_untouched(own_witness)
 
 
-@pytest.mark.fault(9, few=1, many=3)
+@pytest.mark.fault(9, few=1, many=2)
 def test_inserts_that_take_two_seconds_hold_up_neither_reading_nor_pings(
     own_witness: Witness, own_set: ReplicaSet, rounds: int
 ) -> None:

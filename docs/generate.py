@@ -18,6 +18,7 @@ _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 PARTS: dict[str, Callable[[], str]] = {
     "settings": tables.describe_settings,
+    "findings": tables.describe_findings,
     "rights": tables.describe_rights,
     "commands": tables.describe_commands,
     "errors": tables.describe_errors,

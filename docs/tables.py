@@ -12,7 +12,7 @@ from ipecs_mw.cli import cli
 from ipecs_mw.model.definitions import Command, Parameter, parse_command
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE
-from ipecs_mw.seeds import read_json, shipped_texts
+from ipecs_mw.seeds import read_json, shipped_strings, shipped_texts
 from ipecs_mw.service.metrics import METRICS
 from ipecs_mw.store.roles import RIGHTS
 
@@ -78,6 +78,17 @@ def describe_rights() -> str:
         for collection, actions in rights.items()
     )
     return table(("Role", "Collection", "May"), rows)
+
+
+def describe_findings() -> str:
+    """Return every finding of `check` by its stable name, with its sentence and what to do."""
+    strings = shipped_strings()[REFERENCE_LOCALE]
+    rows = (
+        (code(key.removeprefix("check.")), text, strings.get(key.replace("check.", "advice.", 1), ""))
+        for key, text in strings.items()
+        if key.startswith("check.")
+    )
+    return table(("Finding", "Says", "What to do, where it is no good news"), rows)
 
 
 def describe_errors() -> str:

@@ -34,7 +34,7 @@ from ipecs_mw.store.settings import load_history, load_settings
 _TEXTS = shipped_texts()
 _PACKAGES = (
     "click", "msgspec", "pymongo", "requests", "rich", "structlog", "tzdata", "websockets", "prometheus-client",
-    "cryptography", "starlette", "uvicorn",
+    "pymongocrypt", "cryptography", "starlette", "uvicorn",
 )  # fmt: skip
 _MOST_EVENTS = 2000
 _LOG_BYTES = 2 * 1024 * 1024

@@ -121,8 +121,10 @@ def _decrypt(store: Store, key_file: Path, locked: str, at: str) -> str:
 @contextmanager
 def _open_encryption(store: Store, keys: Mapping[str, bytes], at: str) -> Iterator[Any]:
     """Give the driver's encryption for the block, and translate what it raises."""
-    from pymongo.encryption import ClientEncryption  # noqa: PLC0415 - 37 MB, for those who use it
-
+    try:
+        from pymongo.encryption import ClientEncryption  # noqa: PLC0415 - 37 MB, for those who use it
+    except MemoryError as error:  # where a service may have no memory that it can write and execute
+        raise SecretUnreadable("error.encryption_confined", path=at) from error
     providers = {name: {"key": key} for name, key in keys.items()}
     vault = f"{store.database.name}.{COLLECTION}"
     try:

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -221,3 +222,50 @@ def test_former_revisions_keep_what_is_encrypted_and_nobody_is_shown_it(
     assert stored(site)["password"] == second
     assert invoke("config", "rollback", str(revision - 1)).exit_code == 0
     assert stored(site)["password"] == first
+
+
+@pytest.mark.parametrize(
+    ("host", "given", "key"),
+    [
+        ("host0", "", "error.secret_empty"),
+        ("host0", "\n", "error.secret_empty"),
+        ("host0", b"caf\xe9\n", "error.secret_empty"),
+        ("host1", "x\n", "error.host_unknown"),
+    ],
+)
+def test_what_cannot_be_set_changes_nothing(
+    site: Site, simulated: SimulatedHost, invoke: Invoke, key_file: Path, host: str, given: Any, key: str
+) -> None:
+    site.configure(simulated)
+    result = invoke("secret", "set", host, input=given)
+    assert isinstance(result.exception, CannotStart)
+    assert result.exception.key == key
+    assert stored(site)["password"] == {"env": "CANARY"}
+    assert not key_file.exists()
+
+
+def test_without_the_extra_it_is_named(site: Site, simulated: SimulatedHost, invoke: Invoke) -> None:
+    site.configure(simulated)
+    set_password(invoke)
+    (site.folder / "hiding").mkdir()
+    (site.folder / "hiding" / "pymongocrypt.py").write_text("raise ImportError")
+    path = os.pathsep.join([str(site.folder / "hiding"), os.environ.get("PYTHONPATH", "")])
+    result = site.run("check", "--no-login", PYTHONPATH=path)
+    assert "pip install 'ipecs-mw[encryption]'" in result.stdout, result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_service_that_may_not_have_the_memory_it_takes_is_told_what_to_allow(
+    site: Site, simulated: SimulatedHost, invoke: Invoke
+) -> None:
+    confine = "import ctypes, os, sys; sys.exit(77) if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) else 0; "
+    confine += "os.execv(sys.argv[1], sys.argv[1:])"  # what systemd's MemoryDenyWriteExecute does
+    site.configure(simulated)
+    set_password(invoke)
+    command = [sys.executable, "-c", confine, *site.command("check", "--no-login")]
+    environment = {**os.environ, "COLUMNS": "200"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    if result.returncode == 77:
+        pytest.skip("this kernel cannot deny such memory")
+    assert "MemoryDenyWriteExecute=no" in result.stdout, result.stderr
+    assert "Traceback" not in result.stderr

@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull
 from ipecs_mw.journal.file import (
@@ -42,8 +44,7 @@ Source = Literal["frame", "system"]
 _SOURCES = ("frame", "system")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """What is to be kept: `body` as it came, when it came, and in which connection of the lane."""
 
     connection: int
@@ -52,8 +53,7 @@ class Arrival:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An arrival with its sequence number."""
 
     seq: int

@@ -2,22 +2,22 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from ipecs_mw.journal.journal import Arrival, Entry
 from ipecs_mw.model.event import Event
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.protocol.smdr import build_record_id
 from ipecs_mw.service.continuity import Continuity
-from ipecs_mw.store.event_log import EventLog, Refused, build_document
+from ipecs_mw.store.event_log import Document, EventLog, Refused, build_document
 
 Decode = Callable[[bytes, datetime], Event]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """A document to be stored and the entry that it was made of; a gap is what is missing before that."""
 
     document: dict[str, Any]
@@ -77,10 +77,15 @@ def read_arrival(arrival: Arrival, decode: Decode) -> Event:
     return _read_system(arrival)
 
 
-def store_items(events: EventLog, host: str | None, items: Sequence[Item]) -> None:
-    """Store each item once; what MongoDB refuses for its content is stored as its bytes. Raises StoreError."""
+def store_items(
+    events: EventLog, host: str | None, items: Sequence[Item], encoded: Sequence[Document] | None = None
+) -> None:
+    """Store each item once; what MongoDB refuses for its content is stored as its bytes. Raises StoreError.
+
+    `encoded` are their documents where they were encoded already.
+    """
     try:
-        events.append([item.document for item in items])
+        events.append(encoded or [item.document for item in items])
     except Refused as refused:
         events.append([_build_undecodable(items[at], host, why) for at, why in refused.reasons.items()])
 

@@ -19,7 +19,7 @@ from ipecs_mw.model.event import Event
 from ipecs_mw.service.documents import Decode, Documents, Item, store_items
 from ipecs_mw.service.lane import Forwarded, Lane
 from ipecs_mw.service.threads import start_task
-from ipecs_mw.store.event_log import EventLog
+from ipecs_mw.store.event_log import Document, EventLog
 
 log = logs.get_logger()
 
@@ -35,6 +35,7 @@ class _Batch:
 
     journal: Journal
     items: Sequence[Item]
+    encoded: Sequence[Document]
     is_full: bool
 
 
@@ -106,12 +107,14 @@ class Forwarder:
 
     def _store(self, batch: _Batch) -> None:
         """Store a batch; where more waits behind it, make the next one meanwhile."""
+
+        def store() -> None:
+            store_items(self._events, self._lane.host, batch.items, batch.encoded)
+
         if not batch.is_full:
-            store_items(self._events, self._lane.host, batch.items)
+            store()
             return
-        storing = start_task(
-            f"store-{self._lane.host}", lambda: store_items(self._events, self._lane.host, batch.items)
-        )
+        storing = start_task(f"store-{self._lane.host}", store)
         try:
             if len(self._batches) == 1:
                 self._prepare()
@@ -124,7 +127,8 @@ class Forwarder:
         if entries:
             items = [item for entry in entries for item in self._documents.build(entry, self.decode)]
             self._after = entries[-1].seq
-            self._batches.append(_Batch(self._journal, items, len(entries) == _BATCH_ENTRIES))
+            encoded = self._events.encode([item.document for item in items])
+            self._batches.append(_Batch(self._journal, items, encoded, len(entries) == _BATCH_ENTRIES))
 
     def _read(self) -> Sequence[Entry]:
         if self._journal is not self._lane.journal:

@@ -26,6 +26,9 @@ _REFUSALS_OF_A_DOCUMENT = frozenset(
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 _NOT_BSON = (bson.errors.BSONError, OverflowError, RecursionError, ValueError, TypeError)
 
+Document = dict[str, Any] | RawBSONDocument
+"""A document as `build_document` returns it, or encoded already."""
+
 
 class Refused(StoreRefused):
     """BSON or the server refuses these documents, by position in the batch, with the reason for each."""
@@ -70,7 +73,11 @@ class EventLog:
             codec_options=CodecOptions(document_class=RawBSONDocument)
         )
 
-    def append(self, documents: Sequence[dict[str, Any]]) -> None:
+    def encode(self, documents: Sequence[dict[str, Any]]) -> Sequence[Document]:
+        """Return `documents` as `append` sends them, to spare it the work; what BSON refuses stays as it is."""
+        return [self._try_encode(document) for document in documents]
+
+    def append(self, documents: Sequence[Document]) -> None:
         """Store `documents`, durable on a majority when it returns; one already stored counts as stored.
 
         Raises Refused, with everything else stored, where single documents cannot be; StoreUnavailable or
@@ -81,8 +88,7 @@ class EventLog:
         reasons: dict[int, str] = {}
         for position, document in enumerate(documents):
             try:
-                masked = mask_numbers(document, self.masks) if self.masks else document
-                whole.append((position, _encode(masked)))
+                whole.append((position, self._encode(document)))
             except _NOT_BSON as error:
                 reasons[position] = f"not BSON: {error}"[:200]
         if whole:
@@ -90,6 +96,17 @@ class EventLog:
                 self._insert(whole, reasons)
         if reasons:
             raise Refused(reasons)
+
+    def _try_encode(self, document: dict[str, Any]) -> Document:
+        try:
+            return self._encode(document)
+        except _NOT_BSON:
+            return document
+
+    def _encode(self, document: Document) -> RawBSONDocument:
+        if isinstance(document, RawBSONDocument):
+            return document
+        return _encode(mask_numbers(document, self.masks) if self.masks else document)
 
     def _insert(self, whole: Sequence[tuple[int, RawBSONDocument]], reasons: dict[int, str]) -> None:
         """Insert documents by position, and note why single ones are refused.

@@ -44,7 +44,14 @@ def stored(store: Store) -> list[dict[str, Any]]:
     return list(store.database["events"].find().sort("_id", 1))
 
 
-class Failing:
+class PassesOn:
+    """An event log that has documents as they are."""
+
+    def encode(self, documents: Any) -> Any:
+        return documents
+
+
+class Failing(PassesOn):
     """An event log that writes and then fails, as often as told: a write whose confirmation is lost."""
 
     def __init__(self, log: EventLog, *errors: Exception) -> None:
@@ -168,7 +175,7 @@ def test_a_refusal_of_the_raw_form_too_is_retried_and_loses_nothing(store: Store
     lane.take_frames([frame(1)])
     log = EventLog(store)
 
-    class RefusesAll:
+    class RefusesAll(PassesOn):
         def append(self, documents: Any) -> None:
             raise Refused(dict.fromkeys(range(len(documents)), "no"))
 
@@ -189,7 +196,7 @@ def test_stopping_drains_what_is_there(store: Store, lane: Lane) -> None:
 
 
 def test_stopping_while_mongodb_is_away_leaves_the_rest_in_the_journal(lane: Lane) -> None:
-    class Away:
+    class Away(PassesOn):
         def append(self, _documents: Any) -> None:
             raise StoreUnavailable("error.mongo_away", reason="x")
 

@@ -63,6 +63,8 @@ class HostClient:
         `call` raises, AlreadyLoggedIn where the account stays held, CannotStart for an unreadable password.
         """
         password = self._read_password()
+        with self._lock:
+            self._rest.close()  # what ended the former session may have left the kept connection half-open too
         try:
             reply = self._send("login", {}, password)
         except AlreadyLoggedIn:

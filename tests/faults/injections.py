@@ -28,6 +28,8 @@ ODD = (
     '{"event":"acd","data":{"text":"@"}}{"event":"acd"}',
 )
 
+_COMMANDS = (("call.status", {"deviceNumber": "1001"}), ("smdr.get", {"countOnly": True}), ("nonsense", {}))
+
 
 def kill_mongod(scene: Scene) -> None:
     scene.servers.kill()
@@ -135,10 +137,11 @@ def burst(scene: Scene) -> None:
 def ask(scene: Scene) -> None:
     """Queue commands; what becomes of them is looked at in the end."""
     now = SystemClock().now()
+    command, arguments = scene.chance.choice(_COMMANDS)
     submit_request(
         scene.site.store,
-        scene.chance.choice(("call.status", "smdr.get")),
-        {"deviceNumber": "1001"} if scene.chance.random() < 0.5 else {},
+        command,
+        arguments,
         host="host0",
         by="soak",
         created_at=now,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fault_proxy import FaultProxy
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.servers import ReplicaSet
 from sites import PASSWORD, USER, Site, wait_until
 
@@ -44,9 +44,12 @@ class Scene:
     def daemon(self) -> subprocess.Popen[str]:
         return self.site.processes[-1]
 
-    def await_stream(self, seconds: float = 150.0) -> None:
-        """Wait until the daemon is connected; it may have to wait out the longest time between tries."""
-        wait_until(lambda: is_streaming(self.host), seconds)
+    def await_stream(self, seconds: float = 320.0) -> None:
+        """Wait until the daemon is connected; it may have to wait out the longest time between tries.
+
+        A host that has forgotten the token keeps the connection: with nothing to ask, the daemon cannot know.
+        """
+        wait_until(lambda: any(session.is_streaming for session in self.host.sessions.values()), seconds)
 
     def await_start(self) -> None:
         """Wait until the newest daemon is more than a Python that loads its modules."""

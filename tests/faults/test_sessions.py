@@ -96,7 +96,8 @@ def test_a_half_open_connection_is_found_within_forty_seconds_and_leaves_a_gap(
             witness.send(10)
             wait_until(lambda before=before: witness.site.logged().count("session.down") > before, 60)
             assert time.monotonic() - begun_at < 40
-            wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+            wait_until(lambda before=before: witness.site.logged().count("session.up") > before + 1, 60)
+            assert time.monotonic() - begun_at < 43, "a dead connection was used again"
             witness.await_flow()
         verdict = witness.judge(may_lose=True)
     assert verdict.gaps == rounds

@@ -22,6 +22,7 @@ _RECONNECT = {"reconnect": True}
 _MOST_NUMBERS = 10_000
 
 Kind = Literal["acd", "call", "presence", "smdr", "system", "unknown", "undecodable"]
+Days = Annotated[int, Meta(ge=1, le=24855)]  # MongoDB counts them as seconds, in 31 bits
 Caption = Annotated[str, Meta(min_length=1, max_length=64)]
 Numbers = Annotated[str, Meta(pattern=r"^\d{1,8}(-\d{1,8})?$")]
 Fingerprint = Annotated[str, Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$")]
@@ -189,11 +190,11 @@ class EventSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The event log."""
 
     retention_days: Annotated[
-        Annotated[int, Meta(ge=1, le=36500)] | None,
-        Meta(description="days after which an event is deleted (1 to 36500); null keeps them for ever"),
+        Days | None,
+        Meta(description="days after which an event is deleted; null keeps them for ever"),
     ] = 365
     retention_days_by_kind: Annotated[
-        dict[Kind, Annotated[int, Meta(ge=1, le=36500)] | None],
+        dict[Kind, Days | None],
         Meta(description='the same for single kinds of events, such as `{"call": 30, "system": null}`'),
     ] = field(default_factory=dict)
     mask_numbers: Annotated[

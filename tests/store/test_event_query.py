@@ -13,22 +13,25 @@ from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import InvalidDocument
 from ipecs_mw.model.event import Event
+from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.store.connection import Store, connect
 from ipecs_mw.store.embedded import Embedded
 from ipecs_mw.store.event_log import EventLog, build_document
 from ipecs_mw.store.event_query import Filter, _older_than, count_events, find_events
 from ipecs_mw.store.migrations import migrate
+from ipecs_mw.store.retention import keep_events
 
 KINDS = ("acd", "call", "system")
 
 
-@pytest.fixture(scope="module")
-def filled(mongo: Embedded) -> Iterator[Store]:
+@pytest.fixture(scope="module", params=[{}, {"call": 24855}], ids=["one retention", "a retention by kind"])
+def filled(mongo: Embedded, request: pytest.FixtureRequest) -> Iterator[Store]:
     """300 events, always three of the same instant; the tests of this file only read them."""
     bootstrap = Bootstrap(Path("bootstrap.json"), mongo.access.make_uri("test_event_query"))
     with closing(connect(bootstrap, SystemClock())) as store:
         migrate(store, SystemClock())
         EventLog(store).append(build_documents())
+        keep_events(store, EventSettings(retention_days_by_kind=request.param))
         yield store
         store.client.drop_database(store.database.name)
 

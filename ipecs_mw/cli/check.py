@@ -1,7 +1,7 @@
 """`ipecs-mw check`: everything that the daemon needs, looked at one by one, with what to do where it lacks."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -78,8 +78,7 @@ def examine(context: Context, *, may_log_in: bool) -> Iterator[Finding]:
 def _examine_hosts(
     store: Store, context: Context, settings: Settings, *, may_log_in: bool
 ) -> Iterator[Finding]:
-    instances = load_instances(store, context.profile)
-    alive = next((instance for instance in instances if instance["is_alive"]), None)
+    alive = [instance for instance in load_instances(store, context.profile) if instance["is_alive"]]
     decrypt = context.build_decrypt(store)
     for index, host in enumerate(settings.hosts):
         notes = Notes(host.name, context.texts.explain)
@@ -87,7 +86,7 @@ def _examine_hosts(
         at = f"config/{context.profile} hosts[{index}]"
         password = examine_secrets(host, at, decrypt, notes, "warning" if alive else "error")
         if examine_way(host, context.clock, notes):
-            if alive is not None:
+            if alive:
                 _examine_running(store, context, host, alive, notes)
             else:
                 if may_log_in and password is not None:
@@ -97,13 +96,15 @@ def _examine_hosts(
 
 
 def _examine_running(
-    store: Store, context: Context, host: HostSettings, instance: dict[str, Any], notes: Notes
+    store: Store, context: Context, host: HostSettings, alive: Sequence[Mapping[str, Any]], notes: Notes
 ) -> None:
     """Take a running daemon's word: a second login would be refused, so what is asked goes through it."""
-    state = (instance.get("hosts") or {}).get(host.name)
-    if state is None:
-        notes.add("not_in_daemon", "warning", revision=instance.get("revision"))
+    states = [found for instance in alive if (found := (instance.get("hosts") or {}).get(host.name))]
+    if not states:
+        notes.add("not_in_daemon", "warning", revision=alive[0].get("revision"))
         return
+    # one daemon holds the session, others may stand by
+    state = next((state for state in states if state.get("state") == "up"), states[0])
     is_up = examine_daemon(state, notes)
     if is_up:
         examine_switches(_build_ask(store, context, host), host, notes)

@@ -172,6 +172,9 @@ def test_a_daemon_that_runs_is_asked_instead_of_logging_in(
     instances = configured.store.database["instances"]
     wait_until(lambda: instances.find_one({"hosts.host0.monitors.presence.accepted": 10}), 60)
     simulated.set_licence("API-SMDR", is_there=False)
+    beside = {"_id": "beside", "profile": "default", "state": "running"}
+    standing_by = {"host0": {"state": "standing_by"}}
+    instances.insert_one({**beside, "heartbeat_at": datetime.now(UTC), "hosts": standing_by})
     found = check(invoke)
     assert "login" not in found
     assert found["session_up"]["level"] == "ok"

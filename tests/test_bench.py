@@ -22,8 +22,8 @@ from ipecs_mw.store.embedded import Embedded
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 FRAMES = 6000
 TRIES = 3
-USUAL_LIVE_OF_LIMIT = 0.3
-USUAL_DRAIN_OF_LIMIT = 0.4
+USUAL_LIVE_OF_LIMIT = 0.5
+USUAL_DRAIN_OF_LIMIT = 0.6
 USUAL_DECODE_OF_JSON = 5.0
 
 

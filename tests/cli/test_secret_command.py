@@ -269,3 +269,15 @@ def test_a_service_that_may_not_have_the_memory_it_takes_is_told_what_to_allow(
         pytest.skip("this kernel cannot deny such memory")
     assert "MemoryDenyWriteExecute=no" in result.stdout, result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_another_password_is_told_as_a_change_and_not_shown(
+    site: Site, simulated: SimulatedHost, invoke: Invoke
+) -> None:
+    site.configure(simulated)
+    set_password(invoke)
+    site.start()
+    wait_until(lambda: is_up(site), 60)
+    set_password(invoke)
+    changed = wait_until(lambda: site.store.database["events"].find_one({"type": "config_changed"}), 60)
+    assert changed["data"]["changes"] == "hosts[host0].password.encrypted: '***' -> '***'"

@@ -1,6 +1,6 @@
 """`make bench`: measures every figure, prints the table and writes it to docs/performance.json and .md.
 
-`run.py` for all (about a quarter of an hour), `run.py small` for a quick look that writes nothing, `run.py GROUP …`
+`run.py` for all (about a quarter of an hour), `run.py small` for a quick look that writes nothing, `run.py GROUP`
 for some groups, whose rows replace the earlier ones; `--log-events N` for an event log of another largest size.
 """
 
@@ -22,6 +22,7 @@ from page import render_page, render_table
 from rates import measure_rates
 from recovery import measure_recovery
 from rows import Row
+from steps import measure_steps
 
 from ipecs_mw import logs
 from ipecs_mw.clock import SystemClock
@@ -70,6 +71,7 @@ MEASURES: dict[str, Sequence[Measure]] = {
         lambda m, f, s: measure_hosts(m, f, s["host_frames"], s["hosts"]),
         lambda m, f, s: measure_log(m, f, s["log_events"]),
     ],
+    "steps": [lambda m, f, _: measure_steps(m, f)],
 }
 
 

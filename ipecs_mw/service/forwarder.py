@@ -24,6 +24,10 @@ from ipecs_mw.store.event_log import Document, EventLog
 log = logs.get_logger()
 
 _BATCH_ENTRIES = 1000
+_MOST_BATCH_ENTRIES = 4000
+"""While MongoDB is slow to confirm, more go at a time: then it is the batch that costs, not its documents."""
+
+_SLOW_SECONDS = 0.5
 _IDLE_SECONDS = 0.5
 _SHORTEST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 10.0
@@ -60,6 +64,7 @@ class Forwarder:
         self.decode = decode
         self._on_gap = on_gap
         self._documents = Documents(lane.host, lane.journal.id, note)
+        self._batch_entries = _BATCH_ENTRIES
         self._batches: deque[_Batch] = deque()  # the one to be stored next, and the one after it
         self._events = events
         self._clock = clock
@@ -98,7 +103,10 @@ class Forwarder:
         began = self._clock.monotonic()
         self._store(batch)
         documents = [item.document for item in batch.items]
-        self._lane.count_stored(documents, self._clock.monotonic() - began)
+        seconds = self._clock.monotonic() - began
+        self._lane.count_stored(documents, seconds)
+        is_slow = batch.is_full and seconds > _SLOW_SECONDS
+        self._batch_entries = min(2 * self._batch_entries, _MOST_BATCH_ENTRIES) if is_slow else _BATCH_ENTRIES
         self._acknowledge(batch)
         self._batches.popleft()
         self._succeed(batch.items)
@@ -128,14 +136,14 @@ class Forwarder:
             items = [item for entry in entries for item in self._documents.build(entry, self.decode)]
             self._after = entries[-1].seq
             encoded = self._events.encode([item.document for item in items])
-            self._batches.append(_Batch(self._journal, items, encoded, len(entries) == _BATCH_ENTRIES))
+            self._batches.append(_Batch(self._journal, items, encoded, len(entries) == self._batch_entries))
 
     def _read(self) -> Sequence[Entry]:
         if self._journal is not self._lane.journal:
             self._journal, self._after = self._lane.journal, 0
             self._documents.journal_id = self._journal.id
         try:
-            return self._journal.read(self._after, _BATCH_ENTRIES)
+            return self._journal.read(self._after, self._batch_entries)
         except JournalDamaged as error:
             self._lane.renew(self._journal, error)
             return ()

@@ -186,6 +186,36 @@ def test_a_refusal_of_the_raw_form_too_is_retried_and_loses_nothing(store: Store
     assert stored(store)[0]["kind"] == "acd"
 
 
+def test_batches_grow_while_mongodb_is_slow_and_shrink_again(lane: Lane, clock: FakeClock) -> None:
+    class Slow(PassesOn):
+        seconds = 2.0
+
+        def append(self, _documents: Any) -> None:
+            clock.advance(self.seconds)
+
+    lane.take_frames([frame(n) for n in range(18_000)])
+    log = Slow()
+    forwarder = build(lane, log)
+    assert [forwarder.step() for _ in range(4)] == [1000, 1000, 2000, 4000]
+    log.seconds = 0.1
+    assert [forwarder.step() for _ in range(4)] == [4000, 4000, 1000, 1000]
+    assert forwarder.step() == 0
+    assert lane.journal.entry_count == 0
+
+
+def test_a_batch_read_ahead_is_tried_again_as_it_was(store: Store, lane: Lane) -> None:
+    lane.take_frames([frame(n) for n in range(2500)])
+    away = [StoreUnavailable("error.mongo_away", reason="x") for _ in range(3)]
+    forwarder = build(lane, Failing(EventLog(store), *away))
+    for _ in away:
+        with pytest.raises(StoreUnavailable):
+            forwarder.step()
+    assert lane.journal.entry_count == 2500, "what is not confirmed stays"
+    assert [forwarder.step() for _ in range(4)] == [1000, 1000, 500, 0]
+    assert [event["call_ref"] for event in stored(store)] == list(range(2500))
+    assert lane.journal.entry_count == 0
+
+
 def test_stopping_drains_what_is_there(store: Store, lane: Lane) -> None:
     lane.take_frames([frame(n) for n in range(1500)])
     stop = threading.Event()

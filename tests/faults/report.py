@@ -1,4 +1,4 @@
-"""The table of docs/reliability.md, made from a run: `python -m faults.report RESULT.json`."""
+"""The table of docs/reliability.md, made of a run or of parts of one: `python -m faults.report RESULT.json …`."""
 
 import json
 import re
@@ -37,10 +37,23 @@ def describe(found: dict[str, Any] | None) -> str:
     return f"{found['injected']} × | {text} ({found['seconds']:.0f} s)"
 
 
+def join(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return the sum of two parts of a run."""
+    names = {**one["outcomes"], **other["outcomes"]}
+    return {
+        "injected": one["injected"] + other["injected"],
+        "seconds": one["seconds"] + other["seconds"],
+        "outcomes": {name: one["outcomes"].get(name, 0) + other["outcomes"].get(name, 0) for name in names},
+    }
+
+
 def main() -> None:
     """Write the table into the page."""
-    run = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    table = "\n".join(render(run["rows"]))
+    results: dict[str, Any] = {}
+    for file in sys.argv[1:]:
+        for row, found in json.loads(Path(file).read_text("utf-8"))["rows"].items():
+            results[row] = join(results[row], found) if row in results else found
+    table = "\n".join(render(results))
     page = PAGE.read_text("utf-8")
     fresh = _PART.sub(lambda found: f"{found[1]}{table}\n\n{found[2]}", page)
     PAGE.write_text(fresh, "utf-8")

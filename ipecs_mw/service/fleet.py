@@ -34,13 +34,13 @@ class Fleet:
         """Raise CannotStart or CertificateRefused for a secret or a certificate file that cannot be used.
 
         At the start an encrypted secret is left to its host, which asks for it until it can be had: what is amiss,
-        MongoDB or the key file, can be mended without a restart. A change raises StoreUnavailable too.
+        MongoDB or the key file, can be mended without a restart. A changed one raises StoreUnavailable too.
         """
         for index, host in enumerate(loaded.settings.hosts):
             try:
                 self._reader(index, host)()
             except (SecretUnreadable, StoreUnavailable):
-                if self.hosts or not is_encrypted(host.password):
+                if self._is_changed(host) or not is_encrypted(host.password):
                     raise
             build_context(host)
 
@@ -93,6 +93,11 @@ class Fleet:
         """Forward what is left until the monotonic time `until`; return how many entries stay for next time."""
         lanes = [runner.forwarding for runner in (*self.hosts.values(), *self._retired.values())]
         return sum(lane.drain(max(0.0, until - self._around.clock.monotonic())) for lane in lanes)
+
+    def _is_changed(self, host: HostSettings) -> bool:
+        """Tell whether a running daemon gets another password than that which the host runs with."""
+        runner = self.hosts.get(host.name)
+        return bool(self.hosts) and (runner is None or runner.host.password != host.password)
 
     def _tell_to_stop(self) -> None:
         for runner in self.hosts.values():

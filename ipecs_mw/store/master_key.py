@@ -42,9 +42,10 @@ def make_key(file: Path) -> None:
 
     Raises SecretUnreadable where it cannot be written.
     """
-    fresh = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    fresh = file.with_name(file.name + ".new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh.unlink(missing_ok=True)  # one that was left half written
         try:
             descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "wb") as opened:

@@ -10,7 +10,7 @@ demo: $(VENV)/demo
 	@$(BIN)/ipecs-mw demo $(if $(SECONDS),--seconds $(SECONDS))
 
 test: $(VENV)/dev .cache/mongosh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2
 
 # A million damaged frames (FRAMES=n); `make test` runs 20,000 of them.
 test-mutations: $(VENV)/dev

@@ -37,7 +37,7 @@ def measure_hosts(mongo: Embedded, folder: Path, frames: int, counts: Sequence[i
     one = found[counts[0]]
     return [
         Row(
-            "growth",
+            "hosts",
             f"processor time an event, {count} hosts, {_RATE} events/s in all",
             1e6 * found[count],
             "µs",
@@ -68,7 +68,7 @@ def _measure_pages(scene: Scene, size: int) -> list[Row]:
     slowest = max(seconds, key=seconds.__getitem__)
     return [
         Row(
-            "growth",
+            "log",
             f"first page of {size:,} events, slowest of {len(filters)} filters ({slowest})",
             1000 * seconds[slowest],
             "ms",

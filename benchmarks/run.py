@@ -67,10 +67,8 @@ MEASURES: dict[str, Sequence[Measure]] = {
     ],
     "memory": [lambda m, f, s: measure_memory(m, f, s["memory_frames"])],
     "recovery": [lambda m, f, s: measure_recovery(m, f, s["recoveries"])],
-    "growth": [
-        lambda m, f, s: measure_hosts(m, f, s["host_frames"], s["hosts"]),
-        lambda m, f, s: measure_log(m, f, s["log_events"]),
-    ],
+    "hosts": [lambda m, f, s: measure_hosts(m, f, s["host_frames"], s["hosts"])],
+    "log": [lambda m, f, s: measure_log(m, f, s["log_events"])],
     "steps": [lambda m, f, _: measure_steps(m, f)],
 }
 

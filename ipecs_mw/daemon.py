@@ -256,12 +256,14 @@ class Daemon:
         """Wake the executor that a new request is for; without change streams each looks by itself."""
         while self._store.has_change_streams and not self._stop.is_set():
             try:
+                is_fresh = True  # what was queued while nobody watched is to be looked for
                 for host in watch_requests(self._store):
                     if self._stop.is_set():
                         return
                     for runner in self._fleet.hosts.values():
-                        if host in runner.names:
+                        if is_fresh or host in runner.names:
                             runner.executor.on_request()
+                    is_fresh = False
             except StoreError as error:
                 log.debug("watching requests was interrupted", error=str(error))
                 self._clock.wait(self._stop, _FIRST_RETRY_SECONDS)

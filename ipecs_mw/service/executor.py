@@ -41,6 +41,8 @@ from ipecs_mw.store.requests import (
 log = logs.get_logger()
 
 _TICK_SECONDS = 0.5
+_EXPIRE_SECONDS = 2.0
+_UNWOKEN_SECONDS = 5.0  # the change stream wakes; this is for what it may have missed
 _AWAY_SECONDS = 2.0  # a MongoDB that did not answer is left alone for so long
 _AFTER_DEFECT_SECONDS = 5.0
 
@@ -84,7 +86,7 @@ class Executor:
         self._wake = threading.Event()
         self._due: deque[str] = deque()
         self._must_give_up = False
-        self._expire_at = 0.0
+        self._look_at = self._expire_at = 0.0
         self._store_again_at = 0.0
         self._ended: tuple[Any, str, Mapping[str, Any]] | None = None
 
@@ -122,7 +124,8 @@ class Executor:
     def run(self) -> None:
         """Work until stopped."""
         while not self._stop.is_set():
-            self._clock.wait(self._wake, _TICK_SECONDS)
+            if self._clock.wait(self._wake, _TICK_SECONDS):
+                self._look_at = 0.0
             self._wake.clear()
             try:
                 self._step()
@@ -137,7 +140,7 @@ class Executor:
         self._begin_what_is_due()
         self._watchdog.step()
         # monitoring does not need MongoDB, so it goes on while that is away
-        while self._is_up() and any([self._monitoring.step(), self._use_store(self._serve)]):
+        while self._is_up() and any([self._monitoring.step(), self._use_store(self._look)]):
             pass
         while self._is_up() and not self._wake.is_set() and self._use_store(self._read_records):
             pass
@@ -154,6 +157,22 @@ class Executor:
             self._store_again_at = self._clock.monotonic() + _AWAY_SECONDS
             return False
 
+    def _look(self) -> bool:
+        """Look at the queue where that is due: woken by a change stream, now and then also without."""
+        if self._clock.monotonic() < self._look_at:
+            return False
+        if self._serve():
+            return True
+        pause = _UNWOKEN_SECONDS if self._store.has_change_streams else _TICK_SECONDS
+        self._look_at = self._clock.monotonic() + pause
+        return False
+
+    def _expire(self) -> bool:
+        if self._clock.monotonic() >= self._expire_at:
+            expire_requests(self._store)
+            self._expire_at = self._clock.monotonic() + _EXPIRE_SECONDS
+        return False
+
     def _serve(self) -> bool:
         """Carry out the next request, the end of the last one written; tell whether there was one."""
         self._write_end()
@@ -161,12 +180,6 @@ class Executor:
         if request is not None:
             self._carry_out(request)
         return request is not None
-
-    def _expire(self) -> bool:
-        if self._clock.monotonic() >= self._expire_at:
-            expire_requests(self._store)
-            self._expire_at = self._clock.monotonic() + _TICK_SECONDS
-        return False
 
     def _give_up(self) -> bool:
         give_up_requests(self._store, self._names)

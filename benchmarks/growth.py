@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import DESCENDING
 from rates import build_documents, running_daemon
 from rows import Row
-from scene import Scene, open_scene, read_cpu_seconds
+from scene import Scene, open_scene, read_cpu_seconds, read_memory_bytes
 
 from ipecs_mw.store.embedded import Embedded
 from ipecs_mw.store.event_query import Filter, find_events
@@ -21,21 +21,25 @@ _PAGE = 50  # what `ipecs-mw events` shows
 _BATCH = 10_000
 _TIMES = 5
 _DAY = timedelta(days=1)
+_SETTLE_SECONDS = 5.0
+_IDLE_SECONDS = 20.0
 _NEWEST_FIRST = [("received_at", DESCENDING), ("_id", DESCENDING)]
 
 
 def measure_hosts(mongo: Embedded, folder: Path, frames: int, counts: Sequence[int]) -> list[Row]:
-    """Return rows of the daemon's processor time an event, with so many hosts at the same total rate."""
+    """Return rows of what hosts cost: idle, and an event with so many hosts at the same total rate."""
     found: dict[int, float] = {}
+    idle: dict[int, tuple[float, float]] = {}
     for count in counts:
         with running_daemon(mongo, folder, count) as (scene, host):
             pid = scene.daemons[0].pid
+            idle[count] = _watch_idle(pid)
             before = read_cpu_seconds(pid)
             host.ask("pace", 1, frames, _RATE)
             scene.await_stored(frames)
             found[count] = (read_cpu_seconds(pid) - before) / frames
     one = found[counts[0]]
-    return [
+    return [*_build_idle_rows(idle, counts[0], counts[-1])] + [
         Row(
             "hosts",
             f"processor time an event, {count} hosts, {_RATE} events/s in all",
@@ -50,13 +54,32 @@ def measure_hosts(mongo: Embedded, folder: Path, frames: int, counts: Sequence[i
     ]
 
 
+def _watch_idle(pid: int) -> tuple[float, float]:
+    """Return the seconds of processor time a second and the bytes of memory of a daemon that has nothing to do."""
+    time.sleep(_SETTLE_SECONDS)
+    before = read_cpu_seconds(pid)
+    time.sleep(_IDLE_SECONDS)
+    return (read_cpu_seconds(pid) - before) / _IDLE_SECONDS, read_memory_bytes(pid)
+
+
+def _build_idle_rows(idle: Mapping[int, tuple[float, float]], few: int, many: int) -> list[Row]:
+    """Return what each more host costs a daemon that has nothing to do."""
+    (seconds, size), (more_seconds, more_size) = idle[few], idle[many]
+    cpu = 1000 * (more_seconds - seconds) / (many - few)
+    memory = (more_size - size) / (many - few) / 1024**2
+    return [
+        Row("hosts", "idle: processor time a second, each more host", cpu, "ms", "one host", 1000 * seconds),
+        Row("hosts", "idle: memory, each more host", memory, "MiB", "one host", size / 1024**2),
+    ]
+
+
 def measure_log(mongo: Embedded, folder: Path, sizes: Sequence[int]) -> list[Row]:
     """Return a row a size of the event log: the slowest first page of all filters.
 
     Raises AssertionError where a query plan has a collection scan or a sort in memory.
     """
     with open_scene(mongo, folder) as scene:
-        return [row for size in sizes for row in _measure_pages(scene, size)]
+        return [row for size in sizes for row in _measure_pages(scene, size)] + [_measure_storage(scene)]
 
 
 def _measure_pages(scene: Scene, size: int) -> list[Row]:
@@ -79,6 +102,15 @@ def _measure_pages(scene: Scene, size: int) -> list[Row]:
             is_absolute=True,
         )
     ]
+
+
+def _measure_storage(scene: Scene) -> Row:
+    """Return what an event takes on MongoDB's disk, its share of the indexes included, compressed as it comes."""
+    scene.database.client.admin.command("fsync")
+    stats = scene.database.command("collStats", "events")
+    stored = (stats["storageSize"] + stats["totalIndexSize"]) / stats["count"]
+    name = f"disk space an event with its indexes, of {stats['count']:,} events"
+    return Row("log", name, stored, "bytes", "the document as BSON", stats["avgObjSize"])
 
 
 def _fill(scene: Scene, size: int) -> None:

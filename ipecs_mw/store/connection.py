@@ -1,5 +1,6 @@
 """The connection to MongoDB: one client, with every guarantee stated here rather than inherited."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ OPERATION_SECONDS = 20.0
 _SELECTION_SECONDS = 5.0
 
 Document = dict[str, Any]
+
+# its own chores, such as giving up cursors of a server that is gone, need no traceback; what we ask for raises
+logging.getLogger("pymongo.client").setLevel(logging.CRITICAL)
 
 
 @dataclass

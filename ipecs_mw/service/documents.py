@@ -7,12 +7,15 @@ from typing import Any
 
 from msgspec import Struct
 
+from ipecs_mw import logs
 from ipecs_mw.journal.journal import Arrival, Entry
 from ipecs_mw.model.event import Event
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.protocol.smdr import build_record_id
 from ipecs_mw.service.continuity import Continuity
 from ipecs_mw.store.event_log import Document, EventLog, Refused, build_document
+
+log = logs.get_logger()
 
 Decode = Callable[[bytes, datetime], Event]
 
@@ -39,8 +42,20 @@ class Documents:
         self._note = note
         self._continuity = Continuity()
 
-    def build(self, entry: Entry, decode: Decode) -> Iterator[Item]:
-        """Yield what is stored of an entry: its event, and before it the gap that its serial number tells."""
+    def build(self, entry: Entry, decode: Decode) -> Sequence[Item]:
+        """Return what is stored of an entry: its event, and before it the gap that its serial number tells.
+
+        Never raises: an entry that a defect of ours stumbles over is kept as its bytes.
+        """
+        try:
+            return list(self._build(entry, decode))
+        except Exception as error:  # one entry must not hold up those behind it
+            log.critical("thread.failed", thread=f"forward-{self._host}", exc_info=True)
+            arrival = entry.arrival
+            event = build_undecodable(arrival.body, arrival.received_at, f"a defect: {type(error).__name__}")
+            return [self._item(entry, event, self._id(entry))]
+
+    def _build(self, entry: Entry, decode: Decode) -> Iterator[Item]:
         arrival = entry.arrival
         event = read_arrival(arrival, decode)
         if arrival.source != "frame":

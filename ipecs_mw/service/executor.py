@@ -2,41 +2,18 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import (
-    CommandRefused,
-    IpecsMwError,
-    JournalError,
-    ReplyLost,
-    SessionError,
-    StoreError,
-    TokenExpired,
-)
+from ipecs_mw.errors import JournalError, SessionError, StoreError
 from ipecs_mw.model.settings import HostSettings
-from ipecs_mw.protocol.session import State
-from ipecs_mw.protocol.values import MASK
-from ipecs_mw.service.client import HostClient
-from ipecs_mw.service.commands import carry_out, carry_out_as_station, find_command
-from ipecs_mw.service.counters import Counters
-from ipecs_mw.service.credentials import Decrypt
+from ipecs_mw.service.desk import RequestDesk
 from ipecs_mw.service.monitoring import Monitoring
 from ipecs_mw.service.records import RecordReader
 from ipecs_mw.service.session import SessionSupervisor
 from ipecs_mw.service.watchdog import Watchdog
 from ipecs_mw.store.connection import Store
-from ipecs_mw.store.requests import (
-    Request,
-    claim_request,
-    expire_requests,
-    finish_request,
-    give_up_requests,
-    hide_arguments,
-    requeue_request,
-)
 
 log = logs.get_logger()
 
@@ -50,36 +27,29 @@ _AFTER_DEFECT_SECONDS = 5.0
 class Executor:
     """Has monitoring renewed each time the session is up, reads call records and carries out commands.
 
-    `run` is its thread. `names` are the hosts whose requests are its own: its name, and None where a request need
-    not name the only host. The store is left alone until `has_store` is set.
+    `run` is its thread. The store is left alone until `has_store` is set.
     """
 
     def __init__(
         self,
         host: HostSettings,
-        names: Sequence[str | None],
-        client: HostClient,
         session: SessionSupervisor,
         monitoring: Monitoring,
         records: RecordReader,
         watchdog: Watchdog,
-        counters: Counters,
+        desk: RequestDesk,
         store: Store,
-        decrypt: Decrypt,
         has_store: threading.Event,
         clock: Clock,
         stop: threading.Event,
     ) -> None:
-        self._names = names
-        self._counters = counters
         self._host = host
-        self._client = client
+        self._desk = desk
         self._session = session
         self._monitoring = monitoring
         self._records = records
         self._watchdog = watchdog
         self._store = store
-        self._decrypt = decrypt
         self._has_store = has_store
         self._clock = clock
         self._stop = stop
@@ -88,7 +58,6 @@ class Executor:
         self._must_give_up = False
         self._look_at = self._expire_at = 0.0
         self._store_again_at = 0.0
-        self._ended: tuple[Any, str, Mapping[str, Any]] | None = None
 
     def on_up(self) -> None:
         """Have monitoring started: the session is up."""
@@ -109,7 +78,7 @@ class Executor:
     def change(self, host: HostSettings, names: Sequence[str | None], records: RecordReader | None) -> None:
         """Go on with settings that need no new session, and with another reader of records where there is one."""
         self._host = host
-        self._names = names
+        self._desk.change(host, names)
         self._monitoring.change(host)
         self._watchdog.change(host)
         if records is not None:
@@ -140,8 +109,8 @@ class Executor:
         self._begin_what_is_due()
         self._watchdog.step()
         # monitoring does not need MongoDB, so it goes on while that is away
-        while self._is_up() and any([self._monitoring.step(), self._use_store(self._look)]):
-            pass
+        while self._is_up() and not self._due and any([self._monitoring.step(), self._use_store(self._look)]):
+            self._watchdog.step()
         while self._is_up() and not self._wake.is_set() and self._use_store(self._read_records):
             pass
         self._use_store(self._expire)
@@ -161,7 +130,7 @@ class Executor:
         """Look at the queue where that is due: woken by a change stream, now and then also without."""
         if self._clock.monotonic() < self._look_at:
             return False
-        if self._serve():
+        if self._desk.serve():
             return True
         pause = _UNWOKEN_SECONDS if self._store.has_change_streams else _TICK_SECONDS
         self._look_at = self._clock.monotonic() + pause
@@ -169,20 +138,12 @@ class Executor:
 
     def _expire(self) -> bool:
         if self._clock.monotonic() >= self._expire_at:
-            expire_requests(self._store)
+            self._desk.expire()
             self._expire_at = self._clock.monotonic() + _EXPIRE_SECONDS
         return False
 
-    def _serve(self) -> bool:
-        """Carry out the next request, the end of the last one written; tell whether there was one."""
-        self._write_end()
-        request = claim_request(self._store, self._names, self._host.name)
-        if request is not None:
-            self._carry_out(request)
-        return request is not None
-
     def _give_up(self) -> bool:
-        give_up_requests(self._store, self._names)
+        self._desk.give_up()
         self._must_give_up = False
         return False
 
@@ -193,12 +154,12 @@ class Executor:
             self._monitoring.renew(has_lost_calls="session_up" in due)
         if due & {"session_up", "gap"}:
             self._records.begin()
-        if self._must_give_up and self._ended is None:
+        if self._must_give_up:
             # the account is ours, and this thread is not carrying anything out: a dead daemon was
             self._use_store(self._give_up)
 
     def _is_up(self) -> bool:
-        return self._session.status.state is State.UP and not self._stop.is_set()
+        return self._session.is_up and not self._stop.is_set()
 
     def _read_records(self) -> bool:
         """Read call records, a page at the most: requests come first. Tell whether there is more to read."""
@@ -207,58 +168,3 @@ class Executor:
         except SessionError as error:
             self._session.drop(error)
             return False
-
-    def _carry_out(self, request: Request) -> None:
-        """Carry out one claimed request and write how it ended, later where MongoDB is away meanwhile."""
-        try:
-            result = self._execute(request)
-        except TokenExpired as error:
-            requeue_request(self._store, request["_id"])  # refused at the door: nothing was done
-            self._session.drop(error)
-            return
-        except IpecsMwError as error:
-            state = "unknown" if isinstance(error, ReplyLost) else "failed"
-            self._ended = (request["_id"], state, {"error": _describe(error)})
-            log.warning("request.failed", host=self._host.name, command=str(request.get("command")), state=state,
-                        detail=logs.explain(error))  # fmt: skip
-        else:
-            self._ended = (request["_id"], "done", {"result": result})
-            log.info("request.done", host=self._host.name, command=request["command"])
-        self._counters.add("requests", self._ended[1])
-        self._write_end()
-
-    def _write_end(self) -> None:
-        if self._ended is not None:
-            request_id, state, fields = self._ended
-            finish_request(self._store, request_id, state, **fields)
-            self._ended = None
-
-    def _execute(self, request: Request) -> Any:
-        given = request.get("args") or {}
-        command = find_command(self._client.commands, request.get("command"))
-        if not isinstance(given, Mapping):
-            raise CommandRefused("error.field_value", document="requests", path="args", value=repr(given)[:100],
-                                 allowed="{…}", family="arguments", name="args")  # fmt: skip
-        secrets = [
-            parameter.name for parameter in command.params if parameter.is_secret and parameter.name in given
-        ]
-        if secrets:
-            hide_arguments(self._store, request["_id"], secrets, MASK)
-        if self._host.service not in command.services:
-            return carry_out_as_station(
-                self._host,
-                command,
-                given,
-                self._client.commands,
-                self._client.codes,
-                self._clock,
-                self._decrypt,
-            )
-        return carry_out(self._client, command, given)
-
-
-def _describe(error: IpecsMwError) -> dict[str, Any]:
-    """Return an error as `requests` keeps it: family, code and name where they are known, and the sentence."""
-    facts = {name: error.facts.get(name) for name in ("family", "code", "name")}
-    found = {name: value for name, value in facts.items() if value is not None}
-    return {"name": error.key.removeprefix("error."), **found, "text": logs.explain(error)}

@@ -134,9 +134,9 @@ class Forwarder:
         entries = self._read()
         if entries:
             items = [item for entry in entries for item in self._documents.build(entry, self.decode)]
-            self._after = entries[-1].seq
             encoded = self._events.encode([item.document for item in items])
             self._batches.append(_Batch(self._journal, items, encoded, len(entries) == self._batch_entries))
+            self._after = entries[-1].seq  # last: what fails above is read again
 
     def _read(self) -> Sequence[Entry]:
         if self._journal is not self._lane.journal:

@@ -14,6 +14,7 @@ from ipecs_mw.model.settings import HostSettings, needs_reconnect
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.credentials import Decrypt
+from ipecs_mw.service.desk import RequestDesk
 from ipecs_mw.service.documents import read_arrival
 from ipecs_mw.service.executor import Executor
 from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
@@ -185,17 +186,25 @@ class HostRunner:
             host, self._client, context, self._lane, around.clock, self._stop, self._lease, self._on_up
         )
         self._monitoring = Monitoring(host, self._client, self.session, self._lane, self.picture)
-        self.executor = Executor(
+        desk = RequestDesk(
             host,
             self.names,
+            self._lease.name,
             self._client,
+            around.store,
+            around.decrypt,
+            self._lane.counters,
+            around.clock,
+            self.session.drop,
+        )
+        self.executor = Executor(
+            host,
             self.session,
             self._monitoring,
             self._build_records(),
             Watchdog(host, self._client, self.session, self.picture, around.clock),
-            self._lane.counters,
+            desk,
             around.store,
-            around.decrypt,
             around.has_store,
             around.clock,
             self._stop,

@@ -111,7 +111,11 @@ class Lane:
         where = {"host": self.host} if self.host else {}
         getattr(log, level)(event, **where, **facts)
         data: Mapping[str, Any] = {name: value for name, value in facts.items() if value is not None}
-        body = msgspec.json.encode({"type": event.replace(".", "_"), "data": data}, enc_hook=str)
+        content = {
+            "type": event.replace(".", "_"),
+            "data": {name: _clean(value) for name, value in data.items()},
+        }
+        body = msgspec.json.encode(content, enc_hook=str)
         arrival = Arrival(self.connection, self.clock.now(), "system", body)
         self._use(lambda journal: journal.append([arrival]))
         if self.on_arrivals is not None:
@@ -230,3 +234,8 @@ class Lane:
             else:
                 level = "error" if reached == len(_ALARM_SHARES) else "warning"
                 self.record("journal.filling", level, percent=int(share * 100))
+
+
+def _clean(value: Any) -> Any:
+    """Return a fact without what UTF-8 has no bytes for: a host may answer with half a character."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -83,7 +83,8 @@ class LeaseKeeper:
 
     def remove(self, lease: AccountLease) -> None:
         """Give a lease back, with what the next owner needs to know."""
-        self._leases.pop(lease.name, None)
+        if self._leases.get(lease.name) is lease:  # else the account is another host's meanwhile
+            del self._leases[lease.name]
         if lease.standing is Standing.OURS:
             lease.token = None
             self._hold(lease, 0.0)

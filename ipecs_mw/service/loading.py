@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -45,7 +46,7 @@ def keep_setup(setup: Setup, profile: str, state_dir: Path) -> None:
     """Keep documents that proved good (mode 0600); a full disk costs only the start without MongoDB."""
     file = _file(profile, state_dir)
     try:
-        keep_private(file, msgspec.json.encode(asdict(setup), enc_hook=str))
+        keep_private(file, msgspec.json.encode(asdict(setup), enc_hook=_to_plain))
     except (OSError, msgspec.MsgspecError, RecursionError, OverflowError) as error:
         log.warning("configuration.not_kept", file=str(file), reason=str(error)[:200])
 
@@ -56,6 +57,11 @@ def recall_setup(profile: str, state_dir: Path) -> Setup | None:
         return Setup(**msgspec.json.decode(_file(profile, state_dir).read_bytes()))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
+
+
+def _to_plain(value: Any) -> Any:
+    """Return what msgspec does not know as JSON: MongoDB's long integers as such, all else as text."""
+    return int(value) if isinstance(value, int) else str(value)
 
 
 def _file(profile: str, state_dir: Path) -> Path:

@@ -91,12 +91,18 @@ class SessionSupervisor:
         """Have the session end and recover for `error`, which another thread met; returns at once."""
         self._ordered = error
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the session is up, and nobody has met what ends it."""
+        return self.status.state is State.UP and self._ordered is None
+
     def _hold_session(self) -> None:
         """Log in, connect and read until stopped; raises what ends the session."""
         if not self._lane.wait_for_room(self._stop):
             return
         self._move(Fact.BEGUN)
         self._lease.check()
+        self._ordered = None
         login = self._client.login()
         self._timer_seconds = login.timer_seconds
         self._move(Fact.LOGGED_IN)
@@ -116,7 +122,6 @@ class SessionSupervisor:
 
     def _read(self, stream: Stream) -> None:
         up_since = self._clock.monotonic()
-        self._ordered = None
         try:
             while not self._stop.is_set():
                 frames = stream.receive(_MOST_FRAMES, _RECEIVE_SECONDS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ipecs_mw import logs
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import StoreUnavailable
+from ipecs_mw.errors import CannotStart, StoreUnavailable
 from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup, recall_setup
 from ipecs_mw.service.notify import notify
 from ipecs_mw.store.connection import Store, connect, open_unseen
@@ -49,16 +49,26 @@ def begin(
                 log.error("start.mongodb_away", detail=logs.explain(error))
                 notify(STATUS=logs.explain(error))
             last = error.key
-        recalled = None if bootstrap.embedded_dir else recall_setup(profile, state_dir)
-        if recalled is not None:
-            loaded = build_loaded(recalled, profile)
-            log.warning("start.recalled", profile=profile, revision=loaded.revision)
-            speak(loaded, profile)
-            store = open_unseen(bootstrap.mongo_uri, str(bootstrap.path))
-            return Beginning(store, recalled, loaded, is_recalled=True)
+        if not bootstrap.embedded_dir and (recalled := _recall(bootstrap, profile, state_dir)) is not None:
+            return recalled
         clock.wait(stop, wait_seconds)
         wait_seconds = min(wait_seconds * 2, _LONGEST_RETRY_SECONDS)
     return None
+
+
+def _recall(bootstrap: Bootstrap, profile: str, state_dir: Path) -> Beginning | None:
+    """Return a beginning with the documents that were kept last, None where they do not serve."""
+    setup = recall_setup(profile, state_dir)
+    if setup is None:
+        return None
+    try:
+        loaded = build_loaded(setup, profile)
+    except CannotStart as error:  # such as those of another version of the program
+        log.debug("what was kept does not serve", error=str(error))
+        return None
+    log.warning("start.recalled", profile=profile, revision=loaded.revision)
+    speak(loaded, profile)
+    return Beginning(open_unseen(bootstrap.mongo_uri, str(bootstrap.path)), setup, loaded, is_recalled=True)
 
 
 def _load(store: Store, profile: str, state_dir: Path, clock: Clock) -> Beginning:

@@ -2,9 +2,8 @@
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import ConnectionLost, IpecsMwError
+from ipecs_mw.errors import CommandRefused, ConnectionLost, IpecsMwError
 from ipecs_mw.model.settings import HostSettings
-from ipecs_mw.protocol.session import State
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.picture import Picture
 from ipecs_mw.service.session import SessionSupervisor
@@ -44,7 +43,7 @@ class Watchdog:
 
     def step(self) -> None:
         """Renew the session and doubt the silence where that is due; a dead session is dropped."""
-        if self._session.status.state is not State.UP:
+        if not self._session.is_up:
             return
         now, heard_at = self._clock.monotonic(), self._session.heard_at
         if self._host.keepalive == "checkconnection" and now - self._asked_at >= _KEEPALIVE_SECONDS:
@@ -66,5 +65,7 @@ class Watchdog:
         self._asked_at = self._clock.monotonic()
         try:
             self._client.call("checkconnection", {})
+        except CommandRefused as error:
+            log.debug("the host answers, and refuses", host=self._host.name, error=str(error))
         except IpecsMwError as error:
             self._session.drop(error)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import ReturnDocument
 
 from ipecs_mw.clock import Clock
@@ -24,6 +25,17 @@ _CHANGE_WAIT_MS = 1000
 
 Request = dict[str, Any]
 _IS_ALIVE = {"$or": [{"expires_at": {"$exists": False}}, {"$expr": {"$gt": ["$expires_at", "$$NOW"]}}]}
+
+
+def _requests(store: Store) -> Any:
+    """Return the collection, read so that nothing that any driver may write is an error."""
+    return store.database["requests"].with_options(
+        codec_options=CodecOptions(
+            tz_aware=True,
+            datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+            unicode_decode_error_handler="replace",
+        )
+    )
 
 
 def submit_request(
@@ -74,16 +86,28 @@ def is_waiting(store: Store, request_id: Any) -> bool:
         return store.database["requests"].find_one({"_id": request_id, "state": "queued"}) is not None
 
 
-def claim_request(store: Store, hosts: Sequence[str | None], by: str) -> Request | None:
-    """Claim the oldest request that waits for one of `hosts` (None: that names no host) and is not expired."""
+def claim_request(store: Store, hosts: Sequence[str | None], by: str, claim: str) -> Request | None:
+    """Claim the oldest request that waits for one of `hosts` (None: that names no host) and is not expired.
+
+    `by` is the account that will carry it out, `claim` names this claim, for `find_claimed` where its confirmation
+    was lost.
+    """
+    marks = {"claimed_by": {"$literal": by}, "claim": claim, "claimed_at": "$$NOW"}
     with store_errors():
-        claimed: Request | None = store.database["requests"].find_one_and_update(
+        claimed: Request | None = _requests(store).find_one_and_update(
             {"state": "queued", "host": {"$in": list(hosts)}, **_IS_ALIVE},
-            [{"$set": {"state": "sent", "claimed_by": {"$literal": by}, "claimed_at": "$$NOW"}}],
+            [{"$set": {"state": "sent", **marks}}],
             sort=[("created_at", 1)],
             return_document=ReturnDocument.AFTER,
         )
     return claimed
+
+
+def find_claimed(store: Store, claim: str) -> Request | None:
+    """Return the request of a claim, if it was made."""
+    with store_errors():
+        found: Request | None = _requests(store).find_one({"state": "sent", "claim": claim})
+    return found
 
 
 def finish_request(store: Store, request_id: Any, state: str, **fields: Any) -> None:
@@ -103,11 +127,13 @@ def hide_arguments(store: Store, request_id: Any, names: list[str], mask: str) -
         )
 
 
-def requeue_request(store: Store, request_id: Any) -> None:
-    """Give a claimed request back: the host has refused the session before it did anything."""
+def requeue_request(store: Store, request_id: Any, arguments: Any) -> None:
+    """Give a claimed request back, as it was: the host has refused the session before it did anything."""
+    restored = {} if arguments is None else {"args": arguments}
     with store_errors():
         store.database["requests"].update_one(
-            {"_id": request_id, "state": "sent"}, {"$set": {"state": "queued"}}
+            {"_id": request_id, "state": "sent"},
+            {"$set": {"state": "queued", **restored}, "$inc": {"attempts": 1}},
         )
 
 
@@ -136,13 +162,13 @@ def expire_requests(store: Store) -> int:
         )
 
 
-def give_up_requests(store: Store, hosts: Sequence[str | None]) -> int:
-    """Mark what a dead daemon had claimed for `hosts`: whether it was carried out is unknown."""
+def give_up_requests(store: Store, by: str) -> int:
+    """Mark what a dead daemon had claimed for the account `by`: whether it was carried out is unknown."""
     with store_errors():
         return (
             store.database["requests"]
             .update_many(
-                {"state": "sent", "host": {"$in": list(hosts)}},
+                {"state": "sent", "claimed_by": by},
                 [{"$set": {"state": "unknown", "ended_at": "$$NOW"}}],
             )
             .modified_count

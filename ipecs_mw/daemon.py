@@ -212,14 +212,19 @@ class Daemon:
         """Go on with other documents; raises what refuses them, nothing being changed then."""
         loaded = build_loaded(setup, self._profile)
         self._fleet.check(loaded)
-        former, self._loaded = self._loaded, loaded
+        former = self._loaded
         spoken = (former.settings.logging, former.settings.locale, self._setup.languages)
         if spoken != (loaded.settings.logging, loaded.settings.locale, setup.languages):
             speak(loaded, self._profile)
+        self._loaded = loaded
         if former.settings.events != loaded.settings.events:
             self._events.masks = loaded.settings.events.mask_numbers
             start_thread("keep-events", self._keep_events)
-        self._fleet.apply(loaded)
+        try:
+            self._fleet.apply(loaded)
+        except IpecsMwError:
+            self._loaded = former
+            raise
         self._tell_change(self._setup, setup)
         self._setup = setup
         keep_setup(setup, self._profile, self._state_dir)

@@ -10,6 +10,7 @@ import logging.handlers
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import MutableMapping
 from io import TextIOWrapper
 from pathlib import Path
@@ -25,6 +26,9 @@ _MASK = "***"
 _FILE_BYTES = 20 * 1024 * 1024
 _FILE_COUNT = 10
 _secrets: set[str] = set()
+_tokens: deque[str] = deque(
+    maxlen=256
+)  # tokens pass with their sessions; every line is searched for all of them
 _speaking: list[Texts] = []  # the strings of the last set-up; none before the first
 
 
@@ -41,9 +45,15 @@ def hide(secret: str | None) -> None:
         _secrets.update((*spellings, _printable(secret), repr(secret)[1:-1], quote(secret, safe="")))
 
 
+def hide_token(token: str) -> None:
+    """Have a session's token masked from now on, until some hundred others have followed it."""
+    if token not in _tokens:
+        _tokens.append(token)
+
+
 def mask(text: str) -> str:
     """Return `text` with every known secret replaced by `***`."""
-    for secret in sorted(_secrets, key=len, reverse=True):  # one may be a part of another
+    for secret in sorted((*_secrets, *_tokens), key=len, reverse=True):  # one may be a part of another
         if secret in text:
             text = text.replace(secret, _MASK)
     return text

@@ -298,11 +298,16 @@ def expand_numbers(ranges: list[str]) -> list[str]:
 def _find_faults(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """Yield (path, value, what is allowed) for what the types alone cannot say."""
     seen: set[str] = set()
+    accounts: set[tuple[str, int, str]] = set()
     for index, host in enumerate(settings.hosts):
         at = f"hosts[{index}]"
         if host.name in seen:
             yield f"{at}.name", repr(host.name), "a name that no other host has"
         seen.add(host.name)
+        account = (host.address.lower(), host.port, host.user)
+        if account in accounts:
+            yield f"{at}.user", repr(host.user), "an account that no other host uses: it is admitted once"
+        accounts.add(account)
         if not is_timezone(host.timezone):
             yield f"{at}.timezone", repr(host.timezone), "an IANA time zone such as Asia/Singapore"
         secrets = {f"{at}.password": host.password}

@@ -72,7 +72,7 @@ class HostClient:
                 raise
             reply = self._send("login", {}, password)
         login = read_login(reply, self._host.name)
-        logs.hide(login.token)
+        logs.hide_token(login.token)
         self.token = login.token
         self._remember(login.token)
         return login
@@ -120,7 +120,7 @@ class HostClient:
 
     def _free_account(self, token: str) -> bool:
         """Log out with a remembered token; tell whether that ended a session."""
-        logs.hide(token)
+        logs.hide_token(token)
         try:
             self._send("logout", {}, token)
         except TransportError:

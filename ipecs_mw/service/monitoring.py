@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ipecs_mw import logs
-from ipecs_mw.errors import CommandRefused, IpecsMwError, SessionError
+from ipecs_mw.errors import CommandRefused, IpecsMwError, ProtocolError, SessionError
 from ipecs_mw.model.settings import HostSettings, expand_numbers
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.commands import carry_out
@@ -16,6 +16,10 @@ log = logs.get_logger()
 
 SUBSCRIPTIONS = ("monitor", "presence")
 """Settings of a host that list numbers, and the families of commands that subscribe to them."""
+
+
+_UNREADABLE = "unreadable"
+_AGAIN_SECONDS = 30.0  # after an answer that could not be read
 
 
 class Monitoring:
@@ -33,6 +37,7 @@ class Monitoring:
         self._lane = lane
         self._picture = picture
         self._busy: list[str] = []
+        self._again_at: float | None = None
         self.change(host)
 
     def change(self, host: HostSettings) -> None:
@@ -51,6 +56,10 @@ class Monitoring:
 
     def step(self) -> bool:
         """Do the next thing that is due, one subscription or one station; tell whether there was one."""
+        if self._again_at is not None and self._lane.clock.monotonic() >= self._again_at:
+            self._again_at = None
+            for name, verdicts in self.verdicts.items():
+                self._forget(name, [number for number, said in verdicts.items() if said == _UNREADABLE])
         for name, wanted in self._wanted.items():
             have = self.verdicts.get(name, {})
             if fresh := [number for number in wanted if number not in have]:
@@ -78,6 +87,11 @@ class Monitoring:
         except CommandRefused as error:
             self._note(name, dict.fromkeys(numbers, str(error.facts.get("name"))))
             self._lane.record("monitor.refused", "error", subscription=name, detail=logs.explain(error))
+        except ProtocolError as error:
+            # the session is well, only this answer was not: that is not worth a gap
+            self._note(name, dict.fromkeys(numbers, _UNREADABLE))
+            self._again_at = self._lane.clock.monotonic() + _AGAIN_SECONDS
+            self._lane.record("monitor.failed", "warning", subscription=name, detail=logs.explain(error))
         except IpecsMwError as error:
             return self._give_up(name, error)
         else:
@@ -89,7 +103,7 @@ class Monitoring:
     def _stop(self, name: str, numbers: Sequence[str]) -> bool:
         try:
             self._call(f"{name}.stop", numbers)
-        except CommandRefused as error:
+        except (CommandRefused, ProtocolError) as error:
             log.warning(
                 "monitor.stop_refused", host=self._lane.host, subscription=name, detail=logs.explain(error)
             )
@@ -104,7 +118,7 @@ class Monitoring:
         """Ask for a station's state, since what happened to its call was perhaps not sent."""
         try:
             reply = carry_out(self._client, self._client.commands["call.status"], {"deviceNumber": station})
-        except CommandRefused as error:
+        except (CommandRefused, ProtocolError) as error:
             log.debug("no state of a station", host=self._lane.host, station=station, error=str(error))
             return True
         except IpecsMwError as error:

@@ -65,8 +65,8 @@ class RestClient:
                 return Reply(response.status_code, self._read(response))
         except requests.exceptions.SSLError as error:
             refused = find_certificate_error(error)
-            if refused is None:
-                raise self._unreachable(error) from error
+            if refused is None:  # perhaps after the request went out
+                raise ReplyLost("error.reply_lost", host=self._host.name, reason=_innermost(error)) from error
             raise refuse_certificate(self._host, refused) from error
         except (requests.exceptions.ReadTimeout, ReadTimeoutError) as error:
             raise self._too_late(deadline_seconds) from error

@@ -92,7 +92,9 @@ def client(memory: Path) -> Callable[..., Any]:
     def begin(script: Scripted) -> Iterator[HostClient]:
         with scripted(script) as port:
             host = settings(port)
-            made = HostClient(host, lambda: "pw-pw", build_context(host), COMMANDS, CODES, memory, SystemClock())
+            made = HostClient(
+                host, lambda: "pw-pw", build_context(host), COMMANDS, CODES, memory, SystemClock()
+            )
             with closing(made):
                 yield made
 

@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+BOUND := $(shell command -v timeout >/dev/null && echo timeout 150)  # a registry that hangs must not hold up the tests
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test test-mutations test-faults soak bench lint types check clean
@@ -53,7 +54,7 @@ $(VENV)/dev: $(VENV)/bin/python pyproject.toml constraints.txt
 # The mongosh forms of docs/queries.md are tested where npm is at hand; without it those tests are skipped.
 .cache/mongosh:
 	@mkdir -p .cache
-	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --ignore-scripts --prefix $@.new mongosh@2.12.0 >/dev/null 2>&1 && mv $@.new $@ || { rm -rf $@.new; echo 'mongosh could not be installed: its tests are skipped'; }; fi
+	@if command -v npm >/dev/null; then $(BOUND) npm install --silent --no-audit --no-fund --ignore-scripts --fetch-timeout=30000 --fetch-retries=1 --prefix $@.new mongosh@2.12.0 >/dev/null 2>&1 && mv $@.new $@ || { rm -rf $@.new; echo 'mongosh could not be installed: its tests are skipped'; }; fi
 
 clean:
 	rm -rf $(VENV) .cache .demo

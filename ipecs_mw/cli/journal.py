@@ -4,7 +4,6 @@ import base64
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -151,7 +150,7 @@ def _write(entries: Iterable[Entry], stream: TextIO) -> int:
 
 def _spell(entry: Entry) -> Mapping[str, Any]:
     """Return an entry as it is written out: its body as text where it is text, else in Base64."""
-    facts = {"seq": entry.seq, **asdict(entry.arrival)}
+    facts = {"seq": entry.seq, **entry.arrival._asdict()}
     body = facts.pop("body")
     try:
         return {**facts, "body": body.decode()}

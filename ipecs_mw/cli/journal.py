@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 import click
+from msgspec import structs
 
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.output import to_json
@@ -150,7 +151,7 @@ def _write(entries: Iterable[Entry], stream: TextIO) -> int:
 
 def _spell(entry: Entry) -> Mapping[str, Any]:
     """Return an entry as it is written out: its body as text where it is text, else in Base64."""
-    facts = {"seq": entry.seq, **entry.arrival._asdict()}
+    facts = {"seq": entry.seq, **structs.asdict(entry.arrival)}
     body = facts.pop("body")
     try:
         return {**facts, "body": body.decode()}

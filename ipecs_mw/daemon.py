@@ -29,7 +29,7 @@ from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.service.credentials import find_key_file
 from ipecs_mw.service.documents import read_arrival
 from ipecs_mw.service.fleet import Fleet
-from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
+from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, find_orphans, open_lane
 from ipecs_mw.service.health import HealthServer, Vitals
 from ipecs_mw.service.heartbeat import Heartbeat
 from ipecs_mw.service.host import Surroundings
@@ -175,6 +175,8 @@ class Daemon:
         else:
             self._use_store()
         self._fleet.apply(self._loaded)
+        for file, count in find_orphans(self._state_dir, self._fleet.hosts):
+            self._lane.record("journal.orphaned", "error", file=str(file), count=count)
         start_thread("leases", self._keeper.run)
         if health is not None:
             start_thread("health", health.serve_forever)

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from sites import PASSWORD, USER, Site, is_up, wait_until
 
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.journal.journal import Arrival, open_journal
 from ipecs_mw.simulator import Account, SimulatedHost
 from ipecs_mw.store.connection import Store
 
@@ -156,3 +158,20 @@ def test_without_change_streams_it_looks_every_second(
         wait_until(lambda: simulated.sessions[USER].monitored == {"1003"}, 10)
     finally:
         site.stop()
+
+
+def test_a_journal_whose_host_was_renamed_while_the_daemon_was_down_is_named_at_the_start(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    folder = site.folder / "state"
+    folder.mkdir(mode=0o700)
+    clock = SystemClock()
+    journal, _ = open_journal(folder / "host-former.journal", clock)
+    journal.append([Arrival(1, clock.now(), "frame", b"kept")])
+    journal.close()
+    start(site, simulated)
+    found = wait_until(lambda: site.store.database["events"].find_one({"type": "journal_orphaned"}))
+    assert found["data"]["count"] == 1
+    assert "host-former.journal" in found["data"]["file"]
+    change(site, "hosts.0.name", "former")
+    wait_until(lambda: site.count(host="former", kind="undecodable") == 1)

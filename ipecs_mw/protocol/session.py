@@ -34,17 +34,18 @@ class Fact(Enum):
 
 
 _WAITING = (State.BACKING_OFF, State.WAITING_OUT, State.STANDING_BY, State.NEEDS_ATTENTION)
-_TRYING = (State.LOGGING_IN, State.CONNECTING, State.UP)
+TRYING = (State.LOGGING_IN, State.CONNECTING, State.UP)
+"""The states that a failure ends."""
 
 TRANSITIONS: dict[tuple[State, Fact], State] = {
     (State.OFFLINE, Fact.BEGUN): State.LOGGING_IN,
     **{(state, Fact.BEGUN): State.LOGGING_IN for state in _WAITING},
     (State.LOGGING_IN, Fact.LOGGED_IN): State.CONNECTING,
     (State.CONNECTING, Fact.CONNECTED): State.UP,
-    **{(state, Fact.FAILED): State.BACKING_OFF for state in _TRYING},
-    **{(state, Fact.HELD): State.WAITING_OUT for state in _TRYING},
-    **{(state, Fact.BARRED): State.STANDING_BY for state in _TRYING},
-    **{(state, Fact.REFUSED): State.NEEDS_ATTENTION for state in _TRYING},
+    **{(state, Fact.FAILED): State.BACKING_OFF for state in TRYING},
+    **{(state, Fact.HELD): State.WAITING_OUT for state in TRYING},
+    **{(state, Fact.BARRED): State.STANDING_BY for state in TRYING},
+    **{(state, Fact.REFUSED): State.NEEDS_ATTENTION for state in TRYING},
     **{(state, Fact.ENDED): State.STOPPED for state in State if state is not State.STOPPED},
 }
 

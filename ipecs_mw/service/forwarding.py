@@ -1,12 +1,16 @@
 """A lane with its forwarder's thread: from its opening until what it holds is in MongoDB."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ipecs_mw.clock import Clock
+from ipecs_mw.errors import JournalError
+from ipecs_mw.journal.file import find_files, read_owner
 from ipecs_mw.journal.journal import DEFAULT_MAX_BYTES, open_journal
+from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.model.event import Event
 from ipecs_mw.service.documents import Decode
 from ipecs_mw.service.forwarder import Forwarder
@@ -27,6 +31,18 @@ def open_lane(
     if aside is not None:
         lane.tell_set_aside(aside)
     return lane
+
+
+def find_orphans(state_dir: Path, names: Container[str]) -> Iterator[tuple[Path, int]]:
+    """Yield the journals with entries of hosts that are not among `names`, and how many entries each holds.
+
+    How to read them is not known any more, so they are for a person to decide about.
+    """
+    for file in find_files(state_dir):
+        if file.suffix == ".journal" and (owner := read_owner(file)) and owner not in names:
+            with suppress(JournalError), open_salvage(file) as found:
+                if count := found.count_entries():
+                    yield file, count
 
 
 class ForwardingLane:

@@ -82,11 +82,11 @@ class LeaseKeeper:
         self._renew(lease)
 
     def remove(self, lease: AccountLease) -> None:
-        """Give a lease back, with what the next owner needs to know."""
-        if self._leases.get(lease.name) is lease:  # else the account is another host's meanwhile
-            del self._leases[lease.name]
+        """Give a lease back, with what the next owner needs to know: a token is left where logging out failed."""
+        if self._leases.get(lease.name) is not lease:
+            return  # given back already, or the account is another host's of ours meanwhile
+        del self._leases[lease.name]
         if lease.standing is Standing.OURS:
-            lease.token = None
             self._hold(lease, 0.0)
 
     def run(self) -> None:

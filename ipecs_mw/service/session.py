@@ -14,7 +14,7 @@ from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import HeldElsewhere, IpecsMwError, JournalError, Recovery, Unexpected
 from ipecs_mw.model.settings import HostSettings
-from ipecs_mw.protocol.session import FACT_OF, STABLE_SECONDS, Fact, State, next_state, wait_seconds
+from ipecs_mw.protocol.session import FACT_OF, STABLE_SECONDS, TRYING, Fact, State, next_state, wait_seconds
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.leases import AccountLease
@@ -24,6 +24,7 @@ log = logs.get_logger()
 
 _MOST_FRAMES = 1000
 _RECEIVE_SECONDS = 0.5
+_AFTER_DEFECT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,20 @@ class SessionSupervisor:
         """Hold the session until stopped, then log out."""
         while not self._stop.is_set():
             try:
-                self._hold_session()
-            except IpecsMwError as error:
-                self._recover(error)
+                self._try()
             except Exception as error:  # a defect must not leave the host alone
                 log.critical("thread.failed", thread=f"session-{self._host.name}", exc_info=True)
-                self._recover(Unexpected("error.unexpected", reason=type(error).__name__))
+                if self.status.state in TRYING:
+                    self._recover(Unexpected("error.unexpected", reason=type(error).__name__))
+                else:  # it came while recovering
+                    self._clock.wait(self._stop, _AFTER_DEFECT_SECONDS)
         self._end()
+
+    def _try(self) -> None:
+        try:
+            self._hold_session()
+        except IpecsMwError as error:
+            self._recover(error)
 
     def drop(self, error: IpecsMwError) -> None:
         """Have the session end and recover for `error`, which another thread met; returns at once."""
@@ -190,22 +198,25 @@ class SessionSupervisor:
             log.error("journal.refused", host=self._host.name, detail=logs.explain(refused))
 
     def _end(self) -> None:
-        had_session = self._client.token is not None
-        self._log_out()
+        is_logged_out = self._log_out()
         self._client.close()
         self._move(Fact.ENDED)
-        if not had_session:
+        if not is_logged_out:
             return
         try:
             self._lane.record("session.ended")
         except JournalError as refused:
             log.error("journal.refused", host=self._host.name, detail=logs.explain(refused))
 
-    def _log_out(self) -> None:
+    def _log_out(self) -> bool:
+        """End the session at the host; tell whether there was one that ended."""
+        had_session = self._client.token is not None
         try:
             self._client.logout()
         except IpecsMwError as error:
             log.warning("session.logout_failed", host=self._host.name, detail=logs.explain(error))
+            return False
+        return had_session
 
     def _move(self, fact: Fact, *, reason: IpecsMwError | None = None, wait: float | None = None) -> None:
         """Change the state: the only place that does."""

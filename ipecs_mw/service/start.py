@@ -7,7 +7,7 @@ from pathlib import Path
 from ipecs_mw import logs
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import CannotStart, StoreUnavailable
+from ipecs_mw.errors import CannotStart, StoreRefused, StoreUnavailable
 from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup, recall_setup
 from ipecs_mw.service.notify import notify
 from ipecs_mw.store.connection import Store, connect, open_unseen
@@ -49,6 +49,8 @@ def begin(
                 log.error("start.mongodb_away", detail=logs.explain(error))
                 notify(STATUS=logs.explain(error))
             last = error.key
+        except StoreRefused as error:  # a password or a right that a person must mend
+            raise CannotStart(error.key, **error.facts) from error
         if not bootstrap.embedded_dir and (recalled := _recall(bootstrap, profile, state_dir)) is not None:
             return recalled
         clock.wait(stop, wait_seconds)

@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-BOUND := $(shell command -v timeout >/dev/null && echo timeout 150)  # a registry that hangs must not hold up the tests
+BOUND := $(shell command -v timeout >/dev/null && echo timeout 60)  # a registry that hangs must not hold up the tests
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test test-mutations test-faults soak bench lint types check clean

@@ -2,7 +2,7 @@
 
 An entry's id is made of its journal's id and its number (a call record's of what it says), so writing it again
 is recognised by MongoDB. The journal is acknowledged only after MongoDB has confirmed; retries never give up.
-Where more waits than a batch holds, the next one is made while MongoDB is at the one before.
+Where more waits than a batch holds, the next one is made, and the one before acknowledged, while MongoDB is at one.
 """
 
 import random
@@ -66,6 +66,7 @@ class Forwarder:
         self._documents = Documents(lane.host, lane.journal.id, note)
         self._batch_entries = _BATCH_ENTRIES
         self._batches: deque[_Batch] = deque()  # the one to be stored next, and the one after it
+        self._stored: _Batch | None = None  # MongoDB has it, the journal does not know yet
         self._events = events
         self._clock = clock
         self._stop = stop
@@ -98,23 +99,24 @@ class Forwarder:
         if not self._batches:  # else what was read before is tried again, as it was
             self._prepare()
         if not self._batches:
+            self._acknowledge()
             return 0
         batch = self._batches[0]
         began = self._clock.monotonic()
         self._store(batch)
-        documents = [item.document for item in batch.items]
         seconds = self._clock.monotonic() - began
-        self._lane.count_stored(documents, seconds)
+        self._lane.count_stored([item.document for item in batch.items], seconds)
         is_slow = batch.is_full and seconds > _SLOW_SECONDS
         self._batch_entries = min(2 * self._batch_entries, _MOST_BATCH_ENTRIES) if is_slow else _BATCH_ENTRIES
-        self._acknowledge(batch)
         self._batches.popleft()
+        self._stored = batch
         self._succeed(batch.items)
-        self._lane.watch()
+        if not self._batches:
+            self._acknowledge()
         return len(batch.items)
 
     def _store(self, batch: _Batch) -> None:
-        """Store a batch; where more waits behind it, make the next one meanwhile."""
+        """Store a batch; where more waits behind it, acknowledge the one before and make the next one meanwhile."""
 
         def store() -> None:
             store_items(self._events, self._lane.host, batch.items, batch.encoded)
@@ -124,6 +126,7 @@ class Forwarder:
             return
         storing = start_task(f"store-{self._lane.host}", store)
         try:
+            self._acknowledge()
             if len(self._batches) == 1:
                 self._prepare()
         finally:
@@ -148,11 +151,17 @@ class Forwarder:
             self._lane.renew(self._journal, error)
             return ()
 
-    def _acknowledge(self, batch: _Batch) -> None:
+    def _acknowledge(self) -> None:
+        """Have the journal forget what MongoDB has; until then a crash has it sent once more, and recognised."""
+        batch = self._stored
+        if batch is None:
+            return
         try:
             batch.journal.acknowledge(batch.items[-1].entry.seq)
         except JournalDamaged as error:  # MongoDB has these; what comes after them is in the file set aside
             self._lane.renew(batch.journal, error)
+        self._stored = None
+        self._lane.watch()
 
     def _succeed(self, batch: Sequence[Item]) -> None:
         if self._failures:

@@ -1,7 +1,7 @@
 """`make bench`: measures every figure, prints the table and writes it to docs/performance.json and .md.
 
 `run.py` for all (about a quarter of an hour), `run.py small` for a quick look that writes nothing, `run.py GROUP`
-for some groups, whose rows replace the earlier ones; `--log-events N` for an event log of another largest size.
+for some groups, whose rows replace the earlier ones; `--log-events N` for an event log of one more size.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def main() -> None:
         parser.error(f"no such group: {', '.join(sorted(unknown))}. Allowed: {', '.join(MEASURES)}")
     size = dict(SMALL if is_small else FULL)
     if options.log_events:
-        size["log_events"] = (10_000, options.log_events)
+        size["log_events"] = tuple(sorted({*size["log_events"], options.log_events}))
     rows = [row.describe() for row in measure(groups or list(MEASURES), size)]
     print(render_table(rows))
     if not is_small:

@@ -87,6 +87,7 @@ class Journal:
         self.id: str = meta["id"]
         self._connection: int = meta["connection"]
         self._heard_at: int | None = meta.get("heard_at")
+        self._synchronous = "FULL"  # as the file is opened
         if self.entry_count:
             self.has_entries.set()
 
@@ -128,7 +129,7 @@ class Journal:
 
         Raises JournalError as `append`.
         """
-        with self._use() as database:
+        with self._use("FULL") as database:
             self._connection = max(self._connection, after) + 1
             database.execute("UPDATE meta SET value = ? WHERE name = 'connection'", (self._connection,))
         return self._connection
@@ -143,23 +144,17 @@ class Journal:
         rows = [(a.connection, (a.received_at - EPOCH) // MICROSECOND, a.source, a.body) for a in arrivals]
         frames_at = max((at for _, at, source, _ in rows if source == "frame"), default=None)
         heard_at = frames_at if is_heard else None
-        with self._use() as database:
+        with self._use("FULL") as database:
             used, limit = self._measure(database)
             used += sum(len(body) for *_, body in rows)
             if frames_at is not None and used > limit - self._reserve_bytes:
                 raise JournalFull("error.journal_full", file=str(self.path))
-            database.execute("BEGIN IMMEDIATE")
-            try:
+            with _transaction(database):
                 database.executemany(
                     "INSERT INTO entries (connection, received_at, source, body) VALUES (?, ?, ?, ?)", rows
                 )
                 if heard_at is not None:
-                    database.execute("INSERT OR REPLACE INTO meta VALUES ('heard_at', ?)", (heard_at,))
-                database.execute("COMMIT")
-            except sqlite3.Error:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
+                    _keep(database, "heard_at", heard_at)
             self._heard_at = heard_at or self._heard_at
         self.has_entries.set()
         return _share(used, limit)
@@ -190,15 +185,21 @@ class Journal:
         return entries
 
     def acknowledge(self, seq: int) -> None:
-        """Delete every entry up to and including `seq`: MongoDB has them."""
-        with self._use() as database:
+        """Delete every entry up to and including `seq`: MongoDB has them.
+
+        A power cut may undo the latest ones, always whole and from the last back.
+        """
+        # Not synced for its own sake, which would cost most of it and hold up the next append: an entry that
+        # comes back is sent again and recognised. The next append syncs the log of the file with all that stands
+        # in it before, and the numbers of entries are counted by appends alone, so none is used twice.
+        with self._use("NORMAL") as database:
             database.execute("DELETE FROM entries WHERE seq <= ?", (seq,))
 
     def remember_heard(self, at: datetime) -> None:
         """Take over from a former file when the last frame arrived. Raises JournalError."""
         heard_at = (at - EPOCH) // MICROSECOND
-        with self._use() as database:
-            database.execute("INSERT OR REPLACE INTO meta VALUES ('heard_at', ?)", (heard_at,))
+        with self._use("FULL") as database:
+            _keep(database, "heard_at", heard_at)
             self._heard_at = heard_at
 
     def close(self) -> None:
@@ -208,12 +209,18 @@ class Journal:
             self._database.close()
 
     @contextmanager
-    def _use(self) -> Iterator[sqlite3.Connection]:
-        """Give the database to one thread at a time, its errors translated."""
+    def _use(self, synchronous: Literal["FULL", "NORMAL"] | None = None) -> Iterator[sqlite3.Connection]:
+        """Give the database to one thread at a time, its errors translated.
+
+        Who writes says how: FULL survives a power cut on return.
+        """
         try:
             with self._lock:
                 if self._is_closed:
                     raise self._damaged()
+                if synchronous not in (None, self._synchronous):
+                    self._database.execute(f"PRAGMA synchronous = {synchronous}")
+                    self._synchronous = synchronous
                 yield self._database
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
@@ -239,6 +246,22 @@ class Journal:
 
     def _damaged(self) -> JournalDamaged:
         return JournalDamaged("error.journal_damaged", file=str(self.path))
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Write all of what is done inside, or nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+
+
+def _keep(database: sqlite3.Connection, name: str, value: int | str) -> None:
+    database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
 
 def _take_some(entries: Iterable[Entry]) -> Iterator[Entry]:

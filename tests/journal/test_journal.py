@@ -204,3 +204,22 @@ def test_large_entries_are_read_a_few_at_a_time(journal: Journal) -> None:
         counts.append(len(entries))
         after = entries[-1].seq
     assert counts == [4, 4, 2]
+
+
+def test_what_is_appended_is_synced_on_return_and_what_is_acknowledged_with_the_next_append(
+    journal: Journal,
+) -> None:
+    def level() -> int:
+        found: int = journal._database.execute("PRAGMA synchronous").fetchone()[0]
+        return found
+
+    full, normal = 2, 1
+    for number in range(1, 4):
+        journal.append(arrive(b"a"))
+        assert level() == full
+        journal.acknowledge(number)
+        assert level() == normal
+    for write in (journal.begin_connection, lambda: journal.remember_heard(START_AT)):
+        journal.acknowledge(3)
+        write()
+        assert level() == full

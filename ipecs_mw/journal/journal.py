@@ -3,6 +3,8 @@
 Entries are appended in groups, read in order of their sequence number, and deleted only once they are
 acknowledged as stored in MongoDB. Numbers are never used twice, and the journal's id is unique to the file, so
 `journal id + sequence` names an entry for ever.
+
+Beside them it keeps how far its user has come with them, which it does not read itself.
 """
 
 import shutil
@@ -87,6 +89,7 @@ class Journal:
         self.id: str = meta["id"]
         self._connection: int = meta["connection"]
         self._heard_at: int | None = meta.get("heard_at")
+        self._position: object = meta.get("position")
         self._synchronous = "FULL"  # as the file is opened
         if self.entry_count:
             self.has_entries.set()
@@ -116,6 +119,11 @@ class Journal:
     def begun_at(self) -> datetime | None:
         """When the file was made."""
         return read_begin(self.id)
+
+    @property
+    def position(self) -> str | None:
+        """What was kept with the last acknowledgement that brought something to keep."""
+        return self._position if isinstance(self._position, str) else None
 
     @property
     def used_share(self) -> float:
@@ -184,16 +192,20 @@ class Journal:
             self.has_entries.set()
         return entries
 
-    def acknowledge(self, seq: int) -> None:
-        """Delete every entry up to and including `seq`: MongoDB has them.
+    def acknowledge(self, seq: int, position: str | None = None) -> None:
+        """Delete every entry up to and including `seq`, which MongoDB has, and keep `position`: both or neither.
 
-        A power cut may undo the latest ones, always whole and from the last back.
+        None keeps the former position. A power cut may undo the latest ones, always whole and from the last back.
         """
         # Not synced for its own sake, which would cost most of it and hold up the next append: an entry that
         # comes back is sent again and recognised. The next append syncs the log of the file with all that stands
         # in it before, and the numbers of entries are counted by appends alone, so none is used twice.
         with self._use("NORMAL") as database:
-            database.execute("DELETE FROM entries WHERE seq <= ?", (seq,))
+            with _transaction(database):
+                database.execute("DELETE FROM entries WHERE seq <= ?", (seq,))
+                if position is not None and position != self._position:
+                    _keep(database, "position", position)
+            self._position = position or self._position
 
     def remember_heard(self, at: datetime) -> None:
         """Take over from a former file when the last frame arrived. Raises JournalError."""

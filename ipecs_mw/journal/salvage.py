@@ -35,13 +35,17 @@ class Salvage:
     @property
     def id(self) -> str | None:
         """The journal's id; None where it cannot be read."""
-        found = self._read_meta("id")
-        return found if isinstance(found, str) else None
+        return self._read_text("id")
 
     @property
     def max_bytes(self) -> int | None:
         """The cap that the journal had when it was last opened."""
         return self._read_number("max_bytes")
+
+    @property
+    def position(self) -> str | None:
+        """How far the reading had come."""
+        return self._read_text("position")
 
     @property
     def heard_at(self) -> datetime | None:
@@ -136,6 +140,10 @@ class Salvage:
 
     def _read_meta(self, name: str) -> Any:
         return self._ask("SELECT value FROM meta WHERE name = ?", name)
+
+    def _read_text(self, name: str) -> str | None:
+        found = self._read_meta(name)
+        return found if isinstance(found, str) else None
 
     def _read_number(self, name: str) -> int | None:
         found = self._read_meta(name)

@@ -7,19 +7,31 @@ repeat: it is kept and marked, since the host did send it.
 """
 
 from collections import OrderedDict
+from contextlib import suppress
 
 _REMEMBERED_FRAMES = 512
 
 
 class Continuity:
-    """Follows the frames of one host in order; used by the forwarder's thread."""
+    """Follows the frames of one host in order; used by the forwarder's thread.
 
-    def __init__(self) -> None:
+    `position` is that of another one, whose work it goes on with; one that cannot be read counts as none.
+    """
+
+    def __init__(self, position: str | None = None) -> None:
         self._connection: int | None = None
         self._serial: int | None = None
+        with suppress(ValueError):
+            connection, _, serial = (position or "").partition(":")
+            self._connection, self._serial = int(connection), int(serial)
         self._recent: OrderedDict[tuple[int, int], None] = (
             OrderedDict()
         )  # hash and length: frames may be large
+
+    @property
+    def position(self) -> str | None:
+        """The connection and its last serial number, to go on from; None where there was no number yet."""
+        return None if self._serial is None else f"{self._connection}:{self._serial}"
 
     def begin(self, connection: int) -> None:
         """Take what follows as frames of this connection; another one than before counts anew."""

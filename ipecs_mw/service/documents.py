@@ -31,16 +31,26 @@ class Item(Struct, frozen=True):
 class Documents:
     """Builds the documents of one host's entries, in order; `journal_id` is the journal that they come from.
 
-    `note` is called with each event of the host.
+    `position` is where an earlier run stopped. `note` is called with each event of the host; it may be exchanged
+    at any time.
     """
 
     def __init__(
-        self, host: str | None, journal_id: str, note: Callable[[Event], None] = lambda _event: None
+        self,
+        host: str | None,
+        journal_id: str,
+        position: str | None = None,
+        note: Callable[[Event], None] = lambda _event: None,
     ) -> None:
         self.journal_id = journal_id
+        self.note = note
         self._host = host
-        self._note = note
-        self._continuity = Continuity()
+        self._continuity = Continuity(position)
+
+    @property
+    def position(self) -> str | None:
+        """Where to go on after the last entry that was built, so that a jump behind it shows; or None."""
+        return self._continuity.position
 
     def build(self, entry: Entry, decode: Decode) -> Sequence[Item]:
         """Return what is stored of an entry: its event, and before it the gap that its serial number tells.
@@ -61,7 +71,7 @@ class Documents:
         if arrival.source != "frame":
             yield self._item(entry, event, self._id(entry))
             return
-        self._note(event)
+        self.note(event)
         if event.kind == "smdr":
             # a call record comes by push and by reading, and perhaps more than once: its own content names it
             yield self._item(entry, event, build_record_id(self._host, event) or self._id(entry))

@@ -35,11 +35,12 @@ _LONGEST_WAIT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What is stored of some entries of one journal, in order."""
+    """What is stored of some entries of one journal, in order; `position` is where the next one goes on."""
 
     journal: Journal
     items: Sequence[Item]
     encoded: Sequence[Document]
+    position: str | None
     is_full: bool
 
 
@@ -63,7 +64,7 @@ class Forwarder:
         self._lane = lane
         self.decode = decode
         self._on_gap = on_gap
-        self._documents = Documents(lane.host, lane.journal.id, note)
+        self._documents = Documents(lane.host, lane.journal.id, lane.journal.position, note)
         self._batch_entries = _BATCH_ENTRIES
         self._batches: deque[_Batch] = deque()  # the one to be stored next, and the one after it
         self._stored: _Batch | None = None  # MongoDB has it, the journal does not know yet
@@ -138,7 +139,10 @@ class Forwarder:
         if entries:
             items = [item for entry in entries for item in self._documents.build(entry, self.decode)]
             encoded = self._events.encode([item.document for item in items])
-            self._batches.append(_Batch(self._journal, items, encoded, len(entries) == self._batch_entries))
+            is_full = len(entries) == self._batch_entries
+            # as of this batch: the next one is built before this one is acknowledged
+            position = self._documents.position
+            self._batches.append(_Batch(self._journal, items, encoded, position, is_full))
             self._after = entries[-1].seq  # last: what fails above is read again
 
     def _read(self) -> Sequence[Entry]:
@@ -157,7 +161,7 @@ class Forwarder:
         if batch is None:
             return
         try:
-            batch.journal.acknowledge(batch.items[-1].entry.seq)
+            batch.journal.acknowledge(batch.items[-1].entry.seq, batch.position)
         except JournalDamaged as error:  # MongoDB has these; what comes after them is in the file set aside
             self._lane.renew(batch.journal, error)
         self._stored = None

@@ -22,7 +22,7 @@ def requeue(salvage: Salvage, host: str | None, decode: Decode, events: EventLog
         raise JournalNewer("error.journal_newer", file=file, format=found, known=FORMAT)
     if journal_id is None:
         raise JournalDamaged("error.journal_without_id", file=file)
-    documents = Documents(host, journal_id)
+    documents = Documents(host, journal_id, salvage.position)
     entries = salvage.read_entries()
     count = 0
     while batch := list(islice(entries, _BATCH_ENTRIES)):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import START_AT, FakeClock
 
-from ipecs_mw.errors import JournalFull
+from ipecs_mw.errors import JournalError, JournalFull
 from ipecs_mw.journal.journal import Arrival, Journal, open_journal
 
 
@@ -204,6 +204,43 @@ def test_large_entries_are_read_a_few_at_a_time(journal: Journal) -> None:
         counts.append(len(entries))
         after = entries[-1].seq
     assert counts == [4, 4, 2]
+
+
+def test_a_position_is_kept_with_the_acknowledgement_and_outlives_the_process(
+    path: Path, clock: FakeClock
+) -> None:
+    journal, _ = open_journal(path, clock)
+    assert journal.position is None
+    journal.append(arrive(b"a", b"b", b"c"))
+    journal.acknowledge(1, "1:7")
+    journal.acknowledge(2)
+    assert journal.position == "1:7", "nothing new keeps the former one"
+    journal.close()
+    journal, _ = open_journal(path, clock)
+    assert journal.position == "1:7"
+    assert bodies(journal) == [b"c"]
+    journal.close()
+
+
+def test_an_acknowledgement_deletes_and_keeps_its_position_or_does_neither(journal: Journal) -> None:
+    journal.append(arrive(b"a"))
+    refusal = "CREATE TEMP TRIGGER refuse BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    journal._database.execute(refusal)
+    with pytest.raises(JournalError):
+        journal.acknowledge(1, "1:7")
+    assert bodies(journal) == [b"a"]
+    assert journal.position is None
+    journal._database.execute("DROP TRIGGER refuse")
+    journal.acknowledge(1, "1:7")
+    assert (bodies(journal), journal.position) == ([], "1:7")
+
+
+def test_an_acknowledgement_that_brings_no_other_position_writes_none(journal: Journal) -> None:
+    journal.append(arrive(b"a", b"b"))
+    journal.acknowledge(1, "1:7")
+    before = journal._database.total_changes
+    journal.acknowledge(2, "1:7")
+    assert journal._database.total_changes - before == 1, "the entry alone"
 
 
 def test_what_is_appended_is_synced_on_return_and_what_is_acknowledged_with_the_next_append(

@@ -12,7 +12,7 @@ import pytest
 from support import START_AT, FakeClock
 
 from ipecs_mw import logs
-from ipecs_mw.errors import StoreRefused, StoreUnavailable
+from ipecs_mw.errors import JournalDamaged, StoreRefused, StoreUnavailable
 from ipecs_mw.journal.journal import Arrival, open_journal
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json, shipped_texts
@@ -236,3 +236,107 @@ def test_stopping_while_mongodb_is_away_leaves_the_rest_in_the_journal(lane: Lan
     build(lane, Away(), stop).run()
     assert lane.journal.entry_count == 1
     assert lane.forwarded.stalled_since == START_AT
+
+
+def call(serial: int) -> bytes:
+    data = {"type": "dialing", "deviceNumber": "1001", "callRefID": 5, "evtSerialNum": serial}
+    return json.dumps({"event": "call", "data": data}).encode()
+
+
+def gaps(store: Store) -> list[tuple[str, int, int]]:
+    """Return where the log has gaps by serial numbers: the id, the first and the last number."""
+    found = store.database["events"].find({"data.reason": "serial_jump"}).sort("_id", 1)
+    return [(gap["_id"], gap["data"]["first_serial"], gap["data"]["last_serial"]) for gap in found]
+
+
+def restart(lane: Lane) -> Lane:
+    """Return the lane as the next process opens it."""
+    lane.journal.close()
+    lane.journal, _ = open_journal(lane.journal.path, lane.clock)
+    return lane
+
+
+def test_a_jump_where_a_restart_cuts_the_backlog_is_a_gap(store: Store, lane: Lane) -> None:
+    lane.begin_connection()
+    lane.take_frames([call(1), call(2), frame(7)])
+    assert build(lane, EventLog(store)).step() == 3
+    lane.take_frames([frame(8), call(6)])
+    build(restart(lane), EventLog(store)).step()
+    ((gap_id, first, last),) = gaps(store)
+    assert (first, last) == (3, 5)
+    event = store.database["events"].find_one({"serial": 6})
+    assert event is not None
+    assert gap_id == event["_id"] + ":gap"
+
+
+def test_what_is_kept_with_an_acknowledgement_is_how_far_that_batch_came_not_those_read_ahead(
+    store: Store, lane: Lane
+) -> None:
+    log = EventLog(store)
+
+    class TakesOne(PassesOn):
+        def append(self, documents: Any) -> None:
+            if stored(store):
+                raise StoreUnavailable("error.mongo_away", reason="x")
+            log.append(documents)
+
+    lane.begin_connection()
+    lane.take_frames([call(serial) for serial in range(1, 1001)])
+    lane.take_frames([call(serial) for serial in range(1006, 2006)])
+    lane.take_frames([call(2011)])
+    forwarder = build(lane, TakesOne())
+    assert forwarder.step() == 1000
+    with pytest.raises(StoreUnavailable):
+        forwarder.step()
+    assert lane.journal.entry_count == 1001, "the first batch is acknowledged, the others were made meanwhile"
+    later = build(restart(lane), log)
+    assert [later.step() for _ in range(2)] == [1001, 2], "the gaps counted"
+    assert [(first, last) for _, first, last in gaps(store)] == [(1001, 1005), (2006, 2010)]
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_entries_that_are_sent_again_after_a_crash_tell_the_same_gap_once(
+    store: Store, lane: Lane, is_stored: bool
+) -> None:
+    lane.begin_connection()
+    lane.take_frames([call(1)])
+    build(lane, EventLog(store)).step()
+    lane.take_frames([call(5), call(9)])
+    away = StoreUnavailable("error.mongo_away", reason="x")
+    with pytest.raises(StoreUnavailable):
+        build(restart(lane), Failing(EventLog(store), away)).step()
+    before = stored(store)
+    if not is_stored:
+        store.database["events"].delete_many({"serial": {"$ne": 1}})
+    assert build(restart(lane), EventLog(store)).step() == 4
+    assert stored(store) == before
+    assert [(first, last) for _, first, last in gaps(store)] == [(2, 4), (6, 8)]
+
+
+def test_a_host_that_counts_anew_where_a_restart_cuts_the_backlog_makes_no_gap(
+    store: Store, lane: Lane
+) -> None:
+    lane.begin_connection()
+    lane.take_frames([call(50)])
+    build(lane, EventLog(store)).step()
+    lane.take_frames([call(1), call(2)])
+    build(restart(lane), EventLog(store)).step()
+    lane.begin_connection()
+    lane.take_frames([call(40)])
+    build(restart(lane), EventLog(store)).step()
+    assert gaps(store) == []
+
+
+def test_a_journal_that_takes_a_damaged_one_s_place_knows_how_far_the_reading_came(
+    store: Store, lane: Lane
+) -> None:
+    lane.begin_connection()
+    lane.take_frames([call(1)])
+    forwarder = build(lane, EventLog(store))
+    forwarder.step()
+    lane.renew(lane.journal, JournalDamaged("error.journal_damaged", file="x"))
+    lane.take_frames([call(2)])
+    forwarder.step()
+    lane.take_frames([call(6)])
+    build(restart(lane), EventLog(store)).step()
+    assert [(first, last) for _, first, last in gaps(store)] == [(3, 5)]

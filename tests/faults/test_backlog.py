@@ -1,0 +1,65 @@
+"""The daemon is killed over a backlog, and what the next one needs to finish it is not in the configuration."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from faults.oracle import Witness, is_streaming
+from faults.servers import ReplicaSet, fail_point
+from sites import wait_until
+
+from ipecs_mw.journal.salvage import open_salvage
+
+_UP_SECONDS = 60.0
+_PRIMARY_STEPPED_DOWN = 189
+
+
+@contextmanager
+def refused_inserts(own_set: ReplicaSet, witness: Witness) -> Iterator[None]:
+    """Have MongoDB take no event, so that nothing of what a daemon would store is there when it is dead."""
+    events = witness.site.store.database["events"].full_name
+    with own_set.servers[0].client() as client:
+        facts = {"failCommands": ["insert"], "namespace": events, "errorCode": _PRIMARY_STEPPED_DOWN}
+        fail_point(client, "failCommand", 1_000_000, **facts)
+        try:
+            yield
+        finally:
+            fail_point(client, "failCommand", 0)
+
+
+def count_waiting(witness: Witness) -> int:
+    """Return how many entries the journal of the host holds."""
+    with open_salvage(witness.site.folder / "state" / "host-host0.journal") as found:
+        return found.count_entries()
+
+
+def call(serial: int) -> str:
+    data = {"type": "dialing", "deviceNumber": "1001", "callRefID": serial, "evtSerialNum": serial}
+    return json.dumps({"event": "call", "data": data})
+
+
+@pytest.mark.fault(24, 36, few=1, many=10)
+def test_a_serial_number_that_jumps_where_a_killed_daemon_stopped_forwarding_is_a_gap(
+    own_witness: Witness, own_set: ReplicaSet, rounds: int
+) -> None:
+    site, host = own_witness.site, own_witness.host
+    site.configure(host)
+    for number in range(rounds):
+        process = site.start()
+        wait_until(lambda: is_streaming(host), _UP_SECONDS)
+        own_witness.await_flow()
+        serial = 1000 * number
+        host.send(call(serial))
+        wait_until(lambda serial=serial: site.count(serial=serial) == 1, _UP_SECONDS)
+        wait_until(lambda: count_waiting(own_witness) == 0, _UP_SECONDS)
+        with refused_inserts(own_set, own_witness):
+            host.send(call(serial + 5))
+            wait_until(lambda: count_waiting(own_witness) >= 1, _UP_SECONDS)
+            process.kill()
+            process.wait(10)
+    site.start()
+    own_witness.judge(may_lose=True)
+    found = site.store.database["events"].find({"data.reason": "serial_jump"}).sort("_id")
+    jumps = [(gap["data"]["first_serial"], gap["data"]["last_serial"]) for gap in found]
+    assert jumps == [(1000 * number + 1, 1000 * number + 4) for number in range(rounds)]

@@ -29,7 +29,7 @@ from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.service.credentials import find_key_file
 from ipecs_mw.service.documents import read_arrival
 from ipecs_mw.service.fleet import Fleet
-from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, find_orphans, open_lane
+from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
 from ipecs_mw.service.health import HealthServer, Vitals
 from ipecs_mw.service.heartbeat import Heartbeat
 from ipecs_mw.service.host import Surroundings
@@ -37,6 +37,7 @@ from ipecs_mw.service.leases import LeaseKeeper
 from ipecs_mw.service.listeners import Listener, Listeners
 from ipecs_mw.service.loading import build_loaded, keep_setup
 from ipecs_mw.service.notify import notify
+from ipecs_mw.service.orphans import Orphans
 from ipecs_mw.service.start import Beginning, begin, speak
 from ipecs_mw.service.state_dir import lock_state_dir
 from ipecs_mw.service.threads import start_thread
@@ -124,6 +125,7 @@ class Daemon:
         self._listeners.attend(self._lane, lambda arrival: read_arrival(arrival, _keep_undecoded))
         self._keeper = LeaseKeeper(self._store, self._id, clock, stop)
         journal_bytes = self._loaded.settings.journal.max_mebibytes * 1024 * 1024
+        self._orphans = Orphans(state_dir, self._events, clock, journal_bytes)
         around = Surroundings(
             self._store,
             self._events,
@@ -134,6 +136,7 @@ class Daemon:
             clock,
             journal_bytes,
             Vault(self._store, find_key_file(state_dir)).decrypt,
+            self._orphans,
         )
         self._fleet = Fleet(profile, around)
         known = None if self._is_recalled else self._setup
@@ -170,13 +173,14 @@ class Daemon:
         self._lane.record(
             "daemon.started", version=__version__, revision=self._loaded.revision, hosts=len(settings.hosts)
         )
+        self._orphans.adopt(
+            {host.name for host in settings.hosts}, self._loaded.definitions.codes, self._lane
+        )
         if self._is_recalled:
             start_thread("await-mongodb", self._await_mongodb)
         else:
             self._use_store()
         self._fleet.apply(self._loaded)
-        for file, count in find_orphans(self._state_dir, self._fleet.hosts):
-            self._lane.record("journal.orphaned", "error", file=str(file), count=count)
         start_thread("leases", self._keeper.run)
         if health is not None:
             start_thread("health", health.serve_forever)
@@ -300,6 +304,11 @@ class Daemon:
             "is_recalled": self._is_recalled or None,
             "refused": self._watcher.refused,
             "hosts": {name: runner.describe() for name, runner in self._fleet.hosts.items()},
+            "former_hosts": {
+                name: told
+                for name, forwarding in self._fleet.former.items()
+                if (told := describe_lane(forwarding.lane))["journal"]["entries"]
+            },
             "middleware": describe_lane(self._lane),
         }
 

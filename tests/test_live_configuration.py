@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sites import PASSWORD, USER, Site, is_up, wait_until
+from sites import PASSWORD, USER, Site, is_up, ring, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.journal.journal import Arrival, open_journal
@@ -160,7 +160,7 @@ def test_without_change_streams_it_looks_every_second(
         site.stop()
 
 
-def test_a_journal_whose_host_was_renamed_while_the_daemon_was_down_is_named_at_the_start(
+def test_a_journal_whose_host_was_renamed_while_the_daemon_was_down_is_named_and_stored(
     site: Site, simulated: SimulatedHost
 ) -> None:
     folder = site.folder / "state"
@@ -173,5 +173,11 @@ def test_a_journal_whose_host_was_renamed_while_the_daemon_was_down_is_named_at_
     found = wait_until(lambda: site.store.database["events"].find_one({"type": "journal_orphaned"}))
     assert found["data"]["count"] == 1
     assert "host-former.journal" in found["data"]["file"]
-    change(site, "hosts.0.name", "former")
+    assert found["data"]["name"] == "former"
     wait_until(lambda: site.count(host="former", kind="undecodable") == 1)
+    assert "former_hosts" not in instance(site) or not instance(site)["former_hosts"]
+    change(site, "hosts.0.name", "former")
+    wait_until(lambda: is_up(site, "former"))
+    simulated.send(ring(1))
+    wait_until(lambda: site.count(host="former", type="station_ring") == 1)
+    assert site.count(type="journal_set_aside") == 0, "its journal was opened twice"

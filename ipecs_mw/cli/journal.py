@@ -3,11 +3,9 @@
 import base64
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
-from zoneinfo import ZoneInfo
 
 import click
 from msgspec import structs
@@ -19,9 +17,10 @@ from ipecs_mw.errors import CommandRefused, JournalError
 from ipecs_mw.journal.file import find_files, is_open_elsewhere, read_owner, rename
 from ipecs_mw.journal.journal import Entry
 from ipecs_mw.journal.salvage import open_salvage
-from ipecs_mw.model.event import Event
-from ipecs_mw.protocol.events import Decoder, build_undecodable
+from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.documents import Decode
+from ipecs_mw.service.reading import Reading, build_decode, build_reading, decode_reading
 from ipecs_mw.service.requeue import requeue as store_again
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.definitions import load_codes
@@ -97,7 +96,10 @@ def requeue(file: Path, host: str | None) -> None:
     owner = read_owner(file)
     owner = host if owner is None else owner
     with context.open_store() as store, open_salvage(file) as found:
-        decode = _build_decode(store, context, host or owner)
+        reading = decode_reading(found.reading)
+        if owner is None and reading is not None:
+            owner = reading.host
+        decode = _build_decode(store, context, host or owner, reading)
         events = EventLog(store, load_settings(store, context.profile)[0].events.mask_numbers)
         count = store_again(found, owner or None, decode, events)
     done = file.with_name(file.name + ".requeued")
@@ -159,16 +161,18 @@ def _spell(entry: Entry) -> Mapping[str, Any]:
         return {**facts, "body_base64": base64.b64encode(body).decode()}
 
 
-def _build_decode(store: Store, context: Context, name: str | None) -> Callable[[bytes, datetime], Event]:
-    """Return how frames of this host are read; of the middleware's own journal ("") there are none."""
+def _build_decode(store: Store, context: Context, name: str | None, noted: Reading | None) -> Decode:
+    """Return how frames of this host are read, one that is not configured any more as its journal has noted.
+
+    Of the middleware's own journal ("") there are none.
+    """
     if name == "":
         return lambda body, received_at: build_undecodable(body, received_at, "frame without a host")
     hosts = load_settings(store, context.profile)[0].hosts
     for host in hosts:
         if host.name == name:
-            decoder = Decoder(
-                load_codes(store).rows, ZoneInfo(host.timezone), tuple(host.smdr.number_captions or ())
-            )
-            return decoder.decode
+            return build_decode(build_reading(host), load_codes(store))
+    if noted is not None and noted.host == name:
+        return build_decode(noted, load_codes(store))
     allowed = ", ".join(host.name for host in hosts)
     raise CommandRefused("error.no_such_host", host=name or "-", allowed=allowed)

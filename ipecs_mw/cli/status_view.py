@@ -38,6 +38,10 @@ def describe(instances: Sequence[Instance], profile: str, gaps: Mapping[str, int
         for name, host in (instance.get("hosts") or {}).items():
             told = _describe_host(name, host, instance.get("heartbeat_at"), gaps.get(name, 0), texts)
             lines += [f"  {line}" for line in told]
+        for name, lane in (instance.get("former_hosts") or {}).items():
+            lines.append("  " + texts.render("cli.status.former", name=name, waiting=_count_waiting(lane)))
+            if problem := lane.get("problem"):
+                lines.append("    " + texts.render("cli.status.problem", detail=escape(problem)))
     return lines
 
 
@@ -76,10 +80,15 @@ def _describe_events(host: Mapping[str, Any], texts: Texts) -> str:
         "cli.status.events",
         received=host.get("received", 0),
         stored=host.get("stored", 0),
-        waiting=(host.get("journal") or {}).get("entries", 0),
+        waiting=_count_waiting(host),
         last=local_time(host.get("last_event_at")) or "–",
         reconnects=host.get("reconnects", 0),
     )
+
+
+def _count_waiting(lane: Mapping[str, Any]) -> int:
+    entries: int = (lane.get("journal") or {}).get("entries", 0)
+    return entries
 
 
 def _describe_trouble(

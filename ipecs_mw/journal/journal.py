@@ -4,7 +4,8 @@ Entries are appended in groups, read in order of their sequence number, and dele
 acknowledged as stored in MongoDB. Numbers are never used twice, and the journal's id is unique to the file, so
 `journal id + sequence` names an entry for ever.
 
-Beside them it keeps how far its user has come with them, which it does not read itself.
+Beside them it keeps two notes of its users', which it does not read itself: how its entries are to be read, and
+how far the reading has come.
 """
 
 import shutil
@@ -89,6 +90,7 @@ class Journal:
         self.id: str = meta["id"]
         self._connection: int = meta["connection"]
         self._heard_at: int | None = meta.get("heard_at")
+        self._reading: object = meta.get("reading")
         self._position: object = meta.get("position")
         self._synchronous = "FULL"  # as the file is opened
         if self.entry_count:
@@ -206,6 +208,13 @@ class Journal:
                 if position is not None and position != self._position:
                     _keep(database, "position", position)
             self._position = position or self._position
+
+    def keep_reading(self, reading: str) -> None:
+        """Keep how the entries are to be read, where it has changed. Raises JournalError."""
+        with self._use("FULL") as database:
+            if reading != self._reading:  # only then: a disk may be full
+                _keep(database, "reading", reading)
+                self._reading = reading
 
     def remember_heard(self, at: datetime) -> None:
         """Take over from a former file when the last frame arrived. Raises JournalError."""

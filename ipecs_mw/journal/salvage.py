@@ -43,6 +43,11 @@ class Salvage:
         return self._read_number("max_bytes")
 
     @property
+    def reading(self) -> str | None:
+        """How the entries are to be read, as the journal was told last."""
+        return self._read_text("reading")
+
+    @property
     def position(self) -> str | None:
         """How far the reading had come."""
         return self._read_text("position")

@@ -31,19 +31,12 @@ class Item(Struct, frozen=True):
 class Documents:
     """Builds the documents of one host's entries, in order; `journal_id` is the journal that they come from.
 
-    `position` is where an earlier run stopped. `note` is called with each event of the host; it may be exchanged
-    at any time.
+    `position` is where an earlier run stopped. `note` is called with each event of the host.
     """
 
-    def __init__(
-        self,
-        host: str | None,
-        journal_id: str,
-        position: str | None = None,
-        note: Callable[[Event], None] = lambda _event: None,
-    ) -> None:
+    def __init__(self, host: str | None, journal_id: str, position: str | None = None) -> None:
         self.journal_id = journal_id
-        self.note = note
+        self.note: Callable[[Event], None] = lambda _event: None
         self._host = host
         self._continuity = Continuity(position)
 

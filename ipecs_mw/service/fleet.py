@@ -8,6 +8,7 @@ from ipecs_mw import logs
 from ipecs_mw.errors import SecretUnreadable, StoreUnavailable
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.service.credentials import is_encrypted, read_secret
+from ipecs_mw.service.forwarding import ForwardingLane
 from ipecs_mw.service.host import HostRunner, Surroundings
 from ipecs_mw.service.loading import Loaded
 from ipecs_mw.service.threads import start_thread
@@ -69,8 +70,15 @@ class Fleet:
             if self._around.has_store.is_set():
                 runner.start_forwarding()
 
+    @property
+    def former(self) -> Mapping[str, ForwardingLane]:
+        """The lanes of hosts that are no longer configured: what their journals hold is forwarded all the same."""
+        retired = {name: runner.forwarding for name, runner in self._retired.copy().items()}
+        return {**self._around.orphans.lanes, **retired}
+
     def start_forwarding(self) -> None:
         """Forward from now on: MongoDB may be used."""
+        self._around.orphans.start()
         for runner in self.hosts.values():
             runner.start_forwarding()
 
@@ -91,7 +99,7 @@ class Fleet:
 
     def drain(self, until: float) -> int:
         """Forward what is left until the monotonic time `until`; return how many entries stay for next time."""
-        lanes = [runner.forwarding for runner in (*self.hosts.values(), *self._retired.values())]
+        lanes = [*(runner.forwarding for runner in self.hosts.values()), *self.former.values()]
         return sum(lane.drain(max(0.0, until - self._around.clock.monotonic())) for lane in lanes)
 
     def _is_changed(self, host: HostSettings) -> bool:

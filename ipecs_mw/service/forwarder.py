@@ -47,8 +47,7 @@ class _Batch:
 class Forwarder:
     """Forwards one lane until `stop` is set and the journal is empty; `run` is its thread.
 
-    `decode` may be exchanged at any time. `note` is called with each event of the host, once and in order;
-    `on_gap` when a serial number has told that events are missing.
+    `decode` may be exchanged at any time.
     """
 
     def __init__(
@@ -58,13 +57,11 @@ class Forwarder:
         events: EventLog,
         clock: Clock,
         stop: threading.Event,
-        note: Callable[[Event], None] = lambda _event: None,
-        on_gap: Callable[[], None] = lambda: None,
     ) -> None:
         self._lane = lane
         self.decode = decode
-        self._on_gap = on_gap
-        self._documents = Documents(lane.host, lane.journal.id, lane.journal.position, note)
+        self._on_gap: Callable[[], None] = lambda: None
+        self._documents = Documents(lane.host, lane.journal.id, lane.journal.position)
         self._batch_entries = _BATCH_ENTRIES
         self._batches: deque[_Batch] = deque()  # the one to be stored next, and the one after it
         self._stored: _Batch | None = None  # MongoDB has it, the journal does not know yet
@@ -75,6 +72,10 @@ class Forwarder:
         self._journal = lane.journal
         self._after = 0
         self._chance = random.Random()  # noqa: S311 - jitter, not a secret
+
+    def attend(self, note: Callable[[Event], None], on_gap: Callable[[], None]) -> None:
+        """Call `note` with each event of the host, once and in order; `on_gap` when serial numbers tell a gap."""
+        self._documents.note, self._on_gap = note, on_gap
 
     def run(self) -> None:
         """Forward until stopped and drained; while MongoDB is away, leave the rest in the journal."""

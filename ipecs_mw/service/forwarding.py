@@ -1,17 +1,11 @@
 """A lane with its forwarder's thread: from its opening until what it holds is in MongoDB."""
 
 import threading
-from collections.abc import Callable, Container, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import JournalError
-from ipecs_mw.journal.file import find_files, read_owner
 from ipecs_mw.journal.journal import DEFAULT_MAX_BYTES, open_journal
-from ipecs_mw.journal.salvage import open_salvage
-from ipecs_mw.model.event import Event
 from ipecs_mw.service.documents import Decode
 from ipecs_mw.service.forwarder import Forwarder
 from ipecs_mw.service.lane import Lane
@@ -33,34 +27,14 @@ def open_lane(
     return lane
 
 
-def find_orphans(state_dir: Path, names: Container[str]) -> Iterator[tuple[Path, int]]:
-    """Yield the journals with entries of hosts that are not among `names`, and how many entries each holds.
-
-    How to read them is not known any more, so they are for a person to decide about.
-    """
-    for file in find_files(state_dir):
-        if file.suffix == ".journal" and (owner := read_owner(file)) and owner not in names:
-            with suppress(JournalError), open_salvage(file) as found:
-                if count := found.count_entries():
-                    yield file, count
-
-
 class ForwardingLane:
     """A lane with its forwarder's thread, which waits until `start`: MongoDB may be away or not migrated."""
 
-    def __init__(
-        self,
-        lane: Lane,
-        decode: Decode,
-        events: EventLog,
-        clock: Clock,
-        note: Callable[[Event], None] = lambda _event: None,
-        on_gap: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, lane: Lane, decode: Decode, events: EventLog, clock: Clock) -> None:
         self.lane = lane
         self._stop = threading.Event()
         self._starting = threading.Lock()
-        self.forwarder = Forwarder(lane, decode, events, clock, self._stop, note, on_gap)
+        self.forwarder = Forwarder(lane, decode, events, clock, self._stop)
         self.thread: threading.Thread | None = None
 
     def start(self) -> None:

@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings, needs_reconnect
-from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.credentials import Decrypt
 from ipecs_mw.service.desk import RequestDesk
@@ -21,7 +19,9 @@ from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
 from ipecs_mw.service.leases import LeaseKeeper, build_lease
 from ipecs_mw.service.listeners import Listeners
 from ipecs_mw.service.monitoring import Monitoring
+from ipecs_mw.service.orphans import Orphans
 from ipecs_mw.service.picture import Picture
+from ipecs_mw.service.reading import build_decode, build_reading, encode_reading
 from ipecs_mw.service.records import RecordReader
 from ipecs_mw.service.session import SessionSupervisor
 from ipecs_mw.service.threads import start_thread
@@ -46,6 +46,7 @@ class Surroundings:
     clock: Clock
     journal_bytes: int
     decrypt: Decrypt
+    orphans: Orphans
 
 
 @dataclass(frozen=True)
@@ -78,20 +79,18 @@ class HostRunner:
         self._around = around
         self._definitions = definitions
         self._read_password = read_password
-        lane = open_lane(
-            f"host-{host.name}", host.name, around.state_dir, around.clock, max_bytes=around.journal_bytes
-        )
-        self._lane = lane
+        # a journal is opened once: one that was forwarded for want of its host is taken over as it is
+        self.forwarding = around.orphans.take(host.name) or self._open_forwarding()
+        self._lane = self.forwarding.lane
+        self._read_anew()
         self.picture = Picture(lambda: self.executor.on_numbering())  # noqa: PLW0108 - exchanged with the session
-        self.forwarding = ForwardingLane(
-            lane,
-            self._build_decode(),
-            around.events,
-            around.clock,
+        self.forwarding.forwarder.attend(
             self.picture.note,
             lambda: self.executor.on_gap(),  # noqa: PLW0108 - as above
         )
-        around.listeners.attend(lane, lambda arrival: read_arrival(arrival, self.forwarding.forwarder.decode))
+        around.listeners.attend(
+            self._lane, lambda arrival: read_arrival(arrival, self.forwarding.forwarder.decode)
+        )
         self._begin()
 
     def start_forwarding(self) -> None:
@@ -113,7 +112,7 @@ class HostRunner:
         self._definitions = definitions
         is_read_otherwise = (former.timezone, former.smdr) != (host.timezone, host.smdr) or has_new_codes
         if is_read_otherwise:
-            self.forwarding.forwarder.decode = self._build_decode()
+            self._read_anew()
         if needs_reconnect(former, host) or self._stop.is_set():
             self.stop()
             self.join(_CHANGE_SECONDS)
@@ -163,6 +162,16 @@ class HostRunner:
             "monitors": self._monitoring.describe(),
         }
         return {name: value for name, value in found.items() if value is not None}
+
+    def _open_forwarding(self) -> ForwardingLane:
+        name, around = self.host.name, self._around
+        lane = open_lane(f"host-{name}", name, around.state_dir, around.clock, max_bytes=around.journal_bytes)
+        return ForwardingLane(lane, self._build_decode(), around.events, around.clock)
+
+    def _read_anew(self) -> None:
+        """Read what is forwarded from now on as the settings say, and have the journal say it too."""
+        self.forwarding.forwarder.decode = self._build_decode()
+        self._lane.keep_reading(encode_reading(build_reading(self.host)))
 
     def _begin(self) -> None:
         """Start the session, and the executor beside it."""
@@ -220,8 +229,7 @@ class HostRunner:
         self.executor.on_up()
 
     def _build_decode(self) -> Any:
-        zone, captions = ZoneInfo(self.host.timezone), self.host.smdr.number_captions or ()
-        return Decoder(self._definitions.codes.rows, zone, captions).decode
+        return build_decode(build_reading(self.host), self._definitions.codes)
 
     def _build_records(self) -> RecordReader:
         around = self._around

@@ -59,11 +59,21 @@ class Lane:
         self._lock = threading.Lock()
         self._refusal: JournalError | None = None
         self._alarms = 0
+        self._reading: str | None = None
+
+    def keep_reading(self, reading: str) -> None:
+        """Have the journal say how its entries are read, and any that takes its place.
+
+        Where it cannot be written, as on a full disk, it is tried again with the next connection.
+        """
+        self._reading = reading
+        self._label(self.journal)
 
     def begin_connection(self) -> None:
         """Count a new connection: what follows belongs to it. Raises JournalError."""
         self._refusal = None
         self.connection = self._use(lambda journal: journal.begin_connection(self.connection))
+        self._label(self.journal)
 
     def take_frames(self, frames: Sequence[bytes]) -> None:
         """Make received frames durable. Raises JournalError, and then until the next connection begins.
@@ -218,7 +228,17 @@ class Lane:
             if self.journal is not damaged:
                 return None
             self.journal, aside = replace_journal(damaged, self.clock, error)
+            self._label(self.journal)
             return aside
+
+    def _label(self, journal: Journal) -> None:
+        """Have a journal say how its entries are read; this alone is no reason to do without it."""
+        if self._reading is None:
+            return
+        try:
+            journal.keep_reading(self._reading)
+        except JournalError as error:
+            log.debug("how the journal is read was not kept", error=str(error))
 
     def _watch(self, share: float) -> None:
         with self._lock:

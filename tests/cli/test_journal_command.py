@@ -22,6 +22,7 @@ from ipecs_mw.journal.journal import Arrival, Journal, open_journal
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.service.forwarding import ForwardingLane, open_lane
+from ipecs_mw.service.reading import Reading, encode_reading
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.event_log import EventLog
 from ipecs_mw.store.migrations import migrate
@@ -257,3 +258,16 @@ def test_a_file_that_is_not_there_is_named(run: Run, tmp_path: Path, command: st
     result, _ = run(command, tmp_path / "none.journal")
     assert result.exit_code == 2
     assert "none.journal" in result.output
+
+
+def test_a_file_of_a_host_that_is_no_longer_configured_is_read_as_it_says_itself(
+    run: Run, seeded: Store, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    timed = json.dumps({"eventCode": 66, "time": "2026/03/02 10:00:00"}).encode()
+    journal = fill(copy, timed)
+    journal.keep_reading(encode_reading(Reading("former", "Asia/Tokyo")))
+    journal.close()
+    assert run("requeue", copy)[0].exit_code == 0
+    (event,) = seeded.database["events"].find()
+    assert (event["host"], event["at"].hour) == ("former", 1)

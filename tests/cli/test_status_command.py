@@ -58,6 +58,15 @@ def test_a_configuration_that_was_refused_and_one_that_was_recalled_are_told(
     assert "hosts[0].port: no" in said
 
 
+def test_what_waits_of_hosts_that_are_no_longer_configured_is_told(invoke: Invoke, store: Store) -> None:
+    save(store)
+    former = {"gone": {"stored": 3, "journal": {"entries": 12}, "problem": "MongoDB refuses"}}
+    store.database["instances"].update_one({}, {"$set": {"former_hosts": former}})
+    said = invoke("status").stdout
+    assert "gone, no longer configured: 12 events wait" in said
+    assert "MongoDB refuses" in said
+
+
 def watch(site: Site, output: Any, *options: str) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         site.command("status", "--watch", "--interval", "0.2", *options),

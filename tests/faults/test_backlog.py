@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from faults.oracle import Witness, is_streaming
 from faults.servers import ReplicaSet, fail_point
-from sites import wait_until
+from sites import ring, wait_until
 
 from ipecs_mw.journal.salvage import open_salvage
 
@@ -63,3 +64,41 @@ def test_a_serial_number_that_jumps_where_a_killed_daemon_stopped_forwarding_is_
     found = site.store.database["events"].find({"data.reason": "serial_jump"}).sort("_id")
     jumps = [(gap["data"]["first_serial"], gap["data"]["last_serial"]) for gap in found]
     assert jumps == [(1000 * number + 1, 1000 * number + 4) for number in range(rounds)]
+
+
+@pytest.mark.fault(36, few=1, many=10)
+def test_what_a_killed_daemon_leaves_of_a_host_that_is_renamed_then_is_stored_by_the_next(
+    own_witness: Witness, own_set: ReplicaSet, rounds: int
+) -> None:
+    site, host = own_witness.site, own_witness.host
+    site.configure(host, timezone="Asia/Tokyo")
+    for _ in range(rounds):
+        process = site.start()
+        wait_until(lambda: is_streaming(host), _UP_SECONDS)
+        own_witness.await_flow()
+        with refused_inserts(own_set, own_witness):
+            own_witness.send(300)
+            wait_until(lambda: count_waiting(own_witness) >= 300, _UP_SECONDS)
+            process.kill()
+            process.wait(10)
+        rename(own_witness, "renamed")
+        process = site.start()
+        wait_until(lambda: own_witness.count_rings(own_witness.next - 1) == 1, _UP_SECONDS)
+        wait_until(lambda: count_waiting(own_witness) == 0, _UP_SECONDS)
+        process.terminate()
+        assert process.wait(15) == 0
+        rename(own_witness, "host0")
+    site.start()
+    verdict = own_witness.judge(may_lose=True)
+    assert verdict.stored >= 300 * rounds
+    wanted = {"host": "host0", "type": "station_ring", "at": {"$ne": datetime(2026, 11, 24, 1, tzinfo=UTC)}}
+    assert json.loads(ring(0))["data"]["time"] == "2026/11/24 10:00:00"
+    assert site.count(**wanted) == 0, "read in another time zone"
+    assert site.count(type="journal_orphaned", **{"data.name": "host0"}) == rounds
+    assert site.count(host="renamed", type="station_ring") == 0
+
+
+def rename(witness: Witness, name: str) -> None:
+    """Give the host another name while no daemon runs."""
+    config = witness.site.store.database["config"]
+    config.update_one({"_id": "default"}, {"$set": {"hosts.0.name": name}})

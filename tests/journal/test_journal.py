@@ -243,6 +243,16 @@ def test_an_acknowledgement_that_brings_no_other_position_writes_none(journal: J
     assert journal._database.total_changes - before == 1, "the entry alone"
 
 
+def test_how_entries_are_read_is_written_only_where_it_changes(path: Path, clock: FakeClock) -> None:
+    for note, writes in (("a", 1), ("a", 0), ("b", 1)):
+        journal, _ = open_journal(path, clock)
+        before = journal._database.total_changes
+        journal.keep_reading(note)
+        journal.keep_reading(note)
+        assert journal._database.total_changes - before == writes
+        journal.close()
+
+
 def test_what_is_appended_is_synced_on_return_and_what_is_acknowledged_with_the_next_append(
     journal: Journal,
 ) -> None:

@@ -145,3 +145,24 @@ def test_what_is_acknowledged_while_a_journal_is_read_does_not_look_lost(
         assert (numbers, found.lost_count) == (list(range(1501)), 0)
     assert journal.entry_count == 502
     journal.close()
+
+
+def test_the_notes_of_a_journal_can_be_read_and_count_as_absent_where_they_are_not_text(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    path = tmp_path / "a.journal"
+    fill(path, clock, 2)
+    with open_salvage(path) as found:
+        assert (found.reading, found.position) == (None, None)
+    journal, _ = open_journal(path, clock)
+    journal.keep_reading("how")
+    journal.acknowledge(1, "where")
+    with open_salvage(path) as found:
+        assert (found.reading, found.position) == ("how", "where")
+    journal._database.execute("UPDATE meta SET value = 5 WHERE name IN ('reading', 'position')")
+    journal.close()
+    with open_salvage(path) as found:
+        assert (found.reading, found.position) == (None, None)
+    journal, aside = open_journal(path, clock)
+    assert (journal.position, aside) == (None, None), "no reason to set a journal aside"
+    journal.close()

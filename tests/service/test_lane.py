@@ -12,6 +12,7 @@ from support import START_AT, FakeClock
 from ipecs_mw import logs
 from ipecs_mw.errors import JournalDamaged, JournalFull
 from ipecs_mw.journal.journal import open_journal
+from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.forwarding import open_lane
 from ipecs_mw.service.lane import Lane
@@ -216,3 +217,34 @@ def test_the_gap_of_a_damaged_journal_begins_with_the_oldest_that_was_not_forwar
     assert str(gap["since"]).startswith("2026-03-02T08:01:00")
     assert str(gap["until"]).startswith("2026-03-02T08:02:00")
     lane.journal.close()
+
+
+def reading_of(lane: Lane) -> str | None:
+    with open_salvage(lane.journal.path) as found:
+        return found.reading
+
+
+def test_a_journal_that_takes_a_damaged_one_s_place_says_how_it_is_read_too(lane: Lane) -> None:
+    lane.keep_reading("how")
+    assert reading_of(lane) == "how"
+    lane.renew(lane.journal, JournalDamaged("error.journal_damaged", file="x"))
+    assert reading_of(lane) == "how"
+    lane.journal.close()
+
+
+def overfill_with_records(lane: Lane) -> None:
+    while True:
+        lane.record("x", detail="y" * 2000)
+
+
+def test_a_note_for_which_there_is_no_room_stops_nothing_and_is_written_with_the_next_connection(
+    lane: Lane,
+) -> None:
+    with pytest.raises(JournalFull):
+        overfill_with_records(lane)
+    lane.keep_reading("how" * 3000)
+    lane.begin_connection()
+    assert reading_of(lane) is None
+    lane.journal.acknowledge(lane.journal.read(0, 10)[-1].seq)
+    lane.begin_connection()
+    assert reading_of(lane) == "how" * 3000

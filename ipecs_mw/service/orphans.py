@@ -1,0 +1,74 @@
+"""Journals of hosts that are no longer configured: what they hold is forwarded all the same."""
+
+from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from ipecs_mw import logs
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import JournalError
+from ipecs_mw.journal.file import find_files, read_owner
+from ipecs_mw.journal.salvage import open_salvage
+from ipecs_mw.model.definitions import Codes
+from ipecs_mw.service.forwarding import ForwardingLane, open_lane
+from ipecs_mw.service.lane import Lane
+from ipecs_mw.service.reading import build_decode, decode_reading
+from ipecs_mw.store.event_log import EventLog
+
+log = logs.get_logger()
+
+
+class Orphans:
+    """The lanes of such hosts, by name. They are found by one thread, before any host runs; used by any."""
+
+    def __init__(self, state_dir: Path, events: EventLog, clock: Clock, max_bytes: int) -> None:
+        self.lanes: Mapping[str, ForwardingLane] = {}
+        self._state_dir = state_dir
+        self._events = events
+        self._clock = clock
+        self._max_bytes = max_bytes
+
+    def adopt(self, configured: Container[str], codes: Codes, own: Lane) -> None:
+        """Open each journal that holds entries of a host not `configured`; `own` is where that is recorded.
+
+        One that cannot be opened is left as it is, and holds nothing else up. Raises JournalError of `own`.
+        """
+        for file, name, count, note in find_orphans(self._state_dir, configured):
+            try:
+                lane = open_lane(
+                    f"host-{name}", name, self._state_dir, self._clock, max_bytes=self._max_bytes
+                )
+            except JournalError as error:
+                log.error("journal.not_adopted", file=str(file), count=count, detail=logs.explain(error))
+                continue
+            reading = decode_reading(note)
+            if reading is not None and note is not None:
+                lane.keep_reading(note)  # for the one that takes its place, should it be damaged
+            decode = build_decode(reading, codes)
+            self.lanes = {**self.lanes, name: ForwardingLane(lane, decode, self._events, self._clock)}
+            own.record("journal.orphaned", "warning", file=str(file), count=count, name=name)
+            if reading is None:
+                log.warning("journal.without_zone", file=str(file), host=name)
+
+    def start(self) -> None:
+        """Forward from now on: MongoDB may be used."""
+        for lane in self.lanes.values():
+            lane.start()
+
+    def take(self, name: str) -> ForwardingLane | None:
+        """Hand over the lane of a host that is configured again; None where there is none."""
+        lane = self.lanes.get(name)
+        self.lanes = {other: kept for other, kept in self.lanes.items() if other != name}
+        return lane
+
+
+def find_orphans(state_dir: Path, configured: Container[str]) -> Iterator[tuple[Path, str, int, str | None]]:
+    """Yield the journals with entries of hosts that are not `configured`.
+
+    Each with the host's name, how many entries it holds, and what it says of how they are read.
+    """
+    for file in find_files(state_dir):
+        if file.suffix == ".journal" and (name := read_owner(file)) and name not in configured:
+            with suppress(JournalError), open_salvage(file) as found:
+                if count := found.count_entries():
+                    yield file, name, count, found.reading

@@ -2,7 +2,8 @@
 
 An entry's id is made of its journal's id and its number (a call record's of what it says), so writing it again
 is recognised by MongoDB. The journal is acknowledged only after MongoDB has confirmed; retries never give up.
-Where more waits than a batch holds, the next one is made, and the one before acknowledged, while MongoDB is at one.
+Where more waits than a batch holds, the next one is made and the one before is acknowledged while MongoDB is at
+one.
 """
 
 import random
@@ -118,7 +119,7 @@ class Forwarder:
         return len(batch.items)
 
     def _store(self, batch: _Batch) -> None:
-        """Store a batch; where more waits behind it, acknowledge the one before and make the next one meanwhile."""
+        """Store a batch; where more waits, acknowledge the one before and make the next one meanwhile."""
 
         def store() -> None:
             store_items(self._events, self._lane.host, batch.items, batch.encoded)

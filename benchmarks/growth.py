@@ -21,6 +21,8 @@ _PAGE = 50  # what `ipecs-mw events` shows
 _BATCH = 10_000
 _TIMES = 5
 _DAY = timedelta(days=1)
+_STEP = timedelta(seconds=30)
+_SPAN = timedelta(days=300)  # within what is kept: the log deletes what is older than a year
 _SETTLE_SECONDS = 5.0
 _IDLE_SECONDS = 20.0
 _NEWEST_FIRST = [("received_at", DESCENDING), ("_id", DESCENDING)]
@@ -114,13 +116,13 @@ def _measure_storage(scene: Scene) -> Row:
 
 
 def _fill(scene: Scene, size: int) -> None:
-    """Have the log hold `size` events: of four hosts, one every 30 s until now."""
+    """Have the log hold `size` events: of four hosts, one every 30 s until now, or more where they are many."""
     stored = scene.events.estimated_document_count()
-    now = datetime.now(UTC)
+    now, step = datetime.now(UTC), min(_STEP, _SPAN / size)
     while stored < size:
         documents = build_documents(min(_BATCH, size - stored), stored + 1, f"host{stored // _BATCH % 4}")
         for document in documents:
-            document["received_at"] = now - (size - document["seq"]) * timedelta(seconds=30)
+            document["received_at"] = now - (size - document["seq"]) * step
         scene.events.insert_many(documents, ordered=False)
         stored += len(documents)
 

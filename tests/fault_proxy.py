@@ -1,5 +1,6 @@
 """A TCP proxy on the loopback address that breaks what it carries: delays it, swallows it, cuts it."""
 
+import math
 import socket
 import struct
 import threading
@@ -15,12 +16,15 @@ _CHUNK_BYTES = 64 * 1024
 
 @dataclass(eq=False)
 class Link:
-    """One carried connection; `is_doomed` once its next reply is to be cut, `is_dead` once it is half-open."""
+    """One carried connection; `is_doomed` once its next reply is to be cut.
+
+    `bytes_left` is how much it still carries to the client before it is half-open.
+    """
 
     client: socket.socket
     server: socket.socket
     is_doomed: bool = False
-    is_dead: bool = False
+    bytes_left: float = math.inf
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def end(self, *, is_reset: bool) -> None:
@@ -40,7 +44,8 @@ class Link:
 class FaultProxy:
     """Carries connections from `port` to `target`; its switches may be turned at any time, from any thread.
 
-    `swallow` makes every connection of that moment half-open: both sides believe it up, and nothing comes through;
+    `swallow` makes every connection of that moment half-open, at once or after so many bytes to the client: both
+    sides believe it up, and nothing comes through;
     `is_refusing` ends each new connection at once; `delay_seconds` holds every chunk back; `fatal_request` names
     bytes: a request that holds them reaches the server, and its reply is cut off together with the connection.
     """
@@ -79,11 +84,11 @@ class FaultProxy:
             link.end(is_reset=how == "rst")
         return len(links)
 
-    def swallow(self) -> int:
+    def swallow(self, *, after_bytes: int = 0) -> int:
         """Make every connection half-open; return how many there were."""
         links = list(self._links)
         for link in links:
-            link.is_dead = True
+            link.bytes_left = after_bytes
         return len(links)
 
     def _accept(self) -> None:
@@ -116,13 +121,17 @@ class FaultProxy:
             while chunk := source.recv(_CHUNK_BYTES):
                 if self.delay_seconds:
                     time.sleep(self.delay_seconds)
-                if link.is_dead:
+                if is_request and link.bytes_left < math.inf:
                     continue
+                if not is_request and link.bytes_left < len(chunk):
+                    chunk = chunk[: int(link.bytes_left)]  # noqa: PLW2901 - as much as still comes through
                 if is_request and self.fatal_request is not None and self.fatal_request in chunk:
                     link.is_doomed = True
                 elif not is_request and link.is_doomed:
                     self.cut_replies += 1
                     break
                 sink.sendall(chunk)
+                if not is_request:
+                    link.bytes_left -= len(chunk)
         self._links.discard(link)
         link.end(is_reset=link.is_doomed)

@@ -20,6 +20,18 @@ _OPEN_TIMEOUT_SECONDS = 10.0
 _CLOSE_TIMEOUT_SECONDS = 2.0
 _QUEUE_FRAMES = 4096
 _PING_SECONDS = 15.0
+_RECORD_SECONDS = 15.0
+"""How long the rest of a TLS record may take: reading one whose end never comes would block for ever."""
+
+_LINE_OPTIONS = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+)
+"""The system gives a dead line up after 30 s, also where no pings are sent."""
+
 _QUIET = logging.Logger("websockets", logging.CRITICAL)  # noqa: LOG001 - what ends a connection is raised, not logged
 
 
@@ -66,7 +78,8 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
     """Connect to the host's WebSocket with the session's token.
 
     Pings every 15 s, which also renews the session, and gives the connection up when a ping is not answered in
-    15 s; with `keepalive` set to `checkconnection` it does neither. Raises TokenExpired, HostUnreachable,
+    15 s; with `keepalive` set to `checkconnection` it does neither. A line that is dead, or that stops within a
+    record of TLS, is given up within 30 s either way. Raises TokenExpired, HostUnreachable,
     CertificateRefused, ProtocolError.
     """
     address = f"[{host.address}]" if ":" in host.address else host.address
@@ -92,6 +105,7 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
                 user_agent_header="ipecs-mw",
             )
         )
+        connection.socket.settimeout(_RECORD_SECONDS)  # `connect` takes any time-out off; idle, nobody reads
     except (InvalidHandshake, InvalidURI, OSError, EOFError) as error:
         raise _translate(host, path, error) from error
     return Stream(host, connection)
@@ -101,6 +115,8 @@ def _open_socket(host: HostSettings, context: ssl.SSLContext) -> ssl.SSLSocket:
     """Return a socket with TLS up; raises OSError."""
     plain = socket.create_connection((host.address, host.port), _OPEN_TIMEOUT_SECONDS)
     try:
+        for option in _LINE_OPTIONS:
+            plain.setsockopt(*option)
         secured = context.wrap_socket(plain, server_hostname=host.address)
     except BaseException:
         plain.close()

@@ -1,6 +1,7 @@
 """The WebSocket: frames in order, and an end that is told only after what came before it."""
 
 import http
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from fault_proxy import FaultProxy
+from msgspec import structs
 from tls_host import pin, settings
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -221,3 +224,36 @@ def test_an_untrusted_certificate_is_refused_with_its_fingerprint(
 def test_a_host_that_is_not_there_is_unreachable() -> None:
     with pytest.raises(HostUnreachable), opened(settings(1)):
         pass
+
+
+def test_a_line_that_dies_within_a_record_of_tls_is_given_up(
+    host: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PING_SECONDS", 0.5)
+    monkeypatch.setattr(module, "_RECORD_SECONDS", 1.0)
+    is_cut = threading.Event()
+
+    def talk(connection: ServerConnection) -> None:
+        is_cut.wait(10)
+        connection.send("x" * 12_000)
+        wait_for_end(connection)
+
+    with host(talk, ping_interval=None) as here, FaultProxy(here.port) as proxy:
+        with opened(structs.replace(here, port=proxy.port)) as stream:
+            proxy.swallow(after_bytes=5_000)
+            is_cut.set()
+            frames, lost = read_all(stream)
+        proxy.cut()
+    assert frames == []
+    assert lost.facts["reason"]
+
+
+def test_the_system_too_gives_a_dead_line_up_within_40_seconds(host: Callable[..., Any]) -> None:
+    with host(wait_for_end) as here, opened(here) as stream:
+        line = stream._connection.socket
+        assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        idle, interval, count = (
+            line.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+    assert idle + interval * count <= 40

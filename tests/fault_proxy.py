@@ -124,7 +124,7 @@ class FaultProxy:
                 if is_request and link.bytes_left < math.inf:
                     continue
                 if not is_request and link.bytes_left < len(chunk):
-                    chunk = chunk[: int(link.bytes_left)]  # noqa: PLW2901 - as much as still comes through
+                    chunk = chunk[: int(link.bytes_left)]
                 if is_request and self.fatal_request is not None and self.fatal_request in chunk:
                     link.is_doomed = True
                 elif not is_request and link.is_doomed:

@@ -37,6 +37,9 @@ from ipecs_mw.store.records import find_position, find_stored
 log = logs.get_logger()
 
 _EVERY_SECONDS = 600.0
+_STORED_SECONDS = 300.0  # how long a page waits to be stored before its records are left at the host
+_MOST_NAMED = 10  # of the records that are left, in a log line
+_MOST_TOLD = 10_000  # records that are remembered as told
 _OVERLAP = timedelta(hours=1)  # read again each time, for a host whose index began anew
 _LONGEST_CALL = timedelta(days=1)
 
@@ -60,7 +63,11 @@ class _Pass:
     highest: int | None = None
     fresh: int = 0
     kept: Mapping[int, str] = field(default_factory=dict)
-    """Index → id of the records of the page that are to be deleted once MongoDB has all of them."""
+    """Index → id of the records of the page that are to be deleted once MongoDB has them."""
+    kept_at: datetime | None = None
+    """When all of the page was in the journal."""
+    wait_until: float = 0.0
+    """Until when, on the monotonic clock, the page waits to be stored."""
     runs: list[tuple[int, int]] = field(default_factory=list)
     """What of it can be deleted: MongoDB has it."""
 
@@ -90,6 +97,7 @@ class RecordReader:
         self._position: Position | None = None
         self._is_recorded = False
         self._pass: _Pass | None = None
+        self._told: set[str] = set()
 
     def begin(self) -> None:
         """Read from now on: the session is up."""
@@ -125,9 +133,14 @@ class RecordReader:
             now.runs = now.runs[1:]
             now.kept = now.kept if now.runs else {}
         elif now.kept:
-            names = set(now.kept.values())
-            if find_stored(self._store, list(names)) != names:
+            # first: what is no longer in the journal by now is in MongoDB below, or never will be
+            is_last_look = self._clock.monotonic() >= now.wait_until or self._is_forwarded(now.kept_at)
+            stored = find_stored(self._store, list(now.kept.values()))
+            missing = {index: name for index, name in now.kept.items() if name not in stored}
+            if missing and not is_last_look:
                 return False  # the forwarder is not there yet: look again at the next tick
+            self._leave(missing)
+            now.kept = {index: name for index, name in now.kept.items() if name in stored}
             now.runs = find_runs(now.kept)
         elif now.range is not None:
             self._read_page(now, *now.range)
@@ -174,7 +187,24 @@ class RecordReader:
         now.highest = max([*numbered, *([] if now.highest is None else [now.highest])], default=None)
         now.range = next_range(page, after, last)
         if self._host.smdr.delete_after_store:
-            now.kept = numbered
+            now.kept, now.kept_at = numbered, self._clock.now()
+            now.wait_until = self._clock.monotonic() + _STORED_SECONDS
+
+    def _is_forwarded(self, at: datetime | None) -> bool:
+        """Tell whether all that was in the journal at `at` has left it. Raises JournalError."""
+        oldest_at = self._lane.journal.oldest_at
+        return oldest_at is None or (at is not None and oldest_at > at)
+
+    def _leave(self, missing: Mapping[int, str]) -> None:
+        """Say, once of each, which records stay at the host because MongoDB does not have them."""
+        fresh = sorted(index for index, name in missing.items() if name not in self._told)
+        if not fresh:
+            return
+        if len(self._told) > _MOST_TOLD:
+            self._told.clear()
+        self._told.update(missing.values())
+        named = ", ".join(map(str, fresh[:_MOST_NAMED])) + (", …" if len(fresh) > _MOST_NAMED else "")
+        log.warning("smdr.left", host=self._host.name, count=len(fresh), indexes=named)
 
     def _delete(self, now: _Pass, first: int, last: int) -> None:
         """Delete the records from `first` to `last` if they are still those that MongoDB has."""

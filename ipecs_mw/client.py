@@ -27,10 +27,16 @@ _KEYS = {
 class Client:
     """Sends commands through the daemon that holds the host's session; safe to share between threads."""
 
-    def __init__(self, mongo_uri: str, *, created_by: str = "python") -> None:
-        """Connect; raises StoreUnavailable, StoreRefused or InvalidDocument (a URI that does not parse)."""
+    def __init__(
+        self, mongo_uri: str, *, created_by: str = "python", profile: str | None = "default"
+    ) -> None:
+        """Connect; raises StoreUnavailable, StoreRefused or InvalidDocument (a URI that does not parse).
+
+        Commands are for the daemons of `profile`, or of any where it is None.
+        """
         self._store = open_client(mongo_uri, "mongo_uri")
         self._created_by = created_by
+        self._profile = profile
         self._clock = SystemClock()
 
     def send(
@@ -49,6 +55,7 @@ class Client:
             arguments,
             host=host,
             by=self._created_by,
+            profile=self._profile,
             timeout_seconds=timeout_seconds,
         )
 
@@ -73,13 +80,21 @@ def send(
     *,
     host: str | None,
     by: str,
+    profile: str | None,
     timeout_seconds: float,
 ) -> Any:
     """Queue a request and return its result; raises CommandFailed as `Client.send` says."""
     now = clock.now()
     expires_at = now + timedelta(seconds=timeout_seconds)
     request_id = submit_request(
-        store, command, arguments, host=host, by=by, created_at=now, expires_at=expires_at
+        store,
+        command,
+        arguments,
+        host=host,
+        by=by,
+        created_at=now,
+        expires_at=expires_at,
+        profile=profile,
     )
     request = await_request(store, request_id, timeout_seconds, clock)
     if request is None:

@@ -137,6 +137,7 @@ class Daemon:
             journal_bytes,
             Vault(self._store, find_key_file(state_dir)).decrypt,
             self._orphans,
+            profile,
         )
         self._fleet = Fleet(profile, around)
         known = None if self._is_recalled else self._setup

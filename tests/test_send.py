@@ -91,6 +91,19 @@ def test_a_command_that_nobody_takes_in_time_is_never_sent(
     assert failure.value.facts["state"] == "expired"
 
 
+def test_a_command_is_for_the_daemon_of_its_profile_or_of_any(running: Site, mongo_uri: str) -> None:
+    assert running.run("send", "call.status", "deviceNumber=1001").returncode == 0
+    other = running.run("--profile", "night", "send", "call.status", "deviceNumber=1001", "--timeout", "0.5")
+    assert other.returncode == 1
+    with Client(mongo_uri, profile="night") as client, pytest.raises(CommandFailed) as failure:
+        client.send("call.status", host="host0", deviceNumber="1001", timeout_seconds=0.5)
+    assert failure.value.facts["state"] == "expired"
+    with Client(mongo_uri, profile=None) as client:
+        assert client.send("call.status", host="host0", deviceNumber="1001")["data"]["state"] == "idle"
+    named = [request.get("profile") for request in running.store.database["requests"].find().sort("_id", 1)]
+    assert named == ["default", "night", "night", None]
+
+
 def test_monitoring_more_than_a_hundred_numbers_is_split_and_joined(running: Site, mongo_uri: str) -> None:
     with Client(mongo_uri) as client:
         reply = client.send("monitor.start", deviceNumber="1000-1149")

@@ -120,6 +120,7 @@ def _build_ask(store: Store, context: Context, host: HostSettings) -> Ask:
             dict(arguments),
             host=host.name,
             by="ipecs-mw check",
+            profile=context.profile,
             timeout_seconds=_ANSWER_SECONDS,
         )
 

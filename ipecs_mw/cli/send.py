@@ -50,7 +50,16 @@ def send(command: str, arguments: tuple[str, ...], host: str | None, timeout: fl
         # what is wrong is said at once, also where no daemon runs
         check_arguments(find_command(load_commands(store), command), given)
         by = f"{getpass.getuser()}@{socket.gethostname()}"
-        result = send_request(store, context.clock, command, given, host=host, by=by, timeout_seconds=timeout)
+        result = send_request(
+            store,
+            context.clock,
+            command,
+            given,
+            host=host,
+            by=by,
+            profile=context.profile,
+            timeout_seconds=timeout,
+        )
     click.echo(to_json(result, indent=1))
 
 

@@ -101,6 +101,7 @@ def smdr(
                 {name: value for name, value in arguments.items() if value},
                 host=wanted_host.name,
                 by=by,
+                profile=context.profile,
                 timeout_seconds=timeout,
             )
 

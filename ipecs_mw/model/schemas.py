@@ -38,6 +38,7 @@ def build_collection_schemas() -> dict[str, Schema]:
             "properties": {
                 "command": _TEXT,
                 "host": _TEXT,
+                "profile": _TEXT,
                 "args": {"type": "object"},
                 "state": {"enum": ["queued", "sent", "done", "failed", "expired", "unknown"]},
             },

@@ -45,13 +45,15 @@ class RequestDesk:
     """Serves one account's requests; used by the executor's thread. Every method may raise StoreError.
 
     `names` are the hosts whose requests are its own: its name, and None where a request need not name the only
-    host. `on_expired` is called where the host no longer knows the session's token.
+    host; one that names another profile than `profile` is not. `on_expired` is called where the host no longer
+    knows the session's token.
     """
 
     def __init__(
         self,
         host: HostSettings,
         names: Sequence[str | None],
+        profile: str,
         account: str,
         client: HostClient,
         store: Store,
@@ -60,6 +62,7 @@ class RequestDesk:
         clock: Clock,
         on_expired: Callable[[IpecsMwError], None],
     ) -> None:
+        self._profile = profile
         self._account = account
         self._client = client
         self._store = store
@@ -99,7 +102,7 @@ class RequestDesk:
         try:
             request = find_claimed(self._store, self._claim) if self._is_claim_lost else None
             if request is None:
-                request = claim_request(self._store, self._names, self._account, self._claim)
+                request = claim_request(self._store, self._names, self._account, self._claim, self._profile)
         except StoreError:
             self._is_claim_lost = True
             raise

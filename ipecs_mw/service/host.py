@@ -47,6 +47,7 @@ class Surroundings:
     journal_bytes: int
     decrypt: Decrypt
     orphans: Orphans
+    profile: str
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ class HostRunner:
         desk = RequestDesk(
             host,
             self.names,
+            around.profile,
             self._lease.name,
             self._client,
             around.store,

@@ -47,8 +47,9 @@ def submit_request(
     by: str,
     created_at: datetime,
     expires_at: datetime,
+    profile: str | None = None,
 ) -> Any:
-    """Queue a command and return the request's id."""
+    """Queue a command and return the request's id; without a `profile` it is for the daemons of all of them."""
     request: Request = {
         "_id": ObjectId(),
         "command": command,
@@ -58,8 +59,8 @@ def submit_request(
         "expires_at": expires_at,
         "created_by": by,
     }
-    if host is not None:
-        request["host"] = host
+    named = {"host": host, "profile": profile}
+    request.update({name: value for name, value in named.items() if value is not None})
     with store_errors():
         store.database["requests"].insert_one(request)
     return request["_id"]
@@ -86,16 +87,23 @@ def is_waiting(store: Store, request_id: Any) -> bool:
         return store.database["requests"].find_one({"_id": request_id, "state": "queued"}) is not None
 
 
-def claim_request(store: Store, hosts: Sequence[str | None], by: str, claim: str) -> Request | None:
+def claim_request(
+    store: Store, hosts: Sequence[str | None], by: str, claim: str, profile: str
+) -> Request | None:
     """Claim the oldest request that waits for one of `hosts` (None: that names no host) and is not expired.
 
-    `by` is the account that will carry it out, `claim` names this claim, for `find_claimed` where its confirmation
-    was lost.
+    One that names a profile other than `profile` is left to the daemon of that one. `by` is the account that will
+    carry it out, `claim` names this claim, for `find_claimed` where its confirmation was lost.
     """
     marks = {"claimed_by": {"$literal": by}, "claim": claim, "claimed_at": "$$NOW"}
     with store_errors():
         claimed: Request | None = _requests(store).find_one_and_update(
-            {"state": "queued", "host": {"$in": list(hosts)}, **_IS_ALIVE},
+            {
+                "state": "queued",
+                "host": {"$in": list(hosts)},
+                "profile": {"$in": [profile, None]},
+                **_IS_ALIVE,
+            },
             [{"$set": {"state": "sent", **marks}}],
             sort=[("created_at", 1)],
             return_document=ReturnDocument.AFTER,

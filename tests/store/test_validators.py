@@ -39,6 +39,7 @@ def test_what_ships_pleases_every_validator(seeded: Store, name: str) -> None:
         ("codes", {"_id": "wrong", "entries": [{"code": 1}]}),
         ("languages", {"_id": "wrong", "locale": "en-GB", "key": "a", "text": 5}),
         ("requests", {"_id": "wrong", "command": 5, "state": "queued"}),
+        ("requests", {"_id": "wrong", "command": "call.make", "state": "queued", "profile": 5}),
     ],
 )
 def test_what_is_wrong_is_taken_and_named(seeded: Store, name: str, wrong: dict[str, Any]) -> None:

@@ -44,7 +44,8 @@ class Client:
     ) -> Any:
         """Have `command` carried out and return the host's reply (its JSON body, None where it is empty).
 
-        `host` may be left out where the daemon has only one. A request that no daemon took within
+        `host` may be left out where the daemon has only one. None is also the reply where that was lost and the
+        events have shown already that the host carried the command out. A request that no daemon took within
         `timeout_seconds` is never sent. Raises CommandFailed with `state` (`failed`, `expired` or `unknown`),
         `family`, `code`, `name` and `text`.
         """

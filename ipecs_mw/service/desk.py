@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -23,12 +24,14 @@ from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.commands import carry_out, carry_out_as_station, find_command
 from ipecs_mw.service.counters import Counters
 from ipecs_mw.service.credentials import Decrypt
+from ipecs_mw.service.resolver import Resolver
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.requests import (
     Request,
     claim_request,
     expire_requests,
     find_claimed,
+    find_sent,
     finish_request,
     give_up_requests,
     hide_arguments,
@@ -70,6 +73,7 @@ class RequestDesk:
         self._counters = counters
         self._clock = clock
         self._on_expired = on_expired
+        self._resolver = Resolver(client, store, clock)
         self._claim = secrets.token_hex(8)
         self._is_claim_lost = False
         self._due: Callable[[], None] | None = None
@@ -91,7 +95,15 @@ class RequestDesk:
     def give_up(self) -> None:
         """Mark what was claimed for this account and is not being carried out: whether it was is unknown."""
         self._write_end()
+        for request in find_sent(self._store, self._account):
+            claimed_at = request.get("claimed_at")
+            if isinstance(claimed_at, datetime):
+                self._resolver.watch(request, self._host.name, claimed_at)
         give_up_requests(self._store, self._account)
+
+    def resolve(self) -> None:
+        """Mark as done what ended as `unknown`, where the events that followed show that it was carried out."""
+        self._resolver.step()
 
     def expire(self) -> None:
         """Mark what has waited too long, whoever it is for."""
@@ -111,6 +123,8 @@ class RequestDesk:
 
     def _carry_out(self, request: Request) -> None:
         state, fields = "done", {}
+        self._resolver.yield_to(request)
+        sent_at = self._clock.now()
         try:
             fields["result"] = self._execute(request)
             log.info("request.done", host=self._host.name, command=request["command"])
@@ -131,6 +145,8 @@ class RequestDesk:
         except Exception as error:  # a defect with one request must not hold up the others
             log.critical("thread.failed", thread=f"executor-{self._host.name}", exc_info=True)
             state, fields = self._fail(request, Unexpected("error.unexpected", reason=type(error).__name__))
+        if state == "unknown":
+            self._resolver.watch(request, self._host.name, sent_at)
         self._counters.add("requests", state)
         self._due = partial(self._finish, request["_id"], state, fields)
         self._write_end()

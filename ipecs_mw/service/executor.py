@@ -27,7 +27,8 @@ _AFTER_DEFECT_SECONDS = 5.0
 class Executor:
     """Has monitoring renewed each time the session is up, reads call records and carries out commands.
 
-    `run` is its thread. The store is left alone until `has_store` is set.
+    It finds out what became of those whose reply was lost, also while the session is down. `run` is its thread.
+    The store is left alone until `has_store` is set.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Executor:
             self._watchdog.step()
         while self._is_up() and not self._wake.is_set() and self._use_store(self._read_records):
             pass
+        self._use_store(self._resolve)
         self._use_store(self._expire)
 
     def _use_store(self, work: Callable[[], bool]) -> bool:
@@ -140,6 +142,10 @@ class Executor:
         if self._clock.monotonic() >= self._expire_at:
             self._desk.expire()
             self._expire_at = self._clock.monotonic() + _EXPIRE_SECONDS
+        return False
+
+    def _resolve(self) -> bool:
+        self._desk.resolve()
         return False
 
     def _give_up(self) -> bool:

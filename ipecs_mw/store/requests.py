@@ -170,6 +170,12 @@ def expire_requests(store: Store) -> int:
         )
 
 
+def find_sent(store: Store, by: str) -> list[Request]:
+    """Return what is claimed for the account `by` and has not ended."""
+    with store_errors():
+        return list(_requests(store).find({"state": "sent", "claimed_by": {"$eq": by}}))
+
+
 def give_up_requests(store: Store, by: str) -> int:
     """Mark what a dead daemon had claimed for the account `by`: whether it was carried out is unknown."""
     with store_errors():
@@ -180,6 +186,23 @@ def give_up_requests(store: Store, by: str) -> int:
                 [{"$set": {"state": "unknown", "ended_at": "$$NOW"}}],
             )
             .modified_count
+        )
+
+
+def resolve_request(store: Store, request_id: Any, event_id: str) -> bool:
+    """Mark a request whose end was unknown as done, as this event shows; tell whether it is.
+
+    Can be repeated. One that has ended otherwise, or not yet, is left as it is.
+    """
+    marks = {"state": "done", "resolved_by": {"$literal": event_id}, "resolved_at": "$$NOW"}
+    with store_errors():
+        return bool(
+            store.database["requests"]
+            .update_one(
+                {"_id": request_id, "$or": [{"state": "unknown"}, {"resolved_by": {"$eq": event_id}}]},
+                [{"$set": marks}, {"$unset": "error"}],
+            )
+            .matched_count
         )
 
 

@@ -48,7 +48,10 @@ _HOST = {
     24: ("a serial number jumps", "a gap with the numbers that are missing"),
     25: ("the same frame twice in one connection", "both stored, the second marked"),
     26: ("wrong, slow and missing REST replies", "named, bounded, no credential follows a redirect"),
-    27: ("the reply to a command is lost", "state `unknown`, the command is not repeated"),
+    27: (
+        "the reply to a command is lost",
+        "state `unknown`, not repeated, resolved by the events that follow",
+    ),
     28: (
         "another, expired or wrong certificate",
         "refused before token or password is sent, both fingerprints told",

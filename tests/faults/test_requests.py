@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
@@ -15,6 +17,9 @@ from ipecs_mw.simulator.faults import KINDS
 
 _UP_SECONDS = 60.0
 _DEADLINE_SECONDS = 25.0
+_OUTSIDE = "61234567"
+_UNKNOWN = ["queued", "sent", "unknown"]
+_RESOLVED = [*_UNKNOWN, "done"]
 
 
 def begin(witness: Witness) -> None:
@@ -57,22 +62,62 @@ def test_a_wrong_reply_to_the_login_is_told_and_tried_again(witness: Witness, ki
 
 
 @pytest.mark.fault(27, few=2, many=20)
-def test_a_call_whose_reply_is_lost_is_unknown_and_not_made_twice(witness: Witness, rounds: int) -> None:
+def test_a_call_whose_reply_is_lost_is_not_made_twice_and_its_events_tell_whether_it_was_made(
+    witness: Witness, rounds: int
+) -> None:
     begin(witness)
-    for number in range(rounds):
-        witness.host.answer_wrongly("lost", feature="call/make")
-        before = witness.host.operate(lambda exchange: len(exchange.pbx.calls))
-        station = str(1001 + number % 8)
-        request = wait_until(
-            ask(witness.site, "call.make", deviceNumber=station, calledDN="001"), _UP_SECONDS
-        )
-        assert request["state"] == "unknown"
-        made = witness.host.operate(lambda exchange: len(exchange.pbx.calls)) - before
-        assert made <= 1
-        wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
-        cleared = ask(witness.site, "call.clear", deviceNumber=station)
-        wait_until(cleared, _UP_SECONDS)
-    witness.judge(may_lose=True)
+    expected: dict[Any, list[str]] = {}
+    with witness.site.store.database["requests"].watch(max_await_time_ms=1000) as changes:
+        for number in range(rounds):
+            call = {"deviceNumber": str(1001 + number % 8), "calledDN": _OUTSIDE}
+            # the second is the same command: what it causes says nothing of the first
+            unmade = lose(witness, "cut", 0, "call.make", **call)
+            made = lose(witness, "lost", 1, "call.make", **call)
+            event = await_proof(witness, made)
+            assert event["type"] in ("alerting", "connected")
+            assert (event["data"]["device_number"], event["data"]["called_dn"]) == tuple(call.values())
+            leg = {"deviceNumber": call["deviceNumber"], "callRefID": event["call_ref"]}
+            unended = lose(witness, "cut", 0, "call.clear", **leg)
+            ended = lose(witness, "lost", -1, "call.clear", **leg)
+            assert await_proof(witness, ended)["type"] == "released"
+            expected |= dict.fromkeys((unmade, unended), _UNKNOWN)
+            expected |= dict.fromkeys((made, ended), _RESOLVED)
+        witness.judge(may_lose=True)
+        assert read_states(changes, expected) == expected
+    for request in witness.site.store.database["requests"].find():
+        assert ("error" in request) is (request["state"] == "unknown")
+        assert "result" not in request
+
+
+def lose(witness: Witness, how: str, difference: int, command: str, **arguments: Any) -> Any:
+    """Give a command whose reply is lost and that makes so many calls more; return its id once it has ended."""
+    before = witness.host.operate(lambda exchange: len(exchange.pbx.calls))
+    witness.host.answer_wrongly(how, feature=command.replace(".", "/"))
+    request = wait_until(ask(witness.site, command, **arguments), _UP_SECONDS)
+    assert witness.host.operate(lambda exchange: len(exchange.pbx.calls)) == before + difference
+    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+    return request["_id"]
+
+
+def await_proof(witness: Witness, request_id: Any) -> Any:
+    """Return the event that resolves a request, once it has."""
+    database = witness.site.store.database
+    done = wait_until(
+        lambda: database["requests"].find_one({"_id": request_id, "state": "done"}), _UP_SECONDS
+    )
+    return database["events"].find_one({"_id": done["resolved_by"]})
+
+
+def read_states(changes: Any, expected: Mapping[Any, Sequence[str]]) -> dict[Any, list[str]]:
+    """Return the states that each request went through, read until there are as many as expected."""
+    found: dict[Any, list[str]] = {}
+    while sum(map(len, found.values())) < sum(map(len, expected.values())):
+        change = changes.try_next()
+        assert change is not None, f"no more states than {found}"
+        document = change.get("fullDocument") or change["updateDescription"]["updatedFields"]
+        if "state" in document:
+            found.setdefault(change["documentKey"]["_id"], []).append(document["state"])
+    return found
 
 
 @pytest.mark.parametrize(("days", "names"), [(3650, None), (-1, None), (3650, ["pbx.example"])])

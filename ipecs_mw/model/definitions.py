@@ -57,7 +57,8 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """A request that the host understands; `path` is relative to the host's base URI.
 
     `family` says which table explains its error numbers (`errors_FAMILY`, besides `errors_common`). `is_safe`
-    says that it may be repeated when its reply was lost.
+    says that it may be repeated when its reply was lost, `emits` by which events it then shows that it was
+    carried out.
     """
 
     id: CommandId

@@ -45,7 +45,8 @@ class RequestDesk:
     """Serves one account's requests; used by the executor's thread. Every method may raise StoreError.
 
     `names` are the hosts whose requests are its own: its name, and None where a request need not name the only
-    host. `on_expired` is called where the host no longer knows the session's token.
+    host. `note_session` is asked before each request for what drops the session that it goes by, where the host no
+    longer knows the token.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class RequestDesk:
         decrypt: Decrypt,
         counters: Counters,
         clock: Clock,
-        on_expired: Callable[[IpecsMwError], None],
+        note_session: Callable[[], Callable[[IpecsMwError], None]],
     ) -> None:
         self._account = account
         self._client = client
@@ -66,7 +67,7 @@ class RequestDesk:
         self._decrypt = decrypt
         self._counters = counters
         self._clock = clock
-        self._on_expired = on_expired
+        self._note_session = note_session
         self._claim = secrets.token_hex(8)
         self._is_claim_lost = False
         self._due: Callable[[], None] | None = None
@@ -108,11 +109,12 @@ class RequestDesk:
 
     def _carry_out(self, request: Request) -> None:
         state, fields = "done", {}
+        drop = self._note_session()
         try:
             fields["result"] = self._execute(request)
             log.info("request.done", host=self._host.name, command=request["command"])
         except TokenExpired as error:
-            self._on_expired(error)
+            drop(error)
             if request.get("attempts", 0) + 1 < _MOST_ATTEMPTS:
                 # refused at the door: nothing was done
                 self._due = partial(requeue_request, self._store, request["_id"], request.get("args"))

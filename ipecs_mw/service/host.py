@@ -195,7 +195,7 @@ class HostRunner:
             around.decrypt,
             self._lane.counters,
             around.clock,
-            self.session.drop,
+            self.session.note,
         )
         self.executor = Executor(
             host,

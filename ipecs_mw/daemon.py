@@ -32,13 +32,13 @@ from ipecs_mw.service.fleet import Fleet
 from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, find_orphans, open_lane
 from ipecs_mw.service.health import HealthServer, Vitals
 from ipecs_mw.service.heartbeat import Heartbeat
-from ipecs_mw.service.host import Surroundings
 from ipecs_mw.service.leases import LeaseKeeper
 from ipecs_mw.service.listeners import Listener, Listeners
 from ipecs_mw.service.loading import build_loaded, keep_setup
 from ipecs_mw.service.notify import notify
 from ipecs_mw.service.start import Beginning, begin, speak
 from ipecs_mw.service.state_dir import lock_state_dir
+from ipecs_mw.service.surroundings import Surroundings
 from ipecs_mw.service.threads import start_thread
 from ipecs_mw.service.watcher import Watcher
 from ipecs_mw.store.encryption import Vault
@@ -135,7 +135,7 @@ class Daemon:
             journal_bytes,
             Vault(self._store, find_key_file(state_dir)).decrypt,
         )
-        self._fleet = Fleet(profile, around)
+        self._fleet = Fleet(profile, around, stop)
         known = None if self._is_recalled else self._setup
         self._watcher = Watcher(self._store, profile, known, self._apply, self._lane, clock, stop)
         self._heartbeat = Heartbeat(
@@ -151,7 +151,7 @@ class Daemon:
             self._start()
         except (JournalError, CertificateRefused, CannotStart) as error:
             self._stop.set()
-            self._fleet.stop(_STOP_SECONDS)
+            self._fleet.end(self._clock.monotonic() + _STOP_SECONDS)
             raise CannotStart(error.key, **error.facts) from error
         heartbeat = start_thread("heartbeat", self._heartbeat.run)
         notify(READY=1)
@@ -174,10 +174,10 @@ class Daemon:
             start_thread("await-mongodb", self._await_mongodb)
         else:
             self._use_store()
+        start_thread("leases", self._keeper.run)
         self._fleet.apply(self._loaded)
         for file, count in find_orphans(self._state_dir, self._fleet.hosts):
             self._lane.record("journal.orphaned", "error", file=str(file), count=count)
-        start_thread("leases", self._keeper.run)
         if health is not None:
             start_thread("health", health.serve_forever)
 
@@ -251,7 +251,7 @@ class Daemon:
 
     def _finish(self) -> int:
         """Wait for the logouts, then flush; return how many entries stay in the journals for next time."""
-        self._fleet.stop(_STOP_SECONDS)
+        self._fleet.end(self._clock.monotonic() + _STOP_SECONDS)
         self._lane.record("daemon.ended")
         until = self._clock.monotonic() + _STOP_SECONDS
         waiting = self._fleet.drain(until) + self._own.drain(max(0.0, until - self._clock.monotonic()))

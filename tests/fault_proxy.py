@@ -41,14 +41,16 @@ class FaultProxy:
     """Carries connections from `port` to `target`; its switches may be turned at any time, from any thread.
 
     `swallow` makes every connection of that moment half-open: both sides believe it up, and nothing comes through;
-    `is_refusing` ends each new connection at once; `delay_seconds` holds every chunk back; `fatal_request` names
-    bytes: a request that holds them reaches the server, and its reply is cut off together with the connection.
+    with `is_silent` each new one is so from its beginning. `is_refusing` ends each new connection at once;
+    `delay_seconds` holds every chunk back; `fatal_request` names bytes: a request that holds them reaches the
+    server, and its reply is cut off together with the connection.
     """
 
     def __init__(self, target_port: int, address: str = "127.0.0.1") -> None:
         self._target = (address, target_port)
         self.address = address
         self.is_refusing = False
+        self.is_silent = False
         self.delay_seconds = 0.0
         self.fatal_request: bytes | None = None
         self.cut_replies = 0
@@ -105,7 +107,7 @@ class FaultProxy:
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server.settimeout(None)
-            link = Link(client, server)
+            link = Link(client, server, is_dead=self.is_silent)
             self._links.add(link)
             for is_request in (True, False):
                 threading.Thread(target=self._carry, args=(link, is_request), daemon=True).start()

@@ -1,8 +1,10 @@
 """What changes in MongoDB takes effect while the daemon runs, each change touching only what it must."""
 
+import time
 from typing import Any
 
 import pytest
+from fault_proxy import FaultProxy
 from sites import PASSWORD, USER, Site, is_up, wait_until
 
 from ipecs_mw.clock import SystemClock
@@ -175,3 +177,59 @@ def test_a_journal_whose_host_was_renamed_while_the_daemon_was_down_is_named_at_
     assert "host-former.journal" in found["data"]["file"]
     change(site, "hosts.0.name", "former")
     wait_until(lambda: site.count(host="former", kind="undecodable") == 1)
+
+
+def test_a_host_that_hangs_holds_up_neither_the_others_nor_the_next_change(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    accounts = (Account(USER, PASSWORD),)
+    with SimulatedHost(accounts=accounts, is_scripted=False) as other, FaultProxy(other.port) as to_other:
+        start(site, simulated, other)
+        change(site, "hosts.1.port", to_other.port)
+        wait_until(lambda: to_other.accepted and site.count(type="session_up", host="host1") == 2)
+        wait_until(lambda: host_of(site, "host1").get("monitors", {}).get("presence"))
+        to_other.is_silent = True
+        to_other.swallow()
+        monitored = lambda: simulated.sessions[USER].monitored  # noqa: E731
+        changed = {"hosts.1.stream_path": "/ipxapi", "hosts.0.monitor": ["1003"]}
+        site.store.database["config"].update_one({"_id": "default"}, {"$set": changed})
+        wait_until(lambda: monitored() == {"1003"}, 2)
+        change(site, "hosts.0.monitor", ["1004"])
+        wait_until(lambda: monitored() == {"1004"}, 2)
+        site.configure(simulated, monitor=["1005"])
+        wait_until(lambda: monitored() == {"1005"}, 2)
+        # wanted again, and reached another way, while its former session still hangs
+        site.configure(simulated, other)
+        wait_until(lambda: is_up(site, "host1"), 60)
+        assert site.count(type="session_failed") == 0, "two sessions of one account at once"
+        assert site.count(type="session_up", host="host0") == 1
+
+
+def test_asked_to_stop_during_a_change_every_host_that_answers_is_logged_out(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    accounts = (Account(USER, PASSWORD),)
+    with SimulatedHost(accounts=accounts, is_scripted=False) as other, FaultProxy(other.port) as to_other:
+        start(site, simulated, other)
+        change(site, "hosts.1.port", to_other.port)
+        wait_until(lambda: to_other.accepted and site.count(type="session_up", host="host1") == 2)
+        to_other.is_silent = True
+        to_other.swallow()
+        changed = {"hosts.1.stream_path": "/ipxapi", "hosts.0.stream_path": "/ipxapi"}
+        site.store.database["config"].update_one({"_id": "default"}, {"$set": changed})
+        wait_until(lambda: site.count(type="session_up", host="host0") == 2, 5)
+        asked_at = time.monotonic()
+        site.processes[-1].terminate()
+        assert site.processes[-1].wait(15) == 0
+        assert time.monotonic() - asked_at < 10
+        assert not simulated.sessions
+
+
+def test_an_account_goes_from_one_host_to_another_without_a_second_login_beside_the_first(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    start(site, simulated)
+    change(site, "hosts.0.name", "renamed")
+    wait_until(lambda: is_up(site, "renamed"), 10)
+    wait_until(lambda: site.count(type="session_ended", host="host0") == 1)
+    assert site.count(type={"$in": ["session_failed", "session_standing_by"]}) == 0

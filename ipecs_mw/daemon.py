@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,9 +35,9 @@ from ipecs_mw.service.health import HealthServer, Vitals
 from ipecs_mw.service.heartbeat import Heartbeat
 from ipecs_mw.service.leases import LeaseKeeper
 from ipecs_mw.service.listeners import Listener, Listeners
-from ipecs_mw.service.loading import build_loaded, keep_setup
+from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup
 from ipecs_mw.service.notify import notify
-from ipecs_mw.service.start import Beginning, begin, speak
+from ipecs_mw.service.start import Beginning, begin, set_up_logs, speak
 from ipecs_mw.service.state_dir import lock_state_dir
 from ipecs_mw.service.surroundings import Surroundings
 from ipecs_mw.service.threads import start_thread
@@ -214,22 +215,22 @@ class Daemon:
         """Go on with other documents; raises what refuses them, nothing being changed then."""
         loaded = build_loaded(setup, self._profile)
         self._fleet.check(loaded)
-        former = self._loaded
-        spoken = (former.settings.logging, former.settings.locale, self._setup.languages)
-        if spoken != (loaded.settings.logging, loaded.settings.locale, setup.languages):
-            speak(loaded, self._profile)
-        self._loaded = loaded
-        if former.settings.events != loaded.settings.events:
-            self._events.masks = loaded.settings.events.mask_numbers
-            start_thread("keep-events", self._keep_events)
-        try:
-            self._fleet.apply(loaded)
-        except IpecsMwError:
-            self._loaded = former
-            raise
+        self._fleet.apply(loaded, partial(self._agree, loaded, setup))
         self._tell_change(self._setup, setup)
         self._setup = setup
         keep_setup(setup, self._profile, self._state_dir)
+
+    def _agree(self, loaded: Loaded, setup: Setup) -> None:
+        """Speak as the new documents say where that has changed, the last step that may refuse them."""
+        former = self._loaded.settings
+        spoken = (former.logging, former.locale, self._setup.languages)
+        if spoken != (loaded.settings.logging, loaded.settings.locale, setup.languages):
+            set_up_logs(loaded)
+            speak(loaded, self._profile)
+        self._loaded = loaded
+        if former.events != loaded.settings.events:
+            self._events.masks = loaded.settings.events.mask_numbers
+            start_thread("keep-events", self._keep_events)
 
     def _tell_change(self, former: Setup, setup: Setup) -> None:
         """Record what has changed, secrets masked."""

@@ -70,6 +70,7 @@ def _recall(bootstrap: Bootstrap, profile: str, state_dir: Path) -> Beginning | 
         return None
     log.warning("start.recalled", profile=profile, revision=loaded.revision)
     speak(loaded, profile)
+    set_up_logs(loaded)
     return Beginning(open_unseen(bootstrap.mongo_uri, str(bootstrap.path)), setup, loaded, is_recalled=True)
 
 
@@ -85,6 +86,7 @@ def _load(store: Store, profile: str, state_dir: Path, clock: Clock) -> Beginnin
         setup = read_setup(store, profile)
         loaded = build_loaded(setup, profile)
         speak(loaded, profile)
+        set_up_logs(loaded)
     except BaseException:
         store.close()
         raise
@@ -93,7 +95,7 @@ def _load(store: Store, profile: str, state_dir: Path, clock: Clock) -> Beginnin
 
 
 def speak(loaded: Loaded, profile: str) -> None:
-    """Say what was loaded, and log from now on as it says."""
+    """Say what was loaded."""
     settings, definitions = loaded.settings, loaded.definitions
     log.info("start.configuration", profile=profile, revision=loaded.revision, hosts=len(settings.hosts))
     for locale, key, difference in loaded.problems:
@@ -111,6 +113,10 @@ def speak(loaded: Loaded, profile: str) -> None:
                 host=host.name,
                 path=f"config/{profile} hosts[{index}].password",
             )
-    logging = settings.logging
+
+
+def set_up_logs(loaded: Loaded) -> None:
+    """Log from now on as it was loaded; raises CannotStart for a file that cannot be opened."""
+    logging = loaded.settings.logging
     logs.configure(loaded.texts, level=logging.level, form=logging.format, file=logging.file)
     log.info("start.logging", threshold=logging.level, format=logging.format, file=logging.file or "-")

@@ -1,15 +1,13 @@
-"""The composition root: the only module that builds everything. Start order, threads, signals, exit codes."""
+"""The composition root: the only module that builds everything. Start order, threads, way out, exit codes."""
 
 import gc
 import os
-import signal
 import socket
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ipecs_mw import __version__, logs
@@ -17,9 +15,8 @@ from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import (
     CannotStart,
-    CertificateRefused,
     IpecsMwError,
-    JournalError,
+    Stopped,
     StoreError,
     StoreRefused,
 )
@@ -39,6 +36,7 @@ from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup
 from ipecs_mw.service.notify import notify
 from ipecs_mw.service.start import Beginning, begin, set_up_logs, speak
 from ipecs_mw.service.state_dir import lock_state_dir
+from ipecs_mw.service.stopping import Stop
 from ipecs_mw.service.surroundings import Surroundings
 from ipecs_mw.service.threads import start_thread
 from ipecs_mw.service.watcher import Watcher
@@ -52,10 +50,12 @@ from ipecs_mw.store.setup import Setup
 
 log = logs.get_logger()
 
-_STOP_SECONDS = 3.0  # for the hosts to log out, then again for the journals to drain: 10 s in all
-_GOODBYE_SECONDS = 1.5
-_LISTENER_SECONDS = 1.0
-_SAME_SIGNAL_SECONDS = 0.1  # who ends a whole process group, as `timeout` does, signals each process twice
+# what the way out has come to by when, counted from the request: whoever is early leaves time to those behind
+_LOGGED_OUT_SECONDS = 4.0
+_DRAINED_SECONDS = 6.0
+_LISTENED_SECONDS = 6.5
+_SAID_SECONDS = 7.2
+_CLOSED_SECONDS = 8.2
 _FIRST_RETRY_SECONDS = 1.0
 _GARBAGE_OBJECTS = 100_000
 """Objects between two searches for cycles: a batch of events makes tens of thousands, none of them in a cycle."""
@@ -74,9 +74,25 @@ def run(
     `listeners` are called with each event, as `service/listeners.py` says. Raises CannotStart for what a person
     must mend first. While MongoDB is away it starts with what it last found there, else waits, however long.
     """
-    stop = threading.Event()
-    _install_signals(stop, clock)
+    stop, over = Stop(clock), threading.Event()
+    stop.attend_signals()
     logs.configure(texts)
+    stop.enforce(over)
+    try:
+        _run(bootstrap_option, profile, state_dir, clock, stop, listeners)
+    finally:
+        over.set()
+        stop.ask()
+
+
+def _run(
+    bootstrap_option: str | None,
+    profile: str,
+    state_dir: Path,
+    clock: Clock,
+    stop: Stop,
+    listeners: Sequence[Listener],
+) -> None:
     bootstrap = load_bootstrap(find_bootstrap(bootstrap_option))
     log.info("start.bootstrap", file=str(bootstrap.path), version=__version__)
     held = lock_state_dir(state_dir)
@@ -90,7 +106,8 @@ def run(
         Daemon(beginning, profile, state_dir, clock, stop, listeners).run()
     finally:
         # closing tells the server goodbye, and a server that hangs must not hold us
-        start_thread("close-store", store.close).join(_GOODBYE_SECONDS)
+        stop.ask()
+        start_thread("close-store", store.close).join(stop.seconds_left(_CLOSED_SECONDS))
         os.close(held)
 
 
@@ -103,7 +120,7 @@ class Daemon:
         profile: str,
         state_dir: Path,
         clock: Clock,
-        stop: threading.Event,
+        stop: Stop,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._store = beginning.store
@@ -113,7 +130,8 @@ class Daemon:
         self._profile = profile
         self._state_dir = state_dir
         self._clock = clock
-        self._stop = stop
+        self._stopping = stop
+        self._stop = stop.event
         self._started_at = clock.now()
         self._id = f"{socket.gethostname()}:{state_dir.absolute()}"
         self._has_store = threading.Event()
@@ -123,7 +141,7 @@ class Daemon:
         self._lane = open_lane("middleware", None, state_dir, clock)
         self._own = ForwardingLane(self._lane, _keep_undecoded, self._events, clock)
         self._listeners.attend(self._lane, lambda arrival: read_arrival(arrival, _keep_undecoded))
-        self._keeper = LeaseKeeper(self._store, self._id, clock, stop)
+        self._keeper = LeaseKeeper(self._store, self._id, clock, self._stop)
         journal_bytes = self._loaded.settings.journal.max_mebibytes * 1024 * 1024
         around = Surroundings(
             self._store,
@@ -136,9 +154,9 @@ class Daemon:
             journal_bytes,
             Vault(self._store, find_key_file(state_dir)).decrypt,
         )
-        self._fleet = Fleet(profile, around, stop)
+        self._fleet = Fleet(profile, around, self._stop)
         known = None if self._is_recalled else self._setup
-        self._watcher = Watcher(self._store, profile, known, self._apply, self._lane, clock, stop)
+        self._watcher = Watcher(self._store, profile, known, self._apply, self._lane, clock, self._stop)
         self._heartbeat = Heartbeat(
             self._store, self._id, self._describe, self._find_dead, self._summarise, self._has_store, clock
         )
@@ -150,9 +168,9 @@ class Daemon:
         """
         try:
             self._start()
-        except (JournalError, CertificateRefused, CannotStart) as error:
-            self._stop.set()
-            self._fleet.end(self._clock.monotonic() + _STOP_SECONDS)
+        except IpecsMwError as error:
+            self._stopping.ask(CannotStart.exit_code)
+            self._fleet.end(self._stopping.at(_LOGGED_OUT_SECONDS))
             raise CannotStart(error.key, **error.facts) from error
         heartbeat = start_thread("heartbeat", self._heartbeat.run)
         notify(READY=1)
@@ -161,7 +179,8 @@ class Daemon:
         log.info("daemon.stopping")
         notify(STOPPING=1)
         waiting = self._finish()
-        heartbeat.join(1.0)
+        self._heartbeat.end()
+        heartbeat.join(self._stopping.seconds_left(_SAID_SECONDS))
         log.info("daemon.stopped", waiting=waiting)
 
     def _start(self) -> None:
@@ -197,7 +216,9 @@ class Daemon:
         while not self._stop.is_set():
             try:
                 self._store.greet()
-                migrate(self._store, self._clock)
+                migrate(self._store, self._clock, stop=self._stop)
+            except Stopped:
+                return
             except IpecsMwError as error:
                 if error.key != last:
                     log.error("start.mongodb_away", detail=logs.explain(error))
@@ -252,12 +273,12 @@ class Daemon:
 
     def _finish(self) -> int:
         """Wait for the logouts, then flush; return how many entries stay in the journals for next time."""
-        self._fleet.end(self._clock.monotonic() + _STOP_SECONDS)
+        stopping = self._stopping
+        self._fleet.end(stopping.at(_LOGGED_OUT_SECONDS))
         self._lane.record("daemon.ended")
-        until = self._clock.monotonic() + _STOP_SECONDS
-        waiting = self._fleet.drain(until) + self._own.drain(max(0.0, until - self._clock.monotonic()))
-        self._listeners.close(_LISTENER_SECONDS)
-        self._heartbeat.end()
+        waiting = self._fleet.drain(stopping.at(_DRAINED_SECONDS))
+        waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
+        self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
         return waiting
 
     def _watch_requests(self) -> None:
@@ -333,21 +354,6 @@ class Daemon:
         up = sum(host["state"] == "up" for host in hosts)
         waiting = sum(host["journal"]["entries"] for host in hosts)
         return self._loaded.texts.render("notify.status", up=up, hosts=len(hosts), waiting=waiting)
-
-
-def _install_signals(stop: threading.Event, clock: Clock) -> None:
-    first_at: list[float] = []
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        now = clock.monotonic()
-        if first_at and now - first_at[0] > _SAME_SIGNAL_SECONDS:
-            os._exit(128 + number)
-        if not first_at:
-            first_at.append(now)
-        stop.set()
-
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, on_signal)
 
 
 def _keep_undecoded(body: bytes, received_at: datetime) -> Event:

@@ -4,7 +4,8 @@ import gc
 import os
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import (
     CannotStart,
     IpecsMwError,
+    JournalError,
     Stopped,
     StoreError,
     StoreRefused,
@@ -103,7 +105,11 @@ def _run(
     gc.freeze()  # what is loaded by now stays
     gc.set_threshold(_GARBAGE_OBJECTS)
     try:
-        Daemon(beginning, profile, state_dir, clock, stop, listeners).run()
+        try:
+            daemon = Daemon(beginning, profile, state_dir, clock, stop, listeners)
+        except JournalError as error:
+            raise CannotStart(error.key, **error.facts) from error
+        daemon.run()
     finally:
         # closing tells the server goodbye, and a server that hangs must not hold us
         stop.ask()
@@ -264,18 +270,20 @@ class Daemon:
         ]
         by = str((setup.config or {}).get("updated_by", "?"))
         if changes or tables:
-            self._lane.record(
-                "config.changed",
-                revision=self._loaded.revision,
-                by=by,
-                changes="; ".join([*changes, *tables])[:2000],
-            )
+            with _journal_errors_logged():
+                self._lane.record(
+                    "config.changed",
+                    revision=self._loaded.revision,
+                    by=by,
+                    changes="; ".join([*changes, *tables])[:2000],
+                )
 
     def _finish(self) -> int:
         """Wait for the logouts, then flush; return how many entries stay in the journals for next time."""
         stopping = self._stopping
         self._fleet.end(stopping.at(_LOGGED_OUT_SECONDS))
-        self._lane.record("daemon.ended")
+        with _journal_errors_logged():
+            self._lane.record("daemon.ended")
         waiting = self._fleet.drain(stopping.at(_DRAINED_SECONDS))
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
         self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
@@ -354,6 +362,15 @@ class Daemon:
         up = sum(host["state"] == "up" for host in hosts)
         waiting = sum(host["journal"]["entries"] for host in hosts)
         return self._loaded.texts.render("notify.status", up=up, hosts=len(hosts), waiting=waiting)
+
+
+@contextmanager
+def _journal_errors_logged() -> Iterator[None]:
+    """Go on where the journal does not take the record of what has happened already."""
+    try:
+        yield
+    except JournalError as refused:
+        log.error("journal.refused", host="middleware", detail=logs.explain(refused))
 
 
 def _keep_undecoded(body: bytes, received_at: datetime) -> Event:

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from ipecs_mw.service.credentials import find_key_file
 from ipecs_mw.service.documents import read_arrival
 from ipecs_mw.service.fleet import Fleet
 from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, find_orphans, open_lane
-from ipecs_mw.service.health import HealthServer, Vitals
+from ipecs_mw.service.health import HealthPort, Vitals
 from ipecs_mw.service.heartbeat import Heartbeat
 from ipecs_mw.service.leases import LeaseKeeper
 from ipecs_mw.service.listeners import Listener, Listeners
@@ -166,6 +166,7 @@ class Daemon:
         self._heartbeat = Heartbeat(
             self._store, self._id, self._describe, self._find_dead, self._summarise, self._has_store, clock
         )
+        self._health = HealthPort(self._build_vitals(), clock)
 
     def run(self) -> None:
         """Start every host, keep the heartbeat going, and stop in order: read no more, log out, flush.
@@ -191,7 +192,7 @@ class Daemon:
 
     def _start(self) -> None:
         settings = self._loaded.settings
-        health = self._open_health() if settings.health.port is not None else None
+        self._health.change(settings.health)
         self._fleet.check(self._loaded)
         self._lane.record(
             "daemon.started", version=__version__, revision=self._loaded.revision, hosts=len(settings.hosts)
@@ -204,8 +205,6 @@ class Daemon:
         self._fleet.apply(self._loaded)
         for file, count in find_orphans(self._state_dir, self._fleet.hosts):
             self._lane.record("journal.orphaned", "error", file=str(file), count=count)
-        if health is not None:
-            start_thread("health", health.serve_forever)
 
     def _use_store(self) -> None:
         """Use MongoDB from now on: it is there, and its schema is ours."""
@@ -242,7 +241,13 @@ class Daemon:
         """Go on with other documents; raises what refuses them, nothing being changed then."""
         loaded = build_loaded(setup, self._profile)
         self._fleet.check(loaded)
-        self._fleet.apply(loaded, partial(self._agree, loaded, setup))
+        self._health.change(loaded.settings.health)
+        try:
+            self._fleet.apply(loaded, partial(self._agree, loaded, setup))
+        except BaseException:
+            with suppress(CannotStart):  # who has taken its port meanwhile may give it back
+                self._health.change(self._loaded.settings.health)
+            raise
         self._tell_change(self._setup, setup)
         self._setup = setup
         keep_setup(setup, self._profile, self._state_dir)
@@ -333,9 +338,8 @@ class Daemon:
             "middleware": describe_lane(self._lane),
         }
 
-    def _open_health(self) -> HealthServer:
-        settings = self._loaded.settings.health
-        vitals = Vitals(
+    def _build_vitals(self) -> Vitals:
+        return Vitals(
             lambda: self._describe("stopping" if self._stop.is_set() else "running"),
             self._find_dead,
             lambda: self._heartbeat.is_stored,
@@ -344,9 +348,6 @@ class Daemon:
                 **{name: runner.forwarding.lane.counters for name, runner in self._fleet.hosts.items()},
             },
         )
-        server = HealthServer(settings, vitals, self._clock)
-        log.info("start.health", address=settings.address, port=server.port)
-        return server
 
     def _find_dead(self) -> list[str]:
         """Return the names of threads that ended or hang although nobody has asked them to stop."""

@@ -1,7 +1,10 @@
 """What changes in MongoDB takes effect while the daemon runs, each change touching only what it must."""
 
+import socket
 import threading
 import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +306,33 @@ def test_a_log_file_that_cannot_be_opened_is_refused_until_it_can(
     file.rmdir()
     wait_until(lambda: simulated.sessions[USER].monitored == {"1003"}, 20)
     assert file.is_file()
+
+
+def is_answering(port: int) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+def test_the_health_port_moves_and_stays_where_the_new_one_is_taken(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    start(site, simulated)
+    ports = []
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            ports.append(probe.getsockname()[1])
+    change(site, "health.port", ports[0])
+    wait_until(lambda: is_answering(ports[0]), 5)
+    with socket.create_server(("127.0.0.1", ports[1])):
+        change(site, "health.port", ports[1])
+        wait_until(lambda: refused(site).get("path") == "health.port", 5)
+        assert str(ports[1]) in refused(site)["reason"]
+        assert is_answering(ports[0])
+    wait_until(lambda: is_answering(ports[1]) and not refused(site), 20)
+    assert not is_answering(ports[0])
+    change(site, "health.port", None)
+    wait_until(lambda: not is_answering(ports[1]), 5)
 
 
 def test_emptied_code_tables_and_a_code_given_twice_are_named_and_leave_the_last_good_ones(

@@ -12,7 +12,9 @@ from faults.oracle import Witness, is_streaming
 from faults.servers import ReplicaSet, Server, fail_point, is_gone
 from sites import Site, wait_until
 
+from ipecs_mw.clock import SystemClock
 from ipecs_mw.store.leases import acquire_lease
+from ipecs_mw.store.settings import load_document, save_settings
 
 _UP_SECONDS = 60.0
 
@@ -108,3 +110,31 @@ def test_a_stop_while_the_embedded_server_starts_leaves_no_server_behind(
     lock = tmp_path / "mongo" / "data" / "mongod.lock"
     if lock.exists() and (pid := lock.read_text().strip()):
         assert is_gone(int(pid))
+
+
+def test_a_stop_after_a_start_from_what_was_kept_with_many_hosts_and_mongodb_saying_nothing_is_not_held_up(
+    own_witness: Witness, own_set: ReplicaSet
+) -> None:
+    site, host = own_witness.site, own_witness.host
+    site.configure(host)
+    site.start()
+    wait_until(lambda: is_streaming(host), _UP_SECONDS)
+    stop(site.processes[-1])
+    content = load_document(site.store, "default") or {}
+    first = content["hosts"][0]
+    names = [f"host{number}" for number in range(20)]
+    content["hosts"] = [{**first, "name": name, "user": name} for name in names]
+    with FaultProxy(own_set.servers[0].port) as proxy:
+        save_settings(site.store, "default", content, "test", at=SystemClock().now())
+        site.start()
+        wait_until(lambda: site.logged().count("start.host") == 21, _UP_SECONDS)
+        stop(site.processes[-1])
+        proxy.is_silent = True
+        uri = f"mongodb://127.0.0.1:{proxy.port}/away?directConnection=true"
+        (site.folder / "bootstrap.json").write_text(json.dumps({"mongo_uri": uri}))
+        process = site.start()
+        await_line(site, "start.recalled")
+        recalled_at = time.monotonic()
+        wait_until(lambda: site.logged().count("session.failed") >= 40, 10)
+        assert time.monotonic() - recalled_at < 6, "the hosts wait for MongoDB one after the other"
+        assert stop(process) < 10

@@ -1,14 +1,14 @@
-"""The composition root: the only module that builds everything. Start order, threads, signals, exit codes."""
+"""The composition root: the only module that builds everything. Start order, threads, way out, exit codes."""
 
 import gc
 import os
-import signal
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ipecs_mw import __version__, logs
@@ -16,9 +16,9 @@ from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import (
     CannotStart,
-    CertificateRefused,
     IpecsMwError,
     JournalError,
+    Stopped,
     StoreError,
     StoreRefused,
 )
@@ -30,16 +30,17 @@ from ipecs_mw.service.credentials import find_key_file
 from ipecs_mw.service.documents import read_arrival
 from ipecs_mw.service.fleet import Fleet
 from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
-from ipecs_mw.service.health import HealthServer, Vitals
+from ipecs_mw.service.health import HealthPort, Vitals
 from ipecs_mw.service.heartbeat import Heartbeat
-from ipecs_mw.service.host import Surroundings
 from ipecs_mw.service.leases import LeaseKeeper
 from ipecs_mw.service.listeners import Listener, Listeners
-from ipecs_mw.service.loading import build_loaded, keep_setup
+from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup
 from ipecs_mw.service.notify import notify
 from ipecs_mw.service.orphans import Orphans
-from ipecs_mw.service.start import Beginning, begin, speak
+from ipecs_mw.service.start import Beginning, begin, set_up_logs, speak
 from ipecs_mw.service.state_dir import lock_state_dir
+from ipecs_mw.service.stopping import Stop
+from ipecs_mw.service.surroundings import Surroundings
 from ipecs_mw.service.threads import start_thread
 from ipecs_mw.service.watcher import Watcher
 from ipecs_mw.store.encryption import Vault
@@ -52,10 +53,12 @@ from ipecs_mw.store.setup import Setup
 
 log = logs.get_logger()
 
-_STOP_SECONDS = 3.0  # for the hosts to log out, then again for the journals to drain: 10 s in all
-_GOODBYE_SECONDS = 1.5
-_LISTENER_SECONDS = 1.0
-_SAME_SIGNAL_SECONDS = 0.1  # who ends a whole process group, as `timeout` does, signals each process twice
+# what the way out has come to by when, counted from the request: whoever is early leaves time to those behind
+_LOGGED_OUT_SECONDS = 4.0
+_DRAINED_SECONDS = 6.0
+_LISTENED_SECONDS = 6.5
+_SAID_SECONDS = 7.2
+_CLOSED_SECONDS = 8.2
 _FIRST_RETRY_SECONDS = 1.0
 _GARBAGE_OBJECTS = 100_000
 """Objects between two searches for cycles: a batch of events makes tens of thousands, none of them in a cycle."""
@@ -74,9 +77,25 @@ def run(
     `listeners` are called with each event, as `service/listeners.py` says. Raises CannotStart for what a person
     must mend first. While MongoDB is away it starts with what it last found there, else waits, however long.
     """
-    stop = threading.Event()
-    _install_signals(stop, clock)
+    stop, over = Stop(clock), threading.Event()
+    stop.attend_signals()
     logs.configure(texts)
+    stop.enforce(over)
+    try:
+        _run(bootstrap_option, profile, state_dir, clock, stop, listeners)
+    finally:
+        over.set()
+        stop.ask()
+
+
+def _run(
+    bootstrap_option: str | None,
+    profile: str,
+    state_dir: Path,
+    clock: Clock,
+    stop: Stop,
+    listeners: Sequence[Listener],
+) -> None:
     bootstrap = load_bootstrap(find_bootstrap(bootstrap_option))
     log.info("start.bootstrap", file=str(bootstrap.path), version=__version__)
     held = lock_state_dir(state_dir)
@@ -87,10 +106,15 @@ def run(
     gc.freeze()  # what is loaded by now stays
     gc.set_threshold(_GARBAGE_OBJECTS)
     try:
-        Daemon(beginning, profile, state_dir, clock, stop, listeners).run()
+        try:
+            daemon = Daemon(beginning, profile, state_dir, clock, stop, listeners)
+        except JournalError as error:
+            raise CannotStart(error.key, **error.facts) from error
+        daemon.run()
     finally:
         # closing tells the server goodbye, and a server that hangs must not hold us
-        start_thread("close-store", store.close).join(_GOODBYE_SECONDS)
+        stop.ask()
+        start_thread("close-store", store.close).join(stop.seconds_left(_CLOSED_SECONDS))
         os.close(held)
 
 
@@ -103,7 +127,7 @@ class Daemon:
         profile: str,
         state_dir: Path,
         clock: Clock,
-        stop: threading.Event,
+        stop: Stop,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._store = beginning.store
@@ -113,7 +137,8 @@ class Daemon:
         self._profile = profile
         self._state_dir = state_dir
         self._clock = clock
-        self._stop = stop
+        self._stopping = stop
+        self._stop = stop.event
         self._started_at = clock.now()
         self._id = f"{socket.gethostname()}:{state_dir.absolute()}"
         self._has_store = threading.Event()
@@ -123,7 +148,7 @@ class Daemon:
         self._lane = open_lane("middleware", None, state_dir, clock)
         self._own = ForwardingLane(self._lane, _keep_undecoded, self._events, clock)
         self._listeners.attend(self._lane, lambda arrival: read_arrival(arrival, _keep_undecoded))
-        self._keeper = LeaseKeeper(self._store, self._id, clock, stop)
+        self._keeper = LeaseKeeper(self._store, self._id, clock, self._stop)
         journal_bytes = self._loaded.settings.journal.max_mebibytes * 1024 * 1024
         self._orphans = Orphans(state_dir, self._events, clock, journal_bytes)
         around = Surroundings(
@@ -139,12 +164,13 @@ class Daemon:
             self._orphans,
             profile,
         )
-        self._fleet = Fleet(profile, around)
+        self._fleet = Fleet(profile, around, self._stop)
         known = None if self._is_recalled else self._setup
-        self._watcher = Watcher(self._store, profile, known, self._apply, self._lane, clock, stop)
+        self._watcher = Watcher(self._store, profile, known, self._apply, self._lane, clock, self._stop)
         self._heartbeat = Heartbeat(
             self._store, self._id, self._describe, self._find_dead, self._summarise, self._has_store, clock
         )
+        self._health = HealthPort(self._build_vitals(), clock)
 
     def run(self) -> None:
         """Start every host, keep the heartbeat going, and stop in order: read no more, log out, flush.
@@ -153,9 +179,9 @@ class Daemon:
         """
         try:
             self._start()
-        except (JournalError, CertificateRefused, CannotStart) as error:
-            self._stop.set()
-            self._fleet.stop(_STOP_SECONDS)
+        except IpecsMwError as error:
+            self._stopping.ask(CannotStart.exit_code)
+            self._fleet.end(self._stopping.at(_LOGGED_OUT_SECONDS))
             raise CannotStart(error.key, **error.facts) from error
         heartbeat = start_thread("heartbeat", self._heartbeat.run)
         notify(READY=1)
@@ -164,16 +190,21 @@ class Daemon:
         log.info("daemon.stopping")
         notify(STOPPING=1)
         waiting = self._finish()
-        heartbeat.join(1.0)
+        self._heartbeat.end()
+        heartbeat.join(self._stopping.seconds_left(_SAID_SECONDS))
         log.info("daemon.stopped", waiting=waiting)
 
     def _start(self) -> None:
         settings = self._loaded.settings
-        health = self._open_health() if settings.health.port is not None else None
+        self._health.change(settings.health)
         self._fleet.check(self._loaded)
-        self._lane.record(
-            "daemon.started", version=__version__, revision=self._loaded.revision, hosts=len(settings.hosts)
-        )
+        with _journal_errors_logged():
+            self._lane.record(
+                "daemon.started",
+                version=__version__,
+                revision=self._loaded.revision,
+                hosts=len(settings.hosts),
+            )
         self._orphans.adopt(
             {host.name for host in settings.hosts}, self._loaded.definitions.codes, self._lane
         )
@@ -181,10 +212,8 @@ class Daemon:
             start_thread("await-mongodb", self._await_mongodb)
         else:
             self._use_store()
-        self._fleet.apply(self._loaded)
         start_thread("leases", self._keeper.run)
-        if health is not None:
-            start_thread("health", health.serve_forever)
+        self._fleet.apply(self._loaded)
 
     def _use_store(self) -> None:
         """Use MongoDB from now on: it is there, and its schema is ours."""
@@ -201,7 +230,9 @@ class Daemon:
         while not self._stop.is_set():
             try:
                 self._store.greet()
-                migrate(self._store, self._clock)
+                migrate(self._store, self._clock, stop=self._stop)
+            except Stopped:
+                return
             except IpecsMwError as error:
                 if error.key != last:
                     log.error("start.mongodb_away", detail=logs.explain(error))
@@ -219,22 +250,28 @@ class Daemon:
         """Go on with other documents; raises what refuses them, nothing being changed then."""
         loaded = build_loaded(setup, self._profile)
         self._fleet.check(loaded)
-        former = self._loaded
-        spoken = (former.settings.logging, former.settings.locale, self._setup.languages)
-        if spoken != (loaded.settings.logging, loaded.settings.locale, setup.languages):
-            speak(loaded, self._profile)
-        self._loaded = loaded
-        if former.settings.events != loaded.settings.events:
-            self._events.masks = loaded.settings.events.mask_numbers
-            start_thread("keep-events", self._keep_events)
+        self._health.change(loaded.settings.health)
         try:
-            self._fleet.apply(loaded)
-        except IpecsMwError:
-            self._loaded = former
+            self._fleet.apply(loaded, partial(self._agree, loaded, setup))
+        except BaseException:
+            with suppress(CannotStart):  # who has taken its port meanwhile may give it back
+                self._health.change(self._loaded.settings.health)
             raise
         self._tell_change(self._setup, setup)
         self._setup = setup
         keep_setup(setup, self._profile, self._state_dir)
+
+    def _agree(self, loaded: Loaded, setup: Setup) -> None:
+        """Speak as the new documents say where that has changed, the last step that may refuse them."""
+        former = self._loaded.settings
+        spoken = (former.logging, former.locale, self._setup.languages)
+        if spoken != (loaded.settings.logging, loaded.settings.locale, setup.languages):
+            set_up_logs(loaded)
+            speak(loaded, self._profile)
+        self._loaded = loaded
+        if former.events != loaded.settings.events:
+            self._events.masks = loaded.settings.events.mask_numbers
+            start_thread("keep-events", self._keep_events)
 
     def _tell_change(self, former: Setup, setup: Setup) -> None:
         """Record what has changed, secrets masked."""
@@ -247,21 +284,23 @@ class Daemon:
         ]
         by = str((setup.config or {}).get("updated_by", "?"))
         if changes or tables:
-            self._lane.record(
-                "config.changed",
-                revision=self._loaded.revision,
-                by=by,
-                changes="; ".join([*changes, *tables])[:2000],
-            )
+            with _journal_errors_logged():
+                self._lane.record(
+                    "config.changed",
+                    revision=self._loaded.revision,
+                    by=by,
+                    changes="; ".join([*changes, *tables])[:2000],
+                )
 
     def _finish(self) -> int:
         """Wait for the logouts, then flush; return how many entries stay in the journals for next time."""
-        self._fleet.stop(_STOP_SECONDS)
-        self._lane.record("daemon.ended")
-        until = self._clock.monotonic() + _STOP_SECONDS
-        waiting = self._fleet.drain(until) + self._own.drain(max(0.0, until - self._clock.monotonic()))
-        self._listeners.close(_LISTENER_SECONDS)
-        self._heartbeat.end()
+        stopping = self._stopping
+        self._fleet.end(stopping.at(_LOGGED_OUT_SECONDS))
+        with _journal_errors_logged():
+            self._lane.record("daemon.ended")
+        waiting = self._fleet.drain(stopping.at(_DRAINED_SECONDS))
+        waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
+        self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
         return waiting
 
     def _watch_requests(self) -> None:
@@ -313,9 +352,8 @@ class Daemon:
             "middleware": describe_lane(self._lane),
         }
 
-    def _open_health(self) -> HealthServer:
-        settings = self._loaded.settings.health
-        vitals = Vitals(
+    def _build_vitals(self) -> Vitals:
+        return Vitals(
             lambda: self._describe("stopping" if self._stop.is_set() else "running"),
             self._find_dead,
             lambda: self._heartbeat.is_stored,
@@ -324,9 +362,6 @@ class Daemon:
                 **{name: runner.forwarding.lane.counters for name, runner in self._fleet.hosts.items()},
             },
         )
-        server = HealthServer(settings, vitals, self._clock)
-        log.info("start.health", address=settings.address, port=server.port)
-        return server
 
     def _find_dead(self) -> list[str]:
         """Return the names of threads that ended or hang although nobody has asked them to stop."""
@@ -344,19 +379,13 @@ class Daemon:
         return self._loaded.texts.render("notify.status", up=up, hosts=len(hosts), waiting=waiting)
 
 
-def _install_signals(stop: threading.Event, clock: Clock) -> None:
-    first_at: list[float] = []
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        now = clock.monotonic()
-        if first_at and now - first_at[0] > _SAME_SIGNAL_SECONDS:
-            os._exit(128 + number)
-        if not first_at:
-            first_at.append(now)
-        stop.set()
-
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, on_signal)
+@contextmanager
+def _journal_errors_logged() -> Iterator[None]:
+    """Go on where the journal does not take the record of what has happened already."""
+    try:
+        yield
+    except JournalError as refused:
+        log.error("journal.refused", host="middleware", detail=logs.explain(refused))
 
 
 def _keep_undecoded(body: bytes, received_at: datetime) -> Event:

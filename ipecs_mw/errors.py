@@ -44,6 +44,12 @@ class CannotStart(IpecsMwError):
     exit_code = 3
 
 
+class Stopped(CannotStart):
+    """Asked to stop before everything was begun."""
+
+    exit_code = 0
+
+
 class InvalidDocument(CannotStart):
     """A document (bootstrap, configuration, definition, seed file) has a wrong field."""
 

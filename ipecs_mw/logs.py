@@ -90,10 +90,9 @@ def configure(
 ) -> None:
     """Send log lines to `stream` (stdout), and to a rotating file where one is named (10 of 20 MiB, mode 0600).
 
-    `form` is `text` or `json`. Raises CannotStart where the file cannot be opened. Called again, it replaces
-    what was set up before.
+    `form` is `text` or `json`. Raises CannotStart where the file cannot be opened, and changes nothing then.
+    Called again, it replaces what was set up before.
     """
-    _speaking[:] = [texts]
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -113,6 +112,7 @@ def configure(
     handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stdout)]
     if file is not None:
         handlers.append(_open_file(file))
+    _speaking[:] = [texts]
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)

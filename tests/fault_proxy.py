@@ -45,7 +45,7 @@ class FaultProxy:
     """Carries connections from `port` to `target`; its switches may be turned at any time, from any thread.
 
     `swallow` makes every connection of that moment half-open, at once or after so many bytes to the client: both
-    sides believe it up, and nothing comes through;
+    sides believe it up, and nothing comes through; with `is_silent` each new one is so from its beginning.
     `is_refusing` ends each new connection at once; `delay_seconds` holds every chunk back; `fatal_request` names
     bytes: a request that holds them reaches the server, and its reply is cut off together with the connection.
     """
@@ -54,6 +54,7 @@ class FaultProxy:
         self._target = (address, target_port)
         self.address = address
         self.is_refusing = False
+        self.is_silent = False
         self.delay_seconds = 0.0
         self.fatal_request: bytes | None = None
         self.cut_replies = 0
@@ -110,7 +111,7 @@ class FaultProxy:
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server.settimeout(None)
-            link = Link(client, server)
+            link = Link(client, server, bytes_left=0 if self.is_silent else math.inf)
             self._links.add(link)
             for is_request in (True, False):
                 threading.Thread(target=self._carry, args=(link, is_request), daemon=True).start()

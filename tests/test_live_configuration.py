@@ -1,8 +1,15 @@
 """What changes in MongoDB takes effect while the daemon runs, each change touching only what it must."""
 
+import socket
+import threading
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fault_proxy import FaultProxy
 from sites import PASSWORD, USER, Site, is_up, ring, wait_until
 
 from ipecs_mw.clock import SystemClock
@@ -181,3 +188,186 @@ def test_a_journal_whose_host_was_renamed_while_the_daemon_was_down_is_named_and
     simulated.send(ring(1))
     wait_until(lambda: site.count(host="former", type="station_ring") == 1)
     assert site.count(type="journal_set_aside") == 0, "its journal was opened twice"
+
+
+def test_a_host_that_hangs_holds_up_neither_the_others_nor_the_next_change(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    accounts = (Account(USER, PASSWORD),)
+    with SimulatedHost(accounts=accounts, is_scripted=False) as other, FaultProxy(other.port) as to_other:
+        start(site, simulated, other)
+        change(site, "hosts.1.port", to_other.port)
+        wait_until(lambda: to_other.accepted and site.count(type="session_up", host="host1") == 2)
+        wait_until(lambda: host_of(site, "host1").get("monitors", {}).get("presence"))
+        to_other.is_silent = True
+        to_other.swallow()
+        monitored = lambda: simulated.sessions[USER].monitored  # noqa: E731
+        changed = {"hosts.1.stream_path": "/ipxapi", "hosts.0.monitor": ["1003"]}
+        site.store.database["config"].update_one({"_id": "default"}, {"$set": changed})
+        wait_until(lambda: monitored() == {"1003"}, 2)
+        change(site, "hosts.0.monitor", ["1004"])
+        wait_until(lambda: monitored() == {"1004"}, 2)
+        site.configure(simulated, monitor=["1005"])
+        wait_until(lambda: monitored() == {"1005"}, 2)
+        # wanted again, and reached another way, while its former session still hangs
+        site.configure(simulated, other)
+        wait_until(lambda: is_up(site, "host1"), 60)
+        assert site.count(type="session_failed") == 0, "two sessions of one account at once"
+        assert site.count(type="session_up", host="host0") == 1
+
+
+def test_asked_to_stop_during_a_change_every_host_that_answers_is_logged_out(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    accounts = (Account(USER, PASSWORD),)
+    with SimulatedHost(accounts=accounts, is_scripted=False) as other, FaultProxy(other.port) as to_other:
+        start(site, simulated, other)
+        change(site, "hosts.1.port", to_other.port)
+        wait_until(lambda: to_other.accepted and site.count(type="session_up", host="host1") == 2)
+        to_other.is_silent = True
+        to_other.swallow()
+        changed = {"hosts.1.stream_path": "/ipxapi", "hosts.0.stream_path": "/ipxapi"}
+        site.store.database["config"].update_one({"_id": "default"}, {"$set": changed})
+        wait_until(lambda: site.count(type="session_up", host="host0") == 2, 5)
+        asked_at = time.monotonic()
+        site.processes[-1].terminate()
+        assert site.processes[-1].wait(15) == 0
+        assert time.monotonic() - asked_at < 10
+        assert not simulated.sessions
+
+
+def test_an_account_goes_from_one_host_to_another_without_a_second_login_beside_the_first(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    start(site, simulated)
+    change(site, "hosts.0.name", "renamed")
+    wait_until(lambda: is_up(site, "renamed"), 10)
+    wait_until(lambda: site.count(type="session_ended", host="host0") == 1)
+    assert site.count(type={"$in": ["session_failed", "session_standing_by"]}) == 0
+
+
+def test_changes_take_effect_within_2_s_however_fast_others_follow(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    start(site, simulated)
+    done = threading.Event()
+
+    def edit_on() -> None:
+        number = 0
+        while not done.wait(0.05):
+            number += 1
+            change(site, "events.retention_days", 100 + number)
+
+    editing = threading.Thread(target=edit_on)
+    editing.start()
+    try:
+        time.sleep(0.5)
+        change(site, "hosts.0.monitor", ["1003"])
+        wait_until(lambda: simulated.sessions[USER].monitored == {"1003"}, 2)
+    finally:
+        done.set()
+        editing.join()
+
+
+def test_a_change_that_the_disk_refuses_is_refused_as_a_whole_and_tried_again_by_itself(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    accounts = (Account(USER, PASSWORD),)
+    with SimulatedHost(accounts=accounts, is_scripted=False) as other:
+        start(site, simulated)
+        in_the_way = site.folder / "state" / "host-host1.journal"
+        in_the_way.mkdir()
+        before = simulated.sessions[USER].monitored
+        site.configure(simulated, other, monitor=["1003"])
+        wait_until(lambda: "host-host1.journal" in refused(site).get("reason", ""), 10)
+        assert simulated.sessions[USER].monitored == before
+        in_the_way.rmdir()
+        wait_until(lambda: is_up(site, "host1") and not refused(site), 20)
+        wait_until(lambda: simulated.sessions[USER].monitored == {"1003"}, 5)
+        assert site.count(type="config_refused") == 1
+
+
+def test_a_file_of_authorities_that_appears_after_the_change_serves_without_another_one(
+    site: Site, simulated: SimulatedHost, tmp_path: Path
+) -> None:
+    start(site, simulated)
+    file = tmp_path / "authorities.pem"
+    change(site, "hosts.0.tls", {"verify": "ca", "ca_file": str(file)})
+    wait_until(lambda: str(file) in refused(site).get("reason", ""), 10)
+    assert is_up(site)
+    file.write_text(simulated.certificate_pem)
+    wait_until(lambda: not refused(site), 20)
+
+
+def test_a_log_file_that_cannot_be_opened_is_refused_until_it_can(
+    site: Site, simulated: SimulatedHost, tmp_path: Path
+) -> None:
+    start(site, simulated)
+    file = tmp_path / "logs"
+    file.mkdir()
+    changed = {"logging.file": str(file), "hosts.0.monitor": ["1003"]}
+    site.store.database["config"].update_one({"_id": "default"}, {"$set": changed})
+    wait_until(lambda: str(file) in refused(site).get("reason", ""), 10)
+    assert len(simulated.sessions[USER].monitored) == 10
+    file.rmdir()
+    wait_until(lambda: simulated.sessions[USER].monitored == {"1003"}, 20)
+    assert file.is_file()
+
+
+def is_answering(port: int) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+def test_the_health_port_moves_and_stays_where_the_new_one_is_taken(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    start(site, simulated)
+    ports = []
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            ports.append(probe.getsockname()[1])
+    change(site, "health.port", ports[0])
+    wait_until(lambda: is_answering(ports[0]), 5)
+    with socket.create_server(("127.0.0.1", ports[1])):
+        change(site, "health.port", ports[1])
+        wait_until(lambda: refused(site).get("path") == "health.port", 5)
+        assert str(ports[1]) in refused(site)["reason"]
+        assert is_answering(ports[0])
+    wait_until(lambda: is_answering(ports[1]) and not refused(site), 20)
+    assert not is_answering(ports[0])
+    change(site, "health.port", None)
+    wait_until(lambda: not is_answering(ports[1]), 5)
+
+
+def test_emptied_code_tables_and_a_code_given_twice_are_named_and_leave_the_last_good_ones(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    start(site, simulated)
+    codes = site.store.database["codes"]
+    good = list(codes.find())
+    codes.delete_many({})
+    wait_until(lambda: "codes" in refused(site).get("reason", ""), 10)
+    codes.insert_many(good)
+    wait_until(lambda: not refused(site), 10)
+    table = next(table for table in good if table["_id"] == "acd_events")
+    codes.update_one({"_id": "acd_events"}, {"$push": {"entries": table["entries"][0]}})
+    wait_until(lambda: "acd_events" in refused(site).get("reason", ""), 10)
+    assert str(table["entries"][0]["code"]) in refused(site)["reason"]
+    simulated.send({"event": "acd", "data": {"eventCode": 66}})
+    wait_until(lambda: site.count(type="station_ring") == 1)
+    codes.replace_one({"_id": "acd_events"}, table)
+    wait_until(lambda: not refused(site), 10)
+
+
+@pytest.mark.parametrize("collection", ["config", "languages", "commands", "codes"])
+def test_without_its_documents_the_daemon_does_not_start_and_says_what_to_do(
+    site: Site, simulated: SimulatedHost, collection: str
+) -> None:
+    site.configure(simulated)
+    site.store.database[collection].delete_many({})
+    ended = site.run("run")
+    assert ended.returncode == 3
+    assert "ipecs-mw seed" in ended.stderr
+    assert ("default" if collection == "config" else collection) in ended.stderr

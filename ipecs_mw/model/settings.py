@@ -230,7 +230,7 @@ class LoggingSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HealthSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The port that tells monitoring systems how the daemon is; read at the start."""
+    """The port that tells monitoring systems how the daemon is."""
 
     port: Annotated[
         Annotated[int, Meta(ge=1, le=65535)] | None,

@@ -17,9 +17,13 @@ from ipecs_mw.protocol.replies import Login, find_missing, read_login, read_repl
 from ipecs_mw.protocol.requests import build_request
 from ipecs_mw.service.leases import AccountLease
 from ipecs_mw.service.state_dir import keep_private
-from ipecs_mw.transport.rest import RestClient
+from ipecs_mw.transport.rest import DEADLINE_SECONDS, RestClient
 
 log = logs.get_logger()
+
+_LOGOUT_SECONDS = (
+    5.0  # what comes after it waits for it, and a host that is later frees the account by itself
+)
 
 
 class HostClient:
@@ -81,7 +85,7 @@ class HostClient:
         """End the session at the host and forget the token; raises what `call` raises."""
         token, self.token = self.token, None
         if token is not None:
-            self._send("logout", {}, token)
+            self._send("logout", {}, token, deadline_seconds=_LOGOUT_SECONDS)
             self._forget()
 
     def call(self, command_id: str, arguments: Mapping[str, Any]) -> Any:
@@ -97,11 +101,18 @@ class HostClient:
         """Close the kept connections."""
         self._rest.close()
 
-    def _send(self, command_id: str, arguments: Mapping[str, Any], secret: str) -> Any:
+    def _send(
+        self,
+        command_id: str,
+        arguments: Mapping[str, Any],
+        secret: str,
+        *,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> Any:
         command = self.commands[command_id]
         request = build_request(command, arguments, self._host, secret)
         with self._lock:
-            reply = self._rest.send(request)
+            reply = self._rest.send(request, deadline_seconds=deadline_seconds)
         value = read_reply(command, reply.status, reply.body, self.codes, self._host.name)
         missing = find_missing(command, value)
         if missing and command_id not in self._odd:

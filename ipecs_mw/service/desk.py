@@ -48,8 +48,8 @@ class RequestDesk:
     """Serves one account's requests; used by the executor's thread. Every method may raise StoreError.
 
     `names` are the hosts whose requests are its own: its name, and None where a request need not name the only
-    host; one that names another profile than `profile` is not. `on_expired` is called where the host no longer
-    knows the session's token.
+    host; one that names another profile than `profile` is not. `note_session` is asked before each request for
+    what drops the session that it goes by, where the host no longer knows the token.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class RequestDesk:
         decrypt: Decrypt,
         counters: Counters,
         clock: Clock,
-        on_expired: Callable[[IpecsMwError], None],
+        note_session: Callable[[], Callable[[IpecsMwError], None]],
     ) -> None:
         self._profile = profile
         self._account = account
@@ -72,7 +72,7 @@ class RequestDesk:
         self._decrypt = decrypt
         self._counters = counters
         self._clock = clock
-        self._on_expired = on_expired
+        self._note_session = note_session
         self._resolver = Resolver(client, store, clock)
         self._claim = secrets.token_hex(8)
         self._is_claim_lost = False
@@ -125,11 +125,12 @@ class RequestDesk:
         state, fields = "done", {}
         self._resolver.yield_to(request)
         sent_at = self._clock.now()
+        drop = self._note_session()
         try:
             fields["result"] = self._execute(request)
             log.info("request.done", host=self._host.name, command=request["command"])
         except TokenExpired as error:
-            self._on_expired(error)
+            drop(error)
             if request.get("attempts", 0) + 1 < _MOST_ATTEMPTS:
                 # refused at the door: nothing was done
                 self._due = partial(requeue_request, self._store, request["_id"], request.get("args"))

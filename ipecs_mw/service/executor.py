@@ -169,8 +169,9 @@ class Executor:
 
     def _read_records(self) -> bool:
         """Read call records, a page at the most: requests come first. Tell whether there is more to read."""
+        drop = self._session.note()
         try:
             return self._records.step()
         except SessionError as error:
-            self._session.drop(error)
+            drop(error)
             return False

@@ -1,74 +1,115 @@
-"""All hosts of a daemon: started, changed and retired as the configuration says."""
+"""All hosts of a daemon: started, changed and retired as the configuration says, none held up by another."""
 
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from ipecs_mw import logs
-from ipecs_mw.errors import SecretUnreadable, StoreUnavailable
+from ipecs_mw.errors import Unexpected
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.service.credentials import is_encrypted, read_secret
 from ipecs_mw.service.forwarding import ForwardingLane
-from ipecs_mw.service.host import HostRunner, Surroundings
+from ipecs_mw.service.host import HostRunner
 from ipecs_mw.service.loading import Loaded
-from ipecs_mw.service.threads import start_thread
+from ipecs_mw.service.surroundings import Surroundings
 from ipecs_mw.transport.tls import build_context
 
 log = logs.get_logger()
 
-_LEAVE_SECONDS = 5.0
-_LEASES_SECONDS = 1.5  # for all leases together: one that is not given back runs out by itself
-
 
 class Fleet:
-    """The hosts of one profile; `hosts` are those that run, by name. Applied by one thread, stopped by any."""
+    """The hosts of one profile; `hosts` are those that run, by name. Applied by one thread, stopped by any.
 
-    def __init__(self, profile: str, around: Surroundings) -> None:
+    Nothing is begun any more once `stop` is set.
+    """
+
+    def __init__(self, profile: str, around: Surroundings, stop: threading.Event) -> None:
         self.hosts: Mapping[str, HostRunner] = {}
         self._profile = profile
         self._around = around
+        self._stop = stop
         self._retired: dict[str, HostRunner] = {}
         self._applying = threading.Lock()
-        self._is_stopping = False
 
     def check(self, loaded: Loaded) -> None:
         """Raise CannotStart or CertificateRefused for a secret or a certificate file that cannot be used.
 
         At the start an encrypted secret is left to its host, which asks for it until it can be had: what is amiss,
-        MongoDB or the key file, can be mended without a restart. A changed one raises StoreUnavailable too.
+        MongoDB or the key file, can be mended without a restart. A changed one raises StoreError too.
         """
         for index, host in enumerate(loaded.settings.hosts):
-            try:
+            if self._is_changed(host) or not is_encrypted(host.password):
                 self._reader(index, host)()
-            except (SecretUnreadable, StoreUnavailable):
-                if self._is_changed(host) or not is_encrypted(host.password):
-                    raise
             build_context(host)
 
-    def apply(self, loaded: Loaded) -> None:
-        """Have exactly these hosts run, each touched only where it must be; raises JournalError."""
-        with self._applying:
-            self._apply(loaded)
+    def apply(self, loaded: Loaded, agree: Callable[[], None] = lambda: None) -> None:
+        """Have exactly these hosts run, each touched only where it must be; waits for none of them.
 
-    def _apply(self, loaded: Loaded) -> None:
+        What can refuse the change is done first, `agree` last of that: what it raises, or JournalError, or
+        CertificateRefused, leaves every host as it was. Raises Unexpected where a host met a defect of ours
+        afterwards; the others have changed then, and the next call begins that host anew.
+        """
+        with self._applying:
+            opened: list[HostRunner] = []
+            try:
+                steps = self._prepare(loaded, opened)
+                agree()
+            except BaseException:
+                for runner in opened:
+                    runner.discard()
+                raise
+            defects = [error for name, step in steps if (error := self._take(name, step)) is not None]
+            if defects:
+                raise Unexpected("error.unexpected", reason=type(defects[0]).__name__)
+
+    def _prepare(self, loaded: Loaded, opened: list[HostRunner]) -> list[tuple[str, Callable[[], None]]]:
+        """Return what is to be done, by the host's name; add to `opened` the hosts that are new."""
         wanted = {host.name: (index, host) for index, host in enumerate(loaded.settings.hosts)}
-        for name in self.hosts.keys() - wanted.keys():
-            self._retire(name)
+        steps: list[tuple[str, Callable[[], None]]] = [
+            (name, partial(self._retire, name)) for name in self.hosts.keys() - wanted.keys()
+        ]
         for name, (index, host) in wanted.items():
-            if self._is_stopping:
-                return
+            if self._stop.is_set():
+                break
             is_only, reader = len(wanted) == 1, self._reader(index, host)
-            runner = self.hosts.get(name) or self._retired.pop(name, None)
-            if name not in self.hosts:
-                uri = f"https://{host.address}:{host.port}/ipxapi"
-                log.info("start.host", host=name, uri=uri, user=host.user)
+            runner = self.hosts.get(name) or self._retired.get(name)
             if runner is None:
                 runner = HostRunner(host, reader, loaded.definitions, self._around, is_only=is_only)
+                opened.append(runner)
+                step = runner.start
             else:
-                runner.change(host, reader, loaded.definitions, is_only=is_only)
-            self.hosts = {**self.hosts, name: runner}
-            if self._around.has_store.is_set():
-                runner.start_forwarding()
+                step = runner.prepare(host, reader, loaded.definitions, is_only=is_only)
+            steps.append((name, partial(self._run, name, runner, step)))
+        return steps
+
+    def _take(self, name: str, step: Callable[[], None]) -> Exception | None:
+        """Take one host's step; return what went wrong with it."""
+        if self._stop.is_set():
+            return None
+        try:
+            step()
+        except Exception as error:  # a defect with one host must not leave the others half-changed
+            log.critical("thread.failed", thread=f"host-{name}", exc_info=True)
+            return error
+        return None
+
+    def _run(self, name: str, runner: HostRunner, step: Callable[[], None]) -> None:
+        if name not in self.hosts:
+            uri = f"https://{runner.host.address}:{runner.host.port}/ipxapi"
+            log.info("start.host", host=name, uri=uri, user=runner.host.user)
+        self._retired.pop(name, None)
+        self.hosts = {**self.hosts, name: runner}
+        step()
+        if self._around.has_store.is_set():
+            runner.start_forwarding()
+
+    def _retire(self, name: str) -> None:
+        """Have a host log out that is no longer wanted; what its journal holds is forwarded all the same."""
+        runner = self.hosts[name]
+        runner.stop()
+        self._retired[name] = runner
+        self.hosts = {other: kept for other, kept in self.hosts.items() if other != name}
+        log.info("host.removed", host=name)
 
     @property
     def former(self) -> Mapping[str, ForwardingLane]:
@@ -82,18 +123,16 @@ class Fleet:
         for runner in self.hosts.values():
             runner.start_forwarding()
 
-    def stop(self, seconds: float) -> None:
-        """Have every session log out, for `seconds` at the most, and give the leases back."""
-        until = self._around.clock.monotonic() + seconds
-        self._is_stopping = True
+    def end(self, until: float) -> None:
+        """Have every session log out and give its lease back, until the monotonic time `until` at the most.
+
+        `stop` is set before.
+        """
         self._tell_to_stop()
-        is_ours = self._applying.acquire(
-            timeout=seconds
-        )  # a change that is under way may just have begun a session
-        self._tell_to_stop()
-        for runner in self.hosts.values():
-            runner.join(max(0.0, until - self._around.clock.monotonic()))
-        start_thread("leave", self._leave).join(_LEASES_SECONDS)
+        # a change that is under way may just have begun a session
+        is_ours = self._applying.acquire(timeout=max(0.0, until - self._around.clock.monotonic()))
+        for runner in self._tell_to_stop():
+            runner.join(until)
         if is_ours:
             self._applying.release()
 
@@ -102,28 +141,16 @@ class Fleet:
         lanes = [*(runner.forwarding for runner in self.hosts.values()), *self.former.values()]
         return sum(lane.drain(max(0.0, until - self._around.clock.monotonic())) for lane in lanes)
 
+    def _tell_to_stop(self) -> list[HostRunner]:
+        runners = [*self.hosts.values(), *self._retired.copy().values()]
+        for runner in runners:
+            runner.stop()
+        return runners
+
     def _is_changed(self, host: HostSettings) -> bool:
         """Tell whether a running daemon gets another password than that which the host runs with."""
         runner = self.hosts.get(host.name)
         return bool(self.hosts) and (runner is None or runner.host.password != host.password)
-
-    def _tell_to_stop(self) -> None:
-        for runner in self.hosts.values():
-            runner.stop()
-
-    def _leave(self) -> None:
-        for runner in self.hosts.values():
-            runner.leave()
-
-    def _retire(self, name: str) -> None:
-        """Log a host out that is no longer wanted; what its journal holds is forwarded all the same."""
-        runner = self.hosts[name]
-        runner.stop()
-        runner.join(_LEAVE_SECONDS)
-        runner.leave()
-        self.hosts = {other: kept for other, kept in self.hosts.items() if other != name}
-        self._retired[name] = runner
-        log.info("host.removed", host=name)
 
     def _reader(self, index: int, host: HostSettings) -> Callable[[], str]:
         at = f"config/{self._profile} hosts[{index}].password"

@@ -8,6 +8,7 @@ import socket
 import socketserver
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.settings import HealthSettings
 from ipecs_mw.service.counters import Counters
 from ipecs_mw.service.metrics import render
+from ipecs_mw.service.threads import start_thread
 
 log = logs.get_logger()
 
@@ -98,13 +100,14 @@ class HealthServer(socketserver.ThreadingTCPServer):
     def __init__(self, settings: HealthSettings, vitals: Vitals, clock: Clock) -> None:
         self._vitals = vitals
         self._clock = clock
-        self._max_lag_seconds = settings.max_lag_seconds
+        self.max_lag_seconds = settings.max_lag_seconds
         self.address_family = socket.AF_INET6 if ":" in settings.address else socket.AF_INET
         try:
             super().__init__((settings.address, settings.port or 0), _Handler)
         except OSError as error:
             raise CannotStart(
                 "error.health_port",
+                path="health.port",
                 address=settings.address,
                 port=settings.port,
                 reason=error.strerror or str(error),
@@ -128,7 +131,7 @@ class HealthServer(socketserver.ThreadingTCPServer):
             case "/readyz":
                 now, is_stored = self._clock.now(), self._vitals.is_stored()
                 document = self._vitals.describe()
-                found = find_unready(document, now, self._max_lag_seconds, is_stored=is_stored)
+                found = find_unready(document, now, self.max_lag_seconds, is_stored=is_stored)
                 return _judge("ready", "not_ready", found)
             case "/metrics":
                 return self._measure(accept)
@@ -143,6 +146,53 @@ class HealthServer(socketserver.ThreadingTCPServer):
         except CannotStart as missing:
             return HTTPStatus.NOT_IMPLEMENTED, _TEXT, f"{logs.explain(missing)}\n".encode()
         return HTTPStatus.OK, kind, body
+
+
+class HealthPort:
+    """The server where one is configured, exchanged when the configuration changes; used by one thread."""
+
+    def __init__(self, vitals: Vitals, clock: Clock) -> None:
+        self._vitals = vitals
+        self._clock = clock
+        self._settings = HealthSettings()
+        self._server: HealthServer | None = None
+
+    def change(self, settings: HealthSettings) -> None:
+        """Answer as `settings` say from now on.
+
+        Raises CannotStart where their port cannot be listened on; it answers as before then.
+        """
+        former = self._settings
+        is_open = self._server is not None or settings.port is None
+        if not is_open or (former.address, former.port) != (settings.address, settings.port):
+            if former.port == settings.port:  # two addresses of one port may exclude each other
+                self._close()
+            try:
+                fresh = self._open(settings)
+            except CannotStart:
+                if self._server is None:
+                    with suppress(CannotStart):
+                        self._server = self._open(former)
+                raise
+            self._close()
+            self._server = fresh
+        if self._server is not None:
+            self._server.max_lag_seconds = settings.max_lag_seconds
+        self._settings = settings
+
+    def _open(self, settings: HealthSettings) -> HealthServer | None:
+        if settings.port is None:
+            return None
+        server = HealthServer(settings, self._vitals, self._clock)
+        log.info("start.health", address=settings.address, port=server.port)
+        start_thread("health", server.serve_forever)
+        return server
+
+    def _close(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -52,7 +52,7 @@ class Heartbeat:
         return self._clock.monotonic() - self._beat_at < _LONGEST_SECONDS
 
     def run(self) -> None:
-        """Beat about every second until ended."""
+        """Beat about every second until ended; write a last time that the daemon has stopped."""
         while True:
             document = self._describe("running")
             self.is_stored = self._save(document)
@@ -60,12 +60,12 @@ class Heartbeat:
             is_well = not self._find_dead()
             notify(STATUS=self._summarise(document), **({"WATCHDOG": 1} if is_well else {}))
             if self._clock.wait(self._is_ending, _EVERY_SECONDS if self.is_stored else _RETRY_SECONDS):
-                return
+                break
+        self._save(self._describe("stopped"))
 
     def end(self) -> None:
-        """Write a last time that the daemon has stopped; the thread ends soon."""
+        """Have the thread end; returns at once."""
         self._is_ending.set()
-        self._save(self._describe("stopped"))
 
     def _save(self, document: Mapping[str, Any]) -> bool:
         if not self._has_store.is_set():

@@ -6,6 +6,7 @@ nor the other listeners. What does not fit its queue is dropped for that listene
 
 import queue
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -57,14 +58,15 @@ class Listeners:
             for arrival in arrivals:
                 self._put(outlet, host, partial(read, arrival))
 
-    def close(self, seconds: float) -> None:
-        """Let each listener finish what waits, for `seconds` at the most."""
+    def close(self, seconds_left: Callable[[], float]) -> None:
+        """Let the listeners finish what waits, while `seconds_left` for all of them together."""
+        told = []
         for outlet, thread in zip(self._outlets, self._threads, strict=True):
-            try:
+            with suppress(queue.Full):
                 outlet.waiting.put_nowait(None)
-            except queue.Full:
-                continue
-            thread.join(seconds)
+                told.append(thread)
+        for thread in told:
+            thread.join(seconds_left())
 
     def _put(self, outlet: _Outlet, host: str | None, make: Make) -> None:
         try:

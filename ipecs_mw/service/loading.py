@@ -10,8 +10,8 @@ import msgspec
 from ipecs_mw import logs
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
-from ipecs_mw.service.host import Definitions
 from ipecs_mw.service.state_dir import keep_private
+from ipecs_mw.service.surroundings import Definitions
 from ipecs_mw.store.definitions import build_codes, build_commands
 from ipecs_mw.store.settings import build_settings
 from ipecs_mw.store.setup import Setup

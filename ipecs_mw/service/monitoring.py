@@ -38,6 +38,7 @@ class Monitoring:
         self._picture = picture
         self._busy: list[str] = []
         self._again_at: float | None = None
+        self._drop = session.note()
         self.change(host)
 
     def change(self, host: HostSettings) -> None:
@@ -56,6 +57,7 @@ class Monitoring:
 
     def step(self) -> bool:
         """Do the next thing that is due, one subscription or one station; tell whether there was one."""
+        self._drop = self._session.note()
         if self._again_at is not None and self._lane.clock.monotonic() >= self._again_at:
             self._again_at = None
             for name, verdicts in self.verdicts.items():
@@ -135,7 +137,7 @@ class Monitoring:
         """Have the session begin again: then everything is asked anew."""
         if not isinstance(error, SessionError):
             self._lane.record("monitor.failed", "warning", subscription=name, detail=logs.explain(error))
-        self._session.drop(error)
+        self._drop(error)
         return False
 
     def _note(self, name: str, verdicts: Mapping[str, str]) -> None:

@@ -31,7 +31,7 @@ class Orphans:
     def adopt(self, configured: Container[str], codes: Codes, own: Lane) -> None:
         """Open each journal that holds entries of a host not `configured`; `own` is where that is recorded.
 
-        One that cannot be opened is left as it is, and holds nothing else up. Raises JournalError of `own`.
+        One that cannot be opened is left as it is. Neither that nor a full disk under `own` holds anything up.
         """
         for file, name, count, note in find_orphans(self._state_dir, configured):
             try:
@@ -46,7 +46,8 @@ class Orphans:
                 lane.keep_reading(note)  # for the one that takes its place, should it be damaged
             decode = build_decode(reading, codes)
             self.lanes = {**self.lanes, name: ForwardingLane(lane, decode, self._events, self._clock)}
-            own.record("journal.orphaned", "warning", file=str(file), count=count, name=name)
+            with suppress(JournalError):  # the log has it
+                own.record("journal.orphaned", "warning", file=str(file), count=count, name=name)
             if reading is None:
                 log.warning("journal.without_zone", file=str(file), host=name)
 
@@ -60,6 +61,10 @@ class Orphans:
         lane = self.lanes.get(name)
         self.lanes = {other: kept for other, kept in self.lanes.items() if other != name}
         return lane
+
+    def give_back(self, name: str, lane: ForwardingLane) -> None:
+        """Take a lane back whose host is not to run after all."""
+        self.lanes = {**self.lanes, name: lane}
 
 
 def find_orphans(state_dir: Path, configured: Container[str]) -> Iterator[tuple[Path, str, int, str | None]]:

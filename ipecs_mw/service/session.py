@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
@@ -25,6 +26,9 @@ log = logs.get_logger()
 _MOST_FRAMES = 1000
 _RECEIVE_SECONDS = 0.5
 _AFTER_DEFECT_SECONDS = 5.0
+
+Drop = Callable[[IpecsMwError], None]
+"""Has one session, and no later one, end and recover for an error that another thread met; returns at once."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ class SessionSupervisor:
         self._down_since = lane.journal.heard_at
         self._down_reason: str | None = "daemon.ended"
         self._chance = random.Random()  # noqa: S311 - jitter, not a secret
-        self._ordered: IpecsMwError | None = None
+        self._number = 0  # of the session, from its login on
+        self._ordered: tuple[int, IpecsMwError] | None = None
 
     def run(self) -> None:
         """Hold the session until stopped, then log out."""
@@ -95,14 +100,28 @@ class SessionSupervisor:
         except IpecsMwError as error:
             self._recover(error)
 
-    def drop(self, error: IpecsMwError) -> None:
-        """Have the session end and recover for `error`, which another thread met; returns at once."""
-        self._ordered = error
+    def note(self) -> Drop:
+        """Return what drops the session of this moment: to be asked for before a request is sent.
+
+        The answer may come when the next session is up already, and says nothing of that one.
+        """
+        return partial(self._drop, self._number)
 
     @property
     def is_up(self) -> bool:
         """Whether the session is up, and nobody has met what ends it."""
-        return self.status.state is State.UP and self._ordered is None
+        return self.status.state is State.UP and self._find_order() is None
+
+    def _drop(self, number: int, error: IpecsMwError) -> None:
+        if number == self._number:
+            self._ordered = (number, error)
+        else:
+            log.debug("a former session's end", host=self._host.name, error=str(error))
+
+    def _find_order(self) -> IpecsMwError | None:
+        """Return what the present session is to end for."""
+        ordered = self._ordered
+        return None if ordered is None or ordered[0] != self._number else ordered[1]
 
     def _hold_session(self) -> None:
         """Log in, connect and read until stopped; raises what ends the session."""
@@ -110,7 +129,7 @@ class SessionSupervisor:
             return
         self._move(Fact.BEGUN)
         self._lease.check()
-        self._ordered = None
+        self._number += 1
         login = self._client.login()
         self._timer_seconds = login.timer_seconds
         self._move(Fact.LOGGED_IN)
@@ -138,8 +157,8 @@ class SessionSupervisor:
                     self.heard_at = self._clock.monotonic()
                 self._lease.heard_at = self._lane.journal.heard_at
                 self._lease.check()
-                if self._ordered is not None:
-                    raise self._ordered
+                if (ordered := self._find_order()) is not None:
+                    raise ordered
         finally:
             if self._clock.monotonic() - up_since >= STABLE_SECONDS:
                 self._failures = 0

@@ -1,7 +1,9 @@
 """The start order: bootstrap → MongoDB → migrations → configuration → language strings → definitions → log."""
 
 import threading
+from concurrent.futures import TimeoutError as LateError
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ipecs_mw import logs
@@ -10,6 +12,8 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, StoreRefused, StoreUnavailable
 from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup, recall_setup
 from ipecs_mw.service.notify import notify
+from ipecs_mw.service.stopping import Stop
+from ipecs_mw.service.threads import start_task
 from ipecs_mw.store.connection import Store, connect, open_unseen
 from ipecs_mw.store.migrations import migrate
 from ipecs_mw.store.setup import Setup, read_setup
@@ -18,6 +22,9 @@ log = logs.get_logger()
 
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
+_LEFT_SECONDS = 2.0  # to give back what is held, such as the lock of the migrations
+_EMBEDDED_LEFT_SECONDS = 8.0  # for a server of ours that is just starting: nobody else would end it
 
 
 @dataclass(frozen=True)
@@ -30,20 +37,37 @@ class Beginning:
     is_recalled: bool = False
 
 
-def begin(
-    bootstrap: Bootstrap, profile: str, state_dir: Path, clock: Clock, stop: threading.Event
-) -> Beginning | None:
+def begin(bootstrap: Bootstrap, profile: str, state_dir: Path, clock: Clock, stop: Stop) -> Beginning | None:
     """Return what to begin with, None where stopped meanwhile; loud once while MongoDB is away.
 
-    Raises CannotStart.
+    A MongoDB that hangs in the middle of it does not hold up the stop. Raises CannotStart.
     """
+    found = start_task("begin", partial(_begin, bootstrap, profile, state_dir, clock, stop.event))
+    while not found.done() and not clock.wait(stop.event, _LOOK_SECONDS):
+        pass
+    if not stop.event.is_set():
+        return found.result()
+    try:
+        by = _EMBEDDED_LEFT_SECONDS if bootstrap.embedded_dir else _LEFT_SECONDS
+        beginning = found.result(stop.seconds_left(by))
+    except (CannotStart, LateError) as error:
+        log.debug("stopped before the beginning", error=str(error))
+    else:
+        if beginning is not None:
+            beginning.store.close()
+    return None
+
+
+def _begin(
+    bootstrap: Bootstrap, profile: str, state_dir: Path, clock: Clock, stop: threading.Event
+) -> Beginning | None:
     wait_seconds = _FIRST_RETRY_SECONDS
     last = None
     while not stop.is_set():
         try:
             store = connect(bootstrap, clock)
             log.info("start.mongodb", server=store.server_version, database=store.database.name)
-            return _load(store, profile, state_dir, clock)
+            return _load(store, profile, state_dir, clock, stop)
         except StoreUnavailable as error:
             if error.key != last:
                 log.error("start.mongodb_away", detail=logs.explain(error))
@@ -70,21 +94,23 @@ def _recall(bootstrap: Bootstrap, profile: str, state_dir: Path) -> Beginning | 
         return None
     log.warning("start.recalled", profile=profile, revision=loaded.revision)
     speak(loaded, profile)
+    set_up_logs(loaded)
     return Beginning(open_unseen(bootstrap.mongo_uri, str(bootstrap.path)), setup, loaded, is_recalled=True)
 
 
-def _load(store: Store, profile: str, state_dir: Path, clock: Clock) -> Beginning:
+def _load(store: Store, profile: str, state_dir: Path, clock: Clock, stop: threading.Event) -> Beginning:
     """Load what the daemon needs, in the start order, with one line a step.
 
-    Raises CannotStart (InvalidDocument with document and field) for the first that fails, or StoreUnavailable;
-    the store is closed then.
+    Raises CannotStart (InvalidDocument with document and field) for the first that fails, StoreUnavailable, or
+    Stopped; the store is closed then.
     """
     try:
-        applied = migrate(store, clock)
+        applied = migrate(store, clock, stop=stop)
         log.info("start.schema", applied=len(applied))
         setup = read_setup(store, profile)
         loaded = build_loaded(setup, profile)
         speak(loaded, profile)
+        set_up_logs(loaded)
     except BaseException:
         store.close()
         raise
@@ -93,7 +119,7 @@ def _load(store: Store, profile: str, state_dir: Path, clock: Clock) -> Beginnin
 
 
 def speak(loaded: Loaded, profile: str) -> None:
-    """Say what was loaded, and log from now on as it says."""
+    """Say what was loaded."""
     settings, definitions = loaded.settings, loaded.definitions
     log.info("start.configuration", profile=profile, revision=loaded.revision, hosts=len(settings.hosts))
     for locale, key, difference in loaded.problems:
@@ -111,6 +137,10 @@ def speak(loaded: Loaded, profile: str) -> None:
                 host=host.name,
                 path=f"config/{profile} hosts[{index}].password",
             )
-    logging = settings.logging
+
+
+def set_up_logs(loaded: Loaded) -> None:
+    """Log from now on as it was loaded; raises CannotStart for a file that cannot be opened."""
+    logging = loaded.settings.logging
     logs.configure(loaded.texts, level=logging.level, form=logging.format, file=logging.file)
     log.info("start.logging", threshold=logging.level, format=logging.format, file=logging.file or "-")

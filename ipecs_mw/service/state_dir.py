@@ -24,8 +24,12 @@ def lock_state_dir(folder: Path) -> int:
         owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "?"
         os.close(descriptor)
         raise CannotStart("error.state_dir_in_use", folder=str(folder), owner=owner) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    except OSError as error:  # such as a full disk
+        os.close(descriptor)
+        raise CannotStart("error.state_dir", folder=str(folder), reason=error.strerror) from error
     return descriptor
 
 

@@ -45,6 +45,7 @@ class Watchdog:
         """Renew the session and doubt the silence where that is due; a dead session is dropped."""
         if not self._session.is_up:
             return
+        drop = self._session.note()
         now, heard_at = self._clock.monotonic(), self._session.heard_at
         if self._host.keepalive == "checkconnection" and now - self._asked_at >= _KEEPALIVE_SECONDS:
             self._ask()
@@ -56,16 +57,17 @@ class Watchdog:
             log.warning("session.silent", host=self._host.name, seconds=round(now - heard_at))
             self._ask()
         elif now - self._doubted_at >= min(limit, _CLOCK_SECONDS):
-            self._session.drop(
+            drop(
                 ConnectionLost("error.connection_silent", host=self._host.name, seconds=round(now - heard_at))
             )
 
     def _ask(self) -> None:
         """Send the harmless request that proves the host and the session alive."""
         self._asked_at = self._clock.monotonic()
+        drop = self._session.note()
         try:
             self._client.call("checkconnection", {})
         except CommandRefused as error:
             log.debug("the host answers, and refuses", host=self._host.name, error=str(error))
         except IpecsMwError as error:
-            self._session.drop(error)
+            drop(error)

@@ -1,13 +1,12 @@
 """The watcher: has the daemon follow what changes in MongoDB, and refuse as a whole what it cannot use."""
 
-import math
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError, Recovery, StoreError
+from ipecs_mw.errors import IpecsMwError, StoreError, Unexpected
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.setup import Setup, read_setup, watch_setup
@@ -17,14 +16,15 @@ log = logs.get_logger()
 _POLL_SECONDS = 1.0
 _RETRY_SECONDS = 1.0
 _JUDGE_AGAIN_SECONDS = 10.0
+_LONGEST_BURST_SECONDS = 1.0
 
 
 class Watcher:
     """Watches configuration, language strings, commands and codes; `run` is its thread.
 
     `apply` is called with documents that are not the `known` ones; what it raises refuses them, and the daemon
-    goes on as before. `refused` says why, until documents are good again. What a secret that could not be read
-    refused is tried again every 10 s, as the secret may be mended without the documents.
+    goes on as before. `refused` says why, until documents are good again. They are tried again every 10 s, as what
+    is amiss may be mended without them: a secret, a file of authorities, the disk, the time zones of the system.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Watcher:
         self._profile = profile
         self._known = known
         self._judged: Setup | None = None
-        self._judge_again_at = math.inf
+        self._judge_again_at = 0.0
         self._apply = apply
         self._lane = lane
         self._clock = clock
@@ -69,9 +69,9 @@ class Watcher:
         """Read the documents, and have them applied where they are new; raises StoreError or JournalError."""
         found = read_setup(self._store, self._profile)
         if found == self._known:
-            self.refused, self._judged, self._judge_again_at = None, None, math.inf
+            self.refused, self._judged = None, None
             return
-        if found == self._judged and not self._is_to_judge_again():
+        if found == self._judged and self._clock.monotonic() < self._judge_again_at:
             return
         try:
             self._apply(found)
@@ -80,26 +80,33 @@ class Watcher:
         except IpecsMwError as error:
             self._refuse(found, error)
             return
-        self._known, self._judged, self.refused, self._judge_again_at = found, None, None, math.inf
+        except Exception as error:  # a defect that documents bring out must not end the watching
+            log.critical("thread.failed", thread="watch-setup", exc_info=True)
+            self._refuse(found, Unexpected("error.unexpected", reason=type(error).__name__))
+            return
+        self._known, self._judged, self.refused = found, None, None
 
     def _follow(self) -> None:
-        """Look after each burst of changes: many of one edit are one change."""
-        is_due = False
+        """Look after each burst of changes, as many of one edit are one change, and now and then in a long one."""
+        changed_at: float | None = None
         for has_changed in watch_setup(self._store):
             if self._stop.is_set():
                 return
-            if has_changed:
-                is_due = True
-            elif is_due or self._is_to_judge_again():
+            now = self._clock.monotonic()
+            if has_changed and changed_at is None:
+                changed_at = now
+            is_quiet = not has_changed and (changed_at is not None or self._is_to_judge_again(now))
+            if is_quiet or (changed_at is not None and now - changed_at >= _LONGEST_BURST_SECONDS):
                 self.look()
-                is_due = False
+                changed_at = None
 
     def _refuse(self, found: Setup, error: IpecsMwError) -> None:
+        if isinstance(error, Unexpected):
+            self._known = None  # how far it came nobody can tell
         reason = logs.explain(error)
         is_known = found == self._judged and self.refused is not None and self.refused["reason"] == reason
         self._judged = found
-        can_be_mended = error.recovery is Recovery.LOOK_AGAIN
-        self._judge_again_at = self._clock.monotonic() + _JUDGE_AGAIN_SECONDS if can_be_mended else math.inf
+        self._judge_again_at = self._clock.monotonic() + _JUDGE_AGAIN_SECONDS
         if is_known:
             return
         facts: dict[str, Any] = {
@@ -108,5 +115,5 @@ class Watcher:
         self.refused = {**facts, "reason": reason, "at": self._clock.now()}
         self._lane.record("config.refused", "error", **facts, detail=reason)
 
-    def _is_to_judge_again(self) -> bool:
-        return self._clock.monotonic() >= self._judge_again_at
+    def _is_to_judge_again(self, now: float) -> bool:
+        return self._judged is not None and now >= self._judge_again_at

@@ -20,6 +20,7 @@ from ipecs_mw.store.failures import store_errors
 
 OPERATION_SECONDS = 20.0
 _SELECTION_SECONDS = 5.0
+_GOODBYE_SECONDS = 1.0
 
 Document = dict[str, Any]
 
@@ -53,9 +54,14 @@ class Store:
 
     def close(self) -> None:
         """Close the client, and leave the embedded server where there is one."""
-        self.client.close()
+        self.close_client()
         if self.embedded is not None:
             self.embedded.close()
+
+    def close_client(self) -> None:
+        """Close the client alone; a server that hangs is not waited for."""
+        with timeout(_GOODBYE_SECONDS):  # else saying goodbye to it may take for ever
+            self.client.close()
 
 
 def connect(bootstrap: Bootstrap, clock: Clock) -> Store:
@@ -86,7 +92,7 @@ def open_client(
     try:
         store.greet(seconds)
     except BaseException:
-        store.client.close()
+        store.close_client()
         raise
     return store
 

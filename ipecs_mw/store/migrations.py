@@ -18,7 +18,7 @@ from pymongo import timeout
 import ipecs_mw
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import CannotStart, StoreError
+from ipecs_mw.errors import CannotStart, Stopped, StoreError
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import store_errors
 from ipecs_mw.store.leases import acquire_lease, release_lease
@@ -88,22 +88,31 @@ def load_status(store: Store, folder: Path | None = None) -> list[MigrationStatu
     return rows
 
 
-def migrate(store: Store, clock: Clock, folder: Path | None = None) -> list[int]:
+def migrate(
+    store: Store, clock: Clock, folder: Path | None = None, *, stop: threading.Event | None = None
+) -> list[int]:
     """Bring the schema up to date and return the numbers applied; a half-done step is done again.
 
     The validators of the collections are this version's afterwards. One runner at a time: others wait up to two
     minutes. Raises CannotStart for a schema newer than the program, a step that was changed after it was applied,
-    or a lock that stays held.
+    or a lock that stays held, Stopped where `stop` is set while it waits, or between two steps.
     """
+    stop = stop or threading.Event()
     if not _find_pending(store, folder):
         apply_validators(store)
         return []
-    with _held_lease(store, clock):
+    with _held_lease(store, clock, stop):
         pending = _find_pending(store, folder)
         for migration in pending:
+            _check(stop)
             _apply(store, clock, migration)
         apply_validators(store)
     return [migration.number for migration in pending]
+
+
+def _check(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Stopped("error.stopped")
 
 
 def _find_pending(store: Store, folder: Path | None) -> list[Migration]:
@@ -146,7 +155,7 @@ def _load_apply(migration: Migration) -> Callable[[Any], None]:
 
 
 @contextmanager
-def _held_lease(store: Store, clock: Clock) -> Iterator[None]:
+def _held_lease(store: Store, clock: Clock, stop: threading.Event) -> Iterator[None]:
     """Hold the lock while the block runs, renewed by a thread: a step may take longer than the lock lasts."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     give_up_at = clock.monotonic() + _LONGEST_WAIT_SECONDS
@@ -157,7 +166,8 @@ def _held_lease(store: Store, clock: Clock) -> Iterator[None]:
         if not is_told:
             log.info("migration.waiting")
             is_told = True
-        clock.wait(threading.Event(), 0.5)
+        clock.wait(stop, 0.5)
+        _check(stop)
     done = threading.Event()
 
     def renew() -> None:

@@ -4,7 +4,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -105,7 +105,10 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
                 user_agent_header="ipecs-mw",
             )
         )
-        connection.socket.settimeout(_RECORD_SECONDS)  # `connect` takes any time-out off; idle, nobody reads
+        with suppress(OSError):  # ended already: what was received is still to be read
+            connection.socket.settimeout(
+                _RECORD_SECONDS
+            )  # `connect` takes any time-out off; idle, nobody reads
     except (InvalidHandshake, InvalidURI, OSError, EOFError) as error:
         raise _translate(host, path, error) from error
     return Stream(host, connection)

@@ -26,7 +26,7 @@ def test_a_listener_gets_every_event_in_order_with_its_host(tmp_path: Path, cloc
     heard: list[tuple[str | None, str]] = []
     lane, opened = serve(tmp_path, clock, lambda host, event: heard.append((host, event.type)))
     lane.take_frames(FRAMES)
-    opened.close(10)
+    opened.close(lambda: 10)
     assert heard == [("main", frame.decode()) for frame in FRAMES]
 
 
@@ -45,7 +45,7 @@ def test_one_that_raises_and_one_that_blocks_hold_up_nobody(tmp_path: Path, cloc
     wait_until(lambda: len(heard) == len(FRAMES))
     assert lane.journal.entry_count == len(FRAMES), "all of them durable"
     gate.set()
-    opened.close(10)
+    opened.close(lambda: 10)
 
 
 def test_what_does_not_fit_is_dropped_for_the_slow_one_alone(tmp_path: Path, clock: FakeClock) -> None:
@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_dropped_for_the_slow_one_alone(tmp_path: Path, clo
         module.MOST_WAITING = before
     gate.set()
     wait_until(lambda: len(slow) >= 10)
-    opened.close(10)
+    opened.close(lambda: 10)
     assert len(quick) == len(FRAMES)
     assert slow == [frame.decode() for frame in FRAMES[: len(slow)]]
     assert len(slow) < len(FRAMES)

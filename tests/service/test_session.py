@@ -25,7 +25,7 @@ from ipecs_mw.protocol.session import State
 from ipecs_mw.service import session as module
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.leases import AccountLease
-from ipecs_mw.service.session import SessionSupervisor
+from ipecs_mw.service.session import Drop, SessionSupervisor
 
 LOST = ConnectionLost("error.connection_lost", host="main", reason="1012")
 AWAY = HostUnreachable("error.host_unreachable", host="main", address="x", reason="refused")
@@ -171,9 +171,28 @@ def test_a_wrong_password_is_never_hammered(run: Any, clock: FakeClock) -> None:
 def test_what_another_thread_met_ends_the_session(run: Any, clock: FakeClock) -> None:
     class Dropping(Stream):
         def receive(self, most: int, seconds: float) -> Sequence[bytes]:
-            self.supervisor.drop(TokenExpired("error.token_expired", host="main"))
+            self.supervisor.note()(TokenExpired("error.token_expired", host="main"))
             return [] if not self.is_closed else super().receive(most, seconds)
 
     _, _, recorded = run(Dropping(clock, [], LOST, 1))
     down = next(entry for entry in recorded if entry["type"] == "session_down")
     assert down["data"]["reason"] == "error.token_expired"
+
+
+def test_what_another_thread_met_late_leaves_the_next_session_alone(run: Any, clock: FakeClock) -> None:
+    met: list[Drop] = []
+
+    class Noting(Stream):
+        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+            met.append(self.supervisor.note())
+            return super().receive(most, seconds)
+
+    class Struck(Stream):
+        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+            met[0](TokenExpired("error.token_expired", host="main"))
+            assert self.supervisor.is_up or self.is_closed
+            return super().receive(most, seconds)
+
+    _, _, recorded = run(Noting(clock, [], LOST, 1), Struck(clock, [b"a"], LOST, 1))
+    downs = [entry["data"]["reason"] for entry in recorded if entry["type"] == "session_down"]
+    assert downs == ["error.connection_lost"] * 2

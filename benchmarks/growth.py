@@ -109,8 +109,8 @@ def _measure_pages(scene: Scene, size: int) -> list[Row]:
 
 def _measure_storage(scene: Scene) -> Row:
     """Return what an event takes on MongoDB's disk, its share of the indexes included, compressed as it comes."""
-    scene.database.client.admin.command("fsync")
-    stats = scene.database.command("collStats", "events")
+    scene.store.client.admin.command("fsync")
+    stats = scene.store.database.command("collStats", "events")
     stored = (stats["storageSize"] + stats["totalIndexSize"]) / stats["count"]
     name = f"disk space an event with its indexes, of {stats['count']:,} events"
     return Row("log", name, stored, "bytes", "the document as BSON", stats["avgObjSize"])

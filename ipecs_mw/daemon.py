@@ -26,6 +26,7 @@ from ipecs_mw.model.contents import find_differences
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
+from ipecs_mw.service.change_feed import ChangeFeed
 from ipecs_mw.service.credentials import find_key_file
 from ipecs_mw.service.documents import read_arrival
 from ipecs_mw.service.fleet import Fleet
@@ -46,7 +47,6 @@ from ipecs_mw.service.watcher import Watcher
 from ipecs_mw.store.encryption import Vault
 from ipecs_mw.store.event_log import EventLog
 from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.requests import watch_requests
 from ipecs_mw.store.retention import keep_events
 from ipecs_mw.store.settings import content_of
 from ipecs_mw.store.setup import Setup
@@ -167,6 +167,9 @@ class Daemon:
         self._fleet = Fleet(profile, around, self._stop)
         known = None if self._is_recalled else self._setup
         self._watcher = Watcher(self._store, profile, known, self._apply, self._lane, clock, self._stop)
+        self._changes = ChangeFeed(
+            self._store, self._watcher.notice, self._on_request, self._on_any_request, clock, self._stop
+        )
         self._heartbeat = Heartbeat(
             self._store, self._id, self._describe, self._find_dead, self._summarise, self._has_store, clock
         )
@@ -222,7 +225,7 @@ class Daemon:
         self._own.start()
         self._fleet.start_forwarding()
         start_thread("watch-setup", self._watcher.run)
-        start_thread("watch-requests", self._watch_requests)
+        start_thread("changes", self._changes.run)
 
     def _await_mongodb(self) -> None:
         """Wait for MongoDB after a start without it; then go on as if it had been there."""
@@ -303,21 +306,15 @@ class Daemon:
         self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
         return waiting
 
-    def _watch_requests(self) -> None:
-        """Wake the executor that a new request is for; without change streams each looks by itself."""
-        while self._store.has_change_streams and not self._stop.is_set():
-            try:
-                is_fresh = True  # what was queued while nobody watched is to be looked for
-                for host in watch_requests(self._store):
-                    if self._stop.is_set():
-                        return
-                    for runner in self._fleet.hosts.values():
-                        if is_fresh or host in runner.names:
-                            runner.executor.on_request()
-                    is_fresh = False
-            except StoreError as error:
-                log.debug("watching requests was interrupted", error=str(error))
-                self._clock.wait(self._stop, _FIRST_RETRY_SECONDS)
+    def _on_request(self, host: str | None) -> None:
+        """Wake the executor that a new request is for."""
+        for runner in self._fleet.hosts.values():
+            if host in runner.names:
+                runner.executor.on_request()
+
+    def _on_any_request(self) -> None:
+        for runner in self._fleet.hosts.values():
+            runner.executor.on_request()
 
     def _keep_events(self) -> None:
         """Have the log kept as configured; building an index may take long."""

@@ -9,13 +9,14 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError, StoreError, Unexpected
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.store.connection import Store
-from ipecs_mw.store.setup import Setup, read_setup, watch_setup
+from ipecs_mw.store.setup import Setup, read_setup
 
 log = logs.get_logger()
 
 _POLL_SECONDS = 1.0
 _RETRY_SECONDS = 1.0
 _JUDGE_AGAIN_SECONDS = 10.0
+_QUIET_SECONDS = 0.25
 _LONGEST_BURST_SECONDS = 1.0
 
 
@@ -43,27 +44,28 @@ class Watcher:
         self._known = known
         self._judged: Setup | None = None
         self._judge_again_at = 0.0
+        self._changed = threading.Event()
         self._apply = apply
         self._lane = lane
         self._clock = clock
         self._stop = stop
 
+    def notice(self) -> None:
+        """Have the documents looked at: they have changed, or may have."""
+        self._changed.set()
+
     def run(self) -> None:
-        """Watch until stopped: by change stream where there is one, else by looking every second."""
+        """Watch until stopped: told of changes where MongoDB tells of them, else by looking every second."""
         while not self._stop.is_set():
             try:
-                if self._store.has_change_streams:
-                    self._follow()
-                else:
+                if self._is_due():
                     self.look()
-                    self._clock.wait(self._stop, _POLL_SECONDS)
             except StoreError as error:
-                # nothing is resumed: whatever was missed, all of it is read again
                 log.info("configuration.watch_interrupted", detail=logs.explain(error))
-                self._clock.wait(self._stop, _RETRY_SECONDS)
+                self._look_again()
             except IpecsMwError as error:
                 log.error("configuration.watch_interrupted", detail=logs.explain(error))
-                self._clock.wait(self._stop, _RETRY_SECONDS)
+                self._look_again()
 
     def look(self) -> None:
         """Read the documents, and have them applied where they are new; raises StoreError or JournalError."""
@@ -86,19 +88,21 @@ class Watcher:
             return
         self._known, self._judged, self.refused = found, None, None
 
-    def _follow(self) -> None:
-        """Look after each burst of changes, as many of one edit are one change, and now and then in a long one."""
-        changed_at: float | None = None
-        for has_changed in watch_setup(self._store):
-            if self._stop.is_set():
-                return
-            now = self._clock.monotonic()
-            if has_changed and changed_at is None:
-                changed_at = now
-            is_quiet = not has_changed and (changed_at is not None or self._is_to_judge_again(now))
-            if is_quiet or (changed_at is not None and now - changed_at >= _LONGEST_BURST_SECONDS):
-                self.look()
-                changed_at = None
+    def _is_due(self) -> bool:
+        """Wait a second at the most for a change, and for the end of a burst: many of one edit are one change."""
+        if not self._store.has_change_streams:
+            return not self._clock.wait(self._stop, _POLL_SECONDS)
+        if not self._clock.wait(self._changed, _POLL_SECONDS):
+            return self._is_to_judge_again()
+        ends = self._clock.monotonic() + _LONGEST_BURST_SECONDS
+        while self._changed.is_set() and self._clock.monotonic() < ends:
+            self._changed.clear()
+            self._clock.wait(self._changed, _QUIET_SECONDS)
+        return True
+
+    def _look_again(self) -> None:
+        self._clock.wait(self._stop, _RETRY_SECONDS)
+        self._changed.set()
 
     def _refuse(self, found: Setup, error: IpecsMwError) -> None:
         if isinstance(error, Unexpected):
@@ -115,5 +119,5 @@ class Watcher:
         self.refused = {**facts, "reason": reason, "at": self._clock.now()}
         self._lane.record("config.refused", "error", **facts, detail=reason)
 
-    def _is_to_judge_again(self, now: float) -> bool:
-        return self._judged is not None and now >= self._judge_again_at
+    def _is_to_judge_again(self) -> bool:
+        return self._judged is not None and self._clock.monotonic() >= self._judge_again_at

@@ -5,7 +5,7 @@ was sent.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,6 @@ DONE_STATES = frozenset({"done", "failed", "expired", "unknown"})
 _FIRST_POLL_SECONDS = 0.002
 _LONGEST_POLL_SECONDS = 0.1
 _POLL_SHARE = 0.1  # of what was waited so far: the answer is noticed a tenth late at the most
-_CHANGE_WAIT_MS = 1000
 
 Request = dict[str, Any]
 _IS_ALIVE = {"$or": [{"expires_at": {"$exists": False}}, {"$expr": {"$gt": ["$expires_at", "$$NOW"]}}]}
@@ -204,18 +203,3 @@ def resolve_request(store: Store, request_id: Any, event_id: str) -> bool:
             )
             .matched_count
         )
-
-
-def watch_requests(store: Store) -> Iterator[str | bool | None]:
-    """Yield the host of each request as it is queued, False about once a second without one.
-
-    Needs change streams; ends when the stream does.
-    """
-    pipeline = [{"$match": {"operationType": "insert"}}]
-    with (
-        store_errors(),
-        store.database["requests"].watch(pipeline, max_await_time_ms=_CHANGE_WAIT_MS) as stream,
-    ):
-        while stream.alive:
-            change = stream.try_next()
-            yield False if change is None else change["fullDocument"].get("host")

@@ -127,7 +127,12 @@ def build_documents(count: int, first: int = 1, host: str = "host0") -> Sequence
     decode = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore")).decode
     clock = SystemClock()
     return [
-        build_document(f"{host}:0123456789abcdef0:{n:012d}", host, n, decode(frame.encode(), clock.now()))
+        build_document(
+            f"{host}:0123456789abcdef0:{n:012d}:{1_800_000_000_000_000 + n}",
+            host,
+            n,
+            decode(frame.encode(), clock.now()),
+        )
         for n, frame in enumerate(build_frames(count, first), first)
     ]
 

@@ -49,7 +49,7 @@ def make_events(chance: random.Random, first_at: float, seconds: float, count: i
         name = (
             f"smdr:{chance.getrandbits(96):024x}"
             if chance.random() < CALL_RECORDS
-            else f"{JOURNAL}:{offset:012d}"
+            else f"{JOURNAL}:{offset:012d}:{1_800_000_000_000_000 + int(at * 1e6)}"
         )
         made.append(Event(host, at, f"{host}:{name}"))
     return made

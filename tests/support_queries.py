@@ -91,4 +91,6 @@ def build_morning() -> Iterator[dict[str, Any]]:
                 event = decoder.decode(content, at(clock))
             case _:
                 event = decoder.decode(json.dumps(content).encode(), at(clock))
-        yield build_document(f"main:test:{seq:012d}", "main", seq, event)
+        yield build_document(
+            f"main:test:{seq:012d}:{event.received_at.timestamp():010.0f}000000", "main", seq, event
+        )

@@ -1,8 +1,9 @@
 """The journal: one SQLite file a lane, durable before anything else happens to an entry.
 
 Entries are appended in groups, read in order of their sequence number, and deleted only once they are
-acknowledged as stored in MongoDB. Numbers are never used twice, and the journal's id is unique to the file, so
-`journal id + sequence` names an entry for ever.
+acknowledged as stored in MongoDB. Numbers are never used twice and the journal's id is unique to the file, so
+both name an entry as long as there is one such file: a copy, or an older state that is put back, counts on from
+where it was, and only the instant of arrival tells its new entries from those that were there.
 
 Beside them it keeps two notes of its users', which it does not read itself: how its entries are to be read, and
 how far the reading has come.

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from ipecs_mw import logs
+from ipecs_mw.journal.file import EPOCH, MICROSECOND
 from ipecs_mw.journal.journal import Arrival, Entry
 from ipecs_mw.model.event import Event
 from ipecs_mw.protocol.events import build_undecodable
@@ -85,7 +86,17 @@ class Documents:
         return Item(document, entry, is_gap)
 
     def _id(self, entry: Entry) -> str:
-        return f"{self._host or '-'}:{self.journal_id}:{entry.seq:012d}"
+        return build_entry_id(self._host, self.journal_id, entry)
+
+
+def build_entry_id(host: str | None, journal_id: str, entry: Entry) -> str:
+    """Return the id of an entry's event: the same each time, and sorted by journal and number.
+
+    The instant stands in it because a journal that was put back, such as with a machine's snapshot, gives numbers
+    once more that MongoDB has: its new entries are others, and must not count as stored.
+    """
+    micros = (entry.arrival.received_at - EPOCH) // MICROSECOND
+    return f"{host or '-'}:{journal_id}:{entry.seq:012d}:{micros:016d}"
 
 
 def read_arrival(arrival: Arrival, decode: Decode) -> Event:

@@ -1,9 +1,9 @@
 """The forwarder of one lane: journal → decode → MongoDB, each entry exactly once and in order.
 
-An entry's id is made of its journal's id and its number (a call record's of what it says), so writing it again
-is recognised by MongoDB. The journal is acknowledged only after MongoDB has confirmed; retries never give up.
-Where more waits than a batch holds, the next one is made and the one before is acknowledged while MongoDB is at
-one.
+An entry's id is made of its journal's id, its number and its instant (a call record's of what it says), so
+writing it again is recognised by MongoDB. The journal is acknowledged only after MongoDB has confirmed; retries
+never give up. Where more waits than a batch holds, the next one is made and the one before is acknowledged while
+MongoDB is at one.
 """
 
 import random

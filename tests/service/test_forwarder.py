@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,31 @@ def test_an_entry_always_has_the_same_id_and_no_other_has_it(store: Store, lane:
     assert build(lane, EventLog(store)).step() == 2, "as after a restart"
     assert len(stored(store)) == 2
     assert len({event["_id"] for event in stored(store)}) == 2
+
+
+def test_a_state_directory_that_was_put_back_hides_no_new_event_behind_a_former_one(
+    store: Store, tmp_path: Path, clock: FakeClock
+) -> None:
+    path, backup = tmp_path / "host-main.journal", tmp_path / "backup"
+
+    def forward(*numbers: int) -> None:
+        clock.advance(60)
+        journal, _ = open_journal(path, clock)
+        lane = Lane("main", journal, clock)
+        lane.take_frames([frame(number) for number in numbers])
+        forwarder = build(lane, EventLog(store))
+        while forwarder.step():
+            pass
+        journal.close()
+
+    forward(0, 1)
+    shutil.copy(path, backup)
+    forward(2, 3, 4)
+    shutil.copy(backup, path)
+    forward(5, 6)
+    found = stored(store)
+    assert sorted(event["call_ref"] for event in found) == list(range(7))
+    assert [event["seq"] for event in found] == [1, 2, 3, 3, 4, 4, 5], "in order of journal and number"
 
 
 def test_one_frame_that_mongodb_refuses_is_kept_as_bytes_beside_its_neighbours(

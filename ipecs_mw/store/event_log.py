@@ -1,6 +1,7 @@
 """The event log: writing events exactly once."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bson
@@ -17,6 +18,8 @@ from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import blames_document, store_errors
 
 _DUPLICATE_KEY = 11000
+_ID_INDEX = "_id_"
+_INDEX_NAME = re.compile(r" index: (\S+) dup key")
 _MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
 _MOST_LEVELS = 100  # MongoDB's documented limit; far above it a server refuses the whole batch
 _LEVEL_BYTES = 7  # the least that one more level takes: its type, its empty name, its length, its end
@@ -81,8 +84,8 @@ class EventLog:
         """Store `documents`, durable on a majority when it returns; one already stored counts as stored.
 
         Raises Refused, with everything else stored, where single documents cannot be; StoreUnavailable or
-        StoreRefused, with nothing known of any of them, where MongoDB did not answer as it should: the same
-        call can be repeated.
+        StoreRefused, with nothing known of any of them, where MongoDB did not answer as it should, or has an
+        index of somebody's that admits no second event of a kind: the same call can be repeated.
         """
         whole: list[tuple[int, RawBSONDocument]] = []
         reasons: dict[int, str] = {}
@@ -124,6 +127,8 @@ class EventLog:
             for failure in failures:
                 if failure.get("code") != _DUPLICATE_KEY:
                     reasons[whole[failure["index"]][0]] = str(failure.get("errmsg", ""))[:200]
+                elif (index := _find_index(failure)) != _ID_INDEX:
+                    raise StoreRefused("error.mongo_unique", index=index) from error
         except OperationFailure as error:
             if error.code not in _REFUSALS_OF_A_DOCUMENT:
                 raise
@@ -132,6 +137,14 @@ class EventLog:
                 return
             for half in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
                 self._insert(half, reasons)
+
+
+def _find_index(failure: Mapping[str, Any]) -> str:
+    """Return the name of the index that refuses a duplicate: only `_id` says that the event is stored."""
+    if dict(failure.get("keyPattern") or {}) == {"_id": 1}:
+        return _ID_INDEX
+    named = _INDEX_NAME.search(str(failure.get("errmsg", "")))
+    return named[1] if named else "?"
 
 
 def _encode(document: dict[str, Any]) -> RawBSONDocument:

@@ -73,6 +73,21 @@ def test_a_batch_that_is_repeated_in_whole_or_in_part_is_stored_once(store: Stor
     assert ids(store) == [f"e{n:04d}" for n in range(15)]
 
 
+def test_a_unique_index_of_somebody_else_s_is_named_and_never_counts_as_stored(
+    store: Store, log: EventLog
+) -> None:
+    store.database["events"].create_index("data.number", name="my_own", unique=True)
+    log.append([build(1)])
+    other = {**build(1), "_id": "other"}
+    for _ in range(2):
+        with pytest.raises(StoreRefused) as caught:
+            log.append([build(1), other, build(2)])
+        assert (caught.value.key, caught.value.facts) == ("error.mongo_unique", {"index": "my_own"})
+    store.database["events"].drop_index("my_own")
+    log.append([build(1), other, build(2)])
+    assert ids(store) == ["e0001", "e0002", "other"]
+
+
 def test_an_empty_batch_is_nothing(log: EventLog) -> None:
     log.append([])
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ipecs_mw import logs
 from ipecs_mw.journal.file import EPOCH, MICROSECOND
@@ -17,6 +18,9 @@ from ipecs_mw.service.continuity import Continuity
 from ipecs_mw.store.event_log import Document, EventLog, Refused, build_document
 
 log = logs.get_logger()
+
+_MOST_RAW_BYTES = 8 * 1024 * 1024
+"""What is kept of an entry that does not fit a document of MongoDB, which has 16 MiB for everything."""
 
 Decode = Callable[[bytes, datetime], Event]
 
@@ -120,8 +124,13 @@ def store_items(
 
 
 def _build_undecodable(item: Item, host: str | None, reason: str) -> dict[str, Any]:
+    """Return the form of an entry that MongoDB always takes; of very long ones it has the beginning."""
     arrival = item.entry.arrival
     event = build_undecodable(arrival.body, arrival.received_at, reason)
+    raw = event.raw
+    if isinstance(raw, bytes) and len(raw) > _MOST_RAW_BYTES:
+        note = f"{len(arrival.body)} bytes, of which raw has the first {_MOST_RAW_BYTES}"
+        event = replace(event, raw=raw[:_MOST_RAW_BYTES], problems=(*event.problems, note))
     return build_document(item.document["_id"], host, item.entry.seq, event)
 
 

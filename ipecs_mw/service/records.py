@@ -33,6 +33,7 @@ from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.records import find_position, find_stored
+from ipecs_mw.transport.stream import MOST_FRAME_BYTES
 
 log = logs.get_logger()
 
@@ -177,7 +178,7 @@ class RecordReader:
         stored = find_stored(self._store, [name for name in names if name is not None])
         missing = [record for record, name in zip(page, names, strict=True) if name not in stored]
         if missing:
-            self._lane.take_records([wrap_record(record) for record in missing])
+            self._take(missing)
             now.fresh += len(missing)
         numbered = {
             index: name
@@ -205,6 +206,14 @@ class RecordReader:
         self._told.update(missing.values())
         named = ", ".join(map(str, fresh[:_MOST_NAMED])) + (", …" if len(fresh) > _MOST_NAMED else "")
         log.warning("smdr.left", host=self._host.name, count=len(fresh), indexes=named)
+
+    def _take(self, records: Sequence[Record]) -> None:
+        """Put records into the journal, and say which are longer than a frame that pushes one may be."""
+        frames = [wrap_record(record) for record in records]
+        for record, frame in zip(records, frames, strict=True):
+            if len(frame) > MOST_FRAME_BYTES:
+                self._lane.record("smdr.large", "warning", index=read_index(record), size=len(frame))
+        self._lane.take_records(frames)
 
     def _delete(self, now: _Pass, first: int, last: int) -> None:
         """Delete the records from `first` to `last` if they are still those that MongoDB has."""

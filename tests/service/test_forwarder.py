@@ -129,6 +129,28 @@ def test_one_frame_that_mongodb_refuses_is_kept_as_bytes_beside_its_neighbours(
     assert lane.journal.entry_count == 0
 
 
+@pytest.mark.parametrize("is_json", [True, False])
+def test_what_no_document_holds_is_kept_cut_with_its_length_and_holds_nothing_up(
+    store: Store, lane: Lane, is_json: bool
+) -> None:
+    code = b"STA-P[9182736455]"
+    body = (
+        b'{"event": "smdr", "data": {"Index": 1, "a": "' + code + b'", "x": "' + b"a" * (17 * 2**20) + b'"}}'
+    )
+    body = body if is_json else body[:-1]
+    lane.take_records([body])
+    lane.take_frames([frame(1)])
+    forwarder = build(lane, EventLog(store))
+    while forwarder.step():
+        pass
+    cut, whole = sorted(stored(store), key=lambda event: event["seq"])
+    assert (cut["kind"], whole["kind"]) == ("undecodable", "acd")
+    assert len(cut["raw"]) == 8 * 2**20
+    assert code not in cut["raw"]
+    assert str(len(body)) in cut["problems"][-1]
+    assert lane.journal.entry_count == 0
+
+
 def test_a_refused_frame_whose_confirmation_is_lost_is_stored_once(store: Store, lane: Lane) -> None:
     lane.take_frames([frame(0), LONE_SURROGATE])
     lost = StoreUnavailable("error.mongo_away", reason="x")

@@ -14,7 +14,7 @@ from pymongo.uri_parser import parse_uri
 from ipecs_mw import logs
 from ipecs_mw.bootstrap import DEFAULT_DATABASE, Bootstrap
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import InvalidDocument, StoreRefused
+from ipecs_mw.errors import InvalidDocument, StoreUnavailable
 from ipecs_mw.store.embedded import Embedded, open_embedded
 from ipecs_mw.store.failures import store_errors
 
@@ -49,7 +49,8 @@ class Store:
             self.server_version = str(self.client.server_info()["version"])
             self.database["migrations"].find_one({}, {"_id": 1})  # the first thing that needs a right
         if not (hello.get("isWritablePrimary") or hello.get("msg") == "isdbgrid"):
-            raise StoreRefused("error.mongo_read_only", reason=str(hello.get("me", "")))
+            # it may become the primary, or find one: a person need not be asked first
+            raise StoreUnavailable("error.mongo_read_only", reason=str(hello.get("me", "?")))
         self.has_change_streams = _has_change_streams(hello)
 
     def close(self) -> None:
@@ -67,9 +68,9 @@ class Store:
 def connect(bootstrap: Bootstrap, clock: Clock) -> Store:
     """Connect to the database that `bootstrap` names, its embedded server started where it names one.
 
-    Raises StoreUnavailable where no server answers within 5 s, StoreRefused where it refuses the credentials
-    or cannot be written, InvalidDocument for a URI that does not parse, CannotStart for an embedded server that
-    does not start.
+    Raises StoreUnavailable where no server answers within 5 s or the one that does is not the primary (yet),
+    StoreRefused where it refuses the credentials, InvalidDocument for a URI that does not parse, CannotStart for
+    an embedded server that does not start.
     """
     embedded = open_embedded(bootstrap.embedded_dir, clock) if bootstrap.embedded_dir else None
     uri = embedded.uri if embedded else bootstrap.mongo_uri

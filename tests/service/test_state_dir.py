@@ -1,5 +1,6 @@
 """The folder of local state belongs to one daemon at a time, and a dead one's goes to the next."""
 
+import errno
 import os
 import signal
 import stat
@@ -55,3 +56,17 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(CannotStart) as caught:
         lock_state_dir(tmp_path / "file" / "state")
     assert caught.value.facts["folder"] == str(tmp_path / "file" / "state")
+
+
+def test_a_folder_on_a_full_disk_is_named_and_held_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", refuse)
+        with pytest.raises(CannotStart) as caught:
+            lock_state_dir(tmp_path)
+    assert caught.value.facts == {"folder": str(tmp_path), "reason": os.strerror(errno.ENOSPC)}
+    os.close(lock_state_dir(tmp_path))

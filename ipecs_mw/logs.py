@@ -12,6 +12,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import MutableMapping
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -144,7 +145,37 @@ def _open_file(file: str) -> logging.Handler:
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
-    """Makes each file that it begins readable by its owner alone."""
+    """Makes each file that it begins readable by its owner alone.
+
+    A file that cannot be written is told of once, on the other way out, and tried anew with each line.
+    """
+
+    _is_failing = False
+    _has_failed = False  # with the line in hand
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._has_failed = False
+        super().emit(record)
+        if self._is_failing and not self._has_failed:
+            self._is_failing = False
+            get_logger().info("logging.file_resumed", file=self.baseFilename)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's name
+        """Give the file up until the next line. What logging does instead shows the record, secrets and all."""
+        error = sys.exc_info()[1]
+        self._has_failed = True
+        stream, self.stream = self.stream, cast(TextIOWrapper, None)  # as before its first line
+        with suppress(OSError, ValueError):
+            if stream is not None:
+                stream.close()
+        if not self._is_failing:
+            self._is_failing = True  # first, for the line that says so comes here too
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            get_logger().error("logging.file_failed", file=self.baseFilename, reason=reason)
+
+    def close(self) -> None:
+        with suppress(OSError):  # what did not fit the disk is lost either way
+            super().close()
 
     def _open(self) -> TextIOWrapper:
         opened = super()._open()

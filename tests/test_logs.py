@@ -1,8 +1,10 @@
 """Log lines: a stable name, a sentence, and never a secret."""
 
+import errno
 import io
 import json
 import logging
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,6 +154,37 @@ def test_a_file_stays_private_when_it_is_rotated_and_when_it_was_not(
     files = list(tmp_path.iterdir())
     assert len(files) == 11
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_a_full_disk_is_told_once_without_secrets_and_the_file_goes_on_when_there_is_room(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.log"
+    file.symlink_to("/dev/full")
+    stream = configure(file=str(file))
+    logs.hide(CANARY)
+    for number in range(20):
+        logs.get_logger().info("session.ended", host=CANARY, n=number)
+    assert stream.getvalue().count("logging.file_failed") == 1
+    assert os.strerror(errno.ENOSPC) in stream.getvalue()
+    assert stream.getvalue().count("session.ended") == 20
+    file.unlink()
+    logs.get_logger().info("session.ended", host="later")
+    assert stream.getvalue().count("logging.file_resumed") == 1
+    assert file.read_text("utf-8").count("host=later") == 1
+    assert capfd.readouterr() == ("", "")
+    assert CANARY not in stream.getvalue() + file.read_text("utf-8")
+
+
+def test_a_log_file_that_could_not_be_written_to_the_end_does_not_keep_a_new_set_up_from_working(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.log").symlink_to("/dev/full")
+    configure(file=str(tmp_path / "a.log"))
+    logs.get_logger().info("session.ended", host="main")
+    stream = configure()
+    logs.get_logger().info("session.ended", host="main")
+    assert "session.ended" in stream.getvalue()
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,9 +63,11 @@ def open_file(path: Path, clock: Clock, max_bytes: int) -> sqlite3.Connection:
     How long that takes does not grow with the backlog. Raises JournalDamaged, JournalNewer, JournalError.
     """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        # autocommit: transactions are begun and ended by name, where they are meant
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        if not path.exists():
+            _make(path, clock)
+        elif path.is_file() and path.stat().st_size == 0:  # to SQLite a new one; what was in it is gone
+            raise JournalDamaged("error.journal_damaged", file=str(path))
+        database = _connect(path)
     except (OSError, sqlite3.Error) as error:
         raise JournalError("error.journal_open", file=str(path), reason=str(error)) from error
     try:
@@ -76,8 +79,6 @@ def open_file(path: Path, clock: Clock, max_bytes: int) -> sqlite3.Connection:
         database.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         page_size = database.execute("PRAGMA page_size").fetchone()[0]
         database.execute(f"PRAGMA max_page_count = {max_bytes // page_size}")
-        if not database.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone():
-            _create(database, clock)
         _upgrade(database, path)
         _check(database, path)
         # for who reads the file without the configuration; written only where it changed: a disk may be full
@@ -154,7 +155,7 @@ def rename(path: Path, new: Path) -> None:
 
 def remove(path: Path) -> None:
     """Delete a closed file that was just made, with its companions."""
-    for suffix in SUFFIXES:
+    for suffix in (*SUFFIXES[:-1], "-journal", ""):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
@@ -166,6 +167,43 @@ def translate(error: sqlite3.Error, path: Path) -> JournalError:
     if code is not None and (code & 0xFF in _DAMAGES or code in _UNREADABLE):
         return JournalDamaged("error.journal_damaged", file=str(path))
     return JournalError("error.journal_open", file=str(path), reason=str(error))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # autocommit: transactions are begun and ended by name, where they are meant
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def _make(path: Path, clock: Clock) -> None:
+    """Make a new file, which has its name only once it is whole: an empty one of that name is damage.
+
+    Raises JournalDamaged where the log of one that is gone is still there; JournalError, OSError.
+    """
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        raise JournalDamaged("error.journal_damaged", file=str(path))
+    fresh = path.with_suffix(".new")
+    remove(fresh)
+    try:
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with closing(_connect(fresh)) as database:
+            database.execute("PRAGMA synchronous = FULL")
+            _create(database, clock)
+        remove(path)
+        fresh.rename(path)
+        _sync(path.parent)
+    except sqlite3.Error as error:
+        remove(fresh)
+        raise translate(error, path) from error
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _create(database: sqlite3.Connection, clock: Clock) -> None:

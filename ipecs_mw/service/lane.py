@@ -192,8 +192,10 @@ class Lane:
         since = begun_at or self.forwarded.last_event_at
         self.record("gap", "warning", since=since, until=self.clock.now(), reason=aside.error.key)
         journal = self.journal
-        if heard_at is not None and journal.heard_at is None:
-            journal.remember_heard(heard_at)
+        if (
+            journal.heard_at is None
+        ):  # until the host is reached something is missing too, since then at the least
+            journal.remember_heard(heard_at or self.clock.now())
 
     def _take(self, arrivals: Sequence[Arrival], *, is_heard: bool = True) -> None:
         """Append frames; of a group for which there is no room, as many as there is room for."""

@@ -84,10 +84,39 @@ def test_a_file_that_is_no_journal_is_set_aside(tmp_path: Path, clock: FakeClock
     assert check_begun_anew(path, clock).read_bytes() == content
 
 
-def test_an_empty_file_is_a_new_journal(tmp_path: Path, clock: FakeClock) -> None:
-    (tmp_path / "a.journal").touch()
+def test_an_empty_file_has_lost_what_was_in_it(tmp_path: Path, clock: FakeClock) -> None:
+    # a new journal has its name only once it is whole
+    fill(tmp_path / "a.journal", clock, count=1)
+    os.truncate(tmp_path / "a.journal", 0)
+    assert check_begun_anew(tmp_path / "a.journal", clock).stat().st_size == 0
+
+
+def test_a_log_without_its_journal_has_lost_it(tmp_path: Path, clock: FakeClock) -> None:
+    log = tmp_path / "a.journal-wal"
+    log.write_bytes(b"x" * 5000)
     journal, aside = open_journal(tmp_path / "a.journal", clock)
-    assert (aside, journal.entry_count) == (None, 0)
+    assert aside is not None
+    assert journal.entry_count == 0
+    assert aside.path.with_name(aside.path.name + "-wal").read_bytes() == b"x" * 5000
+    journal.close()
+
+
+def test_a_process_that_dies_while_it_makes_a_journal_leaves_nothing_that_looks_like_one(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.journal"
+
+    def die(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file, "_create", die)
+        with pytest.raises(KeyboardInterrupt):
+            open_journal(path, clock)
+    assert file.find_files(tmp_path) == []
+    journal, aside = open_journal(path, clock)
+    assert aside is None
+    assert [part.name for part in tmp_path.iterdir() if part.name.endswith(".new")] == []
     journal.close()
 
 

@@ -72,6 +72,17 @@ def test_a_damaged_journal_is_recorded_in_the_one_that_takes_its_place(
     lane.journal.close()
 
 
+@pytest.mark.parametrize("content", [b"", b"damaged" * 100])
+def test_where_a_damaged_journal_does_not_tell_when_the_host_was_heard_all_until_it_is_reached_is_missing(
+    tmp_path: Path, clock: FakeClock, content: bytes
+) -> None:
+    (tmp_path / "host-main.journal").write_bytes(content)
+    lane = open_lane("host-main", "main", tmp_path, clock)
+    assert [name for name, _ in told(lane)] == ["journal_set_aside", "gap"]
+    assert lane.journal.heard_at == START_AT
+    lane.journal.close()
+
+
 def told(lane: Lane) -> list[tuple[str, dict[str, object]]]:
     """Return what the lane recorded: type and data of each."""
     entries = [entry.arrival for entry in lane.journal.read(0, 10_000)]

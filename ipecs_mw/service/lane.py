@@ -12,7 +12,7 @@ import msgspec
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull
+from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull, Unexpected
 from ipecs_mw.journal.journal import Arrival, Journal, SetAside, replace_journal
 from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.service.counters import Counters
@@ -57,7 +57,7 @@ class Lane:
         self.counters = Counters()
         self.on_arrivals: Callable[[Sequence[Arrival]], None] | None = None
         self._lock = threading.Lock()
-        self._refusal: JournalError | None = None
+        self._refusal: JournalError | Unexpected | None = None
         self._alarms = 0
         self._reading: str | None = None
 
@@ -78,7 +78,8 @@ class Lane:
     def take_frames(self, frames: Sequence[bytes]) -> None:
         """Make received frames durable. Raises JournalError, and then until the next connection begins.
 
-        A frame that were taken after one that was refused would hide the gap between them.
+        So it does after whatever else went wrong: a frame that were taken after one that was not would hide the
+        gap between them.
         """
         if self._refusal is not None:
             raise self._refusal
@@ -89,6 +90,9 @@ class Lane:
             self._refusal = error
             if isinstance(error, JournalFull):
                 self._watch(1.0)
+            raise
+        except Exception as error:
+            self._refusal = Unexpected("error.unexpected", reason=type(error).__name__)
             raise
 
     def take_records(self, records: Sequence[bytes]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from support import START_AT, FakeClock
 
 from ipecs_mw import logs
-from ipecs_mw.errors import JournalDamaged, JournalFull
+from ipecs_mw.errors import JournalDamaged, JournalFull, Unexpected
 from ipecs_mw.journal.journal import open_journal
 from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.seeds import shipped_texts
@@ -128,6 +128,24 @@ def test_after_a_refusal_no_frame_is_taken_until_the_next_connection(lane: Lane)
     lane.begin_connection()
     lane.take_frames([b""])
     assert lane.received == taken + 1
+
+
+def test_after_a_defect_too_no_frame_is_taken_until_the_next_connection(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> float:
+        raise MemoryError
+
+    lane.begin_connection()
+    with monkeypatch.context() as patch:
+        patch.setattr(lane.journal, "append", fail)
+        with pytest.raises(MemoryError):
+            lane.take_frames([b"lost"])
+    with pytest.raises(Unexpected):
+        lane.take_frames([b"after it"])
+    lane.begin_connection()
+    lane.take_frames([b"later"])
+    assert [entry.arrival.body for entry in lane.journal.read(0, 10)] == [b"later"]
 
 
 def test_a_full_journal_is_waited_for_until_it_has_room(lane: Lane, clock: FakeClock) -> None:

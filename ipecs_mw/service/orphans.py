@@ -1,6 +1,6 @@
 """Journals of hosts that are no longer configured: what they hold is forwarded all the same."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,13 +67,16 @@ class Orphans:
         self.lanes = {**self.lanes, name: lane}
 
 
-def find_orphans(state_dir: Path, configured: Container[str]) -> Iterator[tuple[Path, str, int, str | None]]:
-    """Yield the journals with entries of hosts that are not `configured`.
+def find_orphans(state_dir: Path, configured: Container[str]) -> list[tuple[Path, str, int, str | None]]:
+    """Return the journals with entries of hosts that are not `configured`.
 
-    Each with the host's name, how many entries it holds, and what it says of how they are read.
+    Each with the host's name, how many entries it holds, and what it says of how they are read. None is open any
+    more: a journal serves one connection at a time.
     """
+    orphans = []
     for file in find_files(state_dir):
         if file.suffix == ".journal" and (name := read_owner(file)) and name not in configured:
             with suppress(JournalError), open_salvage(file) as found:
                 if count := found.count_entries():
-                    yield file, name, count, found.reading
+                    orphans.append((file, name, count, found.reading))
+    return orphans

@@ -110,6 +110,24 @@ def test_one_that_cannot_be_opened_is_left_as_it_is_and_holds_nothing_up(
     assert list(orphans.lanes) == ["b"]
 
 
+def test_no_journal_is_open_twice_while_it_is_adopted(
+    orphans: Orphans, own: Lane, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(tmp_path, "a", clock, RING, timezone="UTC")
+    leave(tmp_path, "b", clock, RING, timezone="UTC")
+    before: list[str] = []
+
+    def look_and_open(name: str, *arguments: object, **options: object) -> Lane:
+        links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        before.extend(link for link in links if link.endswith(f"{name}.journal"))
+        return open_lane(name, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("ipecs_mw.service.orphans.open_lane", look_and_open)
+    orphans.adopt((), CODES, own)
+    assert list(orphans.lanes) == ["a", "b"]
+    assert before == []
+
+
 def test_a_damaged_one_is_set_aside_like_any_other_and_its_place_taken(
     store: Store, orphans: Orphans, own: Lane, tmp_path: Path, clock: FakeClock
 ) -> None:

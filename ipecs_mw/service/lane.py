@@ -193,8 +193,10 @@ class Lane:
         )
         if self.host is None:
             return
+        now = self.clock.now()
         since = begun_at or self.forwarded.last_event_at
-        self.record("gap", "warning", since=since, until=self.clock.now(), reason=aside.error.key)
+        since = since and min(since, now)  # the clock may have been set back in between
+        self.record("gap", "warning", since=since, until=now, reason=aside.error.key)
         journal = self.journal
         if (
             journal.heard_at is None

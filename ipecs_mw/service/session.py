@@ -182,9 +182,9 @@ class SessionSupervisor:
             self._down_since = heard_at  # what came until then the former owner has
         self._lease.left = {}
         if self._down_since is not None:
-            self._lane.record(
-                "gap", "warning", since=self._down_since, until=self._clock.now(), reason=self._down_reason
-            )
+            now = self._clock.now()
+            since = min(self._down_since, now)  # the clock may have been set back in between
+            self._lane.record("gap", "warning", since=since, until=now, reason=self._down_reason)
             self._down_since = None
 
     def _recover(self, error: IpecsMwError) -> None:

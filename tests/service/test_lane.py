@@ -248,6 +248,15 @@ def test_the_gap_of_a_damaged_journal_begins_with_the_oldest_that_was_not_forwar
     lane.journal.close()
 
 
+def test_the_gap_of_a_damaged_journal_ends_no_earlier_than_it_begins(lane: Lane, clock: FakeClock) -> None:
+    lane.take_frames([b"x"])
+    clock.jump(-3600)
+    lane.renew(lane.journal, JournalDamaged("error.journal_damaged", file="x"))
+    gap = dict(told(lane))["gap"]
+    assert gap["since"] == gap["until"]
+    lane.journal.close()
+
+
 def reading_of(lane: Lane) -> str | None:
     with open_salvage(lane.journal.path) as found:
         return found.reading

@@ -132,6 +132,17 @@ def test_a_session_that_ends_is_told_gapped_and_begun_again(run: Any, clock: Fak
     assert supervisor.status.reconnects == 1
 
 
+def test_no_gap_begins_after_its_end_where_the_clock_was_set_back(run: Any, clock: FakeClock) -> None:
+    class SetsBack(Stream):
+        def close(self) -> None:
+            super().close()
+            clock.jump(-3600)
+
+    _, _, recorded = run(SetsBack(clock, [b"a"], LOST, 1), Stream(clock, [b"b"], LOST, 1))
+    (gap,) = (entry["data"] for entry in recorded if entry["type"] == "gap")
+    assert gap["since"] == gap["until"]
+
+
 def test_a_host_that_is_away_is_told_once_and_tried_ever_more_slowly(run: Any, clock: FakeClock) -> None:
     _, _, recorded = run(*[AWAY] * 30)
     assert types(recorded).count("session_failed") == 1

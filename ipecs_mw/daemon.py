@@ -19,8 +19,6 @@ from ipecs_mw.errors import (
     IpecsMwError,
     JournalError,
     Stopped,
-    StoreError,
-    StoreRefused,
 )
 from ipecs_mw.model.contents import find_differences
 from ipecs_mw.model.event import Event
@@ -38,6 +36,7 @@ from ipecs_mw.service.listeners import Listener, Listeners
 from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup
 from ipecs_mw.service.notify import notify
 from ipecs_mw.service.orphans import Orphans
+from ipecs_mw.service.retention import keep_as_configured
 from ipecs_mw.service.start import Beginning, begin, set_up_logs, speak
 from ipecs_mw.service.state_dir import lock_state_dir
 from ipecs_mw.service.stopping import Stop
@@ -47,7 +46,6 @@ from ipecs_mw.service.watcher import Watcher
 from ipecs_mw.store.encryption import Vault
 from ipecs_mw.store.event_log import EventLog
 from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.retention import keep_events
 from ipecs_mw.store.settings import content_of
 from ipecs_mw.store.setup import Setup
 
@@ -319,14 +317,9 @@ class Daemon:
     def _keep_events(self) -> None:
         """Have the log kept as configured; building an index may take long."""
         with self._keeping:
-            settings = self._loaded.settings.events
-            try:
-                keep_events(self._store, settings)
-            except StoreRefused as error:
-                detail = logs.explain(error)
-                log.warning("events.retention_refused", days=settings.retention_days, detail=detail)
-            except StoreError as error:
-                log.debug("retention not set", error=str(error))
+            keep_as_configured(
+                self._store, self._profile, lambda: self._loaded.settings.events, self._clock, self._stop
+            )
 
     def _describe(self, state: str) -> dict[str, Any]:
         return {

@@ -109,7 +109,7 @@ def test_the_rights_that_docker_compose_gives_are_enough(
         migrate(restricted, clock)
         apply(restricted, plan(restricted, read_seeds(None), "default"), clock, "test")
         for days in (30, 365, None):
-            keep_events(restricted, EventSettings(retention_days=days))
+            keep_events(restricted, "default", EventSettings(retention_days=days))
         with restricted.database["requests"].watch() as stream:
             assert stream.try_next() is None
     store.client.admin.command("dropUser", name)

@@ -15,6 +15,7 @@ from ipecs_mw.store.connection import Store
 from ipecs_mw.store.definitions import load_codes, load_commands
 from ipecs_mw.store.examination import examine_server, try_write
 from ipecs_mw.store.migrations import load_status
+from ipecs_mw.store.retention import describe_longer, find_longer
 from ipecs_mw.store.roles import examine_rights
 from ipecs_mw.store.settings import load_settings
 from ipecs_mw.store.texts import load_texts
@@ -106,6 +107,8 @@ def examine_contents(store: Store, profile: str, explain: Explain) -> tuple[list
         notes.add("configuration", profile=profile, revision=revision, hosts=len(settings.hosts))
         if not settings.hosts:
             notes.add("no_hosts", "warning")
+        if longer := find_longer(store, profile, settings.events):
+            notes.add("retention_longer", "warning", **describe_longer(longer))
     with notes.step("languages_wrong"):
         _examine_languages(store, settings.locale if settings else REFERENCE_LOCALE, notes)
     with notes.step("definitions_wrong"):

@@ -49,6 +49,15 @@ def test_all_is_well_where_all_is_there(configured: Site, simulated: SimulatedHo
     assert not simulated.sessions  # logged out again
 
 
+def test_a_profile_that_keeps_events_longer_for_all_is_named(configured: Site, invoke: Invoke) -> None:
+    assert "retention_longer" not in check(invoke)
+    configured.store.database["config"].insert_one({"_id": "night", "events": {"retention_days": None}})
+    found = check(invoke)["retention_longer"]
+    assert found["level"] == "warning"
+    assert "night" in found["text"]
+    assert found["advice"]
+
+
 def test_every_finding_reads_well_in_every_language(configured: Site, invoke: Invoke) -> None:
     keys = [key for key in shipped_strings()["en-GB"] if key.startswith("advice.")]
     assert all(f"check.{key.removeprefix('advice.')}" in shipped_strings()["en-GB"] for key in keys)

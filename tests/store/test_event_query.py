@@ -31,7 +31,7 @@ def filled(mongo: Embedded, request: pytest.FixtureRequest) -> Iterator[Store]:
     with closing(connect(bootstrap, SystemClock())) as store:
         migrate(store, SystemClock())
         EventLog(store).append(build_documents())
-        keep_events(store, EventSettings(retention_days_by_kind=request.param))
+        keep_events(store, "default", EventSettings(retention_days_by_kind=request.param))
         yield store
         store.client.drop_database(store.database.name)
 

@@ -100,7 +100,7 @@ def test_the_daemon_s_role_is_enough_to_migrate_seed_watch_and_keep_events(open_
     migrate(daemon, SystemClock())
     apply(daemon, plan(daemon, read_seeds(None), "default"), SystemClock(), "test")
     for days in (30, 365, None, 7):
-        keep_events(daemon, EventSettings(retention_days=days))
+        keep_events(daemon, "default", EventSettings(retention_days=days))
     with daemon.database.watch() as stream:
         assert stream.try_next() is None
     assert examine_rights(daemon).lacking == ()

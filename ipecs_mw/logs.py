@@ -10,6 +10,7 @@ import logging.handlers
 import os
 import re
 import sys
+import traceback
 from collections import deque
 from collections.abc import MutableMapping
 from contextlib import suppress
@@ -110,7 +111,7 @@ def configure(
             ],
         )
     )
-    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stdout)]
+    handlers: list[logging.Handler] = [_Output(stream or sys.stdout)]
     if file is not None:
         handlers.append(_open_file(file))
     _speaking[:] = [texts]
@@ -142,6 +143,14 @@ def _open_file(file: str) -> logging.Handler:
     except OSError as error:
         raise CannotStart("error.log_file", file=file, reason=error.strerror) from error
     return handler
+
+
+class _Output(logging.StreamHandler[TextIO]):
+    """Says by its traceback alone that a line cannot be written, never by the record, secrets and all."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's name
+        with suppress(OSError, ValueError):
+            sys.stderr.write(mask(traceback.format_exc()))
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):

@@ -176,6 +176,18 @@ def test_a_full_disk_is_told_once_without_secrets_and_the_file_goes_on_when_ther
     assert CANARY not in stream.getvalue() + file.read_text("utf-8")
 
 
+def test_an_output_that_cannot_be_written_shows_no_secret_either(capfd: pytest.CaptureFixture[str]) -> None:
+    with Path("/dev/full").open("w", buffering=1) as full:
+        logs.configure(shipped_texts("en-GB"), stream=full)
+        logs.hide(CANARY)
+        logs.get_logger().info("session.ended", host=CANARY)
+        told = capfd.readouterr().err
+        assert os.strerror(errno.ENOSPC) in told
+        assert CANARY not in told
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            full.close()
+
+
 def test_a_log_file_that_could_not_be_written_to_the_end_does_not_keep_a_new_set_up_from_working(
     tmp_path: Path,
 ) -> None:

@@ -189,7 +189,14 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         opened = super()._open()
         os.fchmod(opened.fileno(), 0o600)
+        if opened.tell() and not self._ends_whole():
+            opened.write("\n")  # the disk was full within a line: the next one is not to be spoilt by it
         return opened
+
+    def _ends_whole(self) -> bool:
+        with Path(self.baseFilename).open("rb") as written:
+            written.seek(-1, os.SEEK_END)
+            return written.read(1) == b"\n"
 
 
 class _Sentences:

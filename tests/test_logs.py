@@ -176,6 +176,19 @@ def test_a_full_disk_is_told_once_without_secrets_and_the_file_goes_on_when_ther
     assert CANARY not in stream.getvalue() + file.read_text("utf-8")
 
 
+def test_a_line_that_a_full_disk_cut_spoils_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text('{"event": "whole"}\n{"event": "cu')
+    configure("json", file=str(tmp_path / "a.log"))
+    for _ in range(2):
+        logs.get_logger().info("session.ended", host="main")
+    whole, _cut, *rest = (tmp_path / "a.log").read_text("utf-8").splitlines()
+    assert [json.loads(line)["event"] for line in (whole, *rest)] == [
+        "whole",
+        "session.ended",
+        "session.ended",
+    ]
+
+
 def test_an_output_that_cannot_be_written_shows_no_secret_either(capfd: pytest.CaptureFixture[str]) -> None:
     with Path("/dev/full").open("w", buffering=1) as full:
         logs.configure(shipped_texts("en-GB"), stream=full)

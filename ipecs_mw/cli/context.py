@@ -1,6 +1,8 @@
 """What every command gets: the options of `ipecs-mw` itself and what they lead to."""
 
+import getpass
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +66,15 @@ def current() -> Context:
     """Return the context of the command that is running."""
     context: Context = click.get_current_context().obj
     return context
+
+
+def who() -> str:
+    """Return who gives the command, for the records: account@machine, by number where the account has no name."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container may run as a number that its passwd does not know
+        name = f"uid {os.getuid()}" if hasattr(os, "getuid") else "?"
+    return f"{name}@{socket.gethostname()}"
 
 
 def load_words(store: Store, context: Context) -> Texts:

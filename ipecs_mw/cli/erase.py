@@ -1,12 +1,10 @@
 """`ipecs-mw erase`: take a phone number out of the database, after saying where it stands."""
 
-import getpass
 import re
-import socket
 
 import click
 
-from ipecs_mw.cli.context import current, load_words
+from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.model.numbers import SHORTEST_NUMBER
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
@@ -35,7 +33,7 @@ def erase(number: str, is_agreed: bool) -> None:
         if not is_agreed:
             click.confirm(texts.render("cli.erase.question"), abort=True)
         erase_mentions(store, mentions, number)
-        by = f"{getpass.getuser()}@{socket.gethostname()}"
+        by = who()
         events, requests = (len(mentions.ids[name]) for name in ("events", "requests"))
         OwnEvents(store, context.clock).record("number.erased", events=events, requests=requests, by=by)
         click.echo(texts.render("number.erased", events=events, requests=requests, by=by))

@@ -1,8 +1,6 @@
 """`ipecs-mw smdr`: the call records that the host holds, asked for through the daemon."""
 
-import getpass
 import io
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -13,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ipecs_mw.cli.context import current, load_words
+from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.cli.events import Instant
 from ipecs_mw.cli.output import WRITERS
 from ipecs_mw.cli.words import escape, local_time
@@ -90,7 +88,7 @@ def smdr(
     with context.open_store() as store:
         texts = load_words(store, context)
         wanted_host = _find_host(load_settings(store, context.profile)[0].hosts, host)
-        by = f"{getpass.getuser()}@{socket.gethostname()}"
+        by = who()
         zone, captions = ZoneInfo(wanted_host.timezone), tuple(wanted_host.smdr.number_captions or ())
 
         def ask(arguments: dict[str, Any]) -> Any:

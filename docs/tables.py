@@ -12,6 +12,7 @@ from ipecs_mw.cli import cli
 from ipecs_mw.model.definitions import Command, Parameter, parse_command
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE
+from ipecs_mw.model.validation import show_pattern
 from ipecs_mw.seeds import read_json, shipped_strings, shipped_texts
 from ipecs_mw.service.metrics import METRICS
 from ipecs_mw.store.roles import RIGHTS
@@ -221,7 +222,7 @@ def _allowed(kind: inspect.Type) -> str:
         case inspect.IntType(ge=low, le=high):
             return f"{low} to {high}"
         case inspect.StrType(pattern=str(pattern)):
-            return f"text like {code(pattern)}"
+            return f"text like {code(show_pattern(pattern))}"
         case inspect.ListType(item_type=item):
             return f"list of {_allowed(item)}"
         case inspect.StructType():

@@ -6,6 +6,7 @@ from msgspec.json import schema
 
 from ipecs_mw.model.definitions import CodeEntry, Command
 from ipecs_mw.model.settings import BOOKKEEPING, Settings
+from ipecs_mw.model.validation import show_pattern
 
 Schema = dict[str, Any]
 
@@ -14,7 +15,10 @@ _TEXT: Schema = {"type": "string"}
 
 def build_config_schema() -> Schema:
     """Return the schema of a configuration file, for an editor to complete and check it by."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema(Settings)}
+    found = _respell(schema(Settings))
+    # an editor finds the schema by this field of the file itself, which `seed` leaves out
+    found["$defs"]["Settings"]["properties"]["$schema"] = {"type": "string"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
 def build_collection_schemas() -> dict[str, Schema]:
@@ -62,6 +66,7 @@ def _open(content: Schema, more: tuple[str, ...] | None, *, without: str = "") -
 
 def _resolve(content: Schema) -> Schema:
     """Return the schema with each `$ref` replaced by what it names; none of them is recursive."""
+    content = _respell(content)
     parts = content["$defs"]
 
     def resolve(value: Any) -> Any:
@@ -75,3 +80,15 @@ def _resolve(content: Schema) -> Schema:
 
     found: Schema = resolve(content)
     return found
+
+
+def _respell(content: Any) -> Any:
+    """Return a schema whose patterns mean to editors and MongoDB what they mean here."""
+    if isinstance(content, list):
+        return [_respell(item) for item in content]
+    if not isinstance(content, dict):
+        return content
+    return {
+        name: show_pattern(part) if name == "pattern" and isinstance(part, str) else _respell(part)
+        for name, part in content.items()
+    }

@@ -5,6 +5,7 @@ setting whose change needs a new session with the host.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -12,6 +13,7 @@ from msgspec import Meta, Struct, field, inspect
 from msgspec.structs import astuple
 
 from ipecs_mw.errors import InvalidDocument
+from ipecs_mw.model.addresses import ADDRESS_RULE, is_address
 from ipecs_mw.model.contents import MASK
 from ipecs_mw.model.validation import convert
 
@@ -24,9 +26,9 @@ _MOST_NUMBERS = 10_000
 Kind = Literal["acd", "call", "presence", "smdr", "system", "unknown", "undecodable"]
 Days = Annotated[int, Meta(ge=1, le=24855)]  # MongoDB counts them as seconds, in 31 bits
 Caption = Annotated[str, Meta(min_length=1, max_length=64)]
-Numbers = Annotated[str, Meta(pattern=r"^\d{1,8}(-\d{1,8})?$")]
-Fingerprint = Annotated[str, Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$")]
-Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
+Numbers = Annotated[str, Meta(pattern=r"^[0-9]{1,8}(-[0-9]{1,8})?\Z")]
+Fingerprint = Annotated[str, Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}\Z")]
+Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]
 
 
 class SecretSource(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,7 +103,7 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[
         str,
         Meta(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z",
             description="our name for the host; stands in every event",
             extra=_RECONNECT,
         ),
@@ -131,13 +133,13 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="kind of account: `server`, or `client` for a station user", extra=_RECONNECT),
     ] = "server"
     version: Annotated[
-        str, Meta(pattern=r"^v\d+$", description="version of the Web API in the path", extra=_RECONNECT)
+        str, Meta(pattern=r"^v[0-9]+\Z", description="version of the Web API in the path", extra=_RECONNECT)
     ] = "v1"
     tls: TlsSettings = field(default_factory=TlsSettings)
     stream_path: Annotated[
         str,
         Meta(
-            pattern=r"^/[^\s?#]*$",
+            pattern=r"^/[^\s?#]*\Z",
             description="path of the WebSocket; `{user}` stands for the user id",
             extra=_RECONNECT,
         ),
@@ -175,7 +177,7 @@ class NumberMask(Struct, frozen=True, forbid_unknown_fields=True):
     pattern: Annotated[
         str,
         Meta(
-            pattern=r"^[0-9+#*?]+$",
+            pattern=r"^[0-9+#*?]+\Z",
             max_length=64,
             description="which numbers: digits, `*` for any run of characters, `?` for one; `0????*` is an outside"
             " number dialled with 0",
@@ -247,6 +249,14 @@ class HealthSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 60
 
 
+class Bookkeeping(Struct, frozen=True):
+    """What a configuration document says of itself, beside the settings."""
+
+    revision: Annotated[int, Meta(ge=0)] = 0
+    updated_at: datetime | None = None
+    updated_by: str = "?"
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """One profile: the configuration of one daemon."""
 
@@ -270,6 +280,14 @@ def parse_settings(document: Mapping[str, Any], *, source: str) -> Settings:
     for path, value, allowed in _find_faults(settings):
         raise InvalidDocument("error.field_value", document=source, path=path, value=value, allowed=allowed)
     return settings
+
+
+def read_bookkeeping(document: Mapping[str, Any], *, source: str) -> Bookkeeping:
+    """Return what a document of `config` or `config_history` says of itself; raises InvalidDocument."""
+    revision = document.get("revision")
+    if isinstance(revision, float) and revision.is_integer():  # how some shells write every number
+        document = {**document, "revision": int(revision)}
+    return convert(document, Bookkeeping, source=source)
 
 
 def needs_reconnect(old: Struct, new: Struct) -> bool:
@@ -308,22 +326,43 @@ def _find_faults(settings: Settings) -> Iterator[tuple[str, str, str]]:
         if account in accounts:
             yield f"{at}.user", repr(host.user), "an account that no other host uses: it is admitted once"
         accounts.add(account)
-        if not is_timezone(host.timezone):
-            yield f"{at}.timezone", repr(host.timezone), "an IANA time zone such as Asia/Singapore"
-        secrets = {f"{at}.password": host.password}
-        secrets |= {
-            f"{at}.accounts[{n}].password": account.password for n, account in enumerate(host.accounts)
-        }
-        for path, secret in secrets.items():
-            allowed = '{"env": NAME}, {"file": PATH}, {"encrypted": TEXT}'
-            if isinstance(secret, SecretSource) and len([s for s in astuple(secret) if s is not None]) != 1:
-                yield path, MASK, f"exactly one of {allowed}"
-            if MASK in (secret, getattr(secret, "encrypted", None)):
-                yield path, MASK, f"{allowed} or a password; *** only stands for a hidden one"
-        if host.tls.verify == "pin" and host.tls.fingerprint_sha256 is None:
-            yield f"{at}.tls.fingerprint_sha256", "None", "the fingerprint of the certificate (verify is pin)"
-        for setting in ("monitor", "presence"):
-            yield from _find_range_faults(f"{at}.{setting}", getattr(host, setting))
+        yield from _find_host_faults(at, host)
+    yield from _find_address_fault("health.address", settings.health.address)
+    yield from _find_file_fault("logging.file", settings.logging.file)
+
+
+def _find_host_faults(at: str, host: HostSettings) -> Iterator[tuple[str, str, str]]:
+    yield from _find_address_fault(f"{at}.address", host.address)
+    if not is_timezone(host.timezone):
+        yield f"{at}.timezone", repr(host.timezone), "an IANA time zone such as Asia/Singapore"
+    yield from _find_secret_faults(f"{at}.password", host.password)
+    for number, account in enumerate(host.accounts):
+        yield from _find_secret_faults(f"{at}.accounts[{number}].password", account.password)
+    yield from _find_file_fault(f"{at}.tls.ca_file", host.tls.ca_file)
+    if host.tls.verify == "pin" and host.tls.fingerprint_sha256 is None:
+        yield f"{at}.tls.fingerprint_sha256", "None", "the fingerprint of the certificate (verify is pin)"
+    for setting in ("monitor", "presence"):
+        yield from _find_range_faults(f"{at}.{setting}", getattr(host, setting))
+
+
+def _find_secret_faults(path: str, secret: str | SecretSource) -> Iterator[tuple[str, str, str]]:
+    allowed = '{"env": NAME}, {"file": PATH}, {"encrypted": TEXT}'
+    if isinstance(secret, SecretSource) and len([s for s in astuple(secret) if s is not None]) != 1:
+        yield path, MASK, f"exactly one of {allowed}"
+    if MASK in (secret, getattr(secret, "encrypted", None)):
+        yield path, MASK, f"{allowed} or a password; *** only stands for a hidden one"
+    if isinstance(secret, SecretSource):
+        yield from _find_file_fault(f"{path}.file", secret.file)
+
+
+def _find_address_fault(path: str, address: str) -> Iterator[tuple[str, str, str]]:
+    if not is_address(address):
+        yield path, repr(address), ADDRESS_RULE
+
+
+def _find_file_fault(path: str, file: str | None) -> Iterator[tuple[str, str, str]]:
+    if file is not None and "\0" in file:
+        yield path, repr(file), "a path, which has no NUL"
 
 
 def _find_range_faults(path: str, ranges: list[str]) -> Iterator[tuple[str, str, str]]:

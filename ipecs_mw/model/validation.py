@@ -16,6 +16,7 @@ _SIMPLE = {
     inspect.NoneType: "null",
     inspect.FloatType: "number",
     inspect.AnyType: "anything",
+    inspect.DateTimeType: "date, such as ISODate('2026-11-24T10:00:00Z')",
 }
 
 
@@ -45,6 +46,11 @@ def convert(content: Any, kind: type[T], *, source: str) -> T:
 def show(path: str, value: Any) -> str:
     """Return a value for an error message, masked where its path says that it is a secret."""
     return "***" if _is_secret(path) else repr(_without_secrets(value))[:200]
+
+
+def show_pattern(pattern: str) -> str:
+    r"""Return a pattern as all but Python spell it: what ends with `\Z` here ends with `$` there."""
+    return pattern.removesuffix(r"\Z") + "$" if pattern.endswith(r"\Z") else pattern
 
 
 def _is_secret(name: str) -> bool:
@@ -120,7 +126,8 @@ def _describe_one(kind: inspect.Type) -> str:
             lengths = (
                 f"{shortest or 0} to {longest or 'any number of'} characters" if shortest or longest else ""
             )
-            return " ".join(filter(None, ["string", f"like {pattern}" if pattern else "", lengths]))
+            like = f"like {show_pattern(pattern)}" if pattern else ""
+            return " ".join(filter(None, ["string", like, lengths]))
         case inspect.StructType():
             return "{" + ", ".join(_field_names(kind)) + "}"
         case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):

@@ -4,9 +4,13 @@ import copy
 from typing import Any
 
 import pytest
+from msgspec.json import schema
 
 from ipecs_mw.errors import InvalidDocument
-from ipecs_mw.model.settings import expand_numbers, parse_settings
+from ipecs_mw.model.addresses import is_address
+from ipecs_mw.model.definitions import Command
+from ipecs_mw.model.schemas import build_collection_schemas, build_config_schema
+from ipecs_mw.model.settings import Settings, expand_numbers, parse_settings
 from ipecs_mw.seeds import read_json
 
 CANARY = "canary-s3cret"
@@ -71,6 +75,12 @@ def test_bookkeeping_is_no_setting() -> None:
         ({"monitor": ["00000000-99999999"]}, "hosts[0].monitor[0]", "10000"),
         ({"presence": ["abc"]}, "hosts[0].presence[0]", "string like"),
         ({"smdr": {"delete_after_store": "yes"}}, "hosts[0].smdr.delete_after_store", "true or false"),
+        ({"name": "main\n"}, "hosts[0].name", "string like"),
+        ({"version": "v1\n"}, "hosts[0].version", "string like"),
+        ({"monitor": ["1000\n"]}, "hosts[0].monitor[0]", "string like"),
+        ({"monitor": ["١٠٠٠"]}, "hosts[0].monitor[0]", "string like"),
+        ({"tls": {"ca_file": "a\0b"}}, "hosts[0].tls.ca_file", "NUL"),
+        ({"password": {"file": "a\0b"}}, "hosts[0].password.file", "NUL"),
         ({"color": "red"}, "hosts[0].color", "name, address"),
         ({"user": {"$ne": None}}, "hosts[0].user", "string"),
     ],
@@ -149,3 +159,53 @@ def test_events_can_be_kept_for_ever() -> None:
 )
 def test_ranges_are_single_numbers_each_once_with_their_zeros(ranges: list[str], numbers: list[str]) -> None:
     assert expand_numbers(ranges) == numbers
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "192.0.2.10", "0.0.0.0", "::1", "2001:db8::10", "fe80::1%eth0", "fe80::1%2", "localhost", "pbx", "pbx-1",
+        "pbx.example.com", "pbx.example.com.", "x" * 63 + ".example", "3com.example", "my_pbx",
+        "xn--bro-hoa.example",
+    ],
+)  # fmt: skip
+def test_an_address_is_a_host_name_or_an_ip_address(address: str) -> None:
+    assert is_address(address)
+    assert parse_settings(document(address=address), source="x").hosts[0].address == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "192.0.2.10/foo", "user@127.0.0.1", "127.0.0.1:8743", "http://127.0.0.1", "a..b", ".a", "127.0.0.1\n",
+        "x" * 64, "x" * 64 + ".example", "-a", "a-", "a b", " a", "192.0.2.300", "192.0.2", "1", "[::1]", "::1::",
+        "fe80::1%", "fe80::1%a/b", "192.0.2.10%eth0", "pbx%eth0", "büro.example", "a?b", "a#b", "a\0b", "..", "*",
+    ],
+)  # fmt: skip
+def test_what_is_more_or_less_than_an_address_is_refused(address: str) -> None:
+    assert not is_address(address)
+    assert refuse(document(address=address))["path"] == "hosts[0].address"
+    facts = refuse({**document(), "health": {"address": address}})
+    assert (facts["path"], facts["value"]) == ("health.address", repr(address))
+
+
+def find_patterns(content: Any) -> list[str]:
+    if isinstance(content, list):
+        return [found for part in content for found in find_patterns(part)]
+    if not isinstance(content, dict):
+        return []
+    own = [content["pattern"]] if isinstance(content.get("pattern"), str) else []
+    return own + [found for part in content.values() for found in find_patterns(part)]
+
+
+def test_no_pattern_lets_a_newline_follow() -> None:
+    patterns = find_patterns(schema(Settings)) + find_patterns(schema(Command))
+    assert patterns
+    assert [pattern for pattern in patterns if not pattern.endswith(r"\Z")] == []
+
+
+def test_a_schema_spells_patterns_as_editors_read_them_and_lets_a_file_name_it() -> None:
+    for content in (build_config_schema(), build_collection_schemas()):
+        assert find_patterns(content)
+        assert [pattern for pattern in find_patterns(content) if not pattern.endswith("$")] == []
+    assert "$schema" in build_config_schema()["$defs"]["Settings"]["properties"]

@@ -1,0 +1,21 @@
+"""What names a machine: a host name or an IP address, and nothing beside it."""
+
+import re
+from ipaddress import ip_address
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\.?\Z){_LABEL}\.?")  # the last label of a name is no number
+_ZONE = re.compile(r"[A-Za-z0-9_.-]+")
+ADDRESS_RULE = (
+    "a host name, an IPv4 address or an IPv6 address (fe80::1%eth0); no port, path, user or brackets"
+)
+
+
+def is_address(text: str) -> bool:
+    """Tell whether `text` is a host name, an IPv4 address or an IPv6 address, with or without its zone."""
+    address, has_zone, zone = text.partition("%")
+    try:
+        version = ip_address(address).version
+    except ValueError:
+        return _NAME.fullmatch(text) is not None
+    return not has_zone or (version == 6 and _ZONE.fullmatch(zone) is not None)

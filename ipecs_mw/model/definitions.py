@@ -262,7 +262,7 @@ def _find_parameter_faults(parameter: Parameter) -> Iterator[tuple[str, Any, str
     if parameter.pattern is not None:
         try:
             re.compile(parameter.pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:  # a{4294967295}; thousands of brackets
             yield "pattern", parameter.pattern, f"a regular expression ({error})"
 
 

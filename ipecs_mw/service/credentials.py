@@ -54,8 +54,9 @@ def read_secret_file(path: str, at: str) -> str:
     file = _find_file(path, at)
     try:
         secret = file.read_text("utf-8").partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
+    except (OSError, ValueError) as error:
+        is_utf8 = not isinstance(error, UnicodeDecodeError)
+        reason = (getattr(error, "strerror", None) or str(error)) if is_utf8 else "not UTF-8"
         raise SecretUnreadable("error.secret_file", path=at, file=str(file), reason=reason) from error
     if not secret:
         raise SecretUnreadable("error.secret_file", path=at, file=str(file), reason="empty")

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ipecs_mw.errors import CannotStart
+from ipecs_mw.errors import CannotStart, InvalidDocument
 from ipecs_mw.model.definitions import Codes, Command, parse_codes, parse_command
+from ipecs_mw.model.validation import show
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import store_errors
 
@@ -44,4 +45,10 @@ def _load_all(store: Store, collection: str) -> list[dict[str, Any]]:
 def _some(documents: Sequence[Mapping[str, Any]], collection: str) -> Sequence[Mapping[str, Any]]:
     if not documents:
         raise CannotStart("error.not_seeded", collection=collection)
+    for document in documents:
+        if not isinstance(document["_id"], str):
+            value = show("_id", document["_id"])
+            raise InvalidDocument(
+                "error.field_value", document=collection, path="_id", value=value, allowed="string"
+            )
     return documents

@@ -83,6 +83,8 @@ def test_a_command_reads_the_same_from_mongodb_as_from_its_seed_file() -> None:
         (parameter(type="int", min=9, max=1), "params[0].min", "max"),
         (parameter(min=1), "params[0].min", "posint"),
         (parameter(pattern="(["), "params[0].pattern", "regular expression"),
+        (parameter(pattern="a{4294967295}"), "params[0].pattern", "regular expression"),
+        (parameter(pattern="(" * 5000 + ")" * 5000), "params[0].pattern", "regular expression"),
         (parameter(max_items=3), "params[0].max_items", "digits[]"),
         ({"params": COMMAND["params"] * 2}, "params[1].name", "no other parameter"),
         ({"params": [*parameter(**{"in": "raw"})["params"], *COMMAND["params"]]}, "params[0].in", "body"),

@@ -49,6 +49,16 @@ def test_a_code_table_edited_into_something_else_is_refused_with_its_place(seede
     assert caught.value.facts["path"] == "ring_types"
 
 
+@pytest.mark.parametrize(("collection", "load"), [("commands", load_commands), ("codes", load_codes)])
+@pytest.mark.parametrize("odd", [{"a": 1}, 5])
+def test_an_id_that_is_no_text_is_refused(seeded: Store, collection: str, load: Any, odd: Any) -> None:
+    seeded.database[collection].insert_one({"_id": odd})
+    with pytest.raises(InvalidDocument) as caught:
+        load(seeded)
+    facts = {"document": collection, "path": "_id", "value": repr(odd), "allowed": "string"}
+    assert caught.value.facts == facts
+
+
 def test_an_edited_definition_is_the_one_that_is_loaded(seeded: Store) -> None:
     path = "{service}/{version}/users/{user}/call/terminal_list"
     seeded.database["commands"].update_one({"_id": "terminals.get"}, {"$set": {"path": path}})

@@ -10,7 +10,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.settings import HostSettings, SecretSource, Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE
-from ipecs_mw.service.credentials import Decrypt, read_secret
+from ipecs_mw.service.credentials import Decrypt, is_encrypted, read_secret
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.definitions import load_codes, load_commands
 from ipecs_mw.store.examination import examine_server, try_write
@@ -124,7 +124,7 @@ def examine_secrets(
     passwords |= {f"{at}.accounts[{n}].password": account.password for n, account in enumerate(host.accounts)}
     found = None
     for path, source in passwords.items():
-        with notes.step("secret_missing", missing):
+        with notes.step("secret_locked" if is_encrypted(source) else "secret_missing", missing):
             secret = read_secret(source, path, decrypt)
             found = secret if path == f"{at}.password" else found
             is_plain = not isinstance(source, SecretSource)

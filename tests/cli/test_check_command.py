@@ -106,6 +106,15 @@ def test_what_keeps_us_from_a_host_is_an_error_with_advice(
     assert invoke("check").exit_code == 1
 
 
+def test_a_broken_key_file_has_advice_of_its_own(configured: Site, invoke: Invoke) -> None:
+    assert invoke("secret", "set", "host0", input=f"{PASSWORD}\n").exit_code == 0
+    (configured.folder / "state" / "secret.key").write_bytes(b"abc")
+    found = check(invoke)
+    assert errors(found) == ["secret_locked"]
+    assert "secret.key" in found["secret_locked"]["text"]
+    assert "key file" in found["secret_locked"]["advice"]
+
+
 def test_what_is_only_unwise_is_a_warning(configured: Site, simulated: SimulatedHost, invoke: Invoke) -> None:
     configured.configure(simulated, tls={"verify": "off"}, password=PASSWORD)
     found = check(invoke)

@@ -33,7 +33,7 @@ from ipecs_mw.service.health import HealthPort, Vitals
 from ipecs_mw.service.heartbeat import Heartbeat
 from ipecs_mw.service.leases import LeaseKeeper
 from ipecs_mw.service.listeners import Listener, Listeners
-from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup
+from ipecs_mw.service.loading import Loaded, build_loaded, count_change, keep_setup
 from ipecs_mw.service.notify import notify
 from ipecs_mw.service.orphans import Orphans
 from ipecs_mw.service.retention import keep_as_configured
@@ -258,6 +258,7 @@ class Daemon:
             with suppress(CannotStart):  # who has taken its port meanwhile may give it back
                 self._health.change(self._loaded.settings.health)
             raise
+        setup = count_change(self._store, self._profile, setup, self._setup, self._clock.now())
         self._tell_change(self._setup, setup)
         self._setup = setup
         keep_setup(setup, self._profile, self._state_dir)
@@ -288,7 +289,7 @@ class Daemon:
             with _journal_errors_logged():
                 self._lane.record(
                     "config.changed",
-                    revision=self._loaded.revision,
+                    revision=(setup.config or {}).get("revision", 0),
                     by=by,
                     changes="; ".join([*changes, *tables])[:2000],
                 )

@@ -72,6 +72,10 @@ class StoreRefused(StoreError):
     """MongoDB refuses this call and will refuse it again: credentials, rights, disk."""
 
 
+class ChangedMeanwhile(StoreRefused):
+    """A document is no longer what a change to it was made of: the change can be made again, of what is there."""
+
+
 class JournalError(IpecsMwError):
     """The local journal cannot take or give entries."""
 

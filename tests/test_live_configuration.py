@@ -16,6 +16,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.journal.journal import Arrival, open_journal
 from ipecs_mw.simulator import Account, SimulatedHost
 from ipecs_mw.store.connection import Store
+from ipecs_mw.store.settings import DIRECTLY
 
 
 def config(site: Site) -> dict[str, Any]:
@@ -111,6 +112,40 @@ def test_an_invalid_change_is_refused_as_a_whole_until_it_is_mended(
     site.store.database["config"].replace_one({"_id": "default"}, good)
     wait_until(lambda: not refused(site), 10)
     assert simulated.sessions[USER].is_streaming
+
+
+def test_an_edit_by_hand_becomes_a_revision_that_says_so(site: Site, simulated: SimulatedHost) -> None:
+    start(site, simulated, presence=[])
+    revision = config(site)["revision"]
+    for count, monitor in enumerate((["1003"], ["1004"]), 1):
+        change(site, "hosts.0.monitor", monitor)
+        wait_until(lambda monitor=monitor: simulated.sessions[USER].monitored == set(monitor), 10)  # type: ignore[misc]
+        wait_until(lambda count=count: site.count(type="config_changed") == count, 10)  # type: ignore[misc]
+    events = list(site.store.database["events"].find({"type": "config_changed"}).sort("_id", 1))
+    assert [(event["data"]["revision"], event["data"]["by"]) for event in events] == [
+        (revision + 1, DIRECTLY),
+        (revision + 2, DIRECTLY),
+    ]
+    wait_until(lambda: instance(site).get("revision") == revision + 2)
+    kept = site.store.database["config_history"].find({"updated_by": DIRECTLY}).sort("revision", 1)
+    assert [(found["revision"], found["hosts"][0]["monitor"]) for found in kept] == [
+        (revision + 1, ["1003"]),
+        (revision + 2, ["1004"]),
+    ]
+    assert config(site)["updated_by"] == DIRECTLY
+    assert site.count(type="session_up") == 1
+
+
+def test_an_edit_by_hand_while_no_daemon_ran_is_counted_at_the_start(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    site.configure(simulated)
+    revision = config(site)["revision"]
+    change(site, "hosts.0.monitor", ["1003"])
+    site.start()
+    wait_until(lambda: is_up(site))
+    assert instance(site)["revision"] == revision + 1
+    assert (config(site)["revision"], config(site)["updated_by"]) == (revision + 1, DIRECTLY)
 
 
 def test_a_deleted_configuration_and_emptied_words_leave_the_last_good_ones(

@@ -1,9 +1,7 @@
 """`ipecs-mw config`: show, edit and compare settings, and go back to a former revision."""
 
-import getpass
 import json
 import re
-import socket
 import sys
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -12,19 +10,30 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from ipecs_mw.cli.context import Context, current
+from ipecs_mw.cli.ask import ask_secret, ask_value
+from ipecs_mw.cli.context import Context, current, who
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.words import escape, local_time
-from ipecs_mw.errors import CannotStart, InvalidDocument
+from ipecs_mw.errors import ChangedMeanwhile, InvalidDocument
 from ipecs_mw.logs import mask
 from ipecs_mw.model.contents import MASK, find_differences, mask_passwords, restore_passwords
 from ipecs_mw.model.schemas import build_config_schema
-from ipecs_mw.model.settings import parse_settings
+from ipecs_mw.model.settings import parse_settings, read_bookkeeping
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.connection import Store
-from ipecs_mw.store.settings import content_of, load_history, save_settings
+from ipecs_mw.store.settings import (
+    build_missing,
+    content_of,
+    find_newest_revision,
+    list_profiles,
+    load_document,
+    load_history,
+    load_present,
+    save_settings,
+)
 
 _TEXTS = shipped_texts()
+_MOST_TRIES = 5
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -38,7 +47,7 @@ def show() -> None:
     """Print the whole configuration, secrets masked."""
     context = current()
     with context.open_store() as store:
-        click.echo(to_json(mask_passwords(_present(store, context)), indent=1))
+        click.echo(to_json(mask_passwords(content_of(load_present(store, context.profile))), indent=1))
 
 
 @config.command(help=_TEXTS.render("help.config.schema"))
@@ -53,7 +62,8 @@ def get(path: str) -> None:
     """Print one setting as JSON, defaults included, secrets masked."""
     context = current()
     with context.open_store() as store:
-        settings = parse_settings(_present(store, context), source=f"config/{context.profile}")
+        document = load_present(store, context.profile)
+    settings = parse_settings(document, source=f"config/{context.profile}")
     value: Any = to_builtins(settings)
     for step in _steps(path):
         try:
@@ -72,24 +82,21 @@ def get(path: str) -> None:
 def set_(path: str, value: str) -> None:
     """Write one setting as a new revision, after the whole configuration proved valid with it."""
     context = current()
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        parsed = value  # a bare word is a string
+    parsed = _read_value(context, path, value)
     with context.open_store() as store:
-        content = _present(store, context)
-        place: Any = content
-        *parents, last = _steps(path)
-        for step in parents:
+        document = load_present(store, context.profile)
+        for tries_left in reversed(range(_MOST_TRIES)):
+            content = _put(context, content_of(document), path, parsed)
             try:
-                place = place.setdefault(step, {}) if isinstance(place, dict) else place[step]
-            except (LookupError, TypeError, AttributeError):
-                raise _no_such_setting(context, path, "-") from None
-        try:
-            place[last] = parsed
-        except (LookupError, TypeError):
-            raise _no_such_setting(context, path, "-") from None
-        _save(store, context, content)
+                _save(store, context, content, document)
+            except ChangedMeanwhile:
+                # this changes one setting only, so what somebody else changed can stay, unless hosts[0] is
+                # another host by now
+                before, document = document, load_present(store, context.profile)
+                if not tries_left or _list_hosts(before) != _list_hosts(document):
+                    raise
+            else:
+                return
 
 
 @config.command(help=_TEXTS.render("help.config.history"))
@@ -97,12 +104,12 @@ def history() -> None:
     """Print each revision with what it changed, the present one first."""
     context = current()
     with context.open_store() as store:
-        revisions = load_history(store, context.profile)
+        revisions = _load_history(store, context)
     for newer, older in pairwise([*revisions, {}]):
-        facts = {name: newer.get(name, "-") for name in ("revision", "updated_by")}
-        click.echo(
-            context.texts.render("cli.config.revision", **facts, at=local_time(newer.get("updated_at")))
-        )
+        kept = read_bookkeeping(newer, source=f"config_history/{context.profile}")
+        at = local_time(kept.updated_at)
+        facts = {"revision": kept.revision, "updated_by": escape(kept.updated_by)}
+        click.echo(context.texts.render("cli.config.revision", **facts, at=at))
         for line in _describe_changes(older, newer, [newer]) if older else ():
             click.echo(f"  {line}")
 
@@ -114,8 +121,7 @@ def diff(revision: int | None, other: int | None) -> None:
     """Print what changed from one revision to another: without OTHER to the present one, without both by it."""
     context = current()
     with context.open_store() as store:
-        revisions = load_history(store, context.profile)
-    known = {int(found.get("revision", 0)): found for found in revisions}
+        known = _by_number(context, _load_history(store, context))
     newest = max(known, default=0)
     first = revision if revision is not None else max((r for r in known if r < newest), default=newest)
     last = other if other is not None else newest
@@ -131,10 +137,8 @@ def edit() -> None:
     """Open the configuration in the editor until it is valid or given up; passwords are not shown there."""
     context = current()
     with context.open_store() as store:
-        found = load_history(store, context.profile)[:1]
-        if not found:
-            raise CannotStart("error.config_missing", profile=context.profile, profiles="-")
-        text = to_json(mask_passwords(content_of(found[0])), indent=2) + "\n"
+        found = load_present(store, context.profile)
+        text = to_json(mask_passwords(content_of(found)), indent=2) + "\n"
         before = text
         while True:
             text = click.edit(text, extension=".json", require_save=False) or ""
@@ -142,7 +146,7 @@ def edit() -> None:
                 click.echo(context.texts.render("cli.config.unchanged"))
                 return
             try:
-                _save(store, context, _read(text, context), base=int(found[0].get("revision", 0)))
+                _save(store, context, _read(text, context), found)
             except InvalidDocument as error:
                 if not sys.stdin.isatty():
                     raise
@@ -158,22 +162,71 @@ def rollback(revision: int) -> None:
     """Make a former revision's content the next revision."""
     context = current()
     with context.open_store() as store:
-        revisions = {int(found.get("revision", 0)): found for found in load_history(store, context.profile)}
-        _save(store, context, content_of(_find_revision(context, revisions, revision)))
+        present = load_document(store, context.profile)
+        known = _by_number(context, _load_history(store, context))
+        _save(store, context, content_of(_find_revision(context, known, revision)), present)
 
 
-def _present(store: Store, context: Context) -> dict[str, Any]:
-    revisions = load_history(store, context.profile)
-    if not revisions:
-        raise CannotStart("error.config_missing", profile=context.profile, profiles="-")
-    return content_of(revisions[0])
-
-
-def _save(store: Store, context: Context, content: dict[str, Any], base: int | None = None) -> None:
-    content = restore_passwords(content, _present(store, context))
-    by = f"{getpass.getuser()}@{socket.gethostname()}"
-    revision = save_settings(store, context.profile, content, by, at=context.clock.now(), base=base)
+def _save(store: Store, context: Context, content: dict[str, Any], base: Mapping[str, Any] | None) -> None:
+    """Save what was made of the document `base`, None where it was missing; masked passwords are those there."""
+    content = restore_passwords(content, content_of(base or {}))
+    revision = save_settings(store, context.profile, content, who(), at=context.clock.now(), base=base)
     click.echo(context.texts.render("cli.config.saved", profile=context.profile, revision=revision))
+
+
+def _load_history(store: Store, context: Context) -> list[dict[str, Any]]:
+    """Return every revision, the newest first; say so where the configuration itself is missing."""
+    revisions = load_history(store, context.profile)
+    if load_document(store, context.profile) is None:
+        newest = find_newest_revision(store, context.profile)
+        missing = build_missing(context.profile, list_profiles(store), newest)
+        if not revisions:
+            raise missing
+        click.echo(escape(context.texts.explain(missing)), err=True)
+    return revisions
+
+
+def _by_number(context: Context, revisions: Iterable[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    source = f"config_history/{context.profile}"
+    return {read_bookkeeping(found, source=source).revision: found for found in revisions}
+
+
+def _read_value(context: Context, path: str, value: str) -> Any:
+    """Return what a value of the command line stands for, `-` being standard input; a bare word is a string.
+
+    Raises InvalidDocument for a password that stands there for all to see.
+    """
+    at, name = f"config/{context.profile} {path}", _steps(path)[-1]
+    if value == "-" and name == "password":
+        value = ask_secret(context, at)
+        parsed = _parse(value)
+        return parsed if isinstance(parsed, dict) else value  # a password may look like a number
+    if value == "-":
+        return _parse(ask_value())
+    parsed = _parse(value)
+    if mask_passwords(parsed, str(name), keeps_encrypted=True) != parsed:
+        raise InvalidDocument("error.secret_on_command_line", path=at)
+    return parsed
+
+
+def _parse(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _put(context: Context, content: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return the content with one setting changed."""
+    place: Any = content
+    *parents, last = _steps(path)
+    try:
+        for step in parents:
+            place = place.setdefault(step, {}) if isinstance(place, dict) else place[step]
+        place[last] = value
+    except (LookupError, TypeError, AttributeError):
+        raise _no_such_setting(context, path, "-") from None
+    return content
 
 
 def _find_revision(context: Context, known: Mapping[int, dict[str, Any]], revision: int) -> dict[str, Any]:
@@ -213,7 +266,13 @@ def _read(text: str, context: Context) -> dict[str, Any]:
         raise InvalidDocument(
             "error.field_value", document=document, path="$", value=value, allowed="an object: {…}"
         )
-    return content
+    # what an editor finds the schema by is no setting
+    return {name: value for name, value in content.items() if name != "$schema"}
+
+
+def _list_hosts(document: Mapping[str, Any]) -> list[Any]:
+    hosts = document.get("hosts")
+    return [host.get("name") for host in hosts if isinstance(host, dict)] if isinstance(hosts, list) else []
 
 
 def _steps(path: str) -> list[str | int]:

@@ -1,21 +1,18 @@
 """`ipecs-mw secret`: passwords that stand in the configuration encrypted, and the key that opens them."""
 
-import getpass
-import socket
-import sys
 from typing import Any
 
 import click
 
-from ipecs_mw.cli.context import Context, current
+from ipecs_mw.cli.ask import ask_secret
+from ipecs_mw.cli.context import Context, current, who
 from ipecs_mw.errors import CannotStart
-from ipecs_mw.logs import hide
 from ipecs_mw.model.settings import HostSettings, parse_settings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.credentials import find_key_file
 from ipecs_mw.store.encryption import encrypt
 from ipecs_mw.store.encryption import rotate as rotate_key
-from ipecs_mw.store.settings import content_of, load_document, save_settings
+from ipecs_mw.store.settings import content_of, load_present, save_settings
 
 _TEXTS = shipped_texts()
 
@@ -34,20 +31,17 @@ def set_(host: str, account: str | None, makes_key: bool) -> None:
     context = current()
     key_file = find_key_file(context.state_dir)
     with context.open_store() as store:
-        document = load_document(store, context.profile)
-        if document is None:
-            raise CannotStart("error.config_missing", profile=context.profile, profiles="-")
+        document = load_present(store, context.profile)
         hosts = parse_settings(document, source=f"config/{context.profile}").hosts
         content = content_of(document)
         place, path = _find_place(content, hosts, host, account, context)
         at = f"config/{context.profile} {path}"
         is_new_file = not key_file.exists()
         place["password"] = {
-            "encrypted": encrypt(store, key_file, _ask(context, at), at, makes_key=makes_key)
+            "encrypted": encrypt(store, key_file, ask_secret(context, at), at, makes_key=makes_key)
         }
-        by, now = f"{getpass.getuser()}@{socket.gethostname()}", context.clock.now()
-        base = int(document.get("revision", 0))
-        revision = save_settings(store, context.profile, content, by, at=now, base=base)
+        now = context.clock.now()
+        revision = save_settings(store, context.profile, content, who(), at=now, base=document)
     if is_new_file:
         click.echo(context.texts.render("cli.secret.new_file", file=str(key_file.absolute())))
     click.echo(context.texts.render("cli.config.saved", profile=context.profile, revision=revision))
@@ -80,20 +74,3 @@ def _find_place(
         raise CannotStart("error.account_unknown", account=account, host=name, allowed=allowed)
     number = users.index(account)
     return part["accounts"][number], f"hosts[{index}].accounts[{number}].password"
-
-
-def _ask(context: Context, at: str) -> str:
-    """Return the password from the keyboard, unseen, else the first line of standard input; hide it from logs."""
-    if sys.stdin.isatty():
-        prompt = context.texts.render("cli.secret.password", path=at)
-        given = str(click.prompt(prompt, hide_input=True, confirmation_prompt=True))
-    else:
-        line = sys.stdin.buffer.readline()
-        try:
-            given = line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError:
-            given = ""
-    if not given:
-        raise CannotStart("error.secret_empty", path=at)
-    hide(given)
-    return given

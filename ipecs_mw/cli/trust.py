@@ -1,17 +1,15 @@
 """`ipecs-mw trust`: show a host's certificate and, when a person agrees, accept exactly this one from now on."""
 
-import getpass
-import socket
 from typing import Any
 
 import click
 
-from ipecs_mw.cli.context import Context, current
+from ipecs_mw.cli.context import Context, current, who
 from ipecs_mw.cli.words import escape, local_time
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.settings import HostSettings, parse_settings
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.settings import content_of, load_document, save_settings
+from ipecs_mw.store.settings import content_of, load_present, save_settings
 from ipecs_mw.transport.certificate import read_certificate
 from ipecs_mw.transport.tls import compute_fingerprint, fetch_certificate, normalise_fingerprint
 
@@ -25,9 +23,7 @@ def trust(host: str, is_agreed: bool) -> None:
     """Fetch the certificate without sending anything, show it, ask, and pin its fingerprint as a new revision."""
     context = current()
     with context.open_store() as store:
-        document = load_document(store, context.profile)
-        if document is None:
-            raise CannotStart("error.config_missing", profile=context.profile, profiles="-")
+        document = load_present(store, context.profile)
         hosts = parse_settings(document, source=f"config/{context.profile}").hosts
         index = next((index for index, found in enumerate(hosts) if found.name == host), None)
         if index is None:
@@ -48,9 +44,8 @@ def trust(host: str, is_agreed: bool) -> None:
         content: dict[str, Any] = content_of(document)
         tls = content["hosts"][index].setdefault("tls", {})
         tls.update(verify="pin", fingerprint_sha256=found)
-        by, at = f"{getpass.getuser()}@{socket.gethostname()}", context.clock.now()
-        base = int(document.get("revision", 0))
-        revision = save_settings(store, context.profile, content, by, at=at, base=base)
+        at = context.clock.now()
+        revision = save_settings(store, context.profile, content, who(), at=at, base=document)
         click.echo(context.texts.render("cli.config.saved", profile=context.profile, revision=revision))
 
 

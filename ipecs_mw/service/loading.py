@@ -1,19 +1,22 @@
 """Documents of MongoDB → what the daemon runs with; and the last good ones, kept for when MongoDB is away."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ipecs_mw import logs
+from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.service.state_dir import keep_private
 from ipecs_mw.service.surroundings import Definitions
+from ipecs_mw.store.connection import Store
 from ipecs_mw.store.definitions import build_codes, build_commands
-from ipecs_mw.store.settings import build_settings
+from ipecs_mw.store.settings import build_settings, count_direct_change
 from ipecs_mw.store.setup import Setup
 from ipecs_mw.store.texts import Problem, build_texts
 
@@ -36,10 +39,24 @@ def build_loaded(setup: Setup, profile: str) -> Loaded:
 
     Raises CannotStart (InvalidDocument with document and field) for the first that is wrong or missing.
     """
-    settings, revision = build_settings(setup.config, profile, setup.profiles)
+    settings, revision = build_settings(setup.config, profile, setup.profiles, setup.newest)
     texts, problems = build_texts(setup.languages, settings.locale)
     definitions = Definitions(build_commands(setup.commands), build_codes(setup.codes))
     return Loaded(settings, revision, texts, problems, definitions)
+
+
+def count_change(store: Store, profile: str, setup: Setup, before: Setup | None, at: datetime) -> Setup:
+    """Make a change that a MongoDB client made to a good configuration a revision; return the documents with it.
+
+    Where that cannot be written, the documents are as good without: the next look or the next revision counts it.
+    """
+    try:
+        former = before.config if before else None
+        counted = count_direct_change(store, profile, setup.config or {}, at, former)
+    except IpecsMwError as error:
+        log.debug("a change was not counted", error=str(error))
+        return setup
+    return setup if counted is setup.config else replace(setup, config=counted)
 
 
 def keep_setup(setup: Setup, profile: str, state_dir: Path) -> None:

@@ -10,7 +10,7 @@ from ipecs_mw import logs
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, StoreRefused, StoreUnavailable
-from ipecs_mw.service.loading import Loaded, build_loaded, keep_setup, recall_setup
+from ipecs_mw.service.loading import Loaded, build_loaded, count_change, keep_setup, recall_setup
 from ipecs_mw.service.notify import notify
 from ipecs_mw.service.stopping import Stop
 from ipecs_mw.service.threads import start_task
@@ -109,6 +109,8 @@ def _load(store: Store, profile: str, state_dir: Path, clock: Clock, stop: threa
         log.info("start.schema", applied=len(applied))
         setup = read_setup(store, profile)
         loaded = build_loaded(setup, profile)
+        if (counted := count_change(store, profile, setup, None, clock.now())) is not setup:
+            setup, loaded = counted, build_loaded(counted, profile)
         speak(loaded, profile)
         set_up_logs(loaded)
     except BaseException:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import store_errors
-from ipecs_mw.store.settings import list_profiles, load_document
+from ipecs_mw.store.settings import find_newest_revision, list_profiles, load_document
 
 WATCHED = ("config", "languages", "commands", "codes")
 """The collections that the documents come from."""
@@ -16,13 +16,17 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Setup:
-    """The configuration of one profile (None: there is none), and everything that all profiles share."""
+    """The configuration of one profile (None: there is none), and everything that all profiles share.
+
+    `newest` is the newest revision in the history where the configuration was deleted, else 0.
+    """
 
     profiles: Sequence[str]
     config: Document | None
     languages: Sequence[Document]
     commands: Sequence[Document]
     codes: Sequence[Document]
+    newest: int = 0
 
 
 def read_setup(store: Store, profile: str) -> Setup:
@@ -32,4 +36,5 @@ def read_setup(store: Store, profile: str) -> Setup:
         languages, commands, codes = (
             list(store.database[name].find().sort("_id")) for name in ("languages", "commands", "codes")
         )
-    return Setup(list_profiles(store), config, languages, commands, codes)
+    newest = 0 if config else find_newest_revision(store, profile)
+    return Setup(list_profiles(store), config, languages, commands, codes, newest)

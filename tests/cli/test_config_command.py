@@ -4,16 +4,19 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from ipecs_mw.cli import cli
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.errors import CannotStart, ChangedMeanwhile, InvalidDocument, IpecsMwError
+from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.migrations import migrate
 from ipecs_mw.store.seeding import apply, plan, read_seeds
+from ipecs_mw.store.settings import DIRECTLY, save_settings
 
 Run = Callable[..., Result]
 
@@ -24,7 +27,30 @@ def run(store: Store, mongo_uri: str, tmp_path: Path) -> Run:
     file.write_text(json.dumps({"mongo_uri": mongo_uri}))
     migrate(store, SystemClock())
     apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
-    return lambda *arguments: CliRunner().invoke(cli, ["--bootstrap", str(file), "config", *arguments])
+    options = ["--bootstrap", str(file), "config"]
+    return lambda *arguments, typed=None: CliRunner().invoke(cli, [*options, *arguments], input=typed)
+
+
+def set_password(run: Run, secret: str) -> Result:
+    return run("set", "hosts[0].password", "-", typed=f"{secret}\n")
+
+
+def config_of(store: Store) -> dict[str, Any]:
+    found = store.database["config"].find_one({"_id": "default"})
+    assert found is not None
+    return found
+
+
+def interfere(store: Store, monkeypatch: pytest.MonkeyPatch, update: dict[str, Any], times: int = 1) -> None:
+    """Change the document directly before the command's own change, the first `times` that it tries."""
+    left = [update] * times
+
+    def save(*arguments: Any, **options: Any) -> int:
+        if left:
+            store.database["config"].update_one({"_id": "default"}, left.pop())
+        return save_settings(*arguments, **options)
+
+    monkeypatch.setattr(sys.modules["ipecs_mw.cli.config"], "save_settings", save)
 
 
 def test_a_setting_is_read_with_its_default(run: Run) -> None:
@@ -70,7 +96,7 @@ def test_what_is_wrong_is_named_and_nothing_is_written(
 
 def test_a_password_that_is_written_out_is_shown_by_no_command(run: Run) -> None:
     secret = "canary-written-out"
-    assert run("set", "hosts[0].password", secret).exit_code == 0
+    assert set_password(run, secret).exit_code == 0
     assert run("set", "locale", "ko-KR").exit_code == 0
     shown = [
         run(*arguments).output
@@ -92,7 +118,7 @@ def use_editor(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None
 def test_an_edited_configuration_is_written_and_keeps_the_password_that_it_did_not_show(
     run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("set", "hosts[0].password", "canary-kept")
+    set_password(run, "canary-kept")
     seen = tmp_path / "seen"
     body = f"open({str(seen)!r}, 'w').write(text)\ntext = text.replace('8743', '8800')"
     use_editor(tmp_path, monkeypatch, body)
@@ -117,7 +143,7 @@ def test_an_edited_configuration_is_written_and_keeps_the_password_that_it_did_n
 def test_an_edited_configuration_that_is_wrong_is_refused_and_not_written(
     run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, name: str
 ) -> None:
-    run("set", "hosts[0].password", "canary-written-out")
+    set_password(run, "canary-written-out")
     before = store.database["config"].find_one({"_id": "default"})
     use_editor(tmp_path, monkeypatch, body)
     result = run("edit")
@@ -153,8 +179,8 @@ def test_two_revisions_are_compared_in_either_direction(run: Run) -> None:
 
 
 def test_a_changed_password_is_told_though_neither_is_kept_or_shown(run: Run, store: Store) -> None:
-    run("set", "hosts[0].password", "canary-old")
-    run("set", "hosts[0].password", "canary-new")
+    set_password(run, "canary-old")
+    set_password(run, "canary-new")
     run("set", "locale", "de-DE")
     assert "canary" not in str(list(store.database["config_history"].find()))
     assert "hosts[main].password: '***' -> '***'" in run("history").stdout
@@ -163,8 +189,8 @@ def test_a_changed_password_is_told_though_neither_is_kept_or_shown(run: Run, st
 
 
 def test_going_back_keeps_the_present_password_where_the_history_has_none(run: Run, store: Store) -> None:
-    run("set", "hosts[0].password", "canary-old")
-    run("set", "hosts[0].password", "canary-new")
+    set_password(run, "canary-old")
+    set_password(run, "canary-new")
     assert run("rollback", "2").exit_code == 0
     found = store.database["config"].find_one({"_id": "default"})
     assert found is not None
@@ -183,3 +209,144 @@ def test_passwords_that_an_older_version_wrote_to_the_history_are_masked_by_the_
     migrate(store, SystemClock())
     kept = store.database["config_history"].find_one({"revision": 1}, {"_id": 0})
     assert kept == {"profile": "default", "revision": 1, "hosts": [{"name": "a", "password": "***"}]}
+
+
+def test_a_deleted_configuration_is_told_and_brought_back(run: Run, store: Store) -> None:
+    run("set", "locale", "de-DE")
+    store.database["config"].delete_one({"_id": "default"})
+    for arguments in (("show",), ("get", "locale"), ("set", "locale", "ko-KR"), ("edit",)):
+        result = run(*arguments)
+        assert isinstance(result.exception, CannotStart)
+        assert (result.exception.key, result.exception.facts["revision"]) == ("error.config_deleted", 2)
+    assert store.database["config"].count_documents({}) == 0
+    for arguments in (("history",), ("diff",)):
+        result = run(*arguments)
+        assert result.exit_code == 0
+        assert "config rollback 2" in result.stderr
+        assert "locale: 'en-GB' -> 'de-DE'" in result.stdout
+    assert run("rollback", "2").exit_code == 0
+    assert (config_of(store)["locale"], config_of(store)["revision"]) == ("de-DE", 3)
+    assert run("history").stderr == ""
+    run("set", "locale", "ko-KR")
+    told = run("history").stdout
+    assert [told.count(f"Revision {number},") for number in range(1, 5)] == [1, 1, 1, 1]
+
+
+def test_a_profile_that_never_was_has_no_history(run: Run, store: Store) -> None:
+    for name in ("config", "config_history"):
+        store.database[name].delete_many({})
+    for arguments in (("history",), ("rollback", "1"), ("show",)):
+        result = run(*arguments)
+        assert isinstance(result.exception, CannotStart)
+        assert result.exception.key == "error.config_missing"
+
+
+def test_a_setting_is_changed_beside_what_somebody_else_changes_at_the_same_moment(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interfere(store, monkeypatch, {"$set": {"locale": "ko-KR"}, "$inc": {"revision": 1}}, times=2)
+    assert run("set", "hosts[0].port", "9000").exit_code == 0
+    found = config_of(store)
+    assert (found["hosts"][0]["port"], found["locale"], found["revision"]) == (9000, "ko-KR", 4)
+
+
+def test_a_setting_that_is_never_left_alone_is_given_up(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interfere(store, monkeypatch, {"$inc": {"revision": 1}}, times=99)
+    result = run("set", "hosts[0].port", "9000")
+    assert isinstance(result.exception, ChangedMeanwhile)
+    assert config_of(store)["hosts"][0]["port"] == 8743
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("rollback", "1"), ("set", "hosts[0].port", "9000")],
+    ids=["rollback", "set of another host"],
+)
+def test_what_cannot_be_made_again_is_refused_where_somebody_changes_the_rest_meanwhile(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    interfere(store, monkeypatch, {"$set": {"hosts.0.name": "other"}})
+    assert isinstance(run(*arguments).exception, ChangedMeanwhile)
+    assert (config_of(store)["hosts"][0]["name"], config_of(store)["hosts"][0]["port"]) == ("other", 8743)
+
+
+def test_an_edit_by_hand_during_the_editing_is_not_overwritten_though_it_counts_no_revision(
+    run: Run, store: Store, tmp_path: Path, mongo_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = (
+        "import pymongo\n"
+        f"config = pymongo.MongoClient({mongo_uri!r})[{store.database.name!r}]['config']\n"
+        "config.update_one({'_id': 'default'}, {'$set': {'events.retention_days': 77}})\n"
+        "text = text.replace('8743', '8800')"
+    )
+    use_editor(tmp_path, monkeypatch, body)
+    assert isinstance(run("edit").exception, ChangedMeanwhile)
+    found = config_of(store)
+    assert (found["events"]["retention_days"], found["hosts"][0]["port"]) == (77, 8743)
+
+
+def test_an_edit_by_hand_is_told_as_such_and_stays_in_the_history(run: Run, store: Store) -> None:
+    store.database["config"].update_one({"_id": "default"}, {"$set": {"locale": "de-DE"}})
+    assert f"by {DIRECTLY}\n  locale: 'en-GB' -> 'de-DE'" in run("history").stdout
+    run("set", "locale", "ko-KR")
+    told = run("history").stdout
+    assert f"by {DIRECTLY}\n  locale: 'en-GB' -> 'de-DE'" in told
+    assert "locale: 'de-DE' -> 'ko-KR'" in told
+    assert run("rollback", "2").exit_code == 0
+    assert config_of(store)["locale"] == "de-DE"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("hosts[0].password", "canary-argument"),
+        ("hosts[0].password", '"canary-argument"'),
+        ("hosts[0].accounts", '[{"user": "1001", "password": "canary-argument"}]'),
+        ("hosts[0]", '{"name": "main", "password": "canary-argument"}'),
+    ],
+)
+def test_a_password_on_the_command_line_is_refused(run: Run, store: Store, path: str, value: str) -> None:
+    before = config_of(store)
+    result = run("set", path, value)
+    assert isinstance(result.exception, InvalidDocument)
+    sentence = shipped_texts("en-GB").explain(result.exception)
+    for name in (path, '{"env": NAME}', '{"file": PATH}', "ipecs-mw secret set", "standard input"):
+        assert name in sentence
+    assert "canary" not in sentence
+    assert config_of(store) == before
+
+
+@pytest.mark.parametrize("form", [{"env": "OTHER"}, {"file": "/run/secrets/ipecs"}])
+def test_where_a_password_is_may_be_said_on_the_command_line(
+    run: Run, store: Store, form: dict[str, str]
+) -> None:
+    assert run("set", "hosts[0].password", json.dumps(form)).exit_code == 0
+    assert config_of(store)["hosts"][0]["password"] == form
+
+
+def test_a_value_is_read_from_standard_input(run: Run, store: Store) -> None:
+    assert run("set", "locale", "-", typed="de-DE\n").exit_code == 0
+    assert run("set", "events", "-", typed='{"retention_days":\n 30}\n').exit_code == 0
+    assert run("set", "hosts[0].password", "-", typed="12345\n").exit_code == 0
+    found = config_of(store)
+    assert (found["locale"], found["events"], found["hosts"][0]["password"]) == (
+        "de-DE",
+        {"retention_days": 30},
+        "12345",
+    )
+    empty = run("set", "hosts[0].password", "-", typed="\n").exception
+    assert isinstance(empty, CannotStart)
+    assert empty.key == "error.secret_empty"
+
+
+@pytest.mark.parametrize(("field", "value"), [("revision", "abc"), ("updated_at", "2026-11-24")])
+def test_bookkeeping_that_somebody_wrote_is_named_by_every_command(
+    run: Run, store: Store, field: str, value: str
+) -> None:
+    store.database["config"].update_one({"_id": "default"}, {"$set": {field: value}})
+    for arguments in (("history",), ("diff",), ("set", "locale", "de-DE"), ("rollback", "1")):
+        result = run(*arguments)
+        assert isinstance(result.exception, InvalidDocument), arguments
+        assert (result.exception.facts["path"], result.exception.facts["value"]) == (field, repr(value))

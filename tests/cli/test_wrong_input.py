@@ -101,7 +101,8 @@ def test_a_secret_whose_file_is_missing_is_named(run: Callable[[], tuple[int, st
 def test_what_was_never_seeded_says_how_to_seed(
     run: Callable[[], tuple[int, str]], store: Store, collection: str
 ) -> None:
-    store.database[collection].delete_many({})
+    for name in (collection, "config_history"):
+        store.database[name].delete_many({})
     code, sentence = run()
     assert code == 3
     assert "ipecs-mw seed" in sentence
@@ -124,3 +125,27 @@ def test_a_schema_of_a_newer_version_is_not_touched(run: Callable[[], tuple[int,
     code, sentence = run()
     assert code == 3
     assert "9999" in sentence
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("revision", "abc"), ("updated_at", "yesterday"), ("hosts.0.password", {"file": "a\0b"})],
+)
+def test_what_no_setting_may_be_is_named_and_no_traceback(
+    run: Callable[[], tuple[int, str]], store: Store, field: str, value: Any
+) -> None:
+    store.database["config"].update_one({"_id": "default"}, {"$set": {field: value}})
+    code, sentence = run()
+    assert code == 3
+    assert field.replace(".0", "[0]") in sentence
+    assert "config/default" in sentence
+
+
+def test_a_deleted_configuration_is_restored_by_what_the_sentence_says(
+    run: Callable[[], tuple[int, str]], store: Store
+) -> None:
+    store.database["config"].delete_many({})
+    code, sentence = run()
+    assert code == 3
+    assert "config rollback 1" in sentence
+    assert "seed" not in sentence

@@ -1,6 +1,5 @@
 """What the daemon begins with while MongoDB cannot be used yet."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import StoreUnavailable
 from ipecs_mw.service.loading import keep_setup
 from ipecs_mw.service.start import begin
+from ipecs_mw.service.stopping import Stop
 from ipecs_mw.store.connection import Store, connect
 from ipecs_mw.store.seeding import apply, plan, read_seeds
 from ipecs_mw.store.setup import read_setup
@@ -42,7 +42,8 @@ def test_a_server_that_is_not_the_primary_is_waited_for_with_what_was_kept(
     assert caught.value.key == "error.mongo_read_only"
     apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
     keep_setup(read_setup(store, "default"), "default", tmp_path)
-    beginning = begin(secondary, "default", tmp_path, FakeClock(), threading.Event())
+    clock = FakeClock()
+    beginning = begin(secondary, "default", tmp_path, clock, Stop(clock))
     assert beginning is not None
     assert beginning.is_recalled
     beginning.store.close()

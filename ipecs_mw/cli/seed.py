@@ -53,6 +53,9 @@ def describe(planned: Plan, texts: Texts) -> list[str]:
                     same=counts["same"],
                 )
             )
+    if planned.deleted_revision:
+        facts = {"profile": planned.profile, "revision": planned.deleted_revision}
+        lines.append(texts.render("seed.config_deleted", **facts))
     for row in planned.rows:
         if row.action in ("change", "keep_edited"):
             lines += _describe_row(row, texts)

@@ -126,6 +126,7 @@ def _refuse_constant(name: str, constant: str) -> None:
 
 
 def _check_config(content: dict[str, Any]) -> dict[str, Any]:
+    content = {name: value for name, value in content.items() if name != "$schema"}  # for the editor alone
     parse_settings(content, source="config.json")
     _check_storable("config.json", [("$", content)])
     return {name: value for name, value in content.items() if name not in BOOKKEEPING}

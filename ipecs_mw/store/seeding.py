@@ -21,7 +21,7 @@ from ipecs_mw.seeds import shipped_strings
 from ipecs_mw.store.connection import Store
 from ipecs_mw.store.failures import store_errors
 from ipecs_mw.store.seed_files import Seeds, read_seeds
-from ipecs_mw.store.settings import save_settings
+from ipecs_mw.store.settings import find_newest_revision, save_settings
 
 __all__ = ["Difference", "Plan", "Row", "Seeds", "apply", "find_differences", "plan", "read_seeds"]
 
@@ -47,10 +47,14 @@ class Row(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What `apply` will do, a row a document, in the order of writing."""
+    """What `apply` will do, a row a document, in the order of writing.
+
+    `deleted_revision` is the newest one of a configuration that was deleted and that the seeds leave so, else 0.
+    """
 
     profile: str
     rows: tuple[Row, ...]
+    deleted_revision: int = 0
 
 
 def plan(store: Store, seeds: Seeds, profile: str, *, force: bool = False) -> Plan:
@@ -65,9 +69,15 @@ def plan(store: Store, seeds: Seeds, profile: str, *, force: bool = False) -> Pl
             ids = [_id for name, _id in documents if name == collection]
             for document in store.database[collection].find({"_id": {"$in": ids}}) if ids else ():
                 former[collection, document["_id"]] = document
-        tables = {*seeds.codes, *store.database["codes"].distinct("_id")}
+        named = [_id for _id in store.database["codes"].distinct("_id") if isinstance(_id, str)]
+        tables = {*seeds.codes, *named}
         locales = {*seeds.languages, *shipped_strings(), *store.database["languages"].distinct("locale")}
     _refuse_contradictions(seeds, tables, locales)
+    deleted_revision = 0
+    if seeds.is_shipped and ("config", profile) not in former:
+        deleted_revision = find_newest_revision(store, profile)
+    if deleted_revision:  # a daemon that still runs with what was deleted would take the example over
+        documents.pop(("config", profile), None)
     rows = (
         Row(
             collection,
@@ -84,7 +94,7 @@ def plan(store: Store, seeds: Seeds, profile: str, *, force: bool = False) -> Pl
         )
         for (collection, _id), content in documents.items()
     )
-    return Plan(profile, tuple(rows))
+    return Plan(profile, tuple(rows), deleted_revision)
 
 
 def apply(store: Store, plan: Plan, clock: Clock, by: str) -> None:
@@ -98,9 +108,9 @@ def apply(store: Store, plan: Plan, clock: Clock, by: str) -> None:
         if collection == "config":
             written = [row for row in rows if row.action in ("add", "change")]
             for row in written:
-                save_settings(
-                    store, row.id, row.content, by, at=clock.now(), seeded=compute_digest(row.content)
-                )
+                digest = compute_digest(row.content)
+                at, base = clock.now(), row.former
+                save_settings(store, row.id, row.content, by, at=at, seeded=digest, base=base)
             rows = [row for row in rows if row not in written]
         operations = [operation for row in rows for operation in _build_operations(row)]
         if operations:

@@ -297,7 +297,8 @@ def test_the_next_seed_completes_one_that_was_killed(store: Store, clock: Any) -
     whole = plan(store, seeds, "default")
     import_seeds(store, clock)
     complete = dump(store)
-    store.database["config"].delete_many({})
+    for name in ("config", "config_history"):
+        store.database[name].delete_many({})
     store.database["languages"].delete_many({"key": {"$regex": "^e"}})
     store.database["commands"].delete_many({"method": "POST"})
     import_seeds(store, clock)
@@ -307,12 +308,56 @@ def test_the_next_seed_completes_one_that_was_killed(store: Store, clock: Any) -
     assert len(whole.rows) == sum(map(len, complete.values()))
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_the_example_takes_no_deleted_configurations_place(store: Store, clock: Any, force: bool) -> None:
+    import_seeds(store, clock)
+    store.database["config"].delete_many({})
+    planned = plan(store, read_seeds(None), "default", force=force)
+    apply(store, planned, clock, "test")
+    assert planned.deleted_revision == 1
+    assert store.database["config"].count_documents({}) == 0
+    assert "config rollback 1" in _run(_Context(store, clock))
+    assert plan(store, read_seeds(None), "other").deleted_revision == 0
+
+
+def test_a_configuration_of_ones_own_takes_a_deleted_ones_place(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock)
+    store.database["config"].delete_many({})
+    assert import_seeds(store, clock, write(tmp_path, config=config(locale="de-DE"))) == {"add": 1}
+    assert [(found["revision"], found["locale"]) for found in dump(store)["config"]] == [(2, "de-DE")]
+
+
+def test_what_an_editor_finds_the_schema_by_is_left_out(store: Store, tmp_path: Path, clock: Any) -> None:
+    folder = write(tmp_path, config={"$schema": "./schema.json", **config()})
+    assert import_seeds(store, clock, folder) == {"add": 1}
+    assert "$schema" not in dump(store)["config"][0]
+    assert import_seeds(store, clock, folder) == {"same": 1}
+
+
+def test_a_document_with_an_odd_id_keeps_no_seed_from_being_planned(store: Store, clock: Any) -> None:
+    store.database["codes"].insert_one({"_id": {"a": 1}, "entries": []})
+    assert plan(store, read_seeds(None), "default").rows
+
+
 def test_two_seeds_at_once_both_succeed(store: Store, tmp_path: Path, clock: Any) -> None:
     seeds = read_seeds(write(tmp_path, languages__de_DE={"a": "eins"}, commands=commands({})))
     plans = [plan(store, seeds, "default") for _ in range(2)]
     for planned in plans:
         apply(store, planned, clock, "test")
     assert import_seeds(store, clock, tmp_path) == {"same": 2}
+
+
+def test_a_configuration_that_is_edited_between_plan_and_apply_is_not_overwritten(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock, write(tmp_path, config=config()))
+    planned = plan(store, read_seeds(write(tmp_path, config=config(locale="de-DE"))), "default")
+    store.database["config"].update_one({"_id": "default"}, {"$set": {"locale": "ko-KR"}})
+    with pytest.raises(StoreRefused):
+        apply(store, planned, clock, "test")
+    assert dump(store)["config"][0]["locale"] == "ko-KR"
 
 
 def test_what_is_edited_between_plan_and_apply_is_not_overwritten(

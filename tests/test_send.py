@@ -1,6 +1,7 @@
 """Commands on their way through MongoDB, the daemon and the simulated host."""
 
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -148,3 +149,19 @@ def test_clickcall_goes_by_the_account_of_its_station(
                 client.send("clickcall", From="1009", To="1002")
     assert "1009" in failure.value.facts["text"]
     assert "station-secret-1" not in site.logged()
+
+
+def test_a_secret_argument_is_read_from_standard_input(running: Site, store: Store) -> None:
+    arguments = ("confroom.set", "deviceNumber=1001", "roomIndex=1", "roomUsage=true", "roomPwd=-")
+    sent = subprocess.run(
+        running.command("send", *arguments),
+        input="4711\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert sent.returncode == 0, sent.stderr
+    wanted = {"args.roomPwd": "***", "args.roomIndex": "1"}
+    assert wait_until(lambda: store.database["requests"].find_one(wanted))
+    assert "4711" not in sent.stdout + sent.stderr

@@ -1,13 +1,12 @@
 """`ipecs-mw send`: give a command through the daemon that holds the host's session."""
 
-import getpass
-import socket
 from typing import Any
 
 import click
 
+from ipecs_mw.cli.ask import ask_secret
 from ipecs_mw.cli.complete import complete_argument, complete_command
-from ipecs_mw.cli.context import Context, current
+from ipecs_mw.cli.context import Context, current, who
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.client import send as send_request
 from ipecs_mw.errors import CommandRefused
@@ -44,19 +43,22 @@ def send(command: str, arguments: tuple[str, ...], host: str | None, timeout: fl
             raise click.UsageError(_TEXTS.render("cli.send.bad_argument", argument=name))
         given[name] = value
     with context.open_store() as store:
+        definition = find_command(load_commands(store), command)
+        for parameter in definition.params:
+            if parameter.is_secret and given.get(parameter.name) == "-":
+                given[parameter.name] = ask_secret(context, f"{command} {parameter.name}")
         if is_direct:
             click.echo(to_json(_send_directly(store, context, command, given, host), indent=1))
             return
         # what is wrong is said at once, also where no daemon runs
-        check_arguments(find_command(load_commands(store), command), given)
-        by = f"{getpass.getuser()}@{socket.gethostname()}"
+        check_arguments(definition, given)
         result = send_request(
             store,
             context.clock,
             command,
             given,
             host=host,
-            by=by,
+            by=who(),
             profile=context.profile,
             timeout_seconds=timeout,
         )

@@ -128,7 +128,7 @@ def build_documents(count: int, first: int = 1, host: str = "host0") -> Sequence
     clock = SystemClock()
     return [
         build_document(
-            f"{host}:0123456789abcdef0:{n:012d}:{1_800_000_000_000_000 + n}",
+            f"{host}:0123456789abcdef0:{n:012d}:{0x19000000000 + n:011x}",
             host,
             n,
             decode(frame.encode(), clock.now()),

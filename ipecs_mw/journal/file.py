@@ -23,6 +23,7 @@ SUFFIXES = ("-wal", "-shm", "")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+MILLISECOND = timedelta(milliseconds=1)
 
 _NAME = re.compile(r"(?:(middleware)|host-([A-Za-z0-9_-]+))\.journal")
 _SHARED_BYTES = (0x40000002, 510)
@@ -31,8 +32,8 @@ _SHARED_BYTES = (0x40000002, 510)
 _LOG_BYTES = 4 * 1024 * 1024
 """What SQLite's log is cut down to after a burst."""
 
-_ID_DIGITS = 11
-"""How many hexadecimal digits of a journal's id tell when it was made, in milliseconds since 1970."""
+INSTANT_DIGITS = 11
+"""How many hexadecimal digits tell an instant in an id, in milliseconds since 1970; a journal's begins with one."""
 
 _LATEST = 10**17  # microseconds: beyond any instant that was ever heard
 _CHECKED_BYTES = 8 * 1024 * 1024
@@ -113,7 +114,7 @@ def read_owner(path: Path) -> str | None:
 def read_begin(journal_id: str) -> datetime | None:
     """Return when the journal of this id was made; None where the id's bytes changed on the disk."""
     try:
-        return EPOCH + timedelta(milliseconds=int(journal_id[:_ID_DIGITS], 16))
+        return EPOCH + timedelta(milliseconds=int(journal_id[:INSTANT_DIGITS], 16))
     except (ValueError, OverflowError):
         return None
 
@@ -208,9 +209,9 @@ def _sync(folder: Path) -> None:
 
 def _create(database: sqlite3.Connection, clock: Clock) -> None:
     # The id sorts by the time of creation, so that event ids of later files sort after those of earlier ones.
-    created = (clock.now() - EPOCH) // timedelta(milliseconds=1)
+    created = (clock.now() - EPOCH) // MILLISECOND
     database.executescript("BEGIN;" + _SCHEMA)
-    meta = {"format": FORMAT, "id": f"{created:0{_ID_DIGITS}x}{secrets.token_hex(3)}", "connection": 0}
+    meta = {"format": FORMAT, "id": f"{created:0{INSTANT_DIGITS}x}{secrets.token_hex(3)}", "connection": 0}
     database.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
     database.execute("COMMIT")
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ipecs_mw import logs
-from ipecs_mw.journal.file import EPOCH, MICROSECOND
+from ipecs_mw.journal.file import EPOCH, INSTANT_DIGITS, MILLISECOND
 from ipecs_mw.journal.journal import Arrival, Entry
 from ipecs_mw.model.event import Event
 from ipecs_mw.protocol.events import build_undecodable
@@ -97,10 +97,11 @@ def build_entry_id(host: str | None, journal_id: str, entry: Entry) -> str:
     """Return the id of an entry's event: the same each time, and sorted by journal and number.
 
     The instant stands in it because a journal that was put back, such as with a machine's snapshot, gives numbers
-    once more that MongoDB has: its new entries are others, and must not count as stored.
+    once more that MongoDB has: its new entries are others, and must not count as stored. It is short, in
+    milliseconds and hexadecimal as in the journal's id, because each index of `events` holds the id.
     """
-    micros = (entry.arrival.received_at - EPOCH) // MICROSECOND
-    return f"{host or '-'}:{journal_id}:{entry.seq:012d}:{micros:016d}"
+    millis = (entry.arrival.received_at - EPOCH) // MILLISECOND
+    return f"{host or '-'}:{journal_id}:{entry.seq:012d}:{millis:0{INSTANT_DIGITS}x}"
 
 
 def read_arrival(arrival: Arrival, decode: Decode) -> Event:

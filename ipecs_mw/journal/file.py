@@ -33,7 +33,7 @@ _LOG_BYTES = 4 * 1024 * 1024
 """What SQLite's log is cut down to after a burst."""
 
 INSTANT_DIGITS = 11
-"""How many hexadecimal digits tell an instant in an id, in milliseconds since 1970; a journal's begins with one."""
+"""How many hexadecimal digits tell an instant in an id, in milliseconds since 1970."""
 
 _LATEST = 10**17  # microseconds: beyond any instant that was ever heard
 _CHECKED_BYTES = 8 * 1024 * 1024

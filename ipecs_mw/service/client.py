@@ -10,7 +10,7 @@ from typing import Any
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import AlreadyLoggedIn, IpecsMwError, SessionError, TransportError
+from ipecs_mw.errors import AlreadyLoggedIn, CommandRefused, IpecsMwError, SessionError, TokenExpired
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.protocol.replies import Login, find_missing, read_login, read_reply
@@ -86,7 +86,7 @@ class HostClient:
         token, self.token = self.token, None
         if token is not None:
             self._send("logout", {}, token, deadline_seconds=_LOGOUT_SECONDS)
-            self._forget()
+            self._forget(token)
 
     def call(self, command_id: str, arguments: Mapping[str, Any]) -> Any:
         """Carry out a command with the session's token and return the reply's JSON body.
@@ -124,23 +124,27 @@ class HostClient:
 
     def _remembered(self) -> Iterator[str]:
         """Yield the tokens of earlier sessions: our own, and that of the daemon that held the lease before."""
-        found = [] if self._lease is None else [self._lease.left.get("token")]
+        left = None if self._lease is None else self._lease.left.get("token")
+        yield from (token for token in (self._read_memory(), left) if isinstance(token, str))
+
+    def _read_memory(self) -> Any:
         with suppress(OSError, ValueError, LookupError, TypeError):
-            found.insert(0, json.loads(self._memory.read_text("utf-8"))["token"])
-        yield from (token for token in found if isinstance(token, str))
+            return json.loads(self._memory.read_text("utf-8"))["token"]
+        return None
 
     def _free_account(self, token: str) -> bool:
         """Log out with a remembered token; tell whether that ended a session."""
         logs.hide_token(token)
         try:
             self._send("logout", {}, token)
-        except TransportError:
-            return False  # the token may still serve once the host answers
-        except IpecsMwError as error:
-            log.debug("logging out with a remembered token failed", host=self._host.name, error=str(error))
-            self._forget()
+        except (TokenExpired, CommandRefused) as error:
+            log.debug("the host refuses a remembered token", host=self._host.name, error=str(error))
+            self._forget(token)
             return False
-        self._forget()
+        except IpecsMwError as error:  # the token may still serve once the host answers as it should
+            log.debug("logging out with a remembered token failed", host=self._host.name, error=str(error))
+            return False
+        self._forget(token)
         log.info("session.account_freed", host=self._host.name)
         return True
 
@@ -155,8 +159,10 @@ class HostClient:
                 "session.token_not_kept", host=self._host.name, file=str(self._memory), reason=error.strerror
             )
 
-    def _forget(self) -> None:
-        if self._lease is not None:
+    def _forget(self, token: str) -> None:
+        """Forget a token that is dead, and no other: a later session may have left its own by now."""
+        if self._lease is not None and self._lease.token == token:
             self._lease.token = None
-        with suppress(OSError):
-            self._memory.unlink(missing_ok=True)
+        if self._read_memory() == token:
+            with suppress(OSError):
+                self._memory.unlink(missing_ok=True)

@@ -170,6 +170,25 @@ def test_a_remembered_token_survives_a_network_that_failed(client: Any, memory: 
         assert opened.login().token == "token-1"
 
 
+def test_a_remembered_token_survives_an_answer_that_says_nothing_of_it(client: Any, memory: Path) -> None:
+    memory.parent.mkdir()
+    memory.write_text('{"token": "token-0"}')
+    script = Scripted(HELD, (503, None), HELD, (200, None), login_ok("token-1"))
+    with client(script) as opened:
+        with pytest.raises(AlreadyLoggedIn):
+            opened.login()
+        assert opened.login().token == "token-1"
+    assert [path for path, _ in script.asked] == ["login", "logout", "login", "logout", "login"]
+
+
+def test_a_logout_leaves_the_token_of_a_later_session(client: Any, memory: Path) -> None:
+    with client(Scripted(login_ok("token-1"), (200, None))) as opened:
+        opened.login()
+        memory.write_text('{"token": "token-2"}')
+        opened.logout()
+    assert json.loads(memory.read_text()) == {"token": "token-2"}
+
+
 def test_a_token_that_cannot_be_kept_does_not_end_the_session(client: Any, memory: Path) -> None:
     memory.parent.parent.mkdir(exist_ok=True)
     memory.parent.write_text("a file where the folder should be")

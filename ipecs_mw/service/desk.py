@@ -15,6 +15,7 @@ from ipecs_mw.errors import (
     ReplyLost,
     StoreError,
     StoreRefused,
+    StoreUnavailable,
     TokenExpired,
     Unexpected,
 )
@@ -131,16 +132,16 @@ class RequestDesk:
             log.info("request.done", host=self._host.name, command=request["command"])
         except TokenExpired as error:
             drop(error)
-            if request.get("attempts", 0) + 1 < _MOST_ATTEMPTS:
-                # refused at the door: nothing was done
+            if self._is_to_be_repeated(request):  # refused at the door: nothing was done
                 self._due = partial(requeue_request, self._store, request["_id"], request.get("args"))
                 self._write_end()
                 return
             state, fields = self._fail(request, error)
-        except StoreError:
-            # MongoDB went away before anything was sent
-            self._due = partial(requeue_request, self._store, request["_id"], request.get("args"))
-            raise
+        except StoreUnavailable as error:
+            if self._is_to_be_repeated(request):  # MongoDB went away before anything was sent
+                self._due = partial(requeue_request, self._store, request["_id"], request.get("args"))
+                raise
+            state, fields = self._fail(request, error)
         except IpecsMwError as error:
             state, fields = self._fail(request, error)
         except Exception as error:  # a defect with one request must not hold up the others
@@ -151,6 +152,11 @@ class RequestDesk:
         self._counters.add("requests", state)
         self._due = partial(self._finish, request["_id"], state, fields)
         self._write_end()
+
+    def _is_to_be_repeated(self, request: Request) -> bool:
+        """Tell whether a request that was not sent may be given back: one that never gets through must end."""
+        attempts = request.get("attempts", 0)
+        return not isinstance(attempts, int) or attempts + 1 < _MOST_ATTEMPTS
 
     def _fail(self, request: Request, error: IpecsMwError) -> tuple[str, dict[str, Any]]:
         state = "unknown" if isinstance(error, ReplyLost | Unexpected) else "failed"

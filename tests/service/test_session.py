@@ -190,6 +190,38 @@ def test_what_another_thread_met_ends_the_session(run: Any, clock: FakeClock) ->
     assert down["data"]["reason"] == "error.token_expired"
 
 
+def test_a_stream_that_hangs_in_closing_does_not_hold_up_the_next_session(
+    run: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.1)
+    over = threading.Event()
+
+    class Hanging(Stream):
+        def close(self) -> None:
+            over.wait(30)
+
+    try:
+        _, _, recorded = run(Hanging(clock, [b"a"], LOST, 1), Stream(clock, [b"b"], LOST, 1))
+    finally:
+        over.set()
+    assert types(recorded).count("session_up") == 2
+
+
+def test_a_stream_that_never_ends_its_sending_does_not_hold_up_the_next_session(
+    run: Any, clock: FakeClock
+) -> None:
+    class Flooding(Stream):
+        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+            clock.advance(1)
+            if self.is_closed:
+                return [b"more"]
+            return super().receive(most, seconds)
+
+    _, _, recorded = run(Flooding(clock, [], LOST, 1), Stream(clock, [b"b"], LOST, 1))
+    assert types(recorded).count("session_up") == 2
+    assert types(recorded).count("frame") < 10
+
+
 def test_what_another_thread_met_late_leaves_the_next_session_alone(run: Any, clock: FakeClock) -> None:
     met: list[Drop] = []
 

@@ -41,7 +41,7 @@ from ipecs_mw.service.start import Beginning, begin, set_up_logs, speak
 from ipecs_mw.service.state_dir import lock_state_dir
 from ipecs_mw.service.stopping import Stop
 from ipecs_mw.service.surroundings import Surroundings
-from ipecs_mw.service.threads import start_thread
+from ipecs_mw.service.threads import LastingThreads, start_thread
 from ipecs_mw.service.watcher import Watcher
 from ipecs_mw.store.encryption import Vault
 from ipecs_mw.store.event_log import EventLog
@@ -142,6 +142,7 @@ class Daemon:
         self._has_store = threading.Event()
         self._events = EventLog(self._store, self._loaded.settings.events.mask_numbers)
         self._keeping = threading.Lock()
+        self._threads = LastingThreads(clock)
         self._listeners = Listeners(listeners)
         self._lane = open_lane("middleware", None, state_dir, clock)
         self._own = ForwardingLane(self._lane, _keep_undecoded, self._events, clock)
@@ -184,7 +185,7 @@ class Daemon:
             self._stopping.ask(CannotStart.exit_code)
             self._fleet.end(self._stopping.at(_LOGGED_OUT_SECONDS))
             raise CannotStart(error.key, **error.facts) from error
-        heartbeat = start_thread("heartbeat", self._heartbeat.run)
+        heartbeat = self._threads.start("heartbeat", self._heartbeat.run, self._heartbeat.is_ending)
         notify(READY=1)
         while not self._clock.wait(self._stop, None):
             pass
@@ -210,10 +211,10 @@ class Daemon:
             {host.name for host in settings.hosts}, self._loaded.definitions.codes, self._lane
         )
         if self._is_recalled:
-            start_thread("await-mongodb", self._await_mongodb)
+            self._threads.start("await-mongodb", self._await_mongodb, self._stop)
         else:
             self._use_store()
-        start_thread("leases", self._keeper.run)
+        self._threads.start("leases", self._keeper.run, self._stop)
         self._fleet.apply(self._loaded)
 
     def _use_store(self) -> None:
@@ -222,8 +223,8 @@ class Daemon:
         start_thread("keep-events", self._keep_events)
         self._own.start()
         self._fleet.start_forwarding()
-        start_thread("watch-setup", self._watcher.run)
-        start_thread("changes", self._changes.run)
+        self._threads.start("watch-setup", self._watcher.run, self._stop)
+        self._threads.start("changes", self._changes.run, self._stop)
 
     def _await_mongodb(self) -> None:
         """Wait for MongoDB after a start without it; then go on as if it had been there."""
@@ -358,10 +359,9 @@ class Daemon:
         """Return the names of threads that ended or hang although nobody has asked them to stop."""
         if self._stop.is_set():
             return []
-        threads = [thread for runner in self._fleet.hosts.values() for thread in runner.threads]
-        threads += [self._own.thread] if self._own.thread is not None else []
-        stuck = [] if self._heartbeat.is_beating else ["heartbeat"]
-        return [thread.name for thread in threads if not thread.is_alive()] + stuck
+        dead = [name for runner in self._fleet.hosts.values() for name in runner.find_dead()]
+        dead += self._own.find_dead() + self._threads.find_dead()
+        return dead if self._heartbeat.is_beating else [*dead, "heartbeat"]
 
     def _summarise(self, document: Mapping[str, Any]) -> str:
         hosts = document["hosts"].values()

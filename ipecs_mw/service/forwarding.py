@@ -44,6 +44,11 @@ class ForwardingLane:
                 return
             self.thread = start_thread(f"forward-{self.lane.host or 'middleware'}", self.forwarder.run)
 
+    def find_dead(self) -> list[str]:
+        """Return the name of its thread where that has ended although nobody asked it to."""
+        thread = self.thread
+        return [] if thread is None or thread.is_alive() or self._stop.is_set() else [thread.name]
+
     def drain(self, seconds: float) -> int:
         """Forward what is left, for `seconds` at the most; return how much stays in the journal for next time."""
         self._stop.set()

@@ -19,7 +19,7 @@ _LONGEST_SECONDS = 20.0
 
 
 class Heartbeat:
-    """Beats until `end`; `run` is its thread.
+    """Beats until `end`, which sets `is_ending`; `run` is its thread.
 
     `describe` returns what is written, given the state; `find_dead` the names of threads that should live;
     `summarise` the line for systemd. Nothing is written before `has_store` is set.
@@ -44,7 +44,7 @@ class Heartbeat:
         self._has_store = has_store
         self._clock = clock
         self._beat_at = clock.monotonic()
-        self._is_ending = threading.Event()
+        self.is_ending = threading.Event()
 
     @property
     def is_beating(self) -> bool:
@@ -59,13 +59,13 @@ class Heartbeat:
             self._beat_at = self._clock.monotonic()
             is_well = not self._find_dead()
             notify(STATUS=self._summarise(document), **({"WATCHDOG": 1} if is_well else {}))
-            if self._clock.wait(self._is_ending, _EVERY_SECONDS if self.is_stored else _RETRY_SECONDS):
+            if self._clock.wait(self.is_ending, _EVERY_SECONDS if self.is_stored else _RETRY_SECONDS):
                 break
         self._save(self._describe("stopped"))
 
     def end(self) -> None:
         """Have the thread end; returns at once."""
-        self._is_ending.set()
+        self.is_ending.set()
 
     def _save(self, document: Mapping[str, Any]) -> bool:
         if not self._has_store.is_set():

@@ -129,6 +129,10 @@ class HostRunner:
         """The threads that run until stopped."""
         return [thread for thread in (*self._shift.threads, self.forwarding.thread) if thread is not None]
 
+    def find_dead(self) -> list[str]:
+        """Return the names of the threads that ended although nobody has asked them to."""
+        return self._shift.find_dead() + self.forwarding.find_dead()
+
     def describe(self) -> dict[str, Any]:
         """Return what `instances` and `status` say of this host."""
         shift = self._shift

@@ -119,6 +119,13 @@ class Shift:
         """Whether it was asked to stop."""
         return self._stop.is_set()
 
+    def find_dead(self) -> list[str]:
+        """Return the names of the threads that ended although nobody has asked them to."""
+        ended = [thread.name for thread in self.threads if not thread.is_alive()]
+        return (
+            [] if self.is_stopped else ended
+        )  # asked in this order: one that is stopped meanwhile is no loss
+
     def _run(self, former: Sequence[threading.Thread]) -> None:
         for thread in former:
             thread.join()  # also where stopped meanwhile: the next shift waits for this one alone

@@ -142,3 +142,13 @@ def test_hosts_that_are_not_wanted_any_more_end_by_themselves(
     fleet.apply(load(2))
     assert sorted(fleet.hosts) == ["host0", "host1"]
     wait_until(lambda: not any(thread.is_alive() for thread in gone), 15)
+
+
+def test_threads_that_were_asked_to_end_are_no_loss(fleet: Fleet, load: Callable[..., Loaded]) -> None:
+    fleet.apply(load(1))
+    runner = fleet.hosts["host0"]
+    ending = runner.threads
+    assert not runner.find_dead()
+    runner.stop()
+    wait_until(lambda: not any(thread.is_alive() for thread in ending), 15)
+    assert not runner.find_dead()

@@ -98,6 +98,9 @@ def test_without_mongodb_it_starts_with_what_it_last_found_there_and_journals(
             simulated.send(ring(number))
         time.sleep(1)
         assert site.count(type="station_ring") == 0
+        wait_until(lambda: site.logged().count("monitor.started") == 4)
+        simulated.send({"event": "call", "data": {"deviceINFO": [{"deviceNumber": "1001"}]}})
+        wait_until(lambda: site.logged().count("monitor.started") == 6, 10)  # it does not wait for MongoDB
         proxy.is_refusing = False
         wait_until(lambda: site.count(type="station_ring") == 50, 40)
         wait_until(lambda: is_up(site), 10)

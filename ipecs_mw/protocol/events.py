@@ -26,6 +26,7 @@ Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]
 
 _AUTHORIZATION_FRAME = re.compile(rb'"eventCode"\s*:\s*"?\s*0*86\b|AUTHORIZATION CODE')
+_OF_HOST = re.compile(rb'"eventCode"\s*:\s*"?\s*0*68\b|deviceINFO|numbering')
 _ACD_DATA = re.compile(rb'("data1"\s*:\s*"?)[^",}]*')
 _AUTHORIZATION_BYTES = re.compile(rb'((?:STA|SYS)-P\[)[^\]"\\]*')
 _MOST_TYPE_CHARACTERS = 64  # of a type that no table knows
@@ -120,6 +121,11 @@ class Decoder:
         if reason and "-" in reason:
             found.data["disconnect_reason"] = reason.partition("-")[2].strip()
         return found.finish("smdr", "smdr", raw)
+
+
+def may_tell_of_host(body: bytes) -> bool:
+    """Tell, far quicker than by decoding, whether a frame may be of the host's clock or its numbering plan."""
+    return _OF_HOST.search(body) is not None
 
 
 def build_undecodable(body: bytes, received_at: datetime, reason: str) -> Event:

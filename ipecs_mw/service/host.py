@@ -1,11 +1,13 @@
 """One host as the daemon runs it: its lane for as long as it is configured, its session as long as that fits."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ipecs_mw import logs
+from ipecs_mw.journal.journal import Arrival
 from ipecs_mw.model.settings import HostSettings, needs_reconnect
+from ipecs_mw.protocol.events import may_tell_of_host
 from ipecs_mw.service.documents import Decode, read_arrival
 from ipecs_mw.service.executor import Executor
 from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
@@ -55,6 +57,7 @@ class HostRunner:
             self.picture.note,
             lambda: self.executor.on_gap(),  # noqa: PLW0108 - exchanged with the session
         )
+        self._lane.attend(self._note_fresh)
         self._around.listeners.attend(self._lane, lambda arrival: read_arrival(arrival, forwarder.decode))
         self._shift.start(())
 
@@ -151,6 +154,12 @@ class HostRunner:
             "monitors": shift.monitoring.describe(),
         }
         return {name: value for name, value in found.items() if value is not None}
+
+    def _note_fresh(self, arrivals: Sequence[Arrival]) -> None:
+        """Have the picture take in what cannot wait for the forwarder: only those few are decoded twice."""
+        for arrival in arrivals:
+            if arrival.source == "frame" and may_tell_of_host(arrival.body):
+                self.picture.note_fresh(self.forwarding.forwarder.decode(arrival.body, arrival.received_at))
 
     def _open_forwarding(self) -> ForwardingLane:
         name, around = self.host.name, self._around

@@ -44,7 +44,7 @@ class Lane:
     """Takes what arrives into the journal; `host` is None for the middleware's own lane.
 
     `journal` is another one after damage: who uses it more than once for one thing keeps it meanwhile, and hands
-    the one that failed to `renew`. `on_arrivals` is called with what has become durable; it must not block.
+    the one that failed to `renew`.
     """
 
     def __init__(self, host: str | None, journal: Journal, clock: Clock) -> None:
@@ -55,7 +55,7 @@ class Lane:
         self.received = 0
         self.forwarded = Forwarded()
         self.counters = Counters()
-        self.on_arrivals: Callable[[Sequence[Arrival]], None] | None = None
+        self._attending: tuple[Callable[[Sequence[Arrival]], None], ...] = ()
         self._lock = threading.Lock()
         self._refusal: JournalError | Unexpected | None = None
         self._alarms = 0
@@ -68,6 +68,10 @@ class Lane:
         """
         self._reading = reading
         self._label(self.journal)
+
+    def attend(self, on_arrivals: Callable[[Sequence[Arrival]], None]) -> None:
+        """Call `on_arrivals` with what has become durable from now on; it must not block."""
+        self._attending = (*self._attending, on_arrivals)
 
     def begin_connection(self) -> None:
         """Count a new connection: what follows belongs to it. Raises JournalError."""
@@ -132,8 +136,7 @@ class Lane:
         body = msgspec.json.encode(content, enc_hook=str)
         arrival = Arrival(self.connection, self.clock.now(), "system", body)
         self._use(lambda journal: journal.append([arrival]))
-        if self.on_arrivals is not None:
-            self.on_arrivals([arrival])
+        self._tell_arrivals([arrival])
         self.counters.add(event, str(facts.get("reason") or ""))
 
     def count_stored(self, documents: Sequence[Mapping[str, Any]], write_seconds: float) -> None:
@@ -164,6 +167,10 @@ class Lane:
             )
         except JournalError:
             return {"entries": 0, "oldest_at": None, "used_share": 1.0}
+
+    def _tell_arrivals(self, arrivals: Sequence[Arrival]) -> None:
+        for on_arrivals in self._attending:
+            on_arrivals(arrivals)
 
     def renew(self, damaged: Journal, error: JournalDamaged) -> None:
         """Set a journal that proved damaged aside and go on with a new one, unless another thread has done so.
@@ -215,8 +222,7 @@ class Lane:
             self._take(arrivals[half:], is_heard=is_heard)
         else:
             self.received += len(arrivals)
-            if self.on_arrivals is not None:
-                self.on_arrivals(arrivals)
+            self._tell_arrivals(arrivals)
             self._watch(share)
 
     def _use(self, do: Callable[[Journal], T]) -> T:

@@ -51,7 +51,7 @@ class Listeners:
     def attend(self, lane: Lane, read: Callable[[Arrival], Event]) -> None:
         """Give each listener what arrives in `lane` from now on; `read` is called in the listener's own thread."""
         if self._outlets:
-            lane.on_arrivals = partial(self._offer, lane.host, read)
+            lane.attend(partial(self._offer, lane.host, read))
 
     def _offer(self, host: str | None, read: Callable[[Arrival], Event], arrivals: Sequence[Arrival]) -> None:
         for outlet in self._outlets:

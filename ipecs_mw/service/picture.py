@@ -6,15 +6,17 @@ from datetime import datetime
 
 from ipecs_mw.model.event import Event
 
-_ENDS = frozenset({"released", "fail", "transferred"})
+CALL_ENDS = frozenset({"released", "fail", "transferred"})
 _MOST_STATIONS = 10_000
 
 
 class Picture:
-    """Follows the events of one host: `note` is called with each, in order, by the forwarder's thread.
+    """Follows the events of one host.
 
-    `on_numbering` is called when the host's numbering plan has changed. `unconnected` are the stations that the
-    host calls unregistered, `clock_at` is when it last told its time.
+    `note` is called with each, in order, by the forwarder's thread, which waits while MongoDB is away;
+    `note_fresh` by the session's thread as they come, with those that cannot wait. `on_numbering` is called when
+    the host's numbering plan has changed. `unconnected` are the stations that the host calls unregistered,
+    `clock_at` is when it last told its time in this session.
     """
 
     def __init__(self, on_numbering: Callable[[], None]) -> None:
@@ -24,12 +26,21 @@ class Picture:
         self._lock = threading.Lock()
         self._calls: dict[str, set[int]] = {}
 
+    def begin_session(self) -> None:
+        """Forget what the former session told of the host's clock: this one may be with another host."""
+        self.clock_at = None
+
     def note(self, event: Event) -> None:
         """Take one event in."""
         if event.kind == "call":
             self._note_call(event)
-        elif event.type == "time_date":
+
+    def note_fresh(self, event: Event) -> None:
+        """Take in at once what cannot wait for MongoDB."""
+        if event.type == "time_date":
             self.clock_at = event.received_at
+        elif event.kind == "call" and event.type == "numbering":
+            self._on_numbering()
 
     def take_busy(self) -> list[str]:
         """Return the stations that had a call when last heard of, and forget their calls."""
@@ -45,10 +56,8 @@ class Picture:
             case "unregistered":
                 if len(self.unconnected) < _MOST_STATIONS:
                     self.unconnected.add(station)
-            case "numbering":
-                self._on_numbering()
             case _ if event.call_ref is not None and station:
-                self._note_state(station, event.call_ref, has_ended=event.type in _ENDS)
+                self._note_state(station, event.call_ref, has_ended=event.type in CALL_ENDS)
 
     def _note_state(self, station: str, call_ref: int, *, has_ended: bool) -> None:
         with self._lock:

@@ -50,6 +50,7 @@ def test_a_host_that_answers_no_pings_is_kept_by_checkconnection(site: Site) -> 
         start(site, host, keepalive="checkconnection")
         time.sleep(33)  # by ping it would be given up after 30 s
         assert site.count(type="session_up") == 1
+        assert host.operate(lambda exchange: exchange.asked["checkconnection"]) >= 2
         host.send(ring(1))
         wait_until(lambda: site.count(type="station_ring") == 1)
         site.stop()
@@ -91,6 +92,30 @@ def test_after_a_loss_the_state_of_what_was_busy_is_asked(site: Site, simulated:
     simulated.drop()
     read = wait_until(lambda: site.store.database["events"].find_one({"type": "call_state_read"}), 30)
     assert read["data"] == {"station": "1001", "state": "idle"}
+    assert site.count(type="call_state_read") == 1
+
+
+def test_after_the_daemon_was_killed_the_state_of_what_the_log_leaves_in_a_call_is_asked(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    start(site, simulated)
+    wait_until(lambda: site.count(type="monitor_started") == 2)
+    simulated.send(call_event("dialing", 1, "1001"))
+    simulated.send(call_event("dialing", 2, "1002", 6))
+    simulated.send(call_event("released", 3, "1002", 6))
+    simulated.send(call_event("released", 4, "1003", 7))
+    wait_until(lambda: site.count(kind="call") == 4)
+    site.stop()
+    site.start()
+    read = wait_until(lambda: site.store.database["events"].find_one({"type": "call_state_read"}), 30)
+    assert read["data"] == {"station": "1001", "state": "idle"}
+    simulated.send(call_event("released", 5, "1001"))
+    wait_until(lambda: site.count(kind="call") == 5)
+    site.stop()
+    site.start()
+    wait_until(lambda: site.count(type="monitor_started") == 6, 30)
+    simulated.drop()  # what follows is of a later session
+    wait_until(lambda: site.count(type="monitor_started") == 8, 30)
     assert site.count(type="call_state_read") == 1
 
 

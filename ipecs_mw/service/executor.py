@@ -1,4 +1,4 @@
-"""The executor of one host: what is said to it while its session is up, monitoring and commands alike."""
+"""The executor of one host: commands and call records, which need MongoDB beside the host."""
 
 import threading
 from collections import deque
@@ -9,10 +9,9 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalError, SessionError, StoreError
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.service.desk import RequestDesk
-from ipecs_mw.service.monitoring import Monitoring
+from ipecs_mw.service.lost_calls import LostCalls
 from ipecs_mw.service.records import RecordReader
 from ipecs_mw.service.session import SessionSupervisor
-from ipecs_mw.service.watchdog import Watchdog
 from ipecs_mw.store.connection import Store
 
 log = logs.get_logger()
@@ -22,10 +21,11 @@ _EXPIRE_SECONDS = 2.0
 _UNWOKEN_SECONDS = 5.0  # the change stream wakes; this is for what it may have missed
 _AWAY_SECONDS = 2.0  # a MongoDB that did not answer is left alone for so long
 _AFTER_DEFECT_SECONDS = 5.0
+_READ_AGAIN_SECONDS = 10.0  # a host that leaves numbers out all the time has its call records read so often
 
 
 class Executor:
-    """Has monitoring renewed each time the session is up, reads call records and carries out commands.
+    """Reads call records and looks for lost calls each time the session is up, and carries out commands.
 
     It finds out what became of those whose reply was lost, also while the session is down. `run` is its thread.
     The store is left alone until `has_store` is set.
@@ -35,9 +35,8 @@ class Executor:
         self,
         host: HostSettings,
         session: SessionSupervisor,
-        monitoring: Monitoring,
         records: RecordReader,
-        watchdog: Watchdog,
+        lost_calls: LostCalls,
         desk: RequestDesk,
         store: Store,
         has_store: threading.Event,
@@ -47,9 +46,8 @@ class Executor:
         self._host = host
         self._desk = desk
         self._session = session
-        self._monitoring = monitoring
         self._records = records
-        self._watchdog = watchdog
+        self._lost_calls = lost_calls
         self._store = store
         self._has_store = has_store
         self._clock = clock
@@ -57,16 +55,14 @@ class Executor:
         self._wake = threading.Event()
         self._due: deque[str] = deque()
         self._must_give_up = False
+        self._has_gap = False
+        self._read_again_at = 0.0
         self._look_at = self._expire_at = 0.0
         self._store_again_at = 0.0
 
     def on_up(self) -> None:
-        """Have monitoring started: the session is up."""
+        """Have the call records read, and what a dead daemon had claimed given up: the session is up."""
         self._tell("session_up")
-
-    def on_numbering(self) -> None:
-        """Have monitoring renewed: the host's numbering plan has changed."""
-        self._tell("numbering")
 
     def on_gap(self) -> None:
         """Have the call records read: events are missing."""
@@ -80,11 +76,9 @@ class Executor:
         """Go on with settings that need no new session, and with another reader of records where there is one."""
         self._host = host
         self._desk.change(host, names)
-        self._monitoring.change(host)
-        self._watchdog.change(host)
         if records is not None:
             self._records = records
-            self._tell("gap")
+            self._tell("records")
         self._wake.set()
 
     def _tell(self, what: str) -> None:
@@ -94,9 +88,10 @@ class Executor:
     def run(self) -> None:
         """Work until stopped."""
         while not self._stop.is_set():
-            if self._clock.wait(self._wake, _TICK_SECONDS):
+            self._clock.wait(self._wake, _TICK_SECONDS)
+            if self._wake.is_set():  # also where that came after the wait had ended
+                self._wake.clear()
                 self._look_at = 0.0
-            self._wake.clear()
             try:
                 self._step()
             except JournalError as error:
@@ -108,12 +103,11 @@ class Executor:
 
     def _step(self) -> None:
         self._begin_what_is_due()
-        self._watchdog.step()
-        # monitoring does not need MongoDB, so it goes on while that is away
-        while self._is_up() and not self._due and any([self._monitoring.step(), self._use_store(self._look)]):
-            self._watchdog.step()
+        while self._is_up() and not self._due and self._use_store(self._look):
+            pass
         while self._is_up() and not self._wake.is_set() and self._use_store(self._read_records):
             pass
+        self._use_store(self._lost_calls.step)
         self._use_store(self._resolve)
         self._use_store(self._expire)
 
@@ -156,10 +150,13 @@ class Executor:
     def _begin_what_is_due(self) -> None:
         due = {self._due.popleft() for _ in range(len(self._due))}
         self._must_give_up |= "session_up" in due
-        if due & {"session_up", "numbering"}:
-            self._monitoring.renew(has_lost_calls="session_up" in due)
-        if due & {"session_up", "gap"}:
+        self._has_gap |= "gap" in due
+        now = self._clock.monotonic()
+        if due & {"session_up", "records"} or (self._has_gap and now >= self._read_again_at):
             self._records.begin()
+            self._has_gap, self._read_again_at = False, now + _READ_AGAIN_SECONDS
+        if "session_up" in due:
+            self._lost_calls.begin()
         if self._must_give_up:
             # the account is ours, and this thread is not carrying anything out: a dead daemon was
             self._use_store(self._give_up)

@@ -42,7 +42,7 @@ class HostRunner:
         self._adopted = around.orphans.take(host.name)
         self.forwarding = self._adopted or self._open_forwarding()
         self._lane = self.forwarding.lane
-        self.picture = Picture(lambda: self.executor.on_numbering())  # noqa: PLW0108 - exchanged with the session
+        self.picture = Picture(lambda: self._shift.attendant.on_numbering())  # noqa: PLW0108 - exchanged with the session
         try:
             self._shift = self._build_shift(host, read_password, definitions, self._decode, is_only=is_only)
         except BaseException:

@@ -1,4 +1,7 @@
-"""Monitoring of one host's stations: started as configured, kept in step with the configuration and the host."""
+"""Monitoring of one host's stations: started as configured, kept in step with the configuration and the host.
+
+While a subscription that was asked for is not served, the host sends nothing of its stations: a gap says so.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,19 +14,20 @@ from ipecs_mw.service.commands import carry_out
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.picture import Picture
 from ipecs_mw.service.session import SessionSupervisor
+from ipecs_mw.service.uncovered import Moment, Uncovered
 
 log = logs.get_logger()
 
 SUBSCRIPTIONS = ("monitor", "presence")
 """Settings of a host that list numbers, and the families of commands that subscribe to them."""
 
-
 _UNREADABLE = "unreadable"
-_AGAIN_SECONDS = 30.0  # after an answer that could not be read
+_FIRST_AGAIN_SECONDS = 2.0  # after an answer that could not be read, twice as long after each further one
+_LONGEST_AGAIN_SECONDS = 30.0
 
 
 class Monitoring:
-    """What one host was asked to tell of; used by the executor's thread.
+    """What one host was asked to tell of; used by the attendant's thread.
 
     `verdicts` holds the host's answer by subscription and number: `{"monitor": {"1001": "OK"}}`.
     """
@@ -37,7 +41,10 @@ class Monitoring:
         self._lane = lane
         self._picture = picture
         self._busy: list[str] = []
+        self._asked: set[str] = set()
+        self._uncovered = Uncovered(lane)
         self._again_at: float | None = None
+        self._again_seconds = _FIRST_AGAIN_SECONDS
         self._drop = session.note()
         self.change(host)
 
@@ -45,15 +52,31 @@ class Monitoring:
         """Want what `host` says from the next `step` on."""
         self._wanted = {name: expand_numbers(getattr(host, name)) for name in SUBSCRIPTIONS}
 
-    def renew(self, *, has_lost_calls: bool) -> None:
-        """Ask for everything anew: the host has forgotten it, or its numbering plan has changed.
+    def renew(self, since: Moment, *, has_lost_calls: bool) -> None:
+        """Ask for everything anew: since then the host has forgotten it, or its numbering plan has changed.
 
         With `has_lost_calls`, also ask for the state of each station that had a call when last heard of.
         """
         self.verdicts = {}
         self._picture.unconnected.clear()
+        self._again_at, self._again_seconds = None, _FIRST_AGAIN_SECONDS
+        for name, wanted in self._wanted.items():
+            if wanted:
+                self._uncovered.begin(name, since)
         if has_lost_calls:
-            self._busy = self._picture.take_busy()
+            self._busy, self._asked = [], set()
+            self.ask_states(self._picture.take_busy())
+
+    def ask_states(self, stations: Iterable[str]) -> None:
+        """Ask for the state of each of these stations, unless that was done since calls were lost."""
+        fresh = [station for station in stations if station not in self._asked]
+        self._asked.update(fresh)
+        self._busy += fresh
+
+    def end(self) -> None:
+        """Record what was not sent until now, for nobody will ask any more. Raises JournalError."""
+        for name, wanted in self._wanted.items():
+            self._uncovered.end(name, len(wanted))
 
     def step(self) -> bool:
         """Do the next thing that is due, one subscription or one station; tell whether there was one."""
@@ -87,12 +110,15 @@ class Monitoring:
         try:
             reply = self._call(f"{name}.start", numbers)
         except CommandRefused as error:
+            self._uncovered.begin(name, Moment.read(self._lane.clock))
             self._note(name, dict.fromkeys(numbers, str(error.facts.get("name"))))
             self._lane.record("monitor.refused", "error", subscription=name, detail=logs.explain(error))
         except ProtocolError as error:
-            # the session is well, only this answer was not: that is not worth a gap
+            # the session is well, only this answer was not: that is not worth a new one
+            self._uncovered.begin(name, Moment.read(self._lane.clock))
             self._note(name, dict.fromkeys(numbers, _UNREADABLE))
-            self._again_at = self._lane.clock.monotonic() + _AGAIN_SECONDS
+            self._again_at = self._lane.clock.monotonic() + self._again_seconds
+            self._again_seconds = min(2 * self._again_seconds, _LONGEST_AGAIN_SECONDS)
             self._lane.record("monitor.failed", "warning", subscription=name, detail=logs.explain(error))
         except IpecsMwError as error:
             return self._give_up(name, error)
@@ -100,6 +126,7 @@ class Monitoring:
             verdicts = read_verdicts(reply, numbers)
             self._note(name, verdicts)
             self._report(name, verdicts)
+            self._uncovered.end(name, len(numbers))
         return True
 
     def _stop(self, name: str, numbers: Sequence[str]) -> bool:

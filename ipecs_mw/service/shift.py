@@ -1,4 +1,4 @@
-"""A shift at one host: its session and its executor, from one change that asks for a new session to the next.
+"""A shift at one host: session, attendant and executor, from one change that asks for a new session to the next.
 
 The next shift begins when the former one has logged out. That takes long where the host does not answer, and holds
 up nothing but this host.
@@ -11,18 +11,21 @@ from functools import partial
 from ipecs_mw import logs
 from ipecs_mw.errors import JournalError
 from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.service.attendant import Attendant
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.desk import RequestDesk
 from ipecs_mw.service.documents import Decode
 from ipecs_mw.service.executor import Executor
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.leases import build_lease
+from ipecs_mw.service.lost_calls import LostCalls
 from ipecs_mw.service.monitoring import Monitoring
 from ipecs_mw.service.picture import Picture
 from ipecs_mw.service.records import RecordReader
 from ipecs_mw.service.session import SessionSupervisor
 from ipecs_mw.service.surroundings import Definitions, Surroundings
 from ipecs_mw.service.threads import start_thread
+from ipecs_mw.service.uncovered import Moment
 from ipecs_mw.service.watchdog import Watchdog
 from ipecs_mw.transport.tls import build_context
 
@@ -52,6 +55,7 @@ class Shift:
         self._host = host
         self._lane = lane
         self._around = around
+        self._picture = picture
         self._stop = threading.Event()
         context = build_context(host)
         self._client = HostClient(
@@ -68,6 +72,8 @@ class Shift:
             host, self._client, context, lane, around.clock, self._stop, self.lease, self._on_up
         )
         self.monitoring = Monitoring(host, self._client, self.session, lane, picture)
+        watchdog = Watchdog(host, self._client, self.session, picture, around.clock)
+        self.attendant = Attendant(host, self.session, self.monitoring, watchdog, around.clock, self._stop)
         desk = RequestDesk(
             host,
             names,
@@ -83,9 +89,8 @@ class Shift:
         self.executor = Executor(
             host,
             self.session,
-            self.monitoring,
             self._build_records(host, decode),
-            Watchdog(host, self._client, self.session, picture, around.clock),
+            LostCalls(host.name, lane, around.store, around.clock, self.attendant.ask_states),
             desk,
             around.store,
             around.has_store,
@@ -98,6 +103,7 @@ class Shift:
         name = self._host.name
         try:
             self.threads.append(start_thread(f"session-{name}", partial(self._run, former)))
+            self.threads.append(start_thread(f"attendant-{name}", self.attendant.run))
             self.threads.append(start_thread(f"executor-{name}", self.executor.run))
         except BaseException:  # such as no thread more to be had
             self._stop.set()
@@ -108,10 +114,11 @@ class Shift:
     ) -> None:
         """Go on with settings that need no new session; `decode` where frames are read otherwise from now on."""
         self._client.define(definitions.commands, definitions.codes)
+        self.attendant.change(host)
         self.executor.change(host, names, self._build_records(host, decode) if decode else None)
 
     def stop(self) -> None:
-        """Have the session end and the executor finish; returns at once."""
+        """Have the session end, the attendant and the executor finish; returns at once."""
         self._stop.set()
 
     @property
@@ -147,6 +154,10 @@ class Shift:
             log.error("journal.refused", host=self._host.name, detail=logs.explain(refused))
 
     def _on_up(self) -> None:
+        # called by the session's own thread: the status is still that of this session, and nothing is read yet
+        self._picture.begin_session()
+        since = self.session.status.since or self._around.clock.now()
+        self.attendant.on_up(Moment(since, self._around.clock.monotonic()))
         self.executor.on_up()
 
     def _build_records(self, host: HostSettings, decode: Decode) -> RecordReader:

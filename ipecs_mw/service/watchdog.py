@@ -15,7 +15,7 @@ _CLOCK_SECONDS = 70.0  # a host that tells its time does so every 60 s
 
 
 class Watchdog:
-    """Watches one session; `step` is called often by the executor's thread.
+    """Watches one session; `step` is called often by the attendant's thread.
 
     A host with the ACD resource tells its time every minute (event 68), so its silence means a dead connection
     even where TCP looks open. One that never told its time may be silent for as long as it likes.

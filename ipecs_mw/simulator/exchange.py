@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -62,6 +63,7 @@ class Exchange:
         self.records = records
         self.streams: set[Stream] = set()
         self.http_connections: set[Any] = set()
+        self.asked: Counter[str] = Counter()  # commands that were carried out for somebody logged in
         self._zone = ZoneInfo(plan.timezone)
         self._oddities = Oddities(plan.oddities, plan.seed)
         self._emitted = 0

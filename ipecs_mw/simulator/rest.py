@@ -82,6 +82,7 @@ class RestApi:
             raise refuse(name, family=family)
         self._check_licence(row.get("licence"), session)
         args = check_arguments(row, request.scope["query_string"], body)
+        self._exchange.asked[row["id"]] += 1
         if row["id"] == "logout":
             self._exchange.sessions.end(session)
             return Response()

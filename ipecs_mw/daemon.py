@@ -132,6 +132,7 @@ class Daemon:
         self._loaded = beginning.loaded
         self._setup = beginning.setup
         self._is_recalled = beginning.is_recalled
+        self._recalled_at = clock.now() if beginning.is_recalled else None
         self._profile = profile
         self._state_dir = state_dir
         self._clock = clock
@@ -244,7 +245,6 @@ class Daemon:
                 log.info(
                     "start.mongodb", server=self._store.server_version, database=self._store.database.name
                 )
-                self._is_recalled = False
                 self._use_store()
                 return
 
@@ -262,6 +262,7 @@ class Daemon:
         setup = count_change(self._store, self._profile, setup, self._setup, self._clock.now())
         self._tell_change(self._setup, setup)
         self._setup = setup
+        self._is_recalled = False
         keep_setup(setup, self._profile, self._state_dir)
 
     def _agree(self, loaded: Loaded, setup: Setup) -> None:
@@ -334,6 +335,7 @@ class Daemon:
             "started_at": self._started_at,
             "revision": self._loaded.revision,
             "is_recalled": self._is_recalled or None,
+            "recalled_at": self._recalled_at,
             "refused": self._watcher.refused,
             "hosts": {name: runner.describe() for name, runner in self._fleet.hosts.items()},
             "former_hosts": {

@@ -30,6 +30,8 @@ def describe(instances: Sequence[Instance], profile: str, gaps: Mapping[str, int
         )
         if instance.get("is_recalled"):
             lines.append("  " + texts.render("cli.status.recalled"))
+        elif recalled_at := instance.get("recalled_at"):
+            lines.append("  " + texts.render("cli.status.was_recalled", at=local_time(recalled_at)))
         if refused := instance.get("refused"):
             reason = escape(str(refused.get("reason")))
             lines.append(

@@ -132,6 +132,21 @@ def test_what_was_missed_is_read_and_a_record_that_came_both_ways_is_one_documen
         assert "9182736455" not in text
 
 
+def test_call_events_that_are_missing_have_the_records_read(site: Site, simulated: SimulatedHost) -> None:
+    site.configure(simulated)
+    start(site)
+    wait_until(lambda: has_read(site, 1))
+    wait_until(lambda: site.count(type="monitor_started") == 2)
+    leave_records(simulated, 1, 3)
+    for serial in (1, 5):
+        data = {"type": "dialing", "deviceNumber": "1001", "callRefID": serial, "evtSerialNum": serial}
+        simulated.send(json.dumps({"event": "call", "data": data}))
+    wait_until(lambda: stored(site) == [1, 2, 3], 20)
+    gap = site.store.database["events"].find_one({"type": "gap"})
+    assert gap is not None
+    assert (gap["data"]["first_serial"], gap["data"]["last_serial"]) == (2, 4)
+
+
 def test_records_are_deleted_at_the_host_once_all_of_them_are_stored(
     site: Site, simulated: SimulatedHost
 ) -> None:

@@ -28,6 +28,8 @@ ODD = (
     '{"event":"acd","data":{"text":"@"}}{"event":"acd"}',
 )
 
+_LONGEST_STOP_SECONDS = 10.0
+
 _COMMANDS = (("call.status", {"deviceNumber": "1001"}), ("smdr.get", {"countOnly": True}), ("nonsense", {}))
 
 
@@ -81,7 +83,9 @@ def stop_daemon(scene: Scene) -> None:
     asked_at = time.monotonic()
     scene.daemon.terminate()
     assert scene.daemon.wait(20) == 0, "the daemon did not stop with 0"
-    scene.slowest_stop_seconds = max(scene.slowest_stop_seconds, time.monotonic() - asked_at)
+    seconds = time.monotonic() - asked_at
+    scene.slowest_stop_seconds = max(scene.slowest_stop_seconds, seconds)
+    assert seconds <= _LONGEST_STOP_SECONDS, f"a stop took {seconds:.1f} s"
     scene.pause(0.0, 3.0)
     scene.site.start()
 

@@ -10,6 +10,8 @@ from faults.oracle import Witness, is_streaming
 from sites import wait_until
 
 _UP_SECONDS = 40.0
+_TAKEN_OVER_SECONDS = 1.0
+"""After this long a received frame is in the journal, as the page of reliability says."""
 
 
 @pytest.mark.fault(36, few=3, many=50)
@@ -18,9 +20,14 @@ def test_a_daemon_killed_in_a_burst_doubles_nothing_and_loses_only_what_was_in_t
 ) -> None:
     chance = random.Random(36)
     witness.site.configure(witness.host)
+    early: set[int] = set()
     for _ in range(rounds):
         process = witness.site.start()
         wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+        first = witness.next
+        witness.send(200)
+        early.update(range(first, witness.next))
+        time.sleep(_TAKEN_OVER_SECONDS)
         for _ in range(chance.randint(1, 12)):
             witness.send(50)
             time.sleep(chance.uniform(0.0, 0.02))
@@ -30,7 +37,7 @@ def test_a_daemon_killed_in_a_burst_doubles_nothing_and_loses_only_what_was_in_t
     wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
     verdict = witness.judge(may_lose=True)
     assert verdict.gaps >= rounds
-    assert len(verdict.lost) <= 600 * rounds  # a burst is what a socket holds at most
+    assert not early & set(verdict.lost), "lost although the reader had had the time to take them over"
 
 
 @pytest.mark.fault(37, few=2, many=20)
@@ -75,4 +82,4 @@ def test_a_daemon_paused_beyond_the_session_timer_comes_back_with_a_gap_and_no_b
         witness.await_flow()
     verdict = witness.judge(may_lose=True)
     assert verdict.gaps >= rounds
-    assert witness.site.count(type="session_up") <= 2 * rounds + 1, "more than one new login a pause"
+    assert witness.site.count(type="session_up") == rounds + 1, "one new session a pause"

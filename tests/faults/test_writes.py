@@ -155,16 +155,20 @@ def test_a_change_stream_whose_history_is_lost_has_everything_read_again(
     site = own_witness.site
     for number in range(rounds):
         before = site.logged().count("configuration.watch_interrupted")
-        with own_set.servers[0].client() as client:
-            data = {"failCommands": ["getMore"], "errorCode": 286, "appName": "ipecs-mw"}
-            fail_point(client, "failCommand", 4, **data)
-        wait_until(
-            lambda before=before: site.logged().count("configuration.watch_interrupted") > before, _UP_SECONDS
-        )
         last = str(1003 + number)
-        assert site.run("config", "set", "hosts[0].monitor", f'["1000-{last}"]').returncode == 0
+        with own_set.servers[0].client() as client:
+            data = {"failCommands": ["getMore", "aggregate"], "errorCode": 286, "appName": "ipecs-mw"}
+            fail_point(client, "failCommand", 10_000, **data)
+            wait_until(
+                lambda before=before: site.logged().count("configuration.watch_interrupted") > before,
+                _UP_SECONDS,
+            )
+            # nothing watches now, and what is written meanwhile no stream will tell
+            changes = {"$set": {"hosts.0.monitor": [f"1000-{last}"]}, "$inc": {"revision": 1}}
+            site.store.database["config"].update_one({"_id": "default"}, changes)
+            look = ask(site, "call.status", deviceNumber="1001")
+            fail_point(client, "failCommand", 0)
         wait_until(lambda last=last: last in monitored(own_witness.host), _UP_SECONDS)
-        look = ask(site, "call.status", deviceNumber="1001")
         assert wait_until(look, _UP_SECONDS)["state"] == "done"
     judge_untouched(own_witness)
 

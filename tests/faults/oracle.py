@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ipecs_mw.store.requests import DONE_STATES, submit_request
 _TIME = json.loads(ring(0))["data"]["time"]
 _NUMBER = re.compile(rb'"time": "%b", "callRefID": (\d+)|#(\d+)#' % _TIME.encode())
 _PATIENCE_SECONDS = 90.0
+_TOLERANCE = timedelta(seconds=2)  # between a frame's sending and the moments that a gap names
 
 
 @dataclass
@@ -51,11 +52,13 @@ class Witness:
         self._last_number = -1
         self._offset = 0
         self._delivered: dict[int, int] = {}
+        self._sent_at: dict[int, datetime] = {}
 
     def send(self, count: int = 1) -> None:
         """Send the next numbered frames, whoever listens."""
         for _ in range(count):
             with self._lock:
+                self._sent_at[self.next] = SystemClock().now()
                 self.host.send(ring(self.next))
                 self.next += 1
 
@@ -63,6 +66,7 @@ class Witness:
         """Send a frame of the test's own, in which `@` stands for its number."""
         with self._lock:
             number = f"#{self.next}#"
+            self._sent_at[self.next] = SystemClock().now()
             self.next += 1
             if isinstance(template, bytes):
                 self.host.send(template.replace(b"@", number.encode()), is_text=True)
@@ -116,23 +120,27 @@ class Witness:
     def judge(self, *, may_lose: bool = False, seconds: float = _PATIENCE_SECONDS) -> Verdict:
         """Return the verdict once new events flow; `may_lose` allows what was in a socket that broke to be lost.
 
-        Raises AssertionError for a frame stored twice, out of order, or missing without a gap in its place, and
-        for one that was delivered and lost where that may not be, or anywhere but at a connection's end.
+        Raises AssertionError for a frame stored twice, out of order, or missing without a gap in its place and of
+        its time, and for one that was delivered and lost where that may not be, or anywhere but at a
+        connection's end.
         """
         self.await_flow(seconds)
         log = self.read_log()
-        numbers, gaps, has_gap, before = [], 0, False, self._last_number
+        numbers, gaps, before = [], 0, self._last_number
+        spans: list[tuple[str | None, str]] = []
         for document in log:
             if document["type"] == "gap":
-                gaps, has_gap = gaps + 1, True
+                gaps += 1
+                spans.append((document["data"].get("since"), document["data"]["until"]))
                 continue
             number = number_of(document)
             if number is None:
                 continue
             assert number > before, f"{number} comes after {before}: stored twice or out of order"
-            assert number == before + 1 or has_gap, f"{before + 1} to {number - 1} are missing without a gap"
+            assert number == before + 1 or spans, f"{before + 1} to {number - 1} are missing without a gap"
+            self._check_covered(range(before + 1, number), spans)
             numbers.append(number)
-            before, has_gap = number, False
+            before, spans = number, []
         delivered = dict(self.read_delivered())
         lost = sorted(delivered.keys() - set(numbers))
         assert may_lose or not lost, f"delivered and not stored: {lost[:20]} ({len(lost)})"
@@ -143,8 +151,21 @@ class Witness:
         inside = [number for number in lost if number < last_stored.get(delivered[number], -1)]
         assert not inside, f"lost from the middle of a connection: {inside[:20]} ({len(inside)})"
         self._last_id, self._last_number = log[-1]["_id"], before
+        with self._lock:
+            self._sent_at = {number: at for number, at in self._sent_at.items() if number > before}
         self._delivered.clear()
         return Verdict(len(numbers), gaps, lost)
+
+    def _check_covered(self, missing: range, spans: list[tuple[str | None, str]]) -> None:
+        """Raise AssertionError for a missing number that was sent at no time that a gap in its place names."""
+        for number in missing:
+            sent_at = self._sent_at[number]
+            is_covered = any(
+                (since is None or datetime.fromisoformat(since) <= sent_at + _TOLERANCE)
+                and sent_at <= datetime.fromisoformat(until) + _TOLERANCE
+                for since, until in spans
+            )
+            assert is_covered, f"{number} of {sent_at} is missing, and the gaps in its place are {spans}"
 
 
 def number_of(document: dict[str, Any]) -> int | None:

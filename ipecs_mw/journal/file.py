@@ -246,6 +246,8 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
         and isinstance(meta.get("connection"), int)
         and isinstance(heard_at := meta.get("heard_at", 0), int)
         and 0 <= heard_at < _LATEST
+        and isinstance(uncovered_since := meta.get("uncovered_since", 0), int)
+        and 0 <= uncovered_since < _LATEST
     )
     is_small = path.stat().st_size <= _CHECKED_BYTES
     if not is_ours or (is_small and database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok"):

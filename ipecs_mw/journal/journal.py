@@ -91,6 +91,7 @@ class Journal:
         self.id: str = meta["id"]
         self._connection: int = meta["connection"]
         self._heard_at: int | None = meta.get("heard_at")
+        self._uncovered_since: int = meta.get("uncovered_since", 0)
         self._reading: object = meta.get("reading")
         self._position: object = meta.get("position")
         self._synchronous = "FULL"  # as the file is opened
@@ -117,6 +118,11 @@ class Journal:
     def heard_at(self) -> datetime | None:
         """When the last frame arrived, in whichever run; None where there never was one."""
         return None if self._heard_at is None else EPOCH + self._heard_at * MICROSECOND
+
+    @property
+    def uncovered_since(self) -> datetime | None:
+        """Since when, in whichever run, the host leaves events out although heard; None where it does not."""
+        return EPOCH + self._uncovered_since * MICROSECOND if self._uncovered_since else None
 
     @property
     def begun_at(self) -> datetime | None:
@@ -223,6 +229,13 @@ class Journal:
         with self._use("FULL") as database:
             _keep(database, "heard_at", heard_at)
             self._heard_at = heard_at
+
+    def remember_uncovered(self, since: datetime | None) -> None:
+        """Keep since when the host may leave events out, for a run that has to say so. Raises JournalError."""
+        kept = 0 if since is None else (since - EPOCH) // MICROSECOND
+        with self._use("FULL") as database:
+            _keep(database, "uncovered_since", kept)
+            self._uncovered_since = kept
 
     def close(self) -> None:
         """Close the file; what was appended stays in it."""

@@ -43,6 +43,7 @@ class Monitoring:
         self._busy: list[str] = []
         self._asked: set[str] = set()
         self._uncovered = Uncovered(lane)
+        self._has_begun = False
         self._again_at: float | None = None
         self._again_seconds = _FIRST_AGAIN_SECONDS
         self._drop = session.note()
@@ -60,9 +61,11 @@ class Monitoring:
         self.verdicts = {}
         self._picture.unconnected.clear()
         self._again_at, self._again_seconds = None, _FIRST_AGAIN_SECONDS
+        recalled = None if self._has_begun else self._uncovered.recall()
+        self._has_begun = True
         for name, wanted in self._wanted.items():
             if wanted:
-                self._uncovered.begin(name, since)
+                self._uncovered.begin(name, recalled or since)
         if has_lost_calls:
             self._busy, self._asked = [], set()
             self.ask_states(self._picture.take_busy())

@@ -1,10 +1,13 @@
 """What a host does not send although it was to be asked to: since when, and the gap that this leaves."""
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
 from ipecs_mw.clock import Clock
+from ipecs_mw.errors import JournalError
 from ipecs_mw.service.lane import Lane
 
 REASON = "not_monitored"
@@ -25,18 +28,30 @@ class Moment:
 
 
 class Uncovered:
-    """Since when each subscription is not served; used by one thread. What ends a wait may raise JournalError."""
+    """Since when each subscription is not served; used by one thread.
+
+    The journal keeps the earliest, so that a run that was killed leaves it to the next one.
+    """
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
         self._since: dict[str, Moment] = {}
 
+    def recall(self) -> Moment | None:
+        """Return since when a former run may have left something uncovered."""
+        since = self._lane.journal.uncovered_since
+        return None if since is None else Moment(since, -math.inf)
+
     def begin(self, name: str, since: Moment) -> None:
         """Note that a subscription is not served since then; where it was not before, that stays."""
         self._since.setdefault(name, since)
+        self._remember()
 
     def end(self, name: str, count: int) -> None:
-        """Record the gap of a subscription for `count` numbers that is served from now on, or no longer wanted."""
+        """Record the gap of a subscription for `count` numbers that is served from now on, or no longer wanted.
+
+        Raises JournalError, and may be repeated then.
+        """
         since = self._since.get(name)
         if since is None:
             return
@@ -51,3 +66,11 @@ class Uncovered:
                 count=count,
             )
         del self._since[name]
+        self._remember()
+
+    def _remember(self) -> None:
+        journal = self._lane.journal
+        earliest = min((since.at for since in self._since.values()), default=None)
+        if journal.uncovered_since != earliest:
+            with suppress(JournalError):  # as on a full disk: it only serves a run that comes after a kill
+                journal.remember_uncovered(earliest)

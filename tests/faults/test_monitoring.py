@@ -115,6 +115,28 @@ def test_what_is_still_not_monitored_when_the_daemon_stops_is_a_gap_until_then(w
     assert gap["until"] - gap["since"] > timedelta(seconds=2)
 
 
+@pytest.mark.fault(26, 36)
+def test_what_was_not_monitored_when_the_daemon_was_killed_is_a_gap_of_the_next_run(witness: Witness) -> None:
+    witness.site.configure(witness.host)
+    witness.host.answer_wrongly("503", count=100, feature="monitor")
+    process = witness.site.start()
+    wait_until(lambda: witness.site.count(type="monitor_failed") >= 1, _UP_SECONDS)
+    first_up = find_newest(witness.site, "session_up")
+    witness.await_flow()
+    process.kill()
+    process.wait(10)
+    witness.host.operate(lambda exchange: exchange.faults.rest.clear())
+    witness.site.start()
+    wait_until(lambda: is_monitored(witness), _UP_SECONDS)
+    gap = wait_until(lambda: find_gaps(witness.site), _UP_SECONDS)[0]
+    assert abs(gap["since"] - first_up) < timedelta(seconds=1)
+    wait_until(lambda: witness.site.count(type="monitor_started") >= 2, _UP_SECONDS)
+    before = len(find_gaps(witness.site))
+    witness.site.processes[-1].terminate()
+    assert witness.site.processes[-1].wait(15) == 0
+    assert len(find_gaps(witness.site)) == before, "it is told once"
+
+
 def find_newest(site: Site, type_: str) -> datetime:
     """Return when an event of this type was recorded last."""
     found = site.store.database["events"].find_one({"type": type_}, sort=[("received_at", -1)])

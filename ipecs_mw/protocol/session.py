@@ -60,6 +60,9 @@ FACT_OF: dict[Recovery, Fact] = {
 }
 """An error's recovery → what it means for the session."""
 
+PATIENT = frozenset({Recovery.WAIT_OUT, Recovery.STAND_BY, Recovery.LOOK_AGAIN})
+"""Recoveries that wait for somebody else: no failures of the network, so they lengthen none of its waits."""
+
 STABLE_SECONDS = 60.0
 """A session that was up this long starts its next series of waits from the shortest."""
 

@@ -15,7 +15,16 @@ from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import HeldElsewhere, IpecsMwError, JournalError, Recovery, Unexpected
 from ipecs_mw.model.settings import HostSettings
-from ipecs_mw.protocol.session import FACT_OF, STABLE_SECONDS, TRYING, Fact, State, next_state, wait_seconds
+from ipecs_mw.protocol.session import (
+    FACT_OF,
+    PATIENT,
+    STABLE_SECONDS,
+    TRYING,
+    Fact,
+    State,
+    next_state,
+    wait_seconds,
+)
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.leases import AccountLease
@@ -200,7 +209,7 @@ class SessionSupervisor:
         """Wait as the error's class says, loud the first time and quiet while it repeats."""
         was_up = self.status.state is State.UP
         is_new = self.status.reason is None or self.status.reason.key != error.key
-        self._failures += 1
+        self._failures += error.recovery not in PATIENT
         if was_up and self._down_since is None:
             # nothing was heard since the last frame, however late the loss was noticed
             self._down_since, self._down_reason = self._lane.journal.heard_at or self._clock.now(), error.key

@@ -14,9 +14,11 @@ from tls_host import settings
 from ipecs_mw.errors import (
     AlreadyLoggedIn,
     ConnectionLost,
+    HeldElsewhere,
     HostUnreachable,
     IpecsMwError,
     LoginRefused,
+    SecretUnreadable,
     TokenExpired,
 )
 from ipecs_mw.journal.journal import open_journal
@@ -27,6 +29,7 @@ from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.leases import AccountLease
 from ipecs_mw.service.session import Drop, SessionSupervisor
 
+ALREADY = AlreadyLoggedIn("error.already_logged_in", host="main")
 LOST = ConnectionLost("error.connection_lost", host="main", reason="1012")
 AWAY = HostUnreachable("error.host_unreachable", host="main", address="x", reason="refused")
 
@@ -159,6 +162,21 @@ def test_flapping_makes_the_waits_grow_and_a_stable_while_resets_them(run: Any, 
     assert waited[7] >= 16
     assert waited[8] <= 0.25
     assert waited[9] <= 0.5
+
+
+HELD = HeldElsewhere("error.held_elsewhere", host="main", owner="x")
+UNREADABLE = SecretUnreadable("error.secret_env", name="X")
+
+
+@pytest.mark.parametrize("error", [HELD, ALREADY, UNREADABLE], ids=["standing by", "held", "no secret"])
+def test_waiting_for_somebody_else_lengthens_no_wait_for_the_network(
+    run: Any, clock: FakeClock, error: IpecsMwError
+) -> None:
+    expired = TokenExpired("error.token_expired", host="main")
+    run(*[error] * 30, Stream(clock, [], expired, 1), *[error] * 30, AWAY)
+    waited = waits(clock)
+    assert waited[30] == 0, "an expired token is for a new login at once"
+    assert waited[61] <= 0.5
 
 
 def test_an_expired_token_logs_in_again_at_once(run: Any, clock: FakeClock) -> None:

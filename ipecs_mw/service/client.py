@@ -151,7 +151,7 @@ class HostClient:
     def _remember(self, token: str) -> None:
         """Keep the token; a full disk costs only the quick return after a crash."""
         if self._lease is not None:
-            self._lease.token = token
+            self._lease.publish(token)
         try:
             keep_private(self._memory, json.dumps({"token": token}).encode())
         except OSError as error:

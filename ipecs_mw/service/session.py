@@ -139,7 +139,8 @@ class SessionSupervisor:
         if not self._lane.wait_for_room(self._stop):
             return
         self._move(Fact.BEGUN)
-        self._lease.check()
+        self._lease.wakes.clear()
+        self._lease.confirm()
         self._number += 1
         login = self._client.login()
         self._timer_seconds = login.timer_seconds
@@ -221,7 +222,14 @@ class SessionSupervisor:
             self._report(error, seconds, was_up=was_up)
         else:
             log.debug("session not up yet", host=self._host.name, error=str(error), seconds=round(seconds, 1))
-        self._clock.wait(self._stop, seconds)
+        self._wait(error.recovery, seconds)
+
+    def _wait(self, recovery: Recovery, seconds: float) -> None:
+        """Wait before the next try: also for the account where that is what is missing."""
+        if recovery not in (Recovery.WAIT_OUT, Recovery.STAND_BY):
+            self._clock.wait(self._stop, seconds)
+        elif not self._stop.is_set():  # it is set before the lease wakes
+            self._clock.wait(self._lease.wakes, seconds)
 
     def _report(self, error: IpecsMwError, seconds: float, *, was_up: bool) -> None:
         level = "error" if FACT_OF[error.recovery] is Fact.REFUSED else "warning"

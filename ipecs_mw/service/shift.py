@@ -106,7 +106,7 @@ class Shift:
             self.threads.append(start_thread(f"attendant-{name}", self.attendant.run))
             self.threads.append(start_thread(f"executor-{name}", self.executor.run))
         except BaseException:  # such as no thread more to be had
-            self._stop.set()
+            self.stop()
             raise
 
     def change(
@@ -120,6 +120,7 @@ class Shift:
     def stop(self) -> None:
         """Have the session end, the attendant and the executor finish; returns at once."""
         self._stop.set()
+        self.lease.wakes.set()
 
     @property
     def is_stopped(self) -> bool:

@@ -179,6 +179,21 @@ def test_waiting_for_somebody_else_lengthens_no_wait_for_the_network(
     assert waited[61] <= 0.5
 
 
+def test_who_waits_for_an_account_is_woken_by_its_lease_and_who_waits_for_the_network_is_not(
+    run: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait, events = clock.wait, []
+
+    def note(event: threading.Event, seconds: float | None) -> bool:
+        events.append(event)
+        return wait(event, seconds)
+
+    monkeypatch.setattr(clock, "wait", note)
+    supervisor, _, _ = run(ALREADY, HELD, AWAY)
+    lease, stop = supervisor._lease.wakes, supervisor._stop
+    assert events[:3] == [lease, lease, stop]
+
+
 def test_an_expired_token_logs_in_again_at_once(run: Any, clock: FakeClock) -> None:
     run(Stream(clock, [], TokenExpired("error.token_expired", host="main"), 1), Stream(clock, [], LOST, 1))
     assert waits(clock)[0] == 0

@@ -31,6 +31,7 @@ from ipecs_mw.service.fleet import Fleet
 from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
 from ipecs_mw.service.health import HealthPort, Vitals
 from ipecs_mw.service.heartbeat import Heartbeat
+from ipecs_mw.service.identity import load_identity
 from ipecs_mw.service.leases import LeaseKeeper
 from ipecs_mw.service.listeners import Listener, Listeners
 from ipecs_mw.service.loading import Loaded, build_loaded, count_change, keep_setup
@@ -139,7 +140,7 @@ class Daemon:
         self._stopping = stop
         self._stop = stop.event
         self._started_at = clock.now()
-        self._id = f"{socket.gethostname()}:{state_dir.absolute()}"
+        self._id = load_identity(state_dir)
         self._has_store = threading.Event()
         self._events = EventLog(self._store, self._loaded.settings.events.mask_numbers)
         self._keeping = threading.Lock()
@@ -148,7 +149,8 @@ class Daemon:
         self._lane = open_lane("middleware", None, state_dir, clock)
         self._own = ForwardingLane(self._lane, _keep_undecoded, self._events, clock)
         self._listeners.attend(self._lane, lambda arrival: read_arrival(arrival, _keep_undecoded))
-        self._keeper = LeaseKeeper(self._store, self._id, clock, self._stop)
+        holder = f"{socket.gethostname()}:{state_dir.absolute()}"
+        self._keeper = LeaseKeeper(self._store, self._id, clock, self._stop, holder)
         journal_bytes = self._loaded.settings.journal.max_mebibytes * 1024 * 1024
         self._orphans = Orphans(state_dir, self._events, clock, journal_bytes)
         around = Surroundings(

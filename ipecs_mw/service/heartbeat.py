@@ -9,7 +9,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.service.notify import notify
 from ipecs_mw.store.connection import Store
-from ipecs_mw.store.instances import save_instance
+from ipecs_mw.store.instances import forget_instances, save_instance
 
 log = logs.get_logger()
 
@@ -44,6 +44,7 @@ class Heartbeat:
         self._has_store = has_store
         self._clock = clock
         self._beat_at = clock.monotonic()
+        self._has_tidied = False
         self.is_ending = threading.Event()
 
     @property
@@ -72,6 +73,9 @@ class Heartbeat:
             return False
         try:
             save_instance(self._store, self._id, _without_nothing(document))
+            if not self._has_tidied:
+                forget_instances(self._store, self._id, document)
+                self._has_tidied = True
         except IpecsMwError as error:
             log.debug("heartbeat not stored", error=str(error))
             return False

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from ipecs_mw.store.connection import Store
-from ipecs_mw.store.instances import ALIVE_SECONDS, load_instances, save_instance
+from ipecs_mw.store.instances import ALIVE_SECONDS, forget_instances, load_instances, save_instance
 
 
 def test_a_daemon_with_a_fresh_heartbeat_is_alive(store: Store) -> None:
@@ -54,3 +54,39 @@ def test_only_the_daemons_of_a_profile_are_listed_the_latest_first(store: Store)
 def test_what_looks_like_an_expression_is_kept_as_a_value(store: Store, value: object) -> None:
     save_instance(store, "a:1", {"state": "running", "value": value})
     assert load_instances(store)[0]["value"] == value
+
+
+def age(store: Store, instance_id: str, **by: float) -> None:
+    """Make a heartbeat one of so long ago."""
+    (found,) = store.database["instances"].find({"_id": instance_id})
+    earlier = found["heartbeat_at"] - timedelta(**by)
+    store.database["instances"].update_one({"_id": instance_id}, {"$set": {"heartbeat_at": earlier}})
+
+
+def test_a_daemon_that_died_long_ago_is_neither_listed_nor_kept_for_ever(store: Store) -> None:
+    for name, days in (("ancient", 8), ("last week", 6), ("new", 0)):
+        save_instance(store, name, {"state": "running"})
+        age(store, name, days=days)
+    assert [found["_id"] for found in load_instances(store)] == ["new", "last week"]
+    age(store, "new", days=30)
+    age(store, "last week", days=30)
+    assert len(load_instances(store)) == 1, "how long there has been none is worth telling"
+    save_instance(store, "new", {"state": "running"})
+    save_instance(store, "last week", {"state": "running"})
+    forget_instances(store, "new", {"hostname": "h", "state_dir": "/state"})
+    assert store.database["instances"].count_documents({}) == 2
+
+
+def test_what_a_daemon_was_before_it_had_its_id_is_removed_and_its_living_twin_is_not(store: Store) -> None:
+    place = {"hostname": "h", "state_dir": "/state"}
+    for name, state in (
+        ("h:/state", "stopped"),
+        ("dead", "running"),
+        ("twin", "running"),
+        ("new", "running"),
+    ):
+        save_instance(store, name, {**place, "state": state})
+    save_instance(store, "elsewhere", {**place, "hostname": "other", "state": "stopped"})
+    age(store, "dead", minutes=1)
+    forget_instances(store, "new", place)
+    assert {found["_id"] for found in load_instances(store)} == {"new", "twin", "elsewhere"}

@@ -102,7 +102,9 @@ class Exchange:
         """Return a new session. Raises CommandRefused."""
         if self.faults.is_refusing_logins:
             raise refuse_with(4, "Already Login", status=401)
-        return self.sessions.log_in(service, user, password)
+        return self.sessions.log_in(
+            service, user, password, is_admitting_twice=self.faults.is_admitting_twice
+        )
 
     def admit(self, path: str, authorization: str) -> Session:
         """Return the session that opens a WebSocket on one of the three paths. Raises CommandRefused."""

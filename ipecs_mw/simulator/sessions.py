@@ -62,17 +62,21 @@ def read_bearer(authorization: str) -> str:
 
 
 class Sessions:
-    """All logins by user. An account logs in once; at most three are in at a time."""
+    """All logins by user. An account logs in once; at most three are in at a time.
+
+    `most_streams` is how many WebSockets one account has had at a time.
+    """
 
     def __init__(
         self, accounts: Sequence[Account], check_connection_seconds: float, monotonic: Callable[[], float]
     ) -> None:
         self.accounts = {account.user: account for account in accounts}
         self.by_user: dict[str, Session] = {}
+        self.most_streams = 0
         self.timer_seconds = check_connection_seconds
         self._monotonic = monotonic
 
-    def log_in(self, service: str, user: str, password: str) -> Session:
+    def log_in(self, service: str, user: str, password: str, *, is_admitting_twice: bool = False) -> Session:
         """Return a new session. Raises CommandRefused: 401 code 2 for wrong words, 401 "Already Login"."""
         account = self.accounts.get(user)
         given = password.encode()
@@ -84,9 +88,12 @@ class Sessions:
             raise refuse_with(2, "Invalid Login Information", status=401)
         self.expire()
         if (old := self.by_user.get(user)) is not None:
-            if not old.is_expired:
+            if not old.is_expired and not is_admitting_twice:
                 raise refuse_with(_ALREADY_CODE, "Already Login", status=401)
-            self.end(old)
+            if old.is_expired:
+                self.end(old)
+            else:
+                self.by_user[f"{user}, earlier: {old.token}"] = old
         if len(self.by_user) >= MOST_SESSIONS:
             raise refuse_with(99, TOO_MANY_ACCOUNTS)
         session = Session(account, secrets.token_urlsafe(32), self._monotonic())
@@ -120,7 +127,7 @@ class Sessions:
 
     def end(self, session: Session) -> None:
         """Log a session out: its token dies and its WebSocket is closed."""
-        self.by_user.pop(session.account.user, None)
+        self.by_user = {user: kept for user, kept in self.by_user.items() if kept is not session}
         session.is_expired = True
         if session.socket is not None:
             session.socket.close(1000)
@@ -132,6 +139,8 @@ class Sessions:
             session.forget_connection()
             old.close(1001)
         session.socket = socket
+        streams = [each for each in self.by_user.values() if each.account is session.account and each.socket]
+        self.most_streams = max(self.most_streams, len(streams))
 
     def detach(self, session: Session, socket: Socket) -> None:
         """Note that a WebSocket is gone: from now on the session timer runs."""

@@ -142,6 +142,15 @@ def test_switches_refuse_logins_and_handshakes(client: Client) -> None:
     assert client.log_in().json()["error"]["message"] == "Already Login"
 
 
+def test_a_switch_admits_an_account_twice_and_it_is_counted(client: Client) -> None:
+    client.host.faults.is_admitting_twice = True
+    with client.stream():
+        assert client.log_in().status_code == 200
+        with client.stream():
+            assert sum(session.is_streaming for session in client.host.sessions.values()) == 2
+    assert client.host.operate(lambda exchange: exchange.sessions.most_streams) == 2
+
+
 @pytest.mark.parametrize(
     ("kind", "status", "content"),
     [

@@ -1,22 +1,48 @@
 """Two daemons for one account: one holds it, the other stands by and takes over, also from the dead."""
 
 import json
+import os
 import re
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from fault_proxy import FaultProxy
-from sites import USER, Site, is_up, ring, wait_until
+from sites import PASSWORD, USER, Site, is_up, ring, wait_until
 
-from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.simulator import Account, SimulatedHost
+
+HOSTS = 8
+
+
+def states_of(site: Site) -> list[str]:
+    query = {"state_dir": str((site.folder / "state").absolute())}
+    found = site.store.database["instances"].find_one(query) or {}
+    return [str(host.get("state")) for host in found.get("hosts", {}).values()]
 
 
 def state_of(site: Site) -> str:
-    query = {"state_dir": str((site.folder / "state").absolute())}
-    found = site.store.database["instances"].find_one(query) or {}
-    return str(found.get("hosts", {}).get("host0", {}).get("state"))
+    return (states_of(site) or ["None"])[0]
+
+
+def find_gap(site: Site) -> tuple[datetime, datetime]:
+    gap = site.store.database["events"].find_one({"type": "gap"}, sort=[("received_at", -1)])
+    assert gap is not None
+    since, until = (datetime.fromisoformat(gap["data"][name]) for name in ("since", "until"))
+    return since, until
+
+
+@contextmanager
+def hung_mongod(site: Site) -> Iterator[None]:
+    pid = int(site.store.client.admin.command("serverStatus")["pid"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_a_second_daemon_stands_by_and_takes_over_from_a_dead_one_within_15_s(
@@ -37,11 +63,9 @@ def test_a_second_daemon_stands_by_and_takes_over_from_a_dead_one_within_15_s(
         assert time.monotonic() - killed_at < 15
         simulated.send(ring(2))
         wait_until(lambda: site.count(type="station_ring") == 2)
-        gap = site.store.database["events"].find_one({"type": "gap"}, sort=[("received_at", -1)])
-        assert gap is not None
         heard = site.store.database["events"].find_one({"call_ref": 1})
         assert heard is not None
-        since, until = (datetime.fromisoformat(gap["data"][name]) for name in ("since", "until"))
+        since, until = find_gap(site)
         assert abs((since - heard["received_at"]).total_seconds()) < 10
         assert until > heard["received_at"]
         # the first comes back: the account is the other's now
@@ -74,6 +98,110 @@ def test_a_frozen_owner_that_wakes_lets_go_of_an_account_that_was_taken_over(
         assert simulated.sessions[USER].is_streaming
     finally:
         first.send_signal(signal.SIGCONT)
+        second.stop()
+
+
+def test_an_owner_that_is_killed_as_soon_as_it_is_up_leaves_its_token_and_when_it_began(
+    site: Site, simulated: SimulatedHost, tmp_path: Path
+) -> None:
+    second = site.beside(tmp_path / "second")
+    site.configure(simulated)
+    try:
+        second.start()
+        wait_until(lambda: state_of(second) == "up", 30)
+        first = site.start()
+        wait_until(lambda: state_of(site) == "standing_by", 30)
+        second.processes[-1].kill()
+        wait_until(lambda: simulated.sessions and not simulated.sessions[USER].is_streaming, 10)
+        wait_until(lambda: simulated.sessions and simulated.sessions[USER].is_streaming, 15)
+        first.kill()  # nothing of this session but what the login itself has left
+        began_at = time.monotonic()
+        second.start()
+        wait_until(lambda: simulated.sessions and not simulated.sessions[USER].is_streaming, 10)
+        wait_until(lambda: simulated.sessions and simulated.sessions[USER].is_streaming, 15)
+        assert time.monotonic() - began_at < 15
+    finally:
+        second.stop()
+
+
+def test_a_mongodb_that_hangs_never_makes_two_sessions_of_one_account(
+    site: Site, simulated: SimulatedHost, tmp_path: Path
+) -> None:
+    simulated.faults.is_admitting_twice = True
+    second = site.beside(tmp_path / "second")
+    site.configure(simulated)
+    site.start()
+    wait_until(lambda: state_of(site) == "up", 30)
+    try:
+        second.start()
+        wait_until(lambda: state_of(second) == "standing_by", 30)
+        with hung_mongod(site):
+            time.sleep(12)  # longer than a lease
+        simulated.send(ring(1))
+        wait_until(lambda: site.count(type="station_ring") == 1)
+        time.sleep(10)  # until whoever takes it for dead would have taken the account
+        assert (state_of(site), state_of(second)) == ("up", "standing_by")
+        assert site.count(type="session_up") == 1
+        assert simulated.operate(lambda exchange: exchange.sessions.most_streams) == 1
+    finally:
+        second.stop()
+
+
+def test_eight_hosts_of_a_dead_owner_are_all_taken_over_within_15_s(site: Site, tmp_path: Path) -> None:
+    second = site.beside(tmp_path / "second")
+    with ExitStack() as stack:
+        stack.callback(second.stop)
+        hosts = [
+            stack.enter_context(SimulatedHost(accounts=(Account(USER, PASSWORD),), is_scripted=False))
+            for _ in range(HOSTS)
+        ]
+        site.configure(*hosts)
+        first = site.start()
+        wait_until(lambda: states_of(site) == ["up"] * HOSTS, 60)
+        second.start()
+        wait_until(lambda: states_of(second) == ["standing_by"] * HOSTS, 60)
+        first.kill()
+        killed_at = time.monotonic()
+        wait_until(lambda: states_of(second) == ["up"] * HOSTS, 15)
+        assert time.monotonic() - killed_at < 15
+        for number, host in enumerate(hosts):
+            host.send(ring(number))
+        wait_until(lambda: site.count(type="station_ring") == HOSTS)
+        assert site.count(type="gap") == HOSTS
+
+
+def test_who_began_without_mongodb_and_waits_for_the_account_takes_over_when_the_lease_is_its_own(
+    site: Site, simulated: SimulatedHost, tmp_path: Path
+) -> None:
+    second = site.beside(tmp_path / "second")
+    site.configure(simulated)
+    try:
+        once = second.start()  # keeps the configuration
+        wait_until(lambda: state_of(second) == "up", 30)
+        once.terminate()
+        assert once.wait(12) == 0
+        first = site.start()
+        wait_until(lambda: state_of(site) == "up", 30)
+        simulated.send(ring(1))
+        wait_until(lambda: site.count(type="station_ring") == 1)
+        heard = site.store.database["events"].find_one({"call_ref": 1}) or {}
+        bootstrap = second.folder / "bootstrap.json"
+        uri = json.loads(bootstrap.read_text())["mongo_uri"]
+        port = int(re.search(r":(\d+)/", uri)[1])  # type: ignore[index]
+        with FaultProxy(port) as proxy:
+            proxy.is_refusing = True
+            bootstrap.write_text(json.dumps({"mongo_uri": uri.replace(f":{port}/", f":{proxy.port}/")}))
+            second.start()
+            wait_until(lambda: "error.already_logged_in" in second.logged(), 30)
+            first.kill()
+            first.wait(10)
+            proxy.is_refusing = False
+            wait_until(lambda: state_of(second) == "up", 30)  # the host's timer runs for two minutes
+            since, until = wait_until(lambda: site.count(type="gap") and find_gap(site))
+            assert abs((since - heard["received_at"]).total_seconds()) < 5
+            assert until > heard["received_at"]
+            second.stop()
+    finally:
         second.stop()
 
 

@@ -219,7 +219,8 @@ class LeaseKeeper:
         """Tell whether the account may have gone to another daemon without our knowing, but not without trace."""
         now = self._clock.monotonic()
         is_old = now - lease.confirmed_at >= LEASE_SECONDS
-        return is_old and lease.standing is not Standing.THEIRS and now >= self._away_until
+        is_believed = lease.rival is None and lease.standing is not Standing.THEIRS
+        return is_believed and is_old and now >= self._away_until
 
     def _ask(self) -> None:
         """Have a round that begins from now on, or know MongoDB to be away, within `_ANSWER_SECONDS`."""

@@ -396,13 +396,21 @@ def test_emptied_code_tables_and_a_code_given_twice_are_named_and_leave_the_last
     wait_until(lambda: not refused(site), 10)
 
 
-@pytest.mark.parametrize("collection", ["config", "languages", "commands", "codes"])
+@pytest.mark.parametrize(
+    ("collection", "named", "advice"),
+    [
+        ("config", "default", "ipecs-mw config rollback"),
+        ("languages", "languages", "ipecs-mw seed"),
+        ("commands", "commands", "ipecs-mw seed"),
+        ("codes", "codes", "ipecs-mw seed"),
+    ],
+)
 def test_without_its_documents_the_daemon_does_not_start_and_says_what_to_do(
-    site: Site, simulated: SimulatedHost, collection: str
+    site: Site, simulated: SimulatedHost, collection: str, named: str, advice: str
 ) -> None:
     site.configure(simulated)
     site.store.database[collection].delete_many({})
     ended = site.run("run")
     assert ended.returncode == 3
-    assert "ipecs-mw seed" in ended.stderr
-    assert ("default" if collection == "config" else collection) in ended.stderr
+    assert advice in ended.stderr
+    assert named in ended.stderr

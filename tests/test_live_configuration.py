@@ -399,7 +399,7 @@ def test_emptied_code_tables_and_a_code_given_twice_are_named_and_leave_the_last
 @pytest.mark.parametrize(
     ("collection", "named", "advice"),
     [
-        ("config", "default", "ipecs-mw config rollback"),
+        ("config", "default", "config rollback 2"),
         ("languages", "languages", "ipecs-mw seed"),
         ("commands", "commands", "ipecs-mw seed"),
         ("codes", "codes", "ipecs-mw seed"),

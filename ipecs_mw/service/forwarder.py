@@ -35,13 +35,21 @@ _LONGEST_WAIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
-    """What is stored of some entries of one journal, in order; `position` is where the next one goes on."""
+class _Mark:
+    """How far a journal is stored once its entries up to `seq` are; `position` is where the next ones go on."""
 
     journal: Journal
+    seq: int
+    position: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is stored of some entries of one journal, in order, and how far that journal is stored then."""
+
     items: Sequence[Item]
     encoded: Sequence[Document]
-    position: str | None
+    mark: _Mark
     is_full: bool
 
 
@@ -65,7 +73,7 @@ class Forwarder:
         self._documents = Documents(lane.host, lane.journal.id, lane.journal.position)
         self._batch_entries = _BATCH_ENTRIES
         self._batches: deque[_Batch] = deque()  # the one to be stored next, and the one after it
-        self._stored: _Batch | None = None  # MongoDB has it, the journal does not know yet
+        self._stored: _Mark | None = None  # MongoDB has what is before it, the journal does not know yet
         self._events = events
         self._clock = clock
         self._stop = stop
@@ -112,7 +120,7 @@ class Forwarder:
         is_slow = batch.is_full and seconds > _SLOW_SECONDS
         self._batch_entries = min(2 * self._batch_entries, _MOST_BATCH_ENTRIES) if is_slow else _BATCH_ENTRIES
         self._batches.popleft()
-        self._stored = batch
+        self._stored = batch.mark
         self._succeed(batch.items)
         if not self._batches:
             self._acknowledge()
@@ -143,9 +151,9 @@ class Forwarder:
             encoded = self._events.encode([item.document for item in items])
             is_full = len(entries) == self._batch_entries
             # as of this batch: the next one is built before this one is acknowledged
-            position = self._documents.position
-            self._batches.append(_Batch(self._journal, items, encoded, position, is_full))
-            self._after = entries[-1].seq  # last: what fails above is read again
+            mark = _Mark(self._journal, entries[-1].seq, self._documents.position)
+            self._batches.append(_Batch(items, encoded, mark, is_full))
+            self._after = mark.seq  # last: what fails above is read again
 
     def _read(self) -> Sequence[Entry]:
         if self._journal is not self._lane.journal:
@@ -159,13 +167,13 @@ class Forwarder:
 
     def _acknowledge(self) -> None:
         """Have the journal forget what MongoDB has; until then a crash has it sent once more, and recognised."""
-        batch = self._stored
-        if batch is None:
+        stored = self._stored
+        if stored is None:
             return
         try:
-            batch.journal.acknowledge(batch.items[-1].entry.seq, batch.position)
+            stored.journal.acknowledge(stored.seq, stored.position)
         except JournalDamaged as error:  # MongoDB has these; what comes after them is in the file set aside
-            self._lane.renew(batch.journal, error)
+            self._lane.renew(stored.journal, error)
         self._stored = None
         self._lane.watch()
 

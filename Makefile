@@ -26,7 +26,7 @@ soak: $(VENV)/dev
 	@PYTHONPATH=.:tests $(BIN)/python -m faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 # Every figure of docs/performance.md, which it writes; BENCH=small looks quickly and writes nothing, BENCH=GROUP
-# (rates, latency, memory, recovery, hosts, log, steps) measures one group anew.
+# (rates, latency, memory, recovery, hosts, log, steps, streams) measures one group anew.
 bench: $(VENV)/dev
 	@$(BIN)/python benchmarks/run.py $(BENCH)
 

@@ -23,6 +23,7 @@ from rates import measure_rates
 from recovery import measure_recovery
 from rows import Row
 from steps import measure_steps
+from streams import measure_streams
 
 from ipecs_mw import logs
 from ipecs_mw.clock import SystemClock
@@ -70,6 +71,7 @@ MEASURES: dict[str, Sequence[Measure]] = {
     "hosts": [lambda m, f, s: measure_hosts(m, f, s["host_frames"], s["hosts"])],
     "log": [lambda m, f, s: measure_log(m, f, s["log_events"])],
     "steps": [lambda m, f, _: measure_steps(m, f)],
+    "streams": [lambda m, f, s: measure_streams(m, f, s["rate_frames"])],
 }
 
 

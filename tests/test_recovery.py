@@ -89,3 +89,14 @@ def test_a_daemon_killed_in_a_burst_loses_and_doubles_nothing_that_it_had_read(
 
 def is_streaming(host: SimulatedHost) -> bool:
     return any(session.is_streaming and not session.is_expired for session in host.sessions.values())
+
+
+def test_numbers_that_the_host_refuses_are_named_once_however_often_the_connection_drops(
+    site: Site, simulated: SimulatedHost
+) -> None:
+    site.configure(simulated, monitor=["1000", "1998-1999"])
+    site.start()
+    for number in range(1, 4):
+        wait_until(lambda number=number: site.count(type="monitor_started") >= 2 * number)
+        simulated.drop()
+    assert site.logged().count("monitor.number_refused") == 2

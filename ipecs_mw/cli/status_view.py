@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ipecs_mw.cli.words import escape, local_time
-from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.texts import Texts, join_some
 
 Instance = Mapping[str, Any]
 
@@ -63,16 +63,16 @@ def _describe_host(
     lines.append("  " + _describe_events(host, texts))
     lines += [f"  {line}" for line in _describe_trouble(host, seen_at, gaps, texts)]
     for subscription, verdicts in (host.get("monitors") or {}).items():
-        refused = (f"{number} ({verdict})" for number, verdict in verdicts.get("refused", {}).items())
+        refused = [f"{number} ({verdict})" for number, verdict in verdicts.get("refused", {}).items()]
         text = texts.render(
             f"cli.status.{subscription}",
             accepted=verdicts.get("accepted", 0),
-            refused=escape(", ".join(refused)) or "–",
+            refused=escape(join_some(refused)) or "–",
         )
         lines.append("  " + text)
         if unconnected := verdicts.get("unconnected"):
             lines.append(
-                "  " + texts.render("cli.status.unconnected", numbers=escape(", ".join(unconnected)))
+                "  " + texts.render("cli.status.unconnected", numbers=escape(join_some(unconnected)))
             )
     return lines
 

@@ -1,6 +1,6 @@
 """Language strings: looked up by key, filled with named facts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from string import Formatter
 from typing import Any
@@ -10,6 +10,7 @@ from ipecs_mw.errors import IpecsMwError
 REFERENCE_LOCALE = "en-GB"
 """The locale that every key exists in; its placeholders are the ones a translation must have."""
 
+_MOST_SHOWN = 20
 _HOME = {"en": "en-GB", "ko": "ko-KR"}  # where "language-LANGUAGE" is not the locale that people mean
 
 
@@ -18,6 +19,12 @@ def fallback_chain(locale: str) -> tuple[str, ...]:
     language = locale.split("-", maxsplit=1)[0].lower()
     home = _HOME.get(language, f"{language}-{language.upper()}")
     return tuple(dict.fromkeys((locale, home, REFERENCE_LOCALE)))
+
+
+def join_some(items: Collection[str]) -> str:
+    """Return items as people read them, at most the first 20, and `…` where there are more."""
+    shown = list(items)[:_MOST_SHOWN]
+    return ", ".join([*shown, "…"] if len(items) > len(shown) else shown)
 
 
 def find_placeholders(text: str) -> frozenset[str]:

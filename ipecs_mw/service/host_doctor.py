@@ -17,6 +17,7 @@ from ipecs_mw.errors import (
 )
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings, expand_numbers
+from ipecs_mw.model.texts import join_some
 from ipecs_mw.protocol.smdr import read_records
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.commands import carry_out
@@ -32,7 +33,6 @@ _CLOCK_SECONDS = 60.0
 _ZONE_SECONDS = 900.0  # clocks that are so far apart differ by a time zone, not by drift
 _EXPIRES_DAYS = 30
 _SILENT_SECONDS = 300.0
-_MOST_NUMBERS = 20
 _VERDICTS = {
     "monitor": ("monitor_accepted", "monitor_refused"),
     "presence": ("presence_accepted", "presence_refused"),
@@ -130,11 +130,9 @@ def note_verdicts(name: str, accepted: int, refused: Mapping[str, str], notes: N
     if not refused:
         notes.add(_VERDICTS[name][0], count=accepted)
         return
-    shown = list(refused.items())[:_MOST_NUMBERS]
-    numbers = ", ".join(f"{number} ({verdict})" for number, verdict in shown)
-    more = ", …" if len(refused) > len(shown) else ""
+    numbers = join_some([f"{number} ({verdict})" for number, verdict in refused.items()])
     level: Level = "warning" if accepted else "error"
-    notes.add(_VERDICTS[name][1], level, count=accepted, refused=len(refused), numbers=numbers + more)
+    notes.add(_VERDICTS[name][1], level, count=accepted, refused=len(refused), numbers=numbers)
 
 
 def examine_daemon(state: Mapping[str, Any], notes: Notes) -> bool:

@@ -41,6 +41,7 @@ class Monitoring:
         self._lane = lane
         self._picture = picture
         self._busy: list[str] = []
+        self._told: dict[str, dict[str, str]] = {}
         self._asked: set[str] = set()
         self._uncovered = Uncovered(lane)
         self._has_begun = False
@@ -182,8 +183,11 @@ class Monitoring:
         refused = {number: verdict for number, verdict in verdicts.items() if verdict != "OK"}
         accepted = len(verdicts) - len(refused)
         self._lane.record("monitor.started", subscription=name, accepted=accepted, refused=len(refused))
+        told = self._told.setdefault(name, {})
         for number, verdict in refused.items():
-            log.warning("monitor.number_refused", host=self._lane.host, number=number, verdict=verdict)
+            if told.get(number) != verdict:  # once: a connection that flaps asks for all of them each time
+                log.warning("monitor.number_refused", host=self._lane.host, number=number, verdict=verdict)
+        self._told[name] = {**told, **verdicts}
 
 
 def read_verdicts(reply: Any, asked: Sequence[str]) -> dict[str, str]:

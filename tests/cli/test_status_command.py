@@ -47,6 +47,14 @@ def test_what_waits_and_what_is_missing_is_told(invoke: Invoke, store: Store) ->
     assert "gaps in the last 24 hours: 2" in said
 
 
+def test_of_many_numbers_that_were_refused_the_first_are_named(invoke: Invoke, store: Store) -> None:
+    refused = {str(number): "invalidMonitorObjectType" for number in range(1000, 1100)}
+    save(store, monitors={"monitor": {"accepted": 3, "refused": refused, "unconnected": []}})
+    said = invoke("status").stdout
+    assert "1019 (invalidMonitorObjectType), …" in said
+    assert "1020" not in said
+
+
 def test_a_configuration_that_was_refused_and_one_that_was_recalled_are_told(
     invoke: Invoke, store: Store
 ) -> None:

@@ -28,6 +28,7 @@ from ipecs_mw.protocol.session import (
 from ipecs_mw.service.client import HostClient
 from ipecs_mw.service.lane import Lane
 from ipecs_mw.service.leases import AccountLease
+from ipecs_mw.service.standstill import Standstill
 from ipecs_mw.service.threads import start_thread
 from ipecs_mw.transport.stream import Stream, open_stream
 
@@ -88,6 +89,7 @@ class SessionSupervisor:
         # what came between the former run's last frame and now is missing too
         self._down_since = lane.journal.heard_at
         self._down_reason: str | None = "daemon.ended"
+        self._standstill = Standstill(clock)
         self._chance = random.Random()  # noqa: S311 - jitter, not a secret
         self._number = 0  # of the session, from its login on
         self._ordered: tuple[int, IpecsMwError] | None = None
@@ -161,9 +163,11 @@ class SessionSupervisor:
 
     def _read(self, stream: Stream) -> None:
         up_since = self._clock.monotonic()
+        self._standstill.begin()
         try:
             while not self._stop.is_set():
                 frames = stream.receive(_MOST_FRAMES, _RECEIVE_SECONDS)
+                self._standstill.turn()
                 if frames:
                     self._lane.take_frames(frames)
                     self.heard_at = self._clock.monotonic()
@@ -172,6 +176,7 @@ class SessionSupervisor:
                 if (ordered := self._find_order()) is not None:
                     raise ordered
         finally:
+            self._standstill.turn()
             if self._clock.monotonic() - up_since >= STABLE_SECONDS:
                 self._failures = 0
 
@@ -213,7 +218,8 @@ class SessionSupervisor:
         self._failures += error.recovery not in PATIENT
         if was_up and self._down_since is None:
             # nothing was heard since the last frame, however late the loss was noticed
-            self._down_since, self._down_reason = self._lane.journal.heard_at or self._clock.now(), error.key
+            heard_at = self._lane.journal.heard_at or self._clock.now()
+            self._down_since, self._down_reason = self._standstill.bound(heard_at), error.key
         seconds = wait_seconds(error.recovery, self._failures, self._timer_seconds, self._chance)
         self._move(FACT_OF[error.recovery], reason=error, wait=seconds)
         if isinstance(error, HeldElsewhere):

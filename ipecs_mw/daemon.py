@@ -213,12 +213,15 @@ class Daemon:
         self._orphans.adopt(
             {host.name for host in settings.hosts}, self._loaded.definitions.codes, self._lane
         )
-        if self._is_recalled:
-            self._threads.start("await-mongodb", self._await_mongodb, self._stop)
-        else:
+        if not self._is_recalled:
             self._use_store()
         self._threads.start("leases", self._keeper.run, self._stop)
         self._fleet.apply(self._loaded)
+        # only now: what has changed meanwhile comes after what was loaded
+        if self._is_recalled:
+            self._threads.start("await-mongodb", self._await_mongodb, self._stop)
+        else:
+            self._watch()
 
     def _use_store(self) -> None:
         """Use MongoDB from now on: it is there, and its schema is ours."""
@@ -226,6 +229,9 @@ class Daemon:
         start_thread("keep-events", self._keep_events)
         self._own.start()
         self._fleet.start_forwarding()
+
+    def _watch(self) -> None:
+        """Follow what changes in MongoDB from now on."""
         self._threads.start("watch-setup", self._watcher.run, self._stop)
         self._threads.start("changes", self._changes.run, self._stop)
 
@@ -248,6 +254,7 @@ class Daemon:
                     "start.mongodb", server=self._store.server_version, database=self._store.database.name
                 )
                 self._use_store()
+                self._watch()
                 return
 
     def _apply(self, setup: Setup) -> None:

@@ -116,12 +116,13 @@ def configure(
         handlers.append(_open_file(file))
     _speaking[:] = [texts]
     root = logging.getLogger()
-    for old in root.handlers[:]:
-        root.removeHandler(old)
-        old.close()
+    former = root.handlers[:]
     for handler in handlers:
         handler.setFormatter(formatter)
         root.addHandler(handler)
+    for old in former:  # last: without any handler a record would go to stderr as it is, secrets and all
+        root.removeHandler(old)
+        old.close()
     root.setLevel(logging.WARNING)  # libraries; their debug lines would drown ours
     logging.getLogger("ipecs_mw").setLevel(level)
     structlog.configure(

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -230,3 +231,25 @@ def test_setting_up_again_replaces_what_was_set_up_before() -> None:
     logs.get_logger().info("session.ended", host="main")
     assert first.getvalue() == ""
     assert second.getvalue().count("\n") == 1
+
+
+def test_what_is_logged_while_logging_is_set_up_again_shows_no_secret(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    logs.hide(CANARY)
+    configure()
+    is_over = threading.Event()
+
+    def chatter() -> None:
+        while not is_over.is_set():
+            logs.get_logger().warning("session.silent", host=CANARY, seconds=1)
+
+    chatterers = [threading.Thread(target=chatter) for _ in range(3)]
+    for thread in chatterers:
+        thread.start()
+    for _ in range(100):
+        configure()
+    is_over.set()
+    for thread in chatterers:
+        thread.join()
+    assert CANARY not in capfd.readouterr().err

@@ -45,6 +45,28 @@ def hung_mongod(site: Site) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+def test_a_change_that_asks_for_a_new_session_leaves_the_account_with_its_daemon(
+    site: Site, simulated: SimulatedHost, tmp_path: Path
+) -> None:
+    second = site.beside(tmp_path / "second")
+    site.configure(simulated)
+    site.start()
+    wait_until(lambda: state_of(site) == "up", 30)
+    try:
+        second.start()
+        wait_until(lambda: state_of(second) == "standing_by", 30)
+        for number, keepalive in enumerate(("checkconnection", "ping", "checkconnection"), 2):
+            change = {"$set": {"hosts.0.keepalive": keepalive}}
+            site.store.database["config"].update_one({"_id": "default"}, change)
+            wait_until(lambda number=number: site.count(type="session_up") >= number, 20)
+        assert "lease.theirs" not in site.logged()
+        assert "lease.taken_over" not in second.logged()
+        reasons = site.store.database["events"].distinct("data.reason", {"type": "gap"})
+        assert reasons == ["config.changed"]
+    finally:
+        second.stop()
+
+
 def test_a_second_daemon_stands_by_and_takes_over_from_a_dead_one_within_15_s(
     site: Site, simulated: SimulatedHost, tmp_path: Path
 ) -> None:

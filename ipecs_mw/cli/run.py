@@ -1,5 +1,9 @@
 """`ipecs-mw run`: the daemon."""
 
+import logging
+import os
+import sys
+
 import click
 
 from ipecs_mw import daemon
@@ -14,3 +18,7 @@ def run() -> None:
     """Run until asked to stop."""
     context = current()
     daemon.run(context.bootstrap_option, context.profile, context.state_dir, context.texts, context.clock)
+    # all that counts is done; the driver would say goodbye once more, and a server that hangs would hold us
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)

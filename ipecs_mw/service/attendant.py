@@ -65,6 +65,10 @@ class Attendant:
         self._lost.append(stations)
         self._wake.set()
 
+    def wake(self) -> None:
+        """Have what has changed looked at now rather than at the next tick, a stop too."""
+        self._wake.set()
+
     def change(self, host: HostSettings) -> None:
         """Go on with settings that need no new session."""
         self._host = host

@@ -12,6 +12,8 @@ from ipecs_mw.store.connection import Store
 log = logs.get_logger()
 
 _RETRY_SECONDS = 1.0
+_UNTOLD_SECONDS = 10.0
+"""Where no stream can be opened, everything is looked for so often."""
 
 
 class ChangeFeed:
@@ -37,15 +39,30 @@ class ChangeFeed:
         self._on_any_request = on_any_request
         self._clock = clock
         self._stop = stop
+        self._problem: str | None = None
 
     def run(self) -> None:
         """Feed until stopped; on a standalone server, which has no change streams, there is nothing to do."""
+        looked_at = self._clock.monotonic()
         while self._store.has_change_streams and not self._stop.is_set():
             try:
                 self._follow()
             except StoreError as error:
-                log.info("configuration.watch_interrupted", detail=logs.explain(error))
+                self._note(logs.explain(error))
                 self._clock.wait(self._stop, _RETRY_SECONDS)
+            if self._clock.monotonic() - looked_at >= _UNTOLD_SECONDS:
+                looked_at = self._clock.monotonic()
+                self._tell_all()
+
+    def _note(self, problem: str) -> None:
+        """Log what interrupted the stream, once while it repeats."""
+        if problem != self._problem:
+            log.info("configuration.watch_interrupted", detail=problem)
+        self._problem = problem
+
+    def _tell_all(self) -> None:
+        self._on_setup()
+        self._on_any_request()
 
     def _follow(self) -> None:
         is_open = False
@@ -53,9 +70,8 @@ class ChangeFeed:
             if self._stop.is_set():
                 return
             if not is_open:
-                is_open = True
-                self._on_setup()
-                self._on_any_request()
+                is_open, self._problem = True, None
+                self._tell_all()
             if change is None:
                 continue
             if change.is_request:

@@ -69,7 +69,7 @@ class Executor:
         self._tell("gap")
 
     def on_request(self) -> None:
-        """Have the queue looked at now rather than at the next tick."""
+        """Have the queue looked at now rather than at the next tick; a stop too."""
         self._wake.set()
 
     def change(self, host: HostSettings, names: Sequence[str | None], records: RecordReader | None) -> None:

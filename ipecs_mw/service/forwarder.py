@@ -194,7 +194,9 @@ class Forwarder:
         """Note what holds the events up: loud the first time, quiet while it repeats."""
         self._failures += 1
         problem = logs.explain(error)
-        if self._lane.forwarded.problem != problem:
+        if self._stop.is_set():  # what waits is told by the stop itself
+            log.debug("forwarding ends", **self._where(), detail=problem)
+        elif self._lane.forwarded.problem != problem:
             level = log.error if isinstance(error, StoreRefused | JournalError) else log.warning
             level("forwarding.stalled", **self._where(), detail=problem)
         since = self._lane.forwarded.stalled_since or self._clock.now()

@@ -18,14 +18,16 @@ _MACHINE_FILE = Path("/etc/machine-id")
 def load_identity(state_dir: Path, machine_file: Path = _MACHINE_FILE) -> str:
     """Return this daemon's id, made at the first start; neither a host name nor a path counts for it.
 
-    A state directory that was copied to another machine makes another daemon, one that a recreated container finds
-    again the same. Where it cannot be kept, the id is another one at each start.
+    A state directory that was copied, here or to another machine, makes another daemon, one that a recreated
+    container finds again the same. Where it cannot be kept, the id is another one at each start.
     """
-    own = _load_own(state_dir / _FILE)
-    machine = ""
+    file = state_dir / _FILE
+    own, machine, inode = _load_own(file), "", 0
     with suppress(OSError, ValueError):  # containers often have none
         machine = machine_file.read_text("ascii").strip()
-    return hashlib.sha256(f"{own}\n{machine}".encode()).hexdigest()[:24]
+    with suppress(OSError):
+        inode = file.stat().st_ino
+    return hashlib.sha256(f"{own}\n{machine}\n{inode}".encode()).hexdigest()[:24]
 
 
 def _load_own(file: Path) -> str:

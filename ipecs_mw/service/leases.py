@@ -162,18 +162,28 @@ class LeaseKeeper:
         Another host of ours that has the account is waited for, some seconds and until `stop` is set: it may be
         about to give it back.
         """
-        lease.ask = self._ask
-        lease.is_stale = lambda: self._is_stale(lease)
-        with self._members:
-            self._leases.append(lease)
-            holder = self._find_holder(lease.name)
-            lease.rival = None if holder is None or holder is lease else holder.host
+        self.reserve(lease)
         if lease.rival is None:
             self._ask()
         ends = self._clock.monotonic() + _TURN_SECONDS
         while lease.rival is not None and self._clock.monotonic() < ends:
             if self._clock.wait(stop, _LOOK_SECONDS):
                 return
+
+    def reserve(self, lease: AccountLease) -> None:
+        """Keep this lease from now on, without asking or waiting.
+
+        One that follows another of ours on the same account has it the moment that is removed: nobody else does
+        in between.
+        """
+        lease.ask = self._ask
+        lease.is_stale = lambda: self._is_stale(lease)
+        with self._members:
+            if lease in self._leases:
+                return
+            self._leases.append(lease)
+            holder = self._find_holder(lease.name)
+            lease.rival = None if holder is None or holder is lease else holder.host
 
     def remove(self, lease: AccountLease) -> None:
         """Give a lease back, with what the next owner needs to know: a token is left where logging out failed.
@@ -207,7 +217,8 @@ class LeaseKeeper:
 
     def _bequeath(self, lease: AccountLease, heir: AccountLease) -> None:
         left = {"token": lease.token, "heard_at": lease.heard_at}
-        heir.left = {name: value for name, value in left.items() if value is not None}
+        # what a still earlier owner left counts as long as we have nothing of our own
+        heir.left = {**lease.left, **{name: value for name, value in left.items() if value is not None}}
         heir.noted, heir.watch, heir.confirmed_at = lease.noted, lease.watch, lease.confirmed_at
         heir.standing, heir.owner = lease.standing, lease.owner
         for other in self._leases:
@@ -246,6 +257,8 @@ class LeaseKeeper:
             with answering_within(seconds):
                 found = self._exchange(holders, leaving, began)
         except StoreError as error:
+            with self._members:
+                self._leaving = [*leaving, *self._leaving]
             self._on_failure(
                 holders.values(), error, is_held_up=self._lasted(began) > seconds + _HELD_UP_SECONDS
             )

@@ -67,6 +67,10 @@ class Monitoring:
         for name, wanted in self._wanted.items():
             if wanted:
                 self._uncovered.begin(name, recalled or since)
+        if recalled is not None and not any(self._wanted.values()):
+            # nothing is wanted any more, so nothing would ever end it
+            self._uncovered.begin(SUBSCRIPTIONS[0], recalled)
+            self._uncovered.end(SUBSCRIPTIONS[0], 0)
         if has_lost_calls:
             self._busy, self._asked = [], set()
             self.ask_states(self._picture.take_busy())

@@ -86,16 +86,21 @@ class SessionSupervisor:
         self._failures = 0
         self._has_been_up = False
         self._timer_seconds = 120.0
-        # what came between the former run's last frame and now is missing too
-        self._down_since = lane.journal.heard_at
-        self._down_reason: str | None = "daemon.ended"
+        self._down_since: datetime | None = None
+        self._down_reason = "daemon.ended"
         self._standstill = Standstill(clock)
         self._chance = random.Random()  # noqa: S311 - jitter, not a secret
         self._number = 0  # of the session, from its login on
         self._ordered: tuple[int, IpecsMwError] | None = None
 
+    def follow(self, reason: str) -> None:
+        """Name what ended the session before this one, where that was not the daemon's end."""
+        self._down_reason = reason
+
     def run(self) -> None:
         """Hold the session until stopped, then log out."""
+        # what came between the former session's last frame and now is missing too
+        self._down_since = self._lane.journal.heard_at
         while not self._stop.is_set():
             try:
                 self._try()

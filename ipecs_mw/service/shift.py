@@ -101,12 +101,17 @@ class Shift:
     def start(self, former: Sequence[threading.Thread]) -> None:
         """Begin once the threads of the former shift have ended; returns at once."""
         name = self._host.name
+        self._around.leases.reserve(self.lease)
+        if former:
+            self.session.follow("config.changed")
         try:
             self.threads.append(start_thread(f"session-{name}", partial(self._run, former)))
             self.threads.append(start_thread(f"attendant-{name}", self.attendant.run))
             self.threads.append(start_thread(f"executor-{name}", self.executor.run))
         except BaseException:  # such as no thread more to be had
             self.stop()
+            if not self.threads:
+                self._around.leases.remove(self.lease)
             raise
 
     def change(
@@ -121,6 +126,8 @@ class Shift:
         """Have the session end, the attendant and the executor finish; returns at once."""
         self._stop.set()
         self.lease.wakes.set()
+        self.attendant.wake()
+        self.executor.on_request()
 
     @property
     def is_stopped(self) -> bool:

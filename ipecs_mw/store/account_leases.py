@@ -112,6 +112,7 @@ class LeaseTable:
         return {
             "holder": {"$literal": self._holder},
             "expires_at": {"$add": ["$$NOW", int(self._seconds * 1000)]},
+            "former_note": "$$REMOVE",  # of the first versions: it held a token
         }
 
 

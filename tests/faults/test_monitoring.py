@@ -137,6 +137,28 @@ def test_what_was_not_monitored_when_the_daemon_was_killed_is_a_gap_of_the_next_
     assert len(find_gaps(witness.site)) == before, "it is told once"
 
 
+@pytest.mark.fault(26, 36)
+def test_what_a_killed_run_left_unmonitored_ends_where_nothing_is_to_be_monitored_any_more(
+    witness: Witness,
+) -> None:
+    site = witness.site
+    site.configure(witness.host)
+    witness.host.answer_wrongly("503", count=100, feature="monitor")
+    process = site.start()
+    wait_until(lambda: site.count(type="monitor_failed") >= 1, _UP_SECONDS)
+    process.kill()
+    process.wait(10)
+    witness.host.operate(lambda exchange: exchange.faults.rest.clear())
+    site.configure(witness.host, monitor=[], presence=[])
+    for _ in range(2):
+        process = site.start()
+        wait_until(lambda: len(find_gaps(site)) == 1, _UP_SECONDS)
+        witness.await_flow()
+        process.terminate()
+        assert process.wait(15) == 0
+    assert len(find_gaps(site)) == 1
+
+
 def find_newest(site: Site, type_: str) -> datetime:
     """Return when an event of this type was recorded last."""
     found = site.store.database["events"].find_one({"type": type_}, sort=[("received_at", -1)])

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from ipecs_mw.clock import Clock
 
 _LONGEST_TURN_SECONDS = 1.5
-_SHADOW_SECONDS = 10.0  # for what the host had queued meanwhile to arrive
+_SHADOW = timedelta(seconds=10)  # for what the host had queued meanwhile to arrive
 
 
 class Standstill:
@@ -19,25 +19,24 @@ class Standstill:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._turned_at = math.inf
-        self._since: datetime | None = None
-        self._ended_at = -math.inf
+        self._last: tuple[datetime, datetime] | None = None
 
     def begin(self) -> None:
         """Watch from now on: the first turn begins."""
-        self._turned_at, self._since, self._ended_at = self._clock.monotonic(), None, -math.inf
+        self._turned_at, self._last = self._clock.monotonic(), None
 
     def turn(self) -> None:
         """Note that a turn has ended and the next begins."""
-        now = self._clock.monotonic()
-        lasted = now - self._turned_at
+        turned_at, self._turned_at = self._turned_at, self._clock.monotonic()
+        lasted = self._turned_at - turned_at
         if lasted > _LONGEST_TURN_SECONDS:
-            if now - self._ended_at >= _SHADOW_SECONDS:
-                self._since = self._clock.now() - timedelta(seconds=lasted)
-            self._ended_at = now
-        self._turned_at = now
+            ended_at = self._clock.now()
+            began_at = ended_at - timedelta(seconds=lasted)
+            self._last = self.bound(began_at), ended_at
 
     def bound(self, heard_at: datetime) -> datetime:
-        """Return `heard_at`, or when the standstill began that has just ended, where that is earlier."""
-        if self._since is None or self._clock.monotonic() - self._ended_at >= _SHADOW_SECONDS:
+        """Return `heard_at`, or when the standstill began after whose end it came, where that was just before."""
+        if self._last is None:
             return heard_at
-        return min(heard_at, self._since)
+        began_at, ended_at = self._last
+        return min(heard_at, began_at) if heard_at < ended_at + _SHADOW else heard_at

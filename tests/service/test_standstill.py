@@ -38,15 +38,25 @@ def test_of_several_standstills_in_a_row_the_first_counts(clock: FakeClock) -> N
     assert standstill.bound(clock.now()) == began_at
 
 
-def test_a_standstill_long_ago_or_of_an_earlier_connection_no_longer_counts(clock: FakeClock) -> None:
+def test_what_counts_is_when_the_last_frame_came_however_late_its_loss_is_noticed(clock: FakeClock) -> None:
     standstill = Standstill(clock)
     standstill.begin()
-    clock.advance(7)
+    began_at = clock.now()
+    clock.advance(15)
     standstill.turn()
-    for _ in range(20):
+    heard_at = clock.now()
+    for _ in range(60):
         clock.advance(0.5)
         standstill.turn()
-    assert standstill.bound(clock.now()) == clock.now()
+    assert standstill.bound(heard_at) == began_at
+    assert standstill.bound(clock.now()) == clock.now(), (
+        "a frame that came long after it is as young as it looks"
+    )
+
+
+def test_a_standstill_of_an_earlier_connection_does_not_count(clock: FakeClock) -> None:
+    standstill = Standstill(clock)
+    standstill.begin()
     clock.advance(7)
     standstill.turn()
     standstill.begin()

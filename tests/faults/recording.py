@@ -63,4 +63,5 @@ def pytest_sessionfinish() -> None:
     file = os.environ.get("FAULTS_REPORT")
     if file and _found:
         content = {str(row): _found[row] for row in sorted(_found)}
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).write_text(json.dumps({"is_full": IS_FULL, "rows": content}, indent=1), "utf-8")

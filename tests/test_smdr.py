@@ -116,7 +116,8 @@ def test_what_was_missed_is_read_and_a_record_that_came_both_ways_is_one_documen
     leave_records(simulated, 6, 10, is_pushed=True)
     wait_until(lambda: stored(site) == [6, 7, 8, 9, 10])
     stop(process)
-    leave_records(simulated, 11, 700)
+    at = SystemClock().now()  # of the same minute, however long what lies between takes
+    leave_records(simulated, 11, 700, began_at=at)
     process = start(site)
     wait_until(lambda: has_read(site, 2))
     wait_until(lambda: len(stored(site)) == 695)
@@ -124,7 +125,7 @@ def test_what_was_missed_is_read_and_a_record_that_came_both_ways_is_one_documen
     marks = list(site.store.database["events"].find({"type": "smdr_read"}).sort("received_at", 1))
     assert [mark["data"]["count"] for mark in marks] == [0, 690]
     assert marks[1]["data"]["index"] == 700
-    leave_records(simulated, 700, 701, is_pushed=True)  # 700 again, with another index
+    leave_records(simulated, 700, 701, began_at=at, is_pushed=True)  # 700 again, with another index
     wait_until(lambda: 701 in stored(site))
     assert stored(site) == list(range(6, 702))
     assert held(simulated)[0] == 1, "nothing is deleted unless that is wanted"

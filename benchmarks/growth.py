@@ -13,8 +13,8 @@ from rates import build_documents, running_daemon
 from rows import Row
 from scene import Scene, open_scene, read_cpu_seconds, read_memory_bytes
 
-from ipecs_mw.store.embedded import Embedded
-from ipecs_mw.store.event_query import Filter, find_events
+from ipecs_mw.store.events.event_query import Filter, find_events
+from ipecs_mw.store.server.embedded import Embedded
 
 _RATE = 200
 _PAGE = 50  # what `ipecs-mw events` shows

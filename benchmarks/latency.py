@@ -10,7 +10,7 @@ from rows import Row, percentile
 from scene import HostProcess, Scene
 
 from ipecs_mw.client import Client
-from ipecs_mw.store.embedded import Embedded
+from ipecs_mw.store.server.embedded import Embedded
 
 _RATE = 200
 _POLL_SECONDS = 0.001

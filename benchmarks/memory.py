@@ -12,7 +12,7 @@ from rates import check, running_daemon
 from rows import Row
 from scene import await_idle, paused, read_memory_bytes
 
-from ipecs_mw.store.embedded import Embedded
+from ipecs_mw.store.server.embedded import Embedded
 
 _MEBIBYTE = 1024 * 1024
 _MOST_MEBIBYTES = 150.0

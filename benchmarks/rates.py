@@ -17,8 +17,8 @@ from scene import HostProcess, Scene, await_idle, open_scene, paused, wait_until
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json
-from ipecs_mw.store.embedded import Embedded
-from ipecs_mw.store.event_log import build_document
+from ipecs_mw.store.events.event_log import build_document
+from ipecs_mw.store.server.embedded import Embedded
 
 _BATCH = 1000
 _NAIVE_SHARE = 20  # the naive client is given so much less to do

@@ -9,7 +9,7 @@ from rates import running_daemon
 from rows import Row
 from scene import Scene
 
-from ipecs_mw.store.embedded import Embedded
+from ipecs_mw.store.server.embedded import Embedded
 
 _TIMER_SECONDS = 120.0
 

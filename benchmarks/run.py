@@ -28,7 +28,7 @@ from streams import measure_streams
 from ipecs_mw import logs
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.embedded import Embedded, open_embedded
+from ipecs_mw.store.server.embedded import Embedded, open_embedded
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "performance.json"

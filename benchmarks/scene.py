@@ -18,11 +18,11 @@ from host import PASSWORD, USER
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.seeds import read_json
-from ipecs_mw.store.connection import Store, connect
-from ipecs_mw.store.embedded import Embedded
-from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.seeding import apply, plan, read_seeds
-from ipecs_mw.store.settings import save_settings
+from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.configuration.settings import save_settings
+from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.server.connection import Store, connect
+from ipecs_mw.store.server.embedded import Embedded
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _IDLE_CPU_SECONDS = 0.03

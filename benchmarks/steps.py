@@ -16,9 +16,9 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.journal.journal import Arrival, open_journal
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json
-from ipecs_mw.service.documents import Documents, Item
-from ipecs_mw.store.embedded import Embedded
-from ipecs_mw.store.event_log import EventLog
+from ipecs_mw.service.intake.documents import Documents, Item
+from ipecs_mw.store.events.event_log import EventLog
+from ipecs_mw.store.server.embedded import Embedded
 
 _BATCH = 1000
 _TIMES = 15

@@ -8,8 +8,8 @@ from rates import build_documents
 from rows import Row
 from scene import Scene, open_scene, read_cpu_seconds
 
-from ipecs_mw.store.changes import watch_changes
-from ipecs_mw.store.embedded import Embedded
+from ipecs_mw.store.configuration.changes import watch_changes
+from ipecs_mw.store.server.embedded import Embedded
 
 _BATCH = 1000
 _ROUNDS = 5

@@ -13,8 +13,8 @@ from typing import Any, Self
 
 from ipecs_mw.clock import Clock, SystemClock
 from ipecs_mw.errors import CommandFailed, StoreRefused
-from ipecs_mw.store.connection import Store, open_client
-from ipecs_mw.store.requests import await_request, expire_request, is_waiting, submit_request
+from ipecs_mw.store.coordination.requests import await_request, expire_request, is_waiting, submit_request
+from ipecs_mw.store.server.connection import Store, open_client
 
 _GRACE_SECONDS = 20.0
 _KEYS = {

@@ -24,31 +24,31 @@ from ipecs_mw.model.contents import find_differences
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
-from ipecs_mw.service.change_feed import ChangeFeed
-from ipecs_mw.service.credentials import find_key_file
-from ipecs_mw.service.documents import read_arrival
-from ipecs_mw.service.fleet import Fleet
-from ipecs_mw.service.forwarding import ForwardingLane, describe_lane, open_lane
-from ipecs_mw.service.health import HealthPort, Vitals
-from ipecs_mw.service.heartbeat import Heartbeat
-from ipecs_mw.service.identity import load_identity
-from ipecs_mw.service.leases import LeaseKeeper
-from ipecs_mw.service.listeners import Listener, Listeners
-from ipecs_mw.service.loading import Loaded, build_loaded, count_change, keep_setup
-from ipecs_mw.service.notify import notify
-from ipecs_mw.service.orphans import Orphans
-from ipecs_mw.service.retention import keep_as_configured
-from ipecs_mw.service.start import Beginning, begin, set_up_logs, speak
-from ipecs_mw.service.state_dir import lock_state_dir
-from ipecs_mw.service.stopping import Stop
-from ipecs_mw.service.surroundings import Surroundings
-from ipecs_mw.service.threads import LastingThreads, start_thread
-from ipecs_mw.service.watcher import Watcher
-from ipecs_mw.store.encryption import Vault
-from ipecs_mw.store.event_log import EventLog
-from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.settings import content_of
-from ipecs_mw.store.setup import Setup
+from ipecs_mw.service.health.health import HealthPort, Vitals
+from ipecs_mw.service.health.heartbeat import Heartbeat
+from ipecs_mw.service.hosts.context import HostContext
+from ipecs_mw.service.hosts.fleet import Fleet
+from ipecs_mw.service.intake.documents import read_arrival
+from ipecs_mw.service.intake.former_hosts import FormerHosts
+from ipecs_mw.service.intake.listeners import Listener, Listeners
+from ipecs_mw.service.intake.pipeline import Pipeline, describe_intake, open_intake
+from ipecs_mw.service.process.identity import load_identity
+from ipecs_mw.service.process.notify import notify
+from ipecs_mw.service.process.state_dir import lock_state_dir
+from ipecs_mw.service.process.stopping import Stop
+from ipecs_mw.service.process.threads import LastingThreads, start_thread
+from ipecs_mw.service.session.credentials import find_key_file
+from ipecs_mw.service.session.leases import LeaseKeeper
+from ipecs_mw.service.setup.change_feed import ChangeFeed
+from ipecs_mw.service.setup.loading import Loaded, build_loaded, count_change, keep_setup
+from ipecs_mw.service.setup.retention import keep_as_configured
+from ipecs_mw.service.setup.start import Beginning, begin, set_up_logs, speak
+from ipecs_mw.service.setup.watcher import Watcher
+from ipecs_mw.store.configuration.encryption import Vault
+from ipecs_mw.store.configuration.settings import content_of
+from ipecs_mw.store.configuration.setup import Setup
+from ipecs_mw.store.events.event_log import EventLog
+from ipecs_mw.store.schema.migrations import migrate
 
 log = logs.get_logger()
 
@@ -73,8 +73,8 @@ def run(
 ) -> None:
     """Run the daemon until SIGTERM or SIGINT; a second signal ends the process at once.
 
-    `listeners` are called with each event, as `service/listeners.py` says. Raises CannotStart for what a person
-    must mend first. While MongoDB is away it starts with what it last found there, else waits, however long.
+    `listeners` are called with each event, as `service/intake/listeners.py` says. Raises CannotStart for what a
+    person must mend first. While MongoDB is away it starts with what it last found there, else it waits.
     """
     stop, over = Stop(clock), threading.Event()
     stop.attend_signals()
@@ -146,14 +146,14 @@ class Daemon:
         self._keeping = threading.Lock()
         self._threads = LastingThreads(clock)
         self._listeners = Listeners(listeners)
-        self._lane = open_lane("middleware", None, state_dir, clock)
-        self._own = ForwardingLane(self._lane, _keep_undecoded, self._events, clock)
-        self._listeners.attend(self._lane, lambda arrival: read_arrival(arrival, _keep_undecoded))
+        self._intake = open_intake("middleware", None, state_dir, clock)
+        self._own = Pipeline(self._intake, _keep_undecoded, self._events, clock)
+        self._listeners.attend(self._intake, lambda arrival: read_arrival(arrival, _keep_undecoded))
         holder = f"{socket.gethostname()}:{state_dir.absolute()}"
         self._keeper = LeaseKeeper(self._store, self._id, clock, self._stop, holder)
         journal_bytes = self._loaded.settings.journal.max_mebibytes * 1024 * 1024
-        self._orphans = Orphans(state_dir, self._events, clock, journal_bytes)
-        around = Surroundings(
+        self._orphans = FormerHosts(state_dir, self._events, clock, journal_bytes)
+        shared = HostContext(
             self._store,
             self._events,
             self._has_store,
@@ -166,9 +166,9 @@ class Daemon:
             self._orphans,
             profile,
         )
-        self._fleet = Fleet(profile, around, self._stop)
+        self._fleet = Fleet(profile, shared, self._stop)
         known = None if self._is_recalled else self._setup
-        self._watcher = Watcher(self._store, profile, known, self._apply, self._lane, clock, self._stop)
+        self._watcher = Watcher(self._store, profile, known, self._apply, self._intake, clock, self._stop)
         self._changes = ChangeFeed(
             self._store, self._watcher.notice, self._on_request, self._on_any_request, clock, self._stop
         )
@@ -204,14 +204,14 @@ class Daemon:
         self._health.change(settings.health)
         self._fleet.check(self._loaded)
         with _journal_errors_logged():
-            self._lane.record(
+            self._intake.record(
                 "daemon.started",
                 version=__version__,
                 revision=self._loaded.revision,
                 hosts=len(settings.hosts),
             )
         self._orphans.adopt(
-            {host.name for host in settings.hosts}, self._loaded.definitions.codes, self._lane
+            {host.name for host in settings.hosts}, self._loaded.definitions.codes, self._intake
         )
         if not self._is_recalled:
             self._use_store()
@@ -298,7 +298,7 @@ class Daemon:
         by = str((setup.config or {}).get("updated_by", "?"))
         if changes or tables:
             with _journal_errors_logged():
-                self._lane.record(
+                self._intake.record(
                     "config.changed",
                     revision=(setup.config or {}).get("revision", 0),
                     by=by,
@@ -310,7 +310,7 @@ class Daemon:
         stopping = self._stopping
         self._fleet.end(stopping.at(_LOGGED_OUT_SECONDS))
         with _journal_errors_logged():
-            self._lane.record("daemon.ended")
+            self._intake.record("daemon.ended")
         waiting = self._fleet.drain(stopping.at(_DRAINED_SECONDS))
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
         self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
@@ -350,9 +350,9 @@ class Daemon:
             "former_hosts": {
                 name: told
                 for name, forwarding in self._fleet.former.items()
-                if (told := describe_lane(forwarding.lane))["journal"]["entries"]
+                if (told := describe_intake(forwarding.intake))["journal"]["entries"]
             },
-            "middleware": describe_lane(self._lane),
+            "middleware": describe_intake(self._intake),
         }
 
     def _build_vitals(self) -> Vitals:
@@ -361,8 +361,8 @@ class Daemon:
             self._find_dead,
             lambda: self._heartbeat.is_stored,
             lambda: {
-                "": self._lane.counters,
-                **{name: runner.forwarding.lane.counters for name, runner in self._fleet.hosts.items()},
+                "": self._intake.counters,
+                **{name: runner.forwarding.intake.counters for name, runner in self._fleet.hosts.items()},
             },
         )
 
@@ -391,5 +391,5 @@ def _journal_errors_logged() -> Iterator[None]:
 
 
 def _keep_undecoded(body: bytes, received_at: datetime) -> Event:
-    """Return a frame as it is: the middleware's own lane gets none."""
+    """Return a frame as it is: the middleware's own intake gets none."""
     return build_undecodable(body, received_at, "frame without a host")

@@ -20,9 +20,9 @@ from support import FakeClock
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
-from ipecs_mw.store.connection import Store, connect
-from ipecs_mw.store.embedded import Embedded, open_embedded
-from ipecs_mw.store.mongod import ADDRESS, find_free_port, start_mongod
+from ipecs_mw.store.server.connection import Store, connect
+from ipecs_mw.store.server.embedded import Embedded, open_embedded
+from ipecs_mw.store.server.mongod import ADDRESS, find_free_port, start_mongod
 
 
 @pytest.fixture

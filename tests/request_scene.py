@@ -19,7 +19,7 @@ from ipecs_mw.protocol.arguments import check_arguments, join_results, split_arg
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.protocol.replies import find_missing
 from ipecs_mw.seeds import read_json
-from ipecs_mw.service.client import HostClient
+from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.simulator import Account, SimulatedHost, calls, features
 from ipecs_mw.simulator.exchange import LICENCES
 from ipecs_mw.simulator.smdr import CallRecords

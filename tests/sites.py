@@ -12,10 +12,10 @@ from typing import Any
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.seeds import read_json
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.seeding import apply, plan, read_seeds
-from ipecs_mw.store.settings import save_settings
+from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.configuration.settings import save_settings
+from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.server.connection import Store
 
 PASSWORD = "canary-password-1"
 USER = "apiuser"

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from ipecs_mw.model.event import Event
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json
-from ipecs_mw.store.event_log import build_document
+from ipecs_mw.store.events.event_log import build_document
 
 _CALLER = "0612345678"
 

@@ -24,6 +24,12 @@ LAYERS = (
 )
 """From the bottom to the top; a module imports from its own part or from below, never from beside or above."""
 
+ROOMS = {
+    "service": ("process", "intake", "setup", "health", "session", "requests", "doctor", "hosts"),
+    "store": ("server", "coordination", "schema", "configuration", "events"),
+}
+"""The rooms of a part, from the bottom to the top: a module imports from its own room or from those below."""
+
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 SIMULATOR_MAY_IMPORT = {"simulator", "clock", "errors", "model", "seeds", "logs"}
 OWNERS = {
@@ -34,7 +40,7 @@ OWNERS = {
     "bson": ("store/",),
     "sqlite3": ("journal/",),
     "click": ("cli/",),
-    "prometheus_client": ("service/metrics.py",),
+    "prometheus_client": ("service/health/metrics.py",),
 }
 CLOCK_READERS = {"now", "utcnow", "today"}
 
@@ -60,7 +66,7 @@ def find_imports(module: Path) -> Iterator[str]:
 
 
 def part_of(name: str) -> str:
-    """Return the part of the house: `ipecs_mw.store.leases` → `store`."""
+    """Return the part of the house: `ipecs_mw.store.coordination.leases` → `store`."""
     return name.split(".")[1] if "." in name else ""
 
 
@@ -83,6 +89,28 @@ def test_a_module_imports_only_from_its_own_part_or_from_below(module: Path) -> 
         is_below = RANK[theirs] < RANK[ours]
         is_beside = RANK[theirs] == RANK[ours] and ours in LAYERS[2]  # these three order themselves
         assert is_below or is_beside, f"{ours} imports {name}"
+
+
+def room_of(name: str) -> str:
+    """Return the room within its part: `ipecs_mw.store.server.mongod` → `server`."""
+    return name.split(".")[2]
+
+
+@pytest.mark.parametrize("part", ROOMS)
+def test_every_module_of_a_part_with_rooms_stands_in_one_of_them(part: str) -> None:
+    found = {path.name for path in (PACKAGE / part).iterdir() if path.name != "__pycache__"}
+    assert found == {*ROOMS[part], "__init__.py"}
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in MODULES if part_of(name_of(m)) in ROOMS and m.parent.parent != PACKAGE], ids=path_of
+)
+def test_a_module_imports_only_from_its_own_room_or_from_rooms_below(module: Path) -> None:
+    name = name_of(module)
+    rooms = ROOMS[part_of(name)]
+    for other in find_imports(module):
+        if other.startswith(f"ipecs_mw.{part_of(name)}."):
+            assert rooms.index(room_of(other)) <= rooms.index(room_of(name)), f"{name} imports {other}"
 
 
 @pytest.mark.parametrize("module", sorted((PACKAGE / "simulator").glob("*.py")), ids=path_of)

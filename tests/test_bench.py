@@ -17,7 +17,7 @@ import pytest
 
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json
-from ipecs_mw.store.embedded import Embedded
+from ipecs_mw.store.server.embedded import Embedded
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 FRAMES = 6000

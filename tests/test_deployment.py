@@ -18,12 +18,12 @@ from sites import Site, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.model.settings import parse_settings
-from ipecs_mw.service.metrics import METRICS
+from ipecs_mw.service.health.metrics import METRICS
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.store.connection import open_client
-from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.mongod import ADDRESS, find_free_port, start_mongod
-from ipecs_mw.store.seeding import apply, plan, read_seeds
+from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.server.connection import open_client
+from ipecs_mw.store.server.mongod import ADDRESS, find_free_port, start_mongod
 
 ROOT = Path(__file__).parent.parent
 CONTRIB = ROOT / "contrib"

@@ -14,11 +14,11 @@ from support import FakeClock
 
 from ipecs_mw.cli import cli
 from ipecs_mw.model.settings import EventSettings, Settings
-from ipecs_mw.store.connection import Store, open_client
-from ipecs_mw.store.embedded import Embedded
-from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.retention import keep_events
-from ipecs_mw.store.seeding import apply, plan, read_seeds
+from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.events.retention import keep_events
+from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.server.connection import Store, open_client
+from ipecs_mw.store.server.embedded import Embedded
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

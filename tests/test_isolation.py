@@ -8,7 +8,7 @@ from sites import PASSWORD, USER, Site, is_up, ring, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
-from ipecs_mw.store.settings import load_document, save_settings
+from ipecs_mw.store.configuration.settings import load_document, save_settings
 
 FLOOD = 5000
 
@@ -34,7 +34,7 @@ def test_a_host_that_floods_loses_nothing_and_lets_the_others_through(
         wait_until(lambda: is_up(site) and is_up(site, "host1"), 40)
         with ThreadPoolExecutor(1) as pool:
             flood = pool.submit(lambda: [other.send(ring(100_000 + number)) for number in range(FLOOD)])
-            # on two cores that all of it shares: within a second although thousands wait in the other lane
+            # on two cores that all of it shares: within a second although thousands wait in the other intake
             assert measure(site, simulated, 0) < 1.0
             flood.result(60)
         wait_until(lambda: site.count(host="host1", type="station_ring") == FLOOD, 60)

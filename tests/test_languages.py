@@ -112,7 +112,7 @@ def find_calls(node: ast.AST) -> Iterator[ast.Call]:
 
 
 def read_facts(call: ast.Call, how: str) -> frozenset[str] | None:
-    """Return the names of the facts that `call` gives; a lane that records adds its host."""
+    """Return the names of the facts that `call` gives; an intake that records adds its host."""
     names = [keyword.arg for keyword in call.keywords] + ["host"] * (how == "record")
     return None if None in names else frozenset(name for name in names if name)
 

@@ -15,8 +15,8 @@ from sites import PASSWORD, USER, Site, is_up, ring, wait_until
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.journal.journal import Arrival, open_journal
 from ipecs_mw.simulator import Account, SimulatedHost
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.settings import DIRECTLY
+from ipecs_mw.store.configuration.settings import DIRECTLY
+from ipecs_mw.store.server.connection import Store
 
 
 def config(site: Site) -> dict[str, Any]:

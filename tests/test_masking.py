@@ -6,7 +6,7 @@ from sites import Site, is_up, ring, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.store.settings import content_of, load_document, save_settings
+from ipecs_mw.store.configuration.settings import content_of, load_document, save_settings
 
 NUMBER = "01717654321"
 RULE = {"pattern": "0????*", "keep": 2}

@@ -18,19 +18,19 @@ from support import START_AT, FakeClock
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.settings import HealthSettings, parse_settings
 from ipecs_mw.seeds import read_json
-from ipecs_mw.service.counters import BOUNDS_SECONDS, Counters, Durations
-from ipecs_mw.service.health import HealthServer, Vitals, find_unready
-from ipecs_mw.service.metrics import METRICS
+from ipecs_mw.service.health.health import HealthServer, Vitals, find_unready
+from ipecs_mw.service.health.metrics import METRICS
+from ipecs_mw.service.intake.counters import BOUNDS_SECONDS, Counters, Durations
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.store.mongod import find_free_port
+from ipecs_mw.store.server.mongod import find_free_port
 
 LONG_AGO = START_AT - timedelta(seconds=90)
 
 
 def describe(**host: Any) -> dict[str, Any]:
     """Return what a daemon says of itself, with one host that is well but for `host`."""
-    lane = {"stored": 3, "journal": {"entries": 0, "used_share": 0.01}}
-    main = {**lane, "state": "up", "reconnects": 1, "received": 3, "monitors": {}, **host}
+    intake = {"stored": 3, "journal": {"entries": 0, "used_share": 0.01}}
+    main = {**intake, "state": "up", "reconnects": 1, "received": 3, "monitors": {}, **host}
     return {
         "version": "1.2.3",
         "profile": "default",
@@ -38,7 +38,7 @@ def describe(**host: Any) -> dict[str, Any]:
         "started_at": START_AT,
         "revision": 4,
         "hosts": {"main": main},
-        "middleware": lane,
+        "middleware": intake,
     }
 
 

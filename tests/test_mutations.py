@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from ipecs_mw.protocol.events import Decoder, build_undecodable
 from ipecs_mw.seeds import read_json
-from ipecs_mw.store.event_log import _NOT_BSON, _encode, build_document
+from ipecs_mw.store.events.event_log import _NOT_BSON, _encode, build_document
 
 CODES = read_json("codes.json")
 DECODER = Decoder(CODES, ZoneInfo("Europe/Zurich"))

@@ -14,8 +14,8 @@ import pytest
 from bson import json_util
 from support_queries import at, build_morning
 
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.event_log import EventLog
+from ipecs_mw.store.events.event_log import EventLog
+from ipecs_mw.store.server.connection import Store
 
 ROOT = Path(__file__).parent.parent
 MONGOSH = Path(os.environ.get("IPECS_MW_MONGOSH") or ROOT / ".cache/mongosh/node_modules/.bin/mongosh")

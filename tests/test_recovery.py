@@ -8,7 +8,7 @@ import pytest
 from sites import Site, is_up, ring, wait_until
 
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.store.connection import Store
+from ipecs_mw.store.server.connection import Store
 
 
 def stored(site: Site) -> list[int]:

@@ -13,7 +13,7 @@ from sites import PASSWORD, USER, Site, is_up, wait_until
 from ipecs_mw import Client
 from ipecs_mw.errors import CommandFailed
 from ipecs_mw.simulator import Account, SimulatedHost
-from ipecs_mw.store.connection import Store
+from ipecs_mw.store.server.connection import Store
 
 
 @pytest.fixture

@@ -16,8 +16,14 @@ from ipecs_mw.logs import mask
 from ipecs_mw.model.settings import HostSettings, Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.doctor import Finding, Notes, examine_contents, examine_mongodb, examine_secrets
-from ipecs_mw.service.host_doctor import (
+from ipecs_mw.service.doctor.findings import (
+    Finding,
+    Notes,
+    examine_contents,
+    examine_mongodb,
+    examine_secrets,
+)
+from ipecs_mw.service.doctor.host_findings import (
     Ask,
     examine_daemon,
     examine_events,
@@ -26,9 +32,9 @@ from ipecs_mw.service.host_doctor import (
     examine_way,
     log_in,
 )
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.definitions import load_codes, load_commands
-from ipecs_mw.store.instances import load_instances
+from ipecs_mw.store.configuration.definitions import load_codes, load_commands
+from ipecs_mw.store.coordination.instances import load_instances
+from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 _ANSWER_SECONDS = 20.0

@@ -9,7 +9,7 @@ from ipecs_mw.model.definitions import Command, Parameter
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.arguments import describe
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.definitions import load_commands
+from ipecs_mw.store.configuration.definitions import load_commands
 
 _TEXTS = shipped_texts()
 _EXAMPLES = {

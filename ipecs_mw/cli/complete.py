@@ -9,8 +9,8 @@ from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.definitions import Command, parse_command
 from ipecs_mw.seeds import read_json, shipped_texts
-from ipecs_mw.store.connection import open_client
-from ipecs_mw.store.definitions import load_commands
+from ipecs_mw.store.configuration.definitions import load_commands
+from ipecs_mw.store.server.connection import open_client
 
 _PATIENCE_SECONDS = 1.0  # whoever pressed the key is waiting
 

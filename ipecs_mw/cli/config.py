@@ -20,8 +20,7 @@ from ipecs_mw.model.contents import MASK, find_differences, mask_passwords, rest
 from ipecs_mw.model.schemas import build_config_schema
 from ipecs_mw.model.settings import parse_settings, read_bookkeeping
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.settings import (
+from ipecs_mw.store.configuration.settings import (
     build_missing,
     content_of,
     find_newest_revision,
@@ -31,6 +30,7 @@ from ipecs_mw.store.settings import (
     load_present,
     save_settings,
 )
+from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 _MOST_TRIES = 5

@@ -16,11 +16,11 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, StoreError, StoreRefused
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.credentials import Decrypt, find_key_file
-from ipecs_mw.store.connection import Store, connect
-from ipecs_mw.store.encryption import Vault
-from ipecs_mw.store.settings import load_settings
-from ipecs_mw.store.texts import load_texts
+from ipecs_mw.service.session.credentials import Decrypt, find_key_file
+from ipecs_mw.store.configuration.encryption import Vault
+from ipecs_mw.store.configuration.settings import load_settings
+from ipecs_mw.store.configuration.texts import load_texts
+from ipecs_mw.store.server.connection import Store, connect
 
 
 @dataclass(frozen=True)

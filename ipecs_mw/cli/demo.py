@@ -21,12 +21,12 @@ from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.live_view import Picture, draw, summarise
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.seeds import read_json, shipped_texts
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.event_query import Filter, count_events, follow_events
-from ipecs_mw.store.instances import load_instances
-from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.seeding import apply, plan, read_seeds
-from ipecs_mw.store.settings import load_document, save_settings
+from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.configuration.settings import load_document, save_settings
+from ipecs_mw.store.coordination.instances import load_instances
+from ipecs_mw.store.events.event_query import Filter, count_events, follow_events
+from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 _PROFILE = "demo"

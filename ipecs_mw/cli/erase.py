@@ -8,8 +8,8 @@ from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.model.numbers import SHORTEST_NUMBER
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.erasing import Mentions, erase_mentions, find_mentions
-from ipecs_mw.store.own_events import OwnEvents
+from ipecs_mw.store.events.erasing import Mentions, erase_mentions, find_mentions
+from ipecs_mw.store.events.own_events import OwnEvents
 
 _TEXTS = shipped_texts()
 _NUMBER = re.compile(rf"[0-9+*#]{{{SHORTEST_NUMBER},32}}")

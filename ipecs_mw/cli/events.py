@@ -10,7 +10,7 @@ import click
 from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.output import WRITERS, write_lines
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.event_query import Filter, count_events, find_events, follow_events
+from ipecs_mw.store.events.event_query import Filter, count_events, find_events, follow_events
 
 _TEXTS = shipped_texts()
 _KINDS = ("acd", "call", "presence", "smdr", "system", "unknown", "undecodable")

@@ -8,10 +8,10 @@ import click
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.credentials import read_secret_file
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.roles import RIGHTS, make_uri
-from ipecs_mw.store.roles import grant as grant_role
+from ipecs_mw.service.session.credentials import read_secret_file
+from ipecs_mw.store.schema.roles import RIGHTS, make_uri
+from ipecs_mw.store.schema.roles import grant as grant_role
+from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 

@@ -19,13 +19,13 @@ from ipecs_mw.journal.journal import Entry
 from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.documents import Decode
-from ipecs_mw.service.reading import Reading, build_decode, build_reading, decode_reading
-from ipecs_mw.service.requeue import requeue as store_again
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.definitions import load_codes
-from ipecs_mw.store.event_log import EventLog
-from ipecs_mw.store.settings import load_settings
+from ipecs_mw.service.intake.decoding import Reading, build_decode, build_reading, decode_reading
+from ipecs_mw.service.intake.documents import Decode
+from ipecs_mw.service.intake.requeue import requeue as store_again
+from ipecs_mw.store.configuration.definitions import load_codes
+from ipecs_mw.store.configuration.settings import load_settings
+from ipecs_mw.store.events.event_log import EventLog
+from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

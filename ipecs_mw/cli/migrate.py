@@ -4,8 +4,8 @@ import click
 
 from ipecs_mw.cli.context import current
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.migrations import load_status
-from ipecs_mw.store.migrations import migrate as apply_migrations
+from ipecs_mw.store.schema.migrations import load_status
+from ipecs_mw.store.schema.migrations import migrate as apply_migrations
 
 _TEXTS = shipped_texts()
 

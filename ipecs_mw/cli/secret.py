@@ -9,10 +9,10 @@ from ipecs_mw.cli.context import Context, current, who
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.settings import HostSettings, parse_settings
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.credentials import find_key_file
-from ipecs_mw.store.encryption import encrypt
-from ipecs_mw.store.encryption import rotate as rotate_key
-from ipecs_mw.store.settings import content_of, load_present, save_settings
+from ipecs_mw.service.session.credentials import find_key_file
+from ipecs_mw.store.configuration.encryption import encrypt
+from ipecs_mw.store.configuration.encryption import rotate as rotate_key
+from ipecs_mw.store.configuration.settings import content_of, load_present, save_settings
 
 _TEXTS = shipped_texts()
 

@@ -8,8 +8,8 @@ import click
 from ipecs_mw.cli.context import current
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.seeding import COLLECTIONS, Plan, Row, apply, plan, read_seeds
+from ipecs_mw.store.configuration.seeding import COLLECTIONS, Plan, Row, apply, plan, read_seeds
+from ipecs_mw.store.schema.migrations import migrate
 
 _MOST_DIFFERENCES = 10
 _help = shipped_texts().render

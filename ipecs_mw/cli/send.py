@@ -12,11 +12,11 @@ from ipecs_mw.client import send as send_request
 from ipecs_mw.errors import CommandRefused
 from ipecs_mw.protocol.arguments import check_arguments
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.commands import carry_out_as_station, carry_out_once, find_command
-from ipecs_mw.service.credentials import read_secret
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.definitions import load_codes, load_commands
-from ipecs_mw.store.settings import load_settings
+from ipecs_mw.service.session.commands import carry_out_as_station, carry_out_once, find_command
+from ipecs_mw.service.session.credentials import read_secret
+from ipecs_mw.store.configuration.definitions import load_codes, load_commands
+from ipecs_mw.store.configuration.settings import load_settings
+from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 

@@ -36,9 +36,9 @@ from ipecs_mw.protocol.smdr import (
     wrap_record,
 )
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.definitions import load_codes
-from ipecs_mw.store.event_log import build_document
-from ipecs_mw.store.settings import load_settings
+from ipecs_mw.store.configuration.definitions import load_codes
+from ipecs_mw.store.configuration.settings import load_settings
+from ipecs_mw.store.events.event_log import build_document
 
 _TEXTS = shipped_texts()
 _COLUMNS = (

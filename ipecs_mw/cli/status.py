@@ -20,9 +20,9 @@ from ipecs_mw.cli.words import local_time
 from ipecs_mw.errors import StoreRefused, StoreUnavailable
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.event_query import Filter, count_events
-from ipecs_mw.store.instances import load_instances
+from ipecs_mw.store.coordination.instances import load_instances
+from ipecs_mw.store.events.event_query import Filter, count_events
+from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 _GAPS_OF = timedelta(days=1)

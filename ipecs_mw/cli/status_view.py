@@ -40,9 +40,9 @@ def describe(instances: Sequence[Instance], profile: str, gaps: Mapping[str, int
         for name, host in (instance.get("hosts") or {}).items():
             told = _describe_host(name, host, instance.get("heartbeat_at"), gaps.get(name, 0), texts)
             lines += [f"  {line}" for line in told]
-        for name, lane in (instance.get("former_hosts") or {}).items():
-            lines.append("  " + texts.render("cli.status.former", name=name, waiting=_count_waiting(lane)))
-            if problem := lane.get("problem"):
+        for name, intake in (instance.get("former_hosts") or {}).items():
+            lines.append("  " + texts.render("cli.status.former", name=name, waiting=_count_waiting(intake)))
+            if problem := intake.get("problem"):
                 lines.append("    " + texts.render("cli.status.problem", detail=escape(problem)))
     return lines
 
@@ -88,8 +88,8 @@ def _describe_events(host: Mapping[str, Any], texts: Texts) -> str:
     )
 
 
-def _count_waiting(lane: Mapping[str, Any]) -> int:
-    entries: int = (lane.get("journal") or {}).get("entries", 0)
+def _count_waiting(intake: Mapping[str, Any]) -> int:
+    entries: int = (intake.get("journal") or {}).get("entries", 0)
     return entries
 
 

@@ -24,12 +24,12 @@ from ipecs_mw.logs import hide, mask_uri
 from ipecs_mw.model.contents import mask_passwords
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.credentials import Decrypt, read_secret
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.examination import describe_database, find_remembered_tokens, find_system_events
-from ipecs_mw.store.instances import load_instances
-from ipecs_mw.store.migrations import load_status
-from ipecs_mw.store.settings import load_history, load_settings
+from ipecs_mw.service.session.credentials import Decrypt, read_secret
+from ipecs_mw.store.configuration.settings import load_history, load_settings
+from ipecs_mw.store.coordination.instances import load_instances
+from ipecs_mw.store.schema.examination import describe_database, find_remembered_tokens, find_system_events
+from ipecs_mw.store.schema.migrations import load_status
+from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 _PACKAGES = (

@@ -9,7 +9,7 @@ from ipecs_mw.cli.words import escape, local_time
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.settings import HostSettings, parse_settings
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.settings import content_of, load_present, save_settings
+from ipecs_mw.store.configuration.settings import content_of, load_present, save_settings
 from ipecs_mw.transport.certificate import read_certificate
 from ipecs_mw.transport.tls import compute_fingerprint, fetch_certificate, normalise_fingerprint
 

@@ -1,4 +1,4 @@
-"""The journal: one SQLite file a lane, durable before anything else happens to an entry.
+"""The journal: one SQLite file for each host, durable before anything else happens to an entry.
 
 Entries are appended in groups, read in order of their sequence number, and deleted only once they are
 acknowledged as stored in MongoDB. Numbers are never used twice and the journal's id is unique to the file, so
@@ -49,7 +49,7 @@ _SOURCES = ("frame", "system")
 
 
 class Arrival(Struct, frozen=True):
-    """What is to be kept: `body` as it came, when it came, and in which connection of the lane."""
+    """What is to be kept: `body` as it came, when it came, and in which connection."""
 
     connection: int
     received_at: datetime

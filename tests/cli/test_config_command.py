@@ -13,10 +13,10 @@ from ipecs_mw.cli import cli
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart, ChangedMeanwhile, InvalidDocument, IpecsMwError
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.seeding import apply, plan, read_seeds
-from ipecs_mw.store.settings import DIRECTLY, save_settings
+from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.configuration.settings import DIRECTLY, save_settings
+from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.server.connection import Store
 
 Run = Callable[..., Result]
 

@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 
 from ipecs_mw.cli import cli
 from ipecs_mw.model.event import Event
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.event_log import EventLog, build_document
-from ipecs_mw.store.instances import save_instance
+from ipecs_mw.store.coordination.instances import save_instance
+from ipecs_mw.store.events.event_log import EventLog, build_document
+from ipecs_mw.store.server.connection import Store
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 Run = Callable[..., Result]

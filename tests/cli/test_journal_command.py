@@ -21,12 +21,12 @@ from ipecs_mw.journal.file import FORMAT
 from ipecs_mw.journal.journal import Arrival, Journal, open_journal
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json, shipped_texts
-from ipecs_mw.service.forwarding import ForwardingLane, open_lane
-from ipecs_mw.service.reading import Reading, encode_reading
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.event_log import EventLog
-from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.seeding import apply, plan, read_seeds
+from ipecs_mw.service.intake.decoding import Reading, encode_reading
+from ipecs_mw.service.intake.pipeline import Pipeline, open_intake
+from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.events.event_log import EventLog
+from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.server.connection import Store
 
 CLOCK = SystemClock()
 HOST = "main"  # the host of the shipped configuration
@@ -136,13 +136,13 @@ def test_export_of_a_damaged_journal_writes_the_rest_and_says_how_much_is_lost(
 
 def forward(store: Store, folder: Path, count: int) -> None:
     """Have the forwarder of the host store what waits in its journal."""
-    lane = open_lane(f"host-{HOST}", HOST, folder, CLOCK)
-    forwarding = ForwardingLane(
-        lane, Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore")).decode, EventLog(store), CLOCK
+    intake = open_intake(f"host-{HOST}", HOST, folder, CLOCK)
+    forwarding = Pipeline(
+        intake, Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore")).decode, EventLog(store), CLOCK
     )
     forwarding.start()
     assert forwarding.drain(30) == 0
-    lane.journal.close()
+    intake.journal.close()
     assert store.database["events"].count_documents({}) == count
 
 

@@ -17,7 +17,7 @@ from sites import PASSWORD, Site, is_up, ring, wait_until
 
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.store.master_key import make_key
+from ipecs_mw.store.configuration.master_key import make_key
 
 Invoke = Callable[..., Result]
 

@@ -13,8 +13,8 @@ from click.testing import Result
 from sites import Site, wait_until
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.instances import save_instance
+from ipecs_mw.store.coordination.instances import save_instance
+from ipecs_mw.store.server.connection import Store
 
 Invoke = Callable[..., Result]
 

@@ -12,7 +12,7 @@ from sites import PASSWORD, Site, is_up, ring, wait_until
 from ipecs_mw.cli import cli
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.store.embedded import Embedded
+from ipecs_mw.store.server.embedded import Embedded
 
 Invoke = Callable[..., Result]
 CANARIES = {

@@ -12,9 +12,9 @@ from ipecs_mw.cli import cli
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.connection import Store
-from ipecs_mw.store.migrations import migrate
-from ipecs_mw.store.seeding import apply, plan, read_seeds
+from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.server.connection import Store
 
 SECRET = "canary-in-the-configuration"
 

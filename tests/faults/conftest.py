@@ -13,7 +13,7 @@ from sites import PASSWORD, USER, Site
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
-from ipecs_mw.store.connection import Store, connect
+from ipecs_mw.store.server.connection import Store, connect
 
 
 @pytest.fixture(scope="session")

@@ -22,47 +22,47 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
         "test_a_frame_with_any_value_in_any_field_is_an_event": (32,),
         "test_a_frame_with_any_bytes_in_any_place_is_an_event": (32,),
     },
-    "service/test_forwarder.py": {
+    "service/intake/test_forwarder.py": {
         "test_one_frame_that_mongodb_refuses_is_kept_as_bytes_beside_its_neighbours": (12,),
     },
-    "service/test_listeners.py": {
+    "service/intake/test_listeners.py": {
         "test_one_that_raises_and_one_that_blocks_hold_up_nobody": (42,),
         "test_what_does_not_fit_is_dropped_for_the_slow_one_alone": (42,),
     },
-    "service/test_session.py": {
+    "service/session/test_supervisor.py": {
         "test_flapping_makes_the_waits_grow_and_a_stable_while_resets_them": (22,),
         "test_a_wrong_password_is_never_hammered": (29,),
     },
-    "store/test_definitions.py": {
+    "store/configuration/test_definitions.py": {
         "test_a_command_edited_towards_another_host_is_refused_with_document_and_field": (45,),
     },
-    "store/test_event_log.py": {
+    "store/events/test_event_log.py": {
         "test_a_lost_reply_after_the_write_leaves_one_copy": (6,),
         "test_a_write_concern_error_is_no_success_and_its_repetition_leaves_one_copy": (7,),
         "test_a_server_that_fails_blames_no_document": (8,),
         "test_a_document_that_cannot_be_stored_is_named_and_the_rest_is_stored": (12,),
     },
-    "store/test_event_query.py": {
+    "store/events/test_event_query.py": {
         "test_an_operator_given_as_a_value_is_a_value": (33,),
     },
-    "store/test_failures.py": {
+    "store/server/test_failures.py": {
         "test_a_real_server_that_fails_is_told_apart": (8,),
     },
-    "store/test_instances.py": {
+    "store/coordination/test_instances.py": {
         "test_what_looks_like_an_expression_is_kept_as_a_value": (33,),
     },
-    "store/test_migrations.py": {
+    "store/schema/test_migrations.py": {
         "test_a_runner_that_was_killed_inside_a_step_is_taken_over": (14,),
         "test_a_newer_schema_is_refused_with_its_number": (14,),
     },
-    "store/test_seeding.py": {
+    "store/configuration/test_seeding.py": {
         "test_operators_in_an_edited_document_are_never_used_as_such": (33,),
     },
-    "store/test_texts.py": {
+    "store/configuration/test_texts.py": {
         "test_a_wrong_text_is_reported_and_the_shipped_one_serves": (44,),
         "test_a_document_that_contradicts_its_id_is_reported_and_not_used": (44,),
     },
-    "store/test_upgrades.py": {
+    "store/schema/test_upgrades.py": {
         "test_a_migration_that_is_killed_at_any_of_its_writes_is_completed_by_the_next": (14,),
     },
     "test_daemon.py": {

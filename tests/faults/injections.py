@@ -11,7 +11,7 @@ from sites import wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator.faults import KINDS
-from ipecs_mw.store.requests import submit_request
+from ipecs_mw.store.coordination.requests import submit_request
 
 ODD = (
     "no JSON at all @",

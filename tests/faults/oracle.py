@@ -18,7 +18,7 @@ from sites import Site, ring, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.store.requests import DONE_STATES, submit_request
+from ipecs_mw.store.coordination.requests import DONE_STATES, submit_request
 
 _TIME = json.loads(ring(0))["data"]["time"]
 _NUMBER = re.compile(rb'"time": "%b", "callRefID": (\d+)|#(\d+)#' % _TIME.encode())

@@ -18,7 +18,7 @@ from sites import PASSWORD, USER, Site, wait_until
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
-from ipecs_mw.store.connection import connect
+from ipecs_mw.store.server.connection import connect
 
 _SESSION_TIMER_SECONDS = 15.0
 _DATABASE = "soak"

@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from sites import wait_until
 
-from ipecs_mw.store.mongod import ADDRESS, find_free_port, start_mongod
+from ipecs_mw.store.server.mongod import ADDRESS, find_free_port, start_mongod
 
 SET = "faults"
 

@@ -20,7 +20,7 @@ from faults.oracle import Verdict
 from faults.scene import Scene, open_scene
 from sites import PASSWORD, wait_until
 
-from ipecs_mw.store.requests import DONE_STATES
+from ipecs_mw.store.coordination.requests import DONE_STATES
 
 _CYCLE_INJECTIONS = 10
 _MOST_MEMORY_KIB = 400 * 1024

@@ -13,8 +13,8 @@ from faults.servers import ReplicaSet, Server, fail_point, is_gone
 from sites import Site, wait_until
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.store.leases import acquire_lease
-from ipecs_mw.store.settings import load_document, save_settings
+from ipecs_mw.store.configuration.settings import load_document, save_settings
+from ipecs_mw.store.coordination.leases import acquire_lease
 
 _UP_SECONDS = 60.0
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json
-from ipecs_mw.store.event_log import build_document
+from ipecs_mw.store.events.event_log import build_document
 
 DECODER = Decoder(read_json("codes.json"), ZoneInfo("Europe/Zurich"))
 RECEIVED_AT = datetime(2026, 10, 25, 1, 0, tzinfo=UTC)

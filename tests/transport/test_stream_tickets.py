@@ -10,7 +10,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.model.definitions import parse_codes, parse_command
 from ipecs_mw.model.settings import HostSettings, TlsSettings
 from ipecs_mw.seeds import read_json
-from ipecs_mw.service.client import HostClient
+from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.simulator import Account, SimulatedHost
 from ipecs_mw.transport.stream import open_stream
 from ipecs_mw.transport.tls import build_context

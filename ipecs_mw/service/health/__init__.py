@@ -1,0 +1,1 @@
+"""How the daemon is, for those who watch it: health, metrics, heartbeat."""

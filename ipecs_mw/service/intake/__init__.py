@@ -1,0 +1,1 @@
+"""What a host sends: frame to journal, to document, to MongoDB."""

@@ -1,0 +1,150 @@
+"""What is stored of a journal's entries: each its document, and before it the gap that it tells."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ipecs_mw import logs
+from ipecs_mw.journal.file import EPOCH, INSTANT_DIGITS, MILLISECOND
+from ipecs_mw.journal.journal import Arrival, Entry
+from ipecs_mw.model.event import Event
+from ipecs_mw.protocol.events import build_undecodable
+from ipecs_mw.protocol.smdr import build_record_id
+from ipecs_mw.service.intake.continuity import Continuity
+from ipecs_mw.store.events.event_log import Document, EventLog, Refused, build_document
+
+log = logs.get_logger()
+
+_MOST_RAW_BYTES = 8 * 1024 * 1024
+"""What is kept of an entry that does not fit a document of MongoDB, which has 16 MiB for everything."""
+
+Decode = Callable[[bytes, datetime], Event]
+
+
+class Item(Struct, frozen=True):
+    """A document to be stored and the entry that it was made of; a gap is what is missing before that."""
+
+    document: dict[str, Any]
+    entry: Entry
+    is_gap: bool
+
+
+class Documents:
+    """Builds the documents of one host's entries, in order; `journal_id` is the journal that they come from.
+
+    `position` is where an earlier run stopped. `note` is called with each event of the host.
+    """
+
+    def __init__(self, host: str | None, journal_id: str, position: str | None = None) -> None:
+        self.journal_id = journal_id
+        self.note: Callable[[Event], None] = lambda _event: None
+        self._host = host
+        self._continuity = Continuity(position)
+
+    @property
+    def position(self) -> str | None:
+        """Where to go on after the last entry that was built, so that a jump behind it shows; or None."""
+        return self._continuity.position
+
+    def build(self, entry: Entry, decode: Decode) -> Sequence[Item]:
+        """Return what is stored of an entry: its event, and before it the gap that its serial number tells.
+
+        Never raises: an entry that a defect of ours stumbles over is kept as its bytes.
+        """
+        try:
+            return list(self._build(entry, decode))
+        except Exception as error:  # one entry must not hold up those behind it
+            log.critical("thread.failed", thread=f"forward-{self._host}", exc_info=True)
+            arrival = entry.arrival
+            event = build_undecodable(arrival.body, arrival.received_at, f"a defect: {type(error).__name__}")
+            return [self._item(entry, event, self._id(entry))]
+
+    def _build(self, entry: Entry, decode: Decode) -> Iterator[Item]:
+        arrival = entry.arrival
+        event = read_arrival(arrival, decode)
+        if arrival.source != "frame":
+            yield self._item(entry, event, self._id(entry))
+            return
+        self.note(event)
+        if event.kind == "smdr":
+            # a call record comes by push and by reading, and perhaps more than once: its own content names it
+            yield self._item(entry, event, build_record_id(self._host, event) or self._id(entry))
+            return
+        self._continuity.begin(arrival.connection)
+        is_repeat = self._continuity.is_repeat(arrival.body)
+        missing = None if is_repeat else self._continuity.find_missing(event.serial)
+        if missing is not None:
+            yield self._item(
+                entry, _build_gap(arrival.received_at, *missing), self._id(entry) + ":gap", is_gap=True
+            )
+        yield self._item(entry, event, self._id(entry), is_repeat=is_repeat)
+
+    def _item(
+        self, entry: Entry, event: Event, event_id: str, *, is_repeat: bool = False, is_gap: bool = False
+    ) -> Item:
+        document = build_document(event_id, self._host, entry.seq, event, is_repeat=is_repeat)
+        return Item(document, entry, is_gap)
+
+    def _id(self, entry: Entry) -> str:
+        return build_entry_id(self._host, self.journal_id, entry)
+
+
+def build_entry_id(host: str | None, journal_id: str, entry: Entry) -> str:
+    """Return the id of an entry's event: the same each time, and sorted by journal and number.
+
+    The instant stands in it because a journal that was put back, such as with a machine's snapshot, gives numbers
+    once more that MongoDB has: its new entries are others, and must not count as stored. It is short, in
+    milliseconds and hexadecimal as in the journal's id, because each index of `events` holds the id.
+    """
+    millis = (entry.arrival.received_at - EPOCH) // MILLISECOND
+    return f"{host or '-'}:{journal_id}:{entry.seq:012d}:{millis:0{INSTANT_DIGITS}x}"
+
+
+def read_arrival(arrival: Arrival, decode: Decode) -> Event:
+    """Return the event of a frame, or the middleware's own as it recorded it."""
+    if arrival.source == "frame":
+        return decode(arrival.body, arrival.received_at)
+    return _read_system(arrival)
+
+
+def store_items(
+    events: EventLog, host: str | None, items: Sequence[Item], encoded: Sequence[Document] | None = None
+) -> None:
+    """Store each item once; what MongoDB refuses for its content is stored as its bytes. Raises StoreError.
+
+    `encoded` are their documents where they were encoded already.
+    """
+    try:
+        events.append(encoded or [item.document for item in items])
+    except Refused as refused:
+        events.append([_build_undecodable(items[at], host, why) for at, why in refused.reasons.items()])
+
+
+def _build_undecodable(item: Item, host: str | None, reason: str) -> dict[str, Any]:
+    """Return the form of an entry that MongoDB always takes; of very long ones it has the beginning."""
+    arrival = item.entry.arrival
+    event = build_undecodable(arrival.body, arrival.received_at, reason)
+    raw = event.raw
+    if isinstance(raw, bytes) and len(raw) > _MOST_RAW_BYTES:
+        note = f"{len(arrival.body)} bytes, of which raw has the first {_MOST_RAW_BYTES}"
+        event = replace(event, raw=raw[:_MOST_RAW_BYTES], problems=(*event.problems, note))
+    return build_document(item.document["_id"], host, item.entry.seq, event)
+
+
+def _build_gap(at: datetime, first: int, last: int) -> Event:
+    """Return the gap of call events that were never sent; when they happened is not known, only before what."""
+    data = {"since": at.isoformat(), "until": at.isoformat(), "reason": "serial_jump"}
+    return Event("system", "gap", at, at=at, data={**data, "first_serial": first, "last_serial": last})
+
+
+def _read_system(arrival: Arrival) -> Event:
+    at = arrival.received_at
+    try:
+        content = json.loads(arrival.body)
+        return Event("system", content["type"], at, at=at, data=content["data"])
+    except (ValueError, LookupError, TypeError) as error:  # a journal whose bytes changed on the disk
+        return build_undecodable(arrival.body, at, f"not an event of ours: {error}"[:200])

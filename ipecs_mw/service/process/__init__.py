@@ -1,0 +1,1 @@
+"""The process itself: threads, stopping, state directory, identity, systemd."""

@@ -1,0 +1,1 @@
+"""Commands taken from MongoDB, carried out at most once, and resolved where the reply was lost."""

@@ -1,0 +1,1 @@
+"""Staying connected to one host: session, monitoring, call records, gaps."""

@@ -1,0 +1,110 @@
+"""Carrying out a command at a host: checked, split where it is long, by the account that may give it."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ipecs_mw import logs
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import CommandRefused, IpecsMwError
+from ipecs_mw.model.definitions import Codes, Command
+from ipecs_mw.model.settings import HostSettings, StationAccount
+from ipecs_mw.protocol.arguments import check_arguments, join_results, split_arguments
+from ipecs_mw.service.session.client import HostClient
+from ipecs_mw.service.session.credentials import Decrypt, read_secret
+from ipecs_mw.transport.tls import build_context
+
+log = logs.get_logger()
+
+_OURS = frozenset({"login", "logout", "checkconnection"})
+"""The session's own commands: nobody else may give them."""
+
+
+def find_command(commands: Mapping[str, Command], name: Any) -> Command:
+    """Return the definition of a command that anybody may give; raise CommandRefused."""
+    command = commands.get(name) if isinstance(name, str) else None
+    if command is None or command.id in _OURS:
+        raise CommandRefused(
+            "error.command_unknown", command=str(name), family="arguments", code=None, name="command_unknown"
+        )
+    return command
+
+
+def carry_out(client: HostClient, command: Command, given: Mapping[str, Any]) -> Any:
+    """Check the arguments, send as many requests as they need, and return the joined result.
+
+    Raises CommandRefused, TransportError, SessionError or ReplyUnreadable.
+    """
+    checked = check_arguments(command, given)
+    return join_results([client.call(command.id, part) for part in split_arguments(command, checked)])
+
+
+def carry_out_once(
+    host: HostSettings,
+    password: str,
+    command: Command,
+    given: Mapping[str, Any],
+    commands: Mapping[str, Command],
+    codes: Codes,
+    clock: Clock,
+) -> Any:
+    """Log in, carry out one command, log out; raises as `carry_out`, AlreadyLoggedIn where the account is held."""
+    check_arguments(command, given)  # before anything is sent
+    with tempfile.TemporaryDirectory() as folder:
+        # no token is remembered or used: the session of a daemon that runs must not be ended
+        memory = Path(folder) / "token"
+        client = HostClient(host, lambda: password, build_context(host), commands, codes, memory, clock)
+        try:
+            client.login()
+            try:
+                return carry_out(client, command, given)
+            finally:
+                _log_out(client, host)
+        finally:
+            client.close()
+
+
+def carry_out_as_station(
+    host: HostSettings,
+    command: Command,
+    given: Mapping[str, Any],
+    commands: Mapping[str, Command],
+    codes: Codes,
+    clock: Clock,
+    decrypt: Decrypt,
+) -> Any:
+    """Carry out a command of a `client` account: that of the station `From`, else the first configured.
+
+    Raises CommandRefused where there is no such account, what `read_secret` raises, else as `carry_out_once`.
+    """
+    account = find_account(host, given.get("From"))
+    if account is None:
+        raise CommandRefused(
+            "error.no_station_account",
+            host=host.name,
+            command=command.id,
+            station=str(given.get("From", "-")),
+            family="arguments",
+            code=None,
+            name="no_station_account",
+        )
+    index = host.accounts.index(account)
+    password = read_secret(account.password, f"{host.name}: accounts[{index}].password", decrypt)
+    station = msgspec.structs.replace(host, user=account.user, service="client")
+    return carry_out_once(station, password, command, given, commands, codes, clock)
+
+
+def find_account(host: HostSettings, station: Any) -> StationAccount | None:
+    """Return the account of a station; without one named, the first."""
+    named = [account for account in host.accounts if station is None or account.user == str(station)]
+    return named[0] if named else None
+
+
+def _log_out(client: HostClient, host: HostSettings) -> None:
+    try:
+        client.logout()
+    except IpecsMwError as error:
+        log.warning("session.logout_failed", host=host.name, detail=logs.explain(error))

@@ -1,0 +1,1 @@
+"""From a start to a running daemon: start order, loading, following what changes in MongoDB, retention."""

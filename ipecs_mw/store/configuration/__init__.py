@@ -1,0 +1,1 @@
+"""What people set in MongoDB: configuration, language strings, definitions, secrets, and seeds."""

@@ -1,0 +1,1 @@
+"""What daemons and commands agree on through MongoDB: leases, instances, requests."""

@@ -1,0 +1,135 @@
+"""The leases on accounts in MongoDB: all of a daemon's are renewed, read and taken in one round trip each.
+
+A lease is dead that nobody renews. Whoever wants it says which renewal was the last it saw, and gets it only where
+that still is the last one: a write that MongoDB carries out late, or beside a living owner's, finds nothing to do.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pymongo import UpdateMany, UpdateOne, timeout
+from pymongo.errors import BulkWriteError
+
+from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.failures import store_errors
+
+_DUPLICATE_KEY = 11000
+
+Note = Mapping[str, Any]
+"""What an owner leaves for the next one: `token` of its session, `heard_at`, when it last heard the host."""
+
+
+@dataclass(frozen=True)
+class FoundLease:
+    """A lease as it stands; without an owner it is free. `holder` names the owner to people."""
+
+    name: str
+    owner: Any = None
+    holder: str | None = None
+    expires_at: Any = None
+    note: Note = field(default_factory=dict)
+
+
+class LeaseTable:
+    """The collection `leases` as `owner` uses it; what it holds it holds for `seconds`. Raises StoreError."""
+
+    def __init__(self, store: Store, owner: str, holder: str, seconds: float) -> None:
+        self._leases = store.database["leases"]
+        self._owner = owner
+        self._holder = holder
+        self._seconds = seconds
+
+    def write(
+        self, renewed: Collection[str], notes: Mapping[str, Note], given_back: Mapping[str, Note]
+    ) -> None:
+        """Renew leases, leave notes in some and give others back: only those that are ours, in one command.
+
+        An empty note leaves that in place which is there.
+        """
+        ours = {"owner": self._owner}
+        writes: list[UpdateOne | UpdateMany] = []
+        if renewed:
+            writes.append(UpdateMany({"_id": {"$in": list(renewed)}, **ours}, [{"$set": self._fresh()}]))
+        for name, note in notes.items():
+            writes.append(UpdateOne({"_id": name, **ours}, {"$set": {"note": dict(note)}}))
+        for name, note in given_back.items():
+            change: dict[str, Any] = {"$unset": {"owner": "", "holder": ""}}
+            if note:
+                change["$set"] = {"note": dict(note)}
+            writes.append(UpdateOne({"_id": name, **ours}, change))
+        if writes:
+            with store_errors():
+                self._leases.bulk_write(writes, ordered=False)
+
+    def read(self, names: Collection[str]) -> dict[str, FoundLease]:
+        """Return how these leases stand, each of them."""
+        fields = {"owner": True, "holder": True, "expires_at": True, "note": True}
+        with store_errors():
+            found = list(self._leases.find({"_id": {"$in": list(names)}}, fields))
+        leases = {name: FoundLease(name) for name in names}
+        for document in found:
+            name, holder = document["_id"], document.get("holder")
+            leases[name] = FoundLease(
+                name,
+                document.get("owner"),
+                holder if isinstance(holder, str) else None,
+                document.get("expires_at"),
+                _read_note(document.get("note")),
+            )
+        return leases
+
+    def take(self, leases: Collection[FoundLease]) -> None:
+        """Take these leases, each only as long as it stands as it was found, in one command; `read` tells which.
+
+        The note of the former owner stays.
+        """
+        change = [{"$set": {"owner": {"$literal": self._owner}, **self._fresh()}}]
+        writes = [
+            UpdateOne(
+                {"_id": lease.name, "owner": {"$eq": lease.owner}, "expires_at": {"$eq": lease.expires_at}},
+                change,
+                upsert=lease.owner is None and lease.expires_at is None,
+            )
+            for lease in leases
+        ]
+        with store_errors():
+            self._write_unless_taken(writes)
+
+    def _write_unless_taken(self, writes: list[UpdateOne]) -> None:
+        try:
+            self._leases.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            details = error.details or {}
+            codes = {item.get("code") for item in details.get("writeErrors") or ()}
+            # another one has made the lease in between
+            if codes != {_DUPLICATE_KEY} or details.get("writeConcernErrors"):
+                raise
+
+    def _fresh(self) -> dict[str, Any]:
+        return {
+            "holder": {"$literal": self._holder},
+            "expires_at": {"$add": ["$$NOW", int(self._seconds * 1000)]},
+            "former_note": "$$REMOVE",  # of the first versions: it held a token
+        }
+
+
+@contextmanager
+def answering_within(seconds: float) -> Iterator[None]:
+    """Have what the block asks of MongoDB fail, as StoreUnavailable, once it took `seconds` together."""
+    with store_errors(), timeout(seconds):
+        yield
+
+
+def _read_note(value: Any) -> Note:
+    """Return what can be used of a note, which people may have edited."""
+    note: dict[str, Any] = {}
+    if not isinstance(value, Mapping):
+        return note
+    if isinstance(token := value.get("token"), str):
+        note["token"] = token
+    if isinstance(heard_at := value.get("heard_at"), datetime):
+        note["heard_at"] = heard_at
+    return note

@@ -1,0 +1,1 @@
+"""The event log: writing it, asking it, keeping and erasing what is in it."""

@@ -1,0 +1,64 @@
+"""`$jsonSchema` validators of the collections that people edit: MongoDB then notes what the daemon will refuse.
+
+They warn (`validationAction`), in MongoDB's own log and in tools that show them, and refuse nothing: a change that
+is half made must be possible, and the daemon refuses a wrong one with better words, as a whole.
+"""
+
+from typing import Any
+
+from ipecs_mw import logs
+from ipecs_mw.errors import StoreRefused
+from ipecs_mw.model.schemas import Schema, build_collection_schemas
+from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.failures import store_errors
+
+log = logs.get_logger()
+
+_TYPES = {
+    "integer": ["int", "long"],
+    "number": ["int", "long", "double", "decimal"],
+    "boolean": "bool",
+}
+_UNKNOWN = ("default", "format", "$schema")  # what MongoDB's dialect of JSON Schema refuses
+
+
+def apply_validators(store: Store) -> None:
+    """Have each collection validated as this version of the program does; one that may not do so goes without.
+
+    Raises StoreUnavailable.
+    """
+    wanted = {
+        name: {"$jsonSchema": to_bson_schema(part)} for name, part in build_collection_schemas().items()
+    }
+    try:
+        with store_errors():
+            database = store.database
+            present = {found["name"]: found.get("options", {}) for found in database.list_collections()}
+            for name, validator in wanted.items():
+                if name not in present:
+                    database.create_collection(name, validator=validator, validationAction="warn")
+                elif present[name].get("validator") != validator:
+                    database.command("collMod", name, validator=validator, validationAction="warn")
+    except StoreRefused as error:
+        log.debug("no validators", error=str(error))
+
+
+def to_bson_schema(content: Any) -> Any:
+    """Return a JSON Schema in MongoDB's dialect: BSON types, and nothing that it does not know."""
+    if isinstance(content, list):
+        return [to_bson_schema(item) for item in content]
+    if not isinstance(content, dict):
+        return content
+    found: Schema = {}
+    for name, value in content.items():
+        if name == "properties":
+            found[name] = {field: to_bson_schema(part) for field, part in value.items()}
+        elif name == "type" and isinstance(value, str):
+            found["bsonType"] = _TYPES.get(value, value)
+        elif name == "description" and isinstance(value, str):
+            found[name] = " ".join(value.split())
+        elif name == "required" and not value:
+            continue
+        elif name not in _UNKNOWN:
+            found[name] = to_bson_schema(value)
+    return found

@@ -1,0 +1,274 @@
+"""When the supervisor tries, how long it waits and what it records; client and stream say what they are told."""
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import FakeClock
+from tls_host import settings
+
+from ipecs_mw.errors import (
+    AlreadyLoggedIn,
+    ConnectionLost,
+    HeldElsewhere,
+    HostUnreachable,
+    IpecsMwError,
+    LoginRefused,
+    SecretUnreadable,
+    TokenExpired,
+)
+from ipecs_mw.journal.journal import open_journal
+from ipecs_mw.protocol.replies import Login
+from ipecs_mw.protocol.session import State
+from ipecs_mw.service.intake.intake import Intake
+from ipecs_mw.service.session import supervisor as module
+from ipecs_mw.service.session.leases import AccountLease
+from ipecs_mw.service.session.supervisor import Drop, SessionSupervisor
+
+ALREADY = AlreadyLoggedIn("error.already_logged_in", host="main")
+LOST = ConnectionLost("error.connection_lost", host="main", reason="1012")
+AWAY = HostUnreachable("error.host_unreachable", host="main", address="x", reason="refused")
+
+
+class Stream:
+    """Gives its frames, then raises its end."""
+
+    def __init__(
+        self, clock: FakeClock, frames: Sequence[bytes], end: IpecsMwError, up_seconds: float
+    ) -> None:
+        self._clock, self._frames, self._end, self._up_seconds = clock, list(frames), end, up_seconds
+        self.is_closed = False
+        self.supervisor: SessionSupervisor
+
+    def receive(self, _most: int, _seconds: float) -> Sequence[bytes]:
+        if self._frames:
+            return [self._frames.pop(0)]
+        self._clock.advance(self._up_seconds)
+        self._up_seconds = 0
+        raise self._end
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Client:
+    """Logs in as its script says; stops the supervisor where the script ends."""
+
+    def __init__(self, script: list[Any], stop: threading.Event) -> None:
+        self.script, self._stop = script, stop
+        self.token: str | None = None
+        self.is_logged_out = False
+        self.supervisor: SessionSupervisor
+
+    def login(self) -> Login:
+        step = self.script.pop(0) if self.script else None
+        if step is None:
+            self._stop.set()
+            raise AWAY
+        if isinstance(step, IpecsMwError):
+            raise step
+        self.stream = step
+        step.supervisor = self.supervisor
+        self.token = "token"
+        return Login("token", 45.0, "UCP600")
+
+    def logout(self) -> None:
+        self.is_logged_out = True
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def run(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Run a supervisor through a script; give it, its client and what it recorded."""
+    journal, _ = open_journal(tmp_path / "a.journal", clock)
+
+    def begin(*script: Any) -> tuple[SessionSupervisor, Client, list[dict[str, Any]]]:
+        stop = threading.Event()
+        client = Client(list(script), stop)
+        monkeypatch.setattr(module, "open_stream", lambda *_: client.stream)
+        intake = Intake("main", journal, clock)
+        told: Any = client
+        context = ssl.create_default_context()
+        supervisor = SessionSupervisor(
+            settings(1), told, context, intake, clock, stop, AccountLease("account", "main"), lambda: None
+        )
+        client.supervisor = supervisor
+        supervisor.run()
+        entries = [entry.arrival for entry in journal.read(0, 1000)]
+        return (
+            supervisor,
+            client,
+            [
+                json.loads(entry.body) if entry.source == "system" else {"type": "frame", "body": entry.body}
+                for entry in entries
+            ],
+        )
+
+    yield begin
+    journal.close()
+
+
+def types(recorded: list[dict[str, Any]]) -> list[str]:
+    return [entry["type"] for entry in recorded]
+
+
+def waits(clock: FakeClock) -> list[float]:
+    return [seconds for seconds in clock.waits if seconds is not None]
+
+
+def test_a_session_that_ends_is_told_gapped_and_begun_again(run: Any, clock: FakeClock) -> None:
+    first, second = (Stream(clock, [b"a", b"b"], LOST, 1) for _ in range(2))
+    supervisor, client, recorded = run(first, second)
+    assert types(recorded)[:8] == [
+        "session_up", "frame", "frame", "session_down", "session_up", "gap", "frame", "frame",
+    ]  # fmt: skip
+    assert recorded[5]["data"]["reason"] == "error.connection_lost"
+    assert types(recorded)[-1] == "session_ended"
+    assert (first.is_closed, second.is_closed, client.is_logged_out) == (True, True, True)
+    assert supervisor.status.state is State.STOPPED
+    assert supervisor.status.reconnects == 1
+
+
+def test_no_gap_begins_after_its_end_where_the_clock_was_set_back(run: Any, clock: FakeClock) -> None:
+    class SetsBack(Stream):
+        def close(self) -> None:
+            super().close()
+            clock.jump(-3600)
+
+    _, _, recorded = run(SetsBack(clock, [b"a"], LOST, 1), Stream(clock, [b"b"], LOST, 1))
+    (gap,) = (entry["data"] for entry in recorded if entry["type"] == "gap")
+    assert gap["since"] == gap["until"]
+
+
+def test_a_host_that_is_away_is_told_once_and_tried_ever_more_slowly(run: Any, clock: FakeClock) -> None:
+    _, _, recorded = run(*[AWAY] * 30)
+    assert types(recorded).count("session_failed") == 1
+    waited = waits(clock)[:30]
+    assert waited[0] <= 0.25
+    assert 30 <= max(waited) <= 60
+    assert min(waited[12:]) >= 30
+
+
+def test_flapping_makes_the_waits_grow_and_a_stable_while_resets_them(run: Any, clock: FakeClock) -> None:
+    flaps = [Stream(clock, [], LOST, 2) for _ in range(8)]
+    run(*flaps, Stream(clock, [], LOST, 3600), Stream(clock, [], LOST, 2))
+    waited = waits(clock)
+    assert waited[7] >= 16
+    assert waited[8] <= 0.25
+    assert waited[9] <= 0.5
+
+
+HELD = HeldElsewhere("error.held_elsewhere", host="main", owner="x")
+UNREADABLE = SecretUnreadable("error.secret_env", name="X")
+
+
+@pytest.mark.parametrize("error", [HELD, ALREADY, UNREADABLE], ids=["standing by", "held", "no secret"])
+def test_waiting_for_somebody_else_lengthens_no_wait_for_the_network(
+    run: Any, clock: FakeClock, error: IpecsMwError
+) -> None:
+    expired = TokenExpired("error.token_expired", host="main")
+    run(*[error] * 30, Stream(clock, [], expired, 1), *[error] * 30, AWAY)
+    waited = waits(clock)
+    assert waited[30] == 0, "an expired token is for a new login at once"
+    assert waited[61] <= 0.5
+
+
+def test_who_waits_for_an_account_is_woken_by_its_lease_and_who_waits_for_the_network_is_not(
+    run: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait, events = clock.wait, []
+
+    def note(event: threading.Event, seconds: float | None) -> bool:
+        events.append(event)
+        return wait(event, seconds)
+
+    monkeypatch.setattr(clock, "wait", note)
+    supervisor, _, _ = run(ALREADY, HELD, AWAY)
+    lease, stop = supervisor._lease.wakes, supervisor._stop
+    assert events[:3] == [lease, lease, stop]
+
+
+def test_an_expired_token_logs_in_again_at_once(run: Any, clock: FakeClock) -> None:
+    run(Stream(clock, [], TokenExpired("error.token_expired", host="main"), 1), Stream(clock, [], LOST, 1))
+    assert waits(clock)[0] == 0
+
+
+def test_a_held_account_waits_out_the_host_s_timer(run: Any, clock: FakeClock) -> None:
+    held = AlreadyLoggedIn("error.already_logged_in", host="main")
+    run(Stream(clock, [], LOST, 1), held, held)
+    assert all(45 < seconds < 50 for seconds in waits(clock)[1:3])
+
+
+def test_a_wrong_password_is_never_hammered(run: Any, clock: FakeClock) -> None:
+    _, _, recorded = run(*[LoginRefused("error.login_refused", host="main")] * 5)
+    assert waits(clock)[:5] == [300] * 5
+    told = [entry for entry in recorded if entry.get("data", {}).get("reason") == "error.login_refused"]
+    assert len(told) == 1
+
+
+def test_what_another_thread_met_ends_the_session(run: Any, clock: FakeClock) -> None:
+    class Dropping(Stream):
+        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+            self.supervisor.note()(TokenExpired("error.token_expired", host="main"))
+            return [] if not self.is_closed else super().receive(most, seconds)
+
+    _, _, recorded = run(Dropping(clock, [], LOST, 1))
+    down = next(entry for entry in recorded if entry["type"] == "session_down")
+    assert down["data"]["reason"] == "error.token_expired"
+
+
+def test_a_stream_that_hangs_in_closing_does_not_hold_up_the_next_session(
+    run: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.1)
+    over = threading.Event()
+
+    class Hanging(Stream):
+        def close(self) -> None:
+            over.wait(30)
+
+    try:
+        _, _, recorded = run(Hanging(clock, [b"a"], LOST, 1), Stream(clock, [b"b"], LOST, 1))
+    finally:
+        over.set()
+    assert types(recorded).count("session_up") == 2
+
+
+def test_a_stream_that_never_ends_its_sending_does_not_hold_up_the_next_session(
+    run: Any, clock: FakeClock
+) -> None:
+    class Flooding(Stream):
+        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+            clock.advance(1)
+            if self.is_closed:
+                return [b"more"]
+            return super().receive(most, seconds)
+
+    _, _, recorded = run(Flooding(clock, [], LOST, 1), Stream(clock, [b"b"], LOST, 1))
+    assert types(recorded).count("session_up") == 2
+    assert types(recorded).count("frame") < 10
+
+
+def test_what_another_thread_met_late_leaves_the_next_session_alone(run: Any, clock: FakeClock) -> None:
+    met: list[Drop] = []
+
+    class Noting(Stream):
+        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+            met.append(self.supervisor.note())
+            return super().receive(most, seconds)
+
+    class Struck(Stream):
+        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+            met[0](TokenExpired("error.token_expired", host="main"))
+            assert self.supervisor.is_up or self.is_closed
+            return super().receive(most, seconds)
+
+    _, _, recorded = run(Noting(clock, [], LOST, 1), Struck(clock, [b"a"], LOST, 1))
+    downs = [entry["data"]["reason"] for entry in recorded if entry["type"] == "session_down"]
+    assert downs == ["error.connection_lost"] * 2

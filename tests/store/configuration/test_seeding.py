@@ -1,0 +1,434 @@
+"""Seeding a real MongoDB: what is refused before the first write, what is written, what is kept."""
+
+import contextlib
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ipecs_mw.cli.seed import seed
+from ipecs_mw.errors import CannotStart, StoreRefused
+from ipecs_mw.seeds import read_json, shipped_strings, shipped_texts
+from ipecs_mw.store.configuration import seed_files
+from ipecs_mw.store.configuration.seeding import apply, find_differences, plan, read_seeds
+from ipecs_mw.store.server.connection import Store
+
+COLLECTIONS = ("codes", "commands", "languages", "config")
+
+
+def write(folder: Path, **files: Any) -> Path:
+    """Write seed files; `languages__de_DE` is languages/de-DE.json, text and bytes go as they are."""
+    for name, content in files.items():
+        path = folder / (name.replace("__", "/").replace("_", "-") + ".json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        match content:
+            case bytes():
+                path.write_bytes(content)
+            case str():
+                path.write_text(content, "utf-8")
+            case _:
+                path.write_text(json.dumps(content), "utf-8")
+    return folder
+
+
+def import_seeds(
+    store: Store, clock: Any, folder: Path | None = None, *, force: bool = False
+) -> Counter[str]:
+    planned = plan(store, read_seeds(folder), "default", force=force)
+    apply(store, planned, clock, "test")
+    return Counter(row.action for row in planned.rows)
+
+
+def dump(store: Store) -> dict[str, list[Any]]:
+    return {name: list(store.database[name].find().sort("_id")) for name in COLLECTIONS}
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    return {**read_json("config.json"), **changes}
+
+
+def commands(*changes: dict[str, Any]) -> dict[str, Any]:
+    first = read_json("commands.json")["commands"][0]
+    return {"commands": [{**first, **change} for change in changes]}
+
+
+WRONG: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "config.json is empty": ({"config": ""}, {"document": "config.json", "line": 1}),
+    "config.json is a list": ({"config": []}, {"document": "config.json", "path": "$"}),
+    "not JSON": (
+        {"config": '{\n "locale": "en-GB",\n}'},
+        {"document": "config.json", "line": 3, "column": 1},
+    ),
+    "not UTF-8": ({"commands": b'{\n"commands": "\xb0\xa1"}'}, {"document": "commands.json", "line": 2}),
+    "NaN": ({"config": '{"locale": NaN}'}, {"document": "config.json", "value": "'NaN'"}),
+    "a key twice": (
+        {"languages__de_DE": '{"a": "1", "b": "2", "a": "3"}'},
+        {"document": "languages/de-DE.json", "path": "a"},
+    ),
+    "a key twice deep in a file": (
+        {"codes": '{"ring_types": [{"code": 4, "name": "x", "name": "y"}]}'},
+        {"document": "codes.json", "path": "name", "object": "{'code': 4, 'name': 'x'}"},
+    ),
+    "deep nesting": ({"config": '{"a": ' + "[" * 100_000}, {"document": "config.json"}),
+    "unknown setting": ({"config": config(colour=1)}, {"document": "config.json", "path": "colour"}),
+    "wrong setting": (
+        {"config": config(events={"retention_days": "a year"})},
+        {"document": "config.json", "path": "events.retention_days"},
+    ),
+    "an operator as a setting": (
+        {"config": config(locale={"$ne": None})},
+        {"document": "config.json", "path": "locale"},
+    ),
+    "a locale that nobody has strings for": (
+        {"config": config(locale="fr-FR")},
+        {"document": "config.json", "path": "locale"},
+    ),
+    "a locale that is none": ({"languages__german": {"a": "b"}}, {"document": "languages/german.json"}),
+    "a text that is none": (
+        {"languages__de_DE": {"a": 5}},
+        {"document": "languages/de-DE.json", "path": "a", "value": "5"},
+    ),
+    "a key with a control character": (
+        {"languages__de_DE": {"a\u001b[2J": "x"}},
+        {"document": "languages/de-DE.json"},
+    ),
+    "an unreadable placeholder": (
+        {"languages__de_DE": {"mine": "{"}},
+        {"document": "languages/de-DE.json", "path": "mine"},
+    ),
+    "half a surrogate pair": (
+        {"languages__de_DE": '{"a": "\\ud800"}'},
+        {"document": "languages/de-DE.json", "path": "'a'"},
+    ),
+    "no list of commands": ({"commands": {}}, {"document": "commands.json", "path": "commands"}),
+    "something beside the commands": ({"commands": {"commands": [], "more": 1}}, {"path": "more"}),
+    "a command that is none": ({"commands": {"commands": ["login"]}}, {"path": "commands[0]"}),
+    "a wrong method": (
+        {"commands": commands({"method": "BREW"})},
+        {"document": "commands.json/login", "path": "method", "value": "'BREW'"},
+    ),
+    "two commands of one id": (
+        {"commands": commands({}, {})},
+        {"path": "commands[1].id", "value": "'login'"},
+    ),
+    "an integer beyond 64 bits": (
+        {"commands": commands({"params": [{"name": "x", "type": "int", "in": "query", "default": 2**70}]})},
+        {"document": "commands.json", "path": "'login'"},
+    ),
+    "a family that has no error table": (
+        {"codes": read_json("codes.json"), "commands": commands({"family": "fax"})},
+        {"document": "commands.json/login", "path": "family", "value": "'fax'"},
+    ),
+    "a code table missing": ({"codes": {"ring_types": []}}, {"document": "codes.json", "path": "acd_events"}),
+}
+
+
+@pytest.mark.parametrize(("files", "facts"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_seed_is_refused_with_its_place_and_nothing_is_written(
+    store: Store, tmp_path: Path, clock: Any, files: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    write(tmp_path, languages__it_IT={"good": "buono"}, **files)
+    with pytest.raises(CannotStart) as caught:
+        import_seeds(store, clock, tmp_path)
+    assert {name: caught.value.facts.get(name) for name in facts} == facts
+    assert not any(dump(store).values())
+
+
+@pytest.mark.parametrize(("text", "difference"), [("Hallo", "-{name}"), ("Hallo {name} {x}", "+{x}")])
+def test_a_translation_must_have_the_placeholders_of_the_english_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, difference: str
+) -> None:
+    monkeypatch.setattr(seed_files, "shipped_strings", lambda: {"en-GB": {"hello": "Hello {name}"}})
+    with pytest.raises(CannotStart) as caught:
+        read_seeds(write(tmp_path, languages__de_DE={"hello": text}))
+    facts = caught.value.facts
+    assert (facts["document"], facts["path"], facts["allowed"], facts["difference"]) == (
+        "languages/de-DE.json",
+        "hello",
+        "{name}",
+        difference,
+    )
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "a file"])
+def test_a_folder_without_seed_files_is_refused(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "seeds"
+    if kind == "empty":
+        folder.mkdir()
+        (folder / "notes.txt").write_text("hello")
+    elif kind == "a file":
+        folder.write_text("{}")
+    with pytest.raises(CannotStart) as caught:
+        read_seeds(folder)
+    assert caught.value.facts["folder"] == str(folder)
+
+
+def test_a_seed_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").mkdir()
+    with pytest.raises(CannotStart) as caught:
+        read_seeds(tmp_path)
+    assert caught.value.facts["document"] == "config.json"
+
+
+@pytest.mark.parametrize("twice", ["user", "password"])
+def test_a_password_shows_in_no_error(tmp_path: Path, twice: str) -> None:
+    pairs = {"user": '"user": "a", "user": "b"', "password": '"password": "canary1", "password": "canary2"'}
+    with pytest.raises(CannotStart) as caught:
+        read_seeds(write(tmp_path, config=f'{{"password": "canary", {pairs[twice]}}}'))
+    assert "canary" not in str(caught.value)
+
+
+def test_files_that_are_no_seeds_are_named_and_left_out(tmp_path: Path) -> None:
+    write(tmp_path, languages__de_DE={"a": "b"}, settings={"a": 1})
+    (tmp_path / "languages" / "notes.txt").write_text("hello")
+    seeds = read_seeds(tmp_path)
+    assert seeds.languages == {"de-DE": {"a": "b"}}
+    assert seeds.unknown_files == ("settings.json", "languages/notes.txt")
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    assert read_seeds(write(tmp_path, languages__de_DE=b'\xef\xbb\xbf{"a": "b"}')).languages == {
+        "de-DE": {"a": "b"}
+    }
+
+
+def test_the_shipped_seeds_fill_an_empty_database(store: Store, clock: Any) -> None:
+    started = time.monotonic()
+    counts = import_seeds(store, clock)
+    assert time.monotonic() - started < 10
+    assert counts.keys() == {"add"}
+    found = dump(store)
+    assert len(found["commands"]) == 44
+    assert {document["_id"] for document in found["codes"]} == read_json("codes.json").keys()
+    assert {document["locale"] for document in found["languages"]} == {
+        locale for locale, strings in shipped_strings().items() if strings
+    }
+    assert [(document["_id"], document["revision"]) for document in found["config"]] == [("default", 1)]
+    assert all(document["seeded"] for documents in found.values() for document in documents)
+
+
+def test_seeding_twice_changes_nothing(store: Store, clock: Any) -> None:
+    import_seeds(store, clock)
+    before = dump(store)
+    assert import_seeds(store, clock).keys() == {"same"}
+    assert dump(store) == before
+
+
+def test_a_plan_alone_writes_nothing(store: Store) -> None:
+    assert {row.action for row in plan(store, read_seeds(None), "default").rows} == {"add"}
+    assert not any(dump(store).values())
+
+
+def test_only_the_files_that_are_there_are_imported(store: Store, tmp_path: Path, clock: Any) -> None:
+    import_seeds(store, clock, write(tmp_path, languages__de_DE={"mine": "Meins"}))
+    found = dump(store)
+    assert [document["_id"] for document in found.pop("languages")] == ["de-DE:mine"]
+    assert not any(found.values())
+
+
+def test_a_new_version_of_a_seed_replaces_what_nobody_edited(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock, write(tmp_path, languages__de_DE={"a": "eins", "b": "zwei"}))
+    counts = import_seeds(store, clock, write(tmp_path, languages__de_DE={"a": "EINS", "b": "zwei"}))
+    assert counts == {"change": 1, "same": 1}
+    found = store.database["languages"].find_one({"_id": "de-DE:a"})
+    assert found is not None
+    assert found["text"] == "EINS"
+
+
+EDITS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "a language string": ("languages", "de-DE:a", {"text": "meins"}),
+    "a command": ("commands", "login", {"section": "mine"}),
+    "a configuration": ("config", "default", {"locale": "de-DE"}),
+}
+
+
+def test_the_example_that_ships_never_replaces_a_site_s_configuration(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    site = {**read_json("config.json"), "locale": "de-DE"}
+    (tmp_path / "config.json").write_text(json.dumps(site))
+    for seeds in (None, tmp_path, None):
+        apply(store, plan(store, read_seeds(seeds), "default"), clock, "test")
+    kept = store.database["config"].find_one({"_id": "default"}) or {}
+    assert (kept["locale"], kept["revision"]) == ("de-DE", 2)
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_what_was_edited_is_kept_until_force_is_used(
+    store: Store, tmp_path: Path, clock: Any, kind: str
+) -> None:
+    collection, name, edit = EDITS[kind]
+    write(tmp_path, languages__de_DE={"a": "eins"}, commands=commands({}), config=config())
+    import_seeds(store, clock, tmp_path)
+    store.database[collection].update_one({"_id": name}, {"$set": edit})
+    edited = dump(store)
+    assert import_seeds(store, clock, tmp_path) == {"keep_edited": 1, "same": 2}
+    assert dump(store) == edited
+    planned = plan(store, read_seeds(tmp_path), "default", force=True)
+    changed = [row for row in planned.rows if row.action == "change"]
+    assert [(row.collection, row.id) for row in changed] == [(collection, name)]
+    assert [difference.path for difference in changed[0].differences] == list(edit)
+    apply(store, planned, clock, "test")
+    assert import_seeds(store, clock, tmp_path) == {"same": 3}
+
+
+def test_a_document_written_by_hand_counts_as_edited(store: Store, tmp_path: Path, clock: Any) -> None:
+    store.database["languages"].insert_one({"_id": "de-DE:a", "locale": "de-DE", "key": "a", "text": "meins"})
+    assert import_seeds(store, clock, write(tmp_path, languages__de_DE={"a": "eins"})) == {"keep_edited": 1}
+
+
+def test_a_configuration_that_is_replaced_keeps_its_history(store: Store, tmp_path: Path, clock: Any) -> None:
+    import_seeds(store, clock, write(tmp_path, config=config()))
+    import_seeds(store, clock, write(tmp_path, config=config(events={"retention_days": 30})))
+    found = store.database["config"].find_one({"_id": "default"})
+    assert found is not None
+    assert (found["revision"], found["updated_by"]) == (2, "test")
+    assert store.database["config_history"].count_documents({"profile": "default", "revision": 1}) == 1
+
+
+def test_the_next_seed_completes_one_that_was_killed(store: Store, clock: Any) -> None:
+    seeds = read_seeds(None)
+    whole = plan(store, seeds, "default")
+    import_seeds(store, clock)
+    complete = dump(store)
+    for name in ("config", "config_history"):
+        store.database[name].delete_many({})
+    store.database["languages"].delete_many({"key": {"$regex": "^e"}})
+    store.database["commands"].delete_many({"method": "POST"})
+    import_seeds(store, clock)
+    for name in ("codes", "commands", "languages"):
+        assert dump(store)[name] == complete[name]
+    assert store.database["config"].count_documents({}) == 1
+    assert len(whole.rows) == sum(map(len, complete.values()))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_example_takes_no_deleted_configurations_place(store: Store, clock: Any, force: bool) -> None:
+    import_seeds(store, clock)
+    store.database["config"].delete_many({})
+    planned = plan(store, read_seeds(None), "default", force=force)
+    apply(store, planned, clock, "test")
+    assert planned.deleted_revision == 1
+    assert store.database["config"].count_documents({}) == 0
+    assert "config rollback 1" in _run(_Context(store, clock))
+    assert plan(store, read_seeds(None), "other").deleted_revision == 0
+
+
+def test_a_configuration_of_ones_own_takes_a_deleted_ones_place(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock)
+    store.database["config"].delete_many({})
+    assert import_seeds(store, clock, write(tmp_path, config=config(locale="de-DE"))) == {"add": 1}
+    assert [(found["revision"], found["locale"]) for found in dump(store)["config"]] == [(2, "de-DE")]
+
+
+def test_what_an_editor_finds_the_schema_by_is_left_out(store: Store, tmp_path: Path, clock: Any) -> None:
+    folder = write(tmp_path, config={"$schema": "./schema.json", **config()})
+    assert import_seeds(store, clock, folder) == {"add": 1}
+    assert "$schema" not in dump(store)["config"][0]
+    assert import_seeds(store, clock, folder) == {"same": 1}
+
+
+def test_a_document_with_an_odd_id_keeps_no_seed_from_being_planned(store: Store, clock: Any) -> None:
+    store.database["codes"].insert_one({"_id": {"a": 1}, "entries": []})
+    assert plan(store, read_seeds(None), "default").rows
+
+
+def test_two_seeds_at_once_both_succeed(store: Store, tmp_path: Path, clock: Any) -> None:
+    seeds = read_seeds(write(tmp_path, languages__de_DE={"a": "eins"}, commands=commands({})))
+    plans = [plan(store, seeds, "default") for _ in range(2)]
+    for planned in plans:
+        apply(store, planned, clock, "test")
+    assert import_seeds(store, clock, tmp_path) == {"same": 2}
+
+
+def test_a_configuration_that_is_edited_between_plan_and_apply_is_not_overwritten(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock, write(tmp_path, config=config()))
+    planned = plan(store, read_seeds(write(tmp_path, config=config(locale="de-DE"))), "default")
+    store.database["config"].update_one({"_id": "default"}, {"$set": {"locale": "ko-KR"}})
+    with pytest.raises(StoreRefused):
+        apply(store, planned, clock, "test")
+    assert dump(store)["config"][0]["locale"] == "ko-KR"
+
+
+def test_what_is_edited_between_plan_and_apply_is_not_overwritten(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock, write(tmp_path, languages__de_DE={"a": "eins"}))
+    planned = plan(store, read_seeds(write(tmp_path, languages__de_DE={"a": "EINS"})), "default")
+    store.database["languages"].update_one({"_id": "de-DE:a"}, {"$set": {"text": "meins"}})
+    with pytest.raises(StoreRefused) as caught:
+        apply(store, planned, clock, "test")
+    assert caught.value.facts == {"count": 1}
+    assert [document["text"] for document in dump(store)["languages"]] == ["meins"]
+
+
+def test_operators_in_an_edited_document_are_never_used_as_such(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock, write(tmp_path, languages__de_DE={"a": "eins"}))
+    store.database["languages"].update_one({"_id": "de-DE:a"}, [{"$set": {"text": {"$literal": {"$ne": 1}}}}])
+    import_seeds(store, clock, tmp_path, force=True)
+    assert [document["text"] for document in dump(store)["languages"]] == ["eins"]
+
+
+def test_differences_name_the_innermost_place_and_match_list_entries_by_name() -> None:
+    before = {"hosts": [{"name": "a", "port": 1}, {"name": "b", "port": 2}], "locale": "en-GB"}
+    after = {"hosts": [{"name": "b", "port": 3}, {"name": "c", "port": 4}], "locale": "en-GB"}
+    assert list(find_differences(before, after)) == [
+        ("hosts[a]", "{'name': 'a', 'port': 1}", "-"),
+        ("hosts[b].port", "2", "3"),
+        ("hosts[c]", "-", "{'name': 'c', 'port': 4}"),
+    ]
+    assert list(find_differences({"x": [1, 2]}, {"x": [2, 1]})) == [("x", "[1, 2]", "[2, 1]")]
+
+
+def test_a_changed_password_shows_as_a_difference_without_its_value() -> None:
+    before = {"hosts": [{"name": "a", "password": "canary1"}]}
+    assert list(find_differences(before, {"hosts": [{"name": "a", "password": "canary2"}]})) == [
+        ("hosts[a].password", "'***'", "'***'")
+    ]
+    assert "canary" not in str(list(find_differences(before, {})))
+
+
+def test_the_command_tells_what_it_added_changed_and_kept(store: Store, tmp_path: Path, clock: Any) -> None:
+    context = _Context(store, clock)
+    write(tmp_path, languages__de_DE={"a": "eins", "b": "zwei"}, config=config())
+    first = _run(context, str(tmp_path), "--dry-run")
+    assert not any(dump(store).values())
+    assert first == _run(context, str(tmp_path), "--dry-run")
+    _run(context, str(tmp_path))
+    store.database["languages"].update_one({"_id": "de-DE:a"}, {"$set": {"text": "\x1b[2Jmeins"}})
+    kept = _run(context, str(tmp_path))
+    assert "\x1b" not in kept
+    assert dump(store)["languages"][0]["text"] == "\x1b[2Jmeins"
+    _run(context, str(tmp_path), "--force")
+    assert dump(store)["languages"][0]["text"] == "eins"
+
+
+class _Context:
+    """What the command line hands to its commands, on a store that is already open."""
+
+    def __init__(self, store: Store, clock: Any) -> None:
+        self.profile = "default"
+        self.texts = shipped_texts("en-GB")
+        self.clock = clock
+        self._store = store
+
+    def open_store(self) -> Any:
+        return contextlib.nullcontext(self._store)
+
+
+def _run(context: _Context, *arguments: str) -> str:
+    result = CliRunner().invoke(seed, arguments, obj=context, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output

@@ -1,0 +1,192 @@
+"""The event log on a real MongoDB: once, whatever fails, and as long as it is wanted."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from support import START_AT
+
+from ipecs_mw.errors import StoreError, StoreRefused, StoreUnavailable
+from ipecs_mw.model.event import Event
+from ipecs_mw.store.events.event_log import EventLog, Refused, build_document
+from ipecs_mw.store.server.connection import Store
+
+
+def build(number: int, raw: Any = None) -> dict[str, Any]:
+    event = Event("acd", "hold", START_AT, raw=raw, data={"number": number})
+    return build_document(f"e{number:04d}", "main", number, event)
+
+
+def nest(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@contextmanager
+def failing(store: Store, **data: Any) -> Iterator[None]:
+    """Let the server's next insert fail as `data` says."""
+    admin = store.client.admin
+    admin.command(
+        "configureFailPoint", "failCommand", mode={"times": 1}, data={"failCommands": ["insert"], **data}
+    )
+    try:
+        yield
+    finally:
+        admin.command("configureFailPoint", "failCommand", mode="off")
+
+
+@pytest.fixture
+def log(store: Store) -> EventLog:
+    return EventLog(store)
+
+
+def ids(store: Store) -> list[str]:
+    return [document["_id"] for document in store.database["events"].find().sort("_id", 1)]
+
+
+def test_an_event_is_the_document_of_the_contract_and_nothing_absent(store: Store, log: EventLog) -> None:
+    event = Event(
+        "acd", "hold", START_AT, raw={"a": 1}, code=49, at=START_AT, call_ref=2**40, serial=7,
+        stations=("1001", "1002"), group="620", data={"x": "y"}, problems=("odd",),
+    )  # fmt: skip
+    log.append(
+        [build_document("a", "main", 3, event), build_document("b", None, 4, Event("system", "x", START_AT))]
+    )
+    assert list(store.database["events"].find().sort("_id", 1)) == [
+        {
+            "_id": "a", "host": "main", "kind": "acd", "type": "hold", "code": 49, "at": START_AT,
+            "received_at": START_AT, "call_ref": 2**40, "serial": 7, "stations": ["1001", "1002"],
+            "group": "620", "data": {"x": "y"}, "raw": {"a": 1}, "problems": ["odd"], "seq": 3,
+        },
+        {"_id": "b", "kind": "system", "type": "x", "received_at": START_AT, "seq": 4},
+    ]  # fmt: skip
+
+
+def test_a_batch_that_is_repeated_in_whole_or_in_part_is_stored_once(store: Store, log: EventLog) -> None:
+    log.append([build(n) for n in range(10)])
+    log.append([build(n) for n in range(10)])
+    log.append([build(n) for n in range(5, 15)])
+    assert ids(store) == [f"e{n:04d}" for n in range(15)]
+
+
+def test_a_unique_index_of_somebody_else_s_is_named_and_never_counts_as_stored(
+    store: Store, log: EventLog
+) -> None:
+    store.database["events"].create_index("data.number", name="my_own", unique=True)
+    log.append([build(1)])
+    other = {**build(1), "_id": "other"}
+    for _ in range(2):
+        with pytest.raises(StoreRefused) as caught:
+            log.append([build(1), other, build(2)])
+        assert (caught.value.key, caught.value.facts) == ("error.mongo_unique", {"index": "my_own"})
+    store.database["events"].drop_index("my_own")
+    log.append([build(1), other, build(2)])
+    assert ids(store) == ["e0001", "e0002", "other"]
+
+
+def test_an_empty_batch_is_nothing(log: EventLog) -> None:
+    log.append([])
+
+
+REFUSED = {
+    "a lone surrogate": json.loads('"\\ud800"'),
+    "a lone surrogate in a name": {json.loads('"\\ud800"'): 1},
+    "a NUL in a name": {"a\x00b": 1},
+    "an integer beyond 64 bits": 2**70,
+    "a nesting of 150": nest(150),
+    "a nesting of 500": nest(500),
+    "16 MiB": "x" * (16 * 1024 * 1024),
+}
+
+
+@pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED)
+def test_a_document_that_cannot_be_stored_is_named_and_the_rest_is_stored(
+    store: Store, log: EventLog, raw: Any
+) -> None:
+    with pytest.raises(Refused) as caught:
+        log.append([build(0), build(1), build(2, raw), build(3)])
+    assert list(caught.value.reasons) == [2]
+    assert 0 < len(caught.value.reasons[2]) <= 200
+    assert ids(store) == ["e0000", "e0001", "e0003"]
+
+
+def test_positions_are_those_of_the_batch_also_beside_documents_already_stored(
+    store: Store, log: EventLog
+) -> None:
+    log.append([build(1)])
+    with pytest.raises(Refused) as caught:
+        log.append([build(0, 2**70), build(1), build(2, nest(150)), build(3), build(4, {"a\x00": 1})])
+    assert sorted(caught.value.reasons) == [0, 2, 4]
+    assert ids(store) == ["e0001", "e0003"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"$ne": None, "a.b": 1, "$where": "x", "": 2, "a..b": {"$set": {"$inc": 1}}},
+        nest(90),
+        float("nan"),
+        "\x00",
+        b"\xff",
+    ],
+)
+def test_odd_names_and_values_are_stored_as_they_are(store: Store, log: EventLog, raw: Any) -> None:
+    log.append([build(0, raw)])
+    found = store.database["events"].find_one({"_id": "e0000"}) or {}
+    assert found["raw"] == raw or raw != raw  # noqa: PLR0124 - NaN
+
+
+def test_a_lost_reply_after_the_write_leaves_one_copy(store: Store, log: EventLog) -> None:
+    with failing(store, closeConnection=True):
+        try:
+            log.append([build(n) for n in range(3)])
+        except StoreUnavailable:
+            log.append([build(n) for n in range(3)])
+    log.append([build(n) for n in range(3)])
+    assert ids(store) == ["e0000", "e0001", "e0002"]
+
+
+@pytest.mark.parametrize("code", [64, 100])
+def test_a_write_concern_error_is_no_success_and_its_repetition_leaves_one_copy(
+    store: Store, log: EventLog, code: int
+) -> None:
+    concern = {"code": code, "errmsg": "waiting for replication timed out"}
+    with failing(store, writeConcernError=concern), pytest.raises(StoreError):
+        log.append([build(n) for n in range(3)])
+    assert ids(store) == ["e0000", "e0001", "e0002"], "it was written all the same"
+    log.append([build(n) for n in range(3)])
+    assert ids(store) == ["e0000", "e0001", "e0002"]
+
+
+def test_a_batch_refused_as_a_whole_for_one_document_is_halved_until_that_one_is_alone(
+    store: Store, log: EventLog
+) -> None:
+    with failing(store, errorCode=15):
+        log.append([build(n) for n in range(5)])
+    assert ids(store) == [f"e{n:04d}" for n in range(5)]
+    with failing(store, errorCode=15), pytest.raises(Refused) as caught:
+        log.append([build(5)])
+    assert list(caught.value.reasons) == [0]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "key"),
+    [
+        (13, StoreRefused, "error.mongo_rights"),
+        (14031, StoreRefused, "error.mongo_disk"),
+        (50, StoreUnavailable, "error.mongo_away"),
+    ],
+)
+def test_a_server_that_fails_blames_no_document(
+    store: Store, log: EventLog, code: int, kind: type[StoreError], key: str
+) -> None:
+    with failing(store, errorCode=code), pytest.raises(kind) as caught:
+        log.append([build(0)])
+    assert not isinstance(caught.value, Refused)
+    assert caught.value.key == key
+    log.append([build(0)])
+    assert ids(store) == ["e0000"]

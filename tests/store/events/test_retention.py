@@ -1,0 +1,98 @@
+"""How long MongoDB keeps events, by kind."""
+
+from typing import Any
+
+import pytest
+
+from ipecs_mw.model.settings import EventSettings
+from ipecs_mw.store.events.retention import Longer, describe_longer, find_longer, keep_events
+from ipecs_mw.store.server.connection import Store
+
+DAY = 86400
+
+
+def kept(store: Store) -> dict[str, tuple[int, object]]:
+    indexes = store.database["events"].index_information()
+    return {
+        name: (index["expireAfterSeconds"] // DAY, index.get("partialFilterExpression"))
+        for name, index in indexes.items()
+        if "expireAfterSeconds" in index
+    }
+
+
+@pytest.fixture(autouse=True)
+def events(store: Store) -> None:
+    store.database.create_collection("events")
+
+
+def test_the_retention_follows_the_configuration(store: Store) -> None:
+    for days in (365, 365, 30, None, None, 7):
+        keep_events(store, "default", EventSettings(retention_days=days))
+        assert kept(store) == ({} if days is None else {"retention": (days, None)})
+
+
+def test_each_kind_has_an_index_of_its_own_where_kinds_differ(store: Store) -> None:
+    keep_events(store, "default", EventSettings(retention_days=365))
+    settings = EventSettings(
+        retention_days=365, retention_days_by_kind={"call": 30, "system": None, "smdr": 1000}
+    )
+    for _ in range(2):
+        keep_events(store, "default", settings)
+        found = kept(store)
+        assert "retention" not in found  # it would delete what is to be kept longer
+        assert found["retention_call"] == (30, {"kind": "call"})
+        assert found["retention_smdr"] == (1000, {"kind": "smdr"})
+        assert found["retention_acd"] == (365, {"kind": "acd"})
+        assert "retention_system" not in found
+        assert len(found) == 6
+    keep_events(store, "default", EventSettings(retention_days=30, retention_days_by_kind={"call": 7}))
+    assert kept(store)["retention_call"] == (7, {"kind": "call"})
+    keep_events(store, "default", EventSettings(retention_days=30))
+    assert kept(store) == {"retention": (30, None)}
+
+
+def configure(store: Store, profile: str, events: Any) -> None:
+    store.database["config"].replace_one({"_id": profile}, {"_id": profile, "events": events}, upsert=True)
+
+
+def test_no_profile_deletes_what_another_one_keeps_whichever_came_last(store: Store) -> None:
+    short, long = EventSettings(retention_days=7), EventSettings(retention_days=365)
+    configure(store, "short", {"retention_days": 7})
+    configure(store, "long", {"retention_days": 365})
+    for profile, settings in (("short", short), ("long", long), ("short", short)):
+        longer = keep_events(store, profile, settings)
+        assert kept(store) == {"retention": (365, None)}
+        assert bool(longer) == (profile == "short")
+        assert longer == find_longer(store, profile, settings)
+    assert Longer("call", 365, "long") in longer
+    store.database["config"].delete_one({"_id": "long"})
+    assert keep_events(store, "short", short) == []
+    assert kept(store) == {"retention": (7, None)}
+
+
+def test_each_kind_is_kept_as_long_as_the_profile_says_that_keeps_it_longest(store: Store) -> None:
+    configure(store, "other", {"retention_days": 30, "retention_days_by_kind": {"call": 90, "smdr": None}})
+    settings = EventSettings(retention_days=60, retention_days_by_kind={"system": 7})
+    longer = keep_events(store, "own", settings)
+    assert sorted(longer) == [("call", 90, "other"), ("smdr", None, "other"), ("system", 30, "other")]
+    found = kept(store)
+    assert found["retention_call"] == (90, {"kind": "call"})
+    assert found["retention_acd"] == (60, {"kind": "acd"})
+    assert found["retention_system"] == (30, {"kind": "system"})
+    assert "retention_smdr" not in found
+    facts = describe_longer(longer)
+    assert facts["profiles"] == "other"
+    assert "smdr null" in facts["kinds"]
+
+
+@pytest.mark.parametrize("events", [{"retention_days": 0}, {"retention_day": 7}, "7", None])
+def test_a_profile_that_cannot_be_read_may_keep_events_for_ever(store: Store, events: Any) -> None:
+    configure(store, "wrong", events)
+    assert keep_events(store, "own", EventSettings(retention_days=7))
+    assert kept(store) == {}
+
+
+def test_a_profile_that_says_nothing_means_the_default(store: Store) -> None:
+    store.database["config"].insert_one({"_id": "other", "hosts": []})
+    keep_events(store, "own", EventSettings(retention_days=7))
+    assert kept(store) == {"retention": (365, None)}

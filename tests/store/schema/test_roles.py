@@ -1,0 +1,133 @@
+"""Who may do what, on a server that asks for passwords: doors that are open, doors that stay shut."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from pymongo.errors import OperationFailure
+
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.errors import StoreRefused
+from ipecs_mw.model.settings import EventSettings
+from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.events.retention import keep_events
+from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.schema.roles import RIGHTS, examine_rights, grant, make_uri
+from ipecs_mw.store.server.connection import Store, open_client
+
+Open = Callable[[str], Store]
+_UNAUTHORISED = 13
+COLLECTIONS = (
+    "events", "config", "config_history", "requests", "instances", "languages", "commands", "codes", "leases",
+    "migrations",
+)  # fmt: skip
+
+
+@pytest.fixture
+def open_as(store: Store) -> Iterator[Open]:
+    """Open the database as a user of its own with one role."""
+    for name in COLLECTIONS:
+        store.database[name].insert_one({"_id": "there", "revision": 1, "profile": "p"})
+    opened: list[Store] = []
+
+    def begin(role: str) -> Store:
+        grant(store, role, f"{role}-user", "canary-of-a-user")
+        opened.append(
+            open_client(make_uri(store, f"{role}-user").replace("PASSWORD", "canary-of-a-user"), "test")
+        )
+        return opened[-1]
+
+    yield begin
+    for one in opened:
+        one.close()
+    store.database.command("dropAllUsersFromDatabase")
+    store.database.command("dropAllRolesFromDatabase")
+
+
+def may(act: Callable[[], Any]) -> bool:
+    try:
+        act()
+    except OperationFailure as error:
+        if error.code == _UNAUTHORISED:
+            return False
+        raise
+    return True
+
+
+def list_rights(store: Store, collection: str) -> set[str]:
+    """Return what this user may really do in a collection, by trying it."""
+    there = store.database[collection]
+    tried: dict[str, Callable[[], Any]] = {
+        "find": there.find_one,
+        "insert": lambda: there.insert_one({}),
+        "update": lambda: there.update_one({"_id": "there"}, {"$set": {"x": 1}}),
+        "remove": lambda: there.delete_one({"_id": "not there"}),
+        "changeStream": lambda: there.watch().close(),
+        "drop": there.drop,
+    }
+    return {name for name, act in tried.items() if may(act)}
+
+
+@pytest.mark.parametrize("role", ["sender", "reader"])
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_a_role_opens_exactly_the_doors_of_its_table(open_as: Open, role: str, collection: str) -> None:
+    assert list_rights(open_as(role), collection) == set(RIGHTS[role].get(collection, ()))
+
+
+def test_a_reader_inserts_nowhere_and_a_sender_reads_neither_events_nor_passwords() -> None:
+    assert all("insert" not in actions for actions in RIGHTS["reader"].values())
+    assert not {"events", "config", "config_history"} & RIGHTS["sender"].keys()
+    assert not {"config", "config_history", "requests", "leases"} & RIGHTS["reader"].keys()
+
+
+@pytest.mark.parametrize("role", RIGHTS)
+def test_no_role_reaches_another_database(open_as: Open, store: Store, role: str) -> None:
+    user = open_as(role)
+    for name in ("admin", "local", f"{store.database.name}_other"):
+        other = user.client[name]["events"]
+        assert not may(lambda other=other: other.find_one())  # type: ignore[misc]
+        assert not may(lambda other=other: other.insert_one({}))  # type: ignore[misc]
+    assert not may(lambda: user.client.drop_database(store.database.name))
+    assert not may(lambda: user.database.command("createUser", "more", pwd="x", roles=[]))
+    assert not may(lambda: user.database.command("usersInfo", 1))
+
+
+def test_the_daemon_s_role_is_enough_to_migrate_seed_watch_and_keep_events(open_as: Open) -> None:
+    daemon = open_as("daemon")
+    for name in COLLECTIONS:
+        daemon.database[name].delete_many({})
+    migrate(daemon, SystemClock())
+    apply(daemon, plan(daemon, read_seeds(None), "default"), SystemClock(), "test")
+    for days in (30, 365, None, 7):
+        keep_events(daemon, "default", EventSettings(retention_days=days))
+    with daemon.database.watch() as stream:
+        assert stream.try_next() is None
+    assert examine_rights(daemon).lacking == ()
+    assert examine_rights(daemon).elsewhere == ()
+
+
+def test_rights_that_the_daemon_lacks_are_named(open_as: Open) -> None:
+    rights = examine_rights(open_as("reader"))
+    assert rights.user == "reader-user"
+    assert "insert" in rights.lacking
+
+
+def test_a_user_keeps_its_password_and_loses_its_former_role(open_as: Open, store: Store) -> None:
+    user = open_as("daemon")
+    assert grant(store, "reader", "daemon-user", None) is False
+    uri = make_uri(store, "daemon-user").replace("PASSWORD", "canary-of-a-user")
+    with closing(open_client(uri, "test")) as again:
+        assert not may(lambda: again.database["events"].insert_one({}))
+    assert not may(user.database["config"].find_one)
+
+
+def test_a_new_user_needs_a_password_and_who_may_not_grant_is_refused(open_as: Open, store: Store) -> None:
+    with pytest.raises(KeyError):
+        grant(store, "reader", "nobody", None)
+    with pytest.raises(StoreRefused):
+        grant(open_as("daemon"), "reader", "nobody", "x")
+
+
+def test_a_server_without_passwords_has_no_user_to_judge(standalone_store: Store) -> None:
+    assert examine_rights(standalone_store) == (None, (), ())

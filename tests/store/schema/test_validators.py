@@ -1,0 +1,56 @@
+"""The validators in MongoDB say what the program itself would say, and refuse nothing."""
+
+from typing import Any
+
+import pytest
+
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.schema.validators import apply_validators
+from ipecs_mw.store.server.connection import Store
+
+
+@pytest.fixture
+def seeded(store: Store) -> Store:
+    migrate(store, SystemClock())
+    apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
+    return store
+
+
+def find_strangers(store: Store, name: str) -> list[Any]:
+    """Return the ids of the documents that the collection's validator does not like."""
+    options = next(found for found in store.database.list_collections() if found["name"] == name)["options"]
+    assert options["validationAction"] == "warn"
+    return [found["_id"] for found in store.database[name].find({"$nor": [options["validator"]]}, {"_id": 1})]
+
+
+@pytest.mark.parametrize("name", ["config", "commands", "codes", "languages", "requests"])
+def test_what_ships_pleases_every_validator(seeded: Store, name: str) -> None:
+    assert find_strangers(seeded, name) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("config", {"_id": "wrong", "hosts": "none"}),
+        ("config", {"_id": "wrong", "hosts": [], "colour": "red"}),
+        ("commands", {"_id": "wrong", "method": "STEAL"}),
+        ("codes", {"_id": "wrong", "entries": [{"code": 1}]}),
+        ("languages", {"_id": "wrong", "locale": "en-GB", "key": "a", "text": 5}),
+        ("requests", {"_id": "wrong", "command": 5, "state": "queued"}),
+        ("requests", {"_id": "wrong", "command": "call.make", "state": "queued", "profile": 5}),
+    ],
+)
+def test_what_is_wrong_is_taken_and_named(seeded: Store, name: str, wrong: dict[str, Any]) -> None:
+    seeded.database[name].insert_one(wrong)
+    assert find_strangers(seeded, name) == ["wrong"]
+
+
+def test_an_older_validator_is_replaced_and_the_same_one_is_left_alone(seeded: Store) -> None:
+    seeded.database.command("collMod", "config", validator={})
+    apply_validators(seeded)
+    assert find_strangers(seeded, "config") == []
+    before = list(seeded.database.list_collections())
+    apply_validators(seeded)
+    assert list(seeded.database.list_collections()) == before

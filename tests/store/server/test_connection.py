@@ -1,0 +1,168 @@
+"""What a connection guarantees, and how its failures are told apart."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pymongo import WriteConcern
+
+from ipecs_mw.bootstrap import Bootstrap, load_bootstrap
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.errors import InvalidDocument, StoreRefused, StoreUnavailable
+from ipecs_mw.store.server import connection
+from ipecs_mw.store.server.connection import Store, connect
+from ipecs_mw.store.server.embedded import Embedded
+from ipecs_mw.store.server.failures import store_errors
+from ipecs_mw.store.server.mongod import find_free_port, is_answering, start_mongod
+
+CANARY = "canary-s3cret"
+
+
+def connect_to(uri: str) -> Store:
+    return connect(Bootstrap(Path("bootstrap.json"), uri), SystemClock())
+
+
+@pytest.fixture
+def quick_selection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is away is waited for only briefly."""
+    monkeypatch.setattr(connection, "_SELECTION_SECONDS", 0.3)
+
+
+@pytest.fixture
+def add_user(store: Store) -> Iterator[Callable[[list[str]], str]]:
+    """Add a user with the roles on this test's database and give its connection string."""
+
+    def add(roles: list[str]) -> str:
+        name = f"user_{store.database.name}"
+        store.database.command("createUser", name, pwd=CANARY, roles=roles)
+        host, port = store.client.address or ("", 0)
+        return f"mongodb://{name}:{CANARY}@{host}:{port}/{store.database.name}"
+
+    yield add
+    store.database.command("dropAllUsersFromDatabase")
+
+
+def test_writes_are_durable_whatever_the_connection_string_says(mongo: Embedded, mongo_uri: str) -> None:
+    with closing(connect_to(f"{mongo_uri}&w=1&journal=false")) as store:
+        assert store.database.write_concern == WriteConcern(w="majority", j=True)
+
+
+def test_instants_come_back_as_aware_utc(store: Store) -> None:
+    at = datetime(2026, 3, 2, 8, 0, 0, 123000, tzinfo=UTC)
+    store.database["x"].insert_one({"at": at})
+    found = store.database["x"].find_one() or {}
+    assert found["at"] == at
+    assert found["at"].utcoffset().total_seconds() == 0
+
+
+def test_every_operation_has_a_deadline(store: Store) -> None:
+    assert store.client.options.timeout == connection.OPERATION_SECONDS
+
+
+def test_the_database_is_the_one_in_the_uri_else_ours(mongo: Embedded, standalone_uri: str) -> None:
+    with closing(connect_to(f"{standalone_uri}calls")) as store:
+        assert store.database.name == "calls"
+    with closing(connect_to(standalone_uri)) as store:
+        assert store.database.name == "ipecs_mw"
+
+
+def test_a_replica_set_has_change_streams_and_a_standalone_server_has_none(
+    store: Store, standalone_store: Store
+) -> None:
+    assert store.has_change_streams
+    assert not standalone_store.has_change_streams
+
+
+def test_a_server_that_is_away_is_unavailable_and_named(quick_selection: None) -> None:
+    port = find_free_port()
+    with pytest.raises(StoreUnavailable) as caught:
+        connect_to(f"mongodb://user:{CANARY}@127.0.0.1:{port}/")
+    assert f"127.0.0.1:{port}" in str(caught.value)
+    assert CANARY not in str(caught.value)
+
+
+def test_a_wrong_password_is_refused_and_not_shown(mongo: Embedded) -> None:
+    with pytest.raises(StoreRefused) as caught:
+        connect_to(f"mongodb://ipecs_mw:{CANARY}@127.0.0.1:{mongo.access.port}/?authSource=admin")
+    assert caught.value.key == "error.mongo_password"
+    assert CANARY not in str(caught.value)
+
+
+def test_missing_credentials_are_told_as_missing_rights(mongo: Embedded) -> None:
+    with pytest.raises(StoreRefused) as caught:
+        connect_to(f"mongodb://127.0.0.1:{mongo.access.port}/")
+    assert caught.value.key == "error.mongo_rights"
+
+
+def test_a_user_without_rights_is_refused_at_once(add_user: Callable[[list[str]], str]) -> None:
+    with pytest.raises(StoreRefused) as caught:
+        connect_to(add_user([]))
+    assert caught.value.key == "error.mongo_rights"
+
+
+def test_a_user_who_may_only_read_is_told_so_by_the_first_write(add_user: Callable[[list[str]], str]) -> None:
+    with closing(connect_to(add_user(["read"]))) as store:
+        with pytest.raises(StoreRefused) as caught, store_errors():
+            store.database["x"].insert_one({})
+        assert caught.value.key == "error.mongo_rights"
+
+
+def test_a_replica_set_without_a_primary_may_be_written_to_later(
+    tmp_path: Path, quick_selection: None
+) -> None:
+    (tmp_path / "data").mkdir()
+    port = find_free_port()
+    assert start_mongod(tmp_path, ["--port", str(port), "--replSet", "waiting"], seconds=60) == 0
+    try:
+        with pytest.raises(StoreUnavailable):
+            connect_to(f"mongodb://127.0.0.1:{port}/?replicaSet=waiting")
+        with pytest.raises(StoreUnavailable):
+            connect_to(f"mongodb://127.0.0.1:{port}/?directConnection=true")
+    finally:
+        os.kill(int((tmp_path / "data/mongod.lock").read_text()), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://",
+        "mongodb://host:99999999/",
+        "mongodb://host:port/",
+        f"mongodb://user:{CANARY}:more@host/",
+        f"mongodb://user:{CANARY}%zz/@host/",
+        f"mongodb://user:{CANARY}@ho st:x/",
+        "mongodb://host/bad$name",
+        "mongodb://host/?authMechanism=NONSENSE",
+    ],
+)
+def test_a_uri_that_does_not_parse_names_the_file_and_never_its_password(uri: str) -> None:
+    with pytest.raises(InvalidDocument) as caught:
+        connect_to(uri)
+    assert caught.value.key == "error.mongo_uri"
+    assert caught.value.facts["document"] == "bootstrap.json"
+    assert caught.value.facts["path"] == "mongo_uri"
+    assert CANARY not in str(caught.value)
+
+
+def test_an_embedded_server_lives_as_long_as_its_store(tmp_path: Path) -> None:
+    file = tmp_path / "bootstrap.json"
+    file.write_text('{"mongo_uri": "embedded:mongo"}')
+    store = connect(load_bootstrap(file), SystemClock())
+    with closing(store):
+        assert store.has_change_streams
+        assert store.embedded is not None
+        store.database["x"].insert_one({})
+    assert not is_answering(store.embedded.access.port)
+
+
+def test_no_log_line_of_a_connection_holds_the_password(
+    store: Store, mongo: Embedded, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    store.database["x"].insert_one({})
+    assert mongo.access.password not in caplog.text

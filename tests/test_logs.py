@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ipecs_mw import logs
+from ipecs_mw import log_sinks, logs
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.seeds import shipped_texts
 
@@ -146,7 +146,7 @@ def test_the_file_gets_the_same_lines_and_is_private(tmp_path: Path) -> None:
 def test_a_file_stays_private_when_it_is_rotated_and_when_it_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "_FILE_BYTES", 500)
+    monkeypatch.setattr(log_sinks, "_FILE_BYTES", 500)
     (tmp_path / "a.log").write_text("old\n")
     (tmp_path / "a.log").chmod(0o644)
     configure(file=str(tmp_path / "a.log"))

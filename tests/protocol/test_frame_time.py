@@ -1,4 +1,4 @@
-"""The time of each step on a frame grows with its length alone, whatever its bytes: one must not hold up the rest."""
+"""The time of each step on a frame grows with its length alone, whatever its bytes."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ DECODE = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore")).decode
 RECEIVED_AT = datetime(2026, 3, 2, 8, 0, 6, tzinfo=UTC)
 LENGTH = 20_000
 MOST_SECONDS = 0.25
-"""Of the thread's own processor time. A linear step takes a hundredth of it, a quadratic one many times as much."""
+"""Of the thread alone; a linear step takes a hundredth of it, a quadratic one many times as much."""
 
 HEADS = (
     b'{"eventCode":',

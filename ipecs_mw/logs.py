@@ -21,6 +21,7 @@ import structlog
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.log_sinks import Direct, LogFile, Output, Queued, Sink, Stall
+from ipecs_mw.model.plain import escape, escape_json
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.outside import ask
 
@@ -29,9 +30,7 @@ _MASK = "***"
 _LEAST_CHARACTERS = 4  # of what can be told from other text
 _SURE_CHARACTERS = 8  # shorter ones are secrets only where they stand alone
 _secrets: set[str] = set()
-_tokens: deque[str] = deque(
-    maxlen=256
-)  # they pass with their sessions; every line is searched for all of them
+_tokens: deque[str] = deque(maxlen=256)  # they pass with their sessions; each line is searched for all
 _speaking: list[Texts] = []  # the strings of the last set-up; none before the first
 
 
@@ -57,7 +56,7 @@ def _spell_out(secret: str) -> set[str]:
     """Return a secret as it stands, and as JSON, a log line and a URI spell it."""
     if len(secret) < _LEAST_CHARACTERS:
         return set()
-    spellings = (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    spellings = (secret, json.dumps(secret)[1:-1], escape_json(json.dumps(secret, ensure_ascii=False))[1:-1])
     return {*spellings, _printable(secret), repr(secret)[1:-1], quote(secret, safe="")}
 
 
@@ -112,8 +111,8 @@ def configure(
     """Send log lines to stdout, and to a rotating file where one is named (10 of 20 MiB, mode 0600).
 
     Each has a queue and a thread of its own, and holds up nobody. With `stream`, lines go there instead of stdout,
-    and at once. `form` is `text` or `json`. Raises CannotStart where the file cannot be opened, and changes nothing
-    then. Called again, it replaces what was set up before.
+    and at once. `form` is `text` or `json`. Raises CannotStart where the file cannot be opened, and changes
+    nothing then. Called again, it replaces what was set up before.
     """
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -254,8 +253,7 @@ class _Sentences:
 
 def _printable(value: Any) -> str:
     """Return a value on one line: what a host sends must not steer a terminal or forge a line."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return escape(value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False))
 
 
 def _render_text(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
@@ -272,4 +270,4 @@ def _render_text(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> 
 
 
 def _render_json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
-    return json.dumps(line, default=str, ensure_ascii=False)
+    return escape_json(json.dumps(line, default=str, ensure_ascii=False))

@@ -57,12 +57,9 @@ class Stop:
         terminal = Terminal() if may_end_by_hang_up else None
         start_thread("signals", partial(self._read_signals, reader, terminal, on_hang_up))
 
-    def _read_signals(
-        self, reader: int, terminal: Terminal | None, on_hang_up: Callable[[], None]
-    ) -> None:
+    def _read_signals(self, reader: int, terminal: Terminal | None, on_hang_up: Callable[[], None]) -> None:
         while True:
-            is_watching = terminal is not None and terminal.is_there
-            if is_watching and not select.select((reader,), (), (), 1.0)[0]:
+            if terminal is not None and terminal.is_there and not select.select((reader,), (), (), 1.0)[0]:
                 terminal.look()
                 continue
             for number in os.read(reader, 64):

@@ -22,6 +22,7 @@ from ipecs_mw.errors import (
 )
 from ipecs_mw.model.contents import find_differences
 from ipecs_mw.model.event import Event
+from ipecs_mw.model.masking import build_masks
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.service.health.health import HealthPort, Vitals
@@ -142,7 +143,7 @@ class Daemon:
         self._started_at = clock.now()
         self._id = load_identity(state_dir)
         self._has_store = threading.Event()
-        self._events = EventLog(self._store, self._loaded.settings.events.mask_numbers)
+        self._events = EventLog(self._store, build_masks(self._loaded.settings))
         self._keeping = threading.Lock()
         self._threads = LastingThreads(clock)
         self._listeners = Listeners(listeners)
@@ -283,7 +284,7 @@ class Daemon:
             speak(loaded, self._profile)
         self._loaded = loaded
         if former.events != loaded.settings.events:
-            self._events.masks = loaded.settings.events.mask_numbers
+            self._events.masks = build_masks(loaded.settings)
             start_thread("keep-events", self._keep_events)
 
     def _tell_change(self, former: Setup, setup: Setup) -> None:

@@ -42,6 +42,7 @@ from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
 from ipecs_mw.service.setup.loading import Loaded, build_loaded, count_change, keep_setup
 from ipecs_mw.service.setup.retention import keep_as_configured
+from ipecs_mw.service.setup.schema import SchemaKeeper
 from ipecs_mw.service.setup.start import Beginning, begin, set_up_logs, speak
 from ipecs_mw.service.setup.watcher import Watcher
 from ipecs_mw.store.configuration.encryption import Vault
@@ -169,6 +170,9 @@ class Daemon:
         self._fleet = Fleet(profile, shared, self._stop)
         known = None if self._is_recalled else self._setup
         self._watcher = Watcher(self._store, profile, known, self._apply, self._intake, clock, self._stop)
+        self._schema = SchemaKeeper(
+            self._store, profile, lambda: self._loaded.settings.events, clock, self._stop
+        )
         self._changes = ChangeFeed(
             self._store, self._watcher.notice, self._on_request, self._on_any_request, clock, self._stop
         )
@@ -226,7 +230,7 @@ class Daemon:
     def _use_store(self) -> None:
         """Use MongoDB from now on: it is there, and its schema is ours."""
         self._has_store.set()
-        start_thread("keep-events", self._keep_events)
+        self._threads.start("keep-schema", self._keep_schema, self._stop)
         self._own.start()
         self._fleet.start_forwarding()
 
@@ -332,6 +336,11 @@ class Daemon:
             keep_as_configured(
                 self._store, self._profile, lambda: self._loaded.settings.events, self._clock, self._stop
             )
+
+    def _keep_schema(self) -> None:
+        """Have the database as it should be from the beginning; building an index may take long."""
+        self._keep_events()
+        self._schema.run()
 
     def _describe(self, state: str) -> dict[str, Any]:
         return {

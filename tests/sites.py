@@ -14,6 +14,7 @@ from ipecs_mw.seeds import read_json
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import save_settings
+from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
@@ -39,6 +40,7 @@ class Site:
         self.processes: list[subprocess.Popen[str]] = []
         (folder / "bootstrap.json").write_text(json.dumps({"mongo_uri": mongo_uri}))
         migrate(store, SystemClock())
+        put_right(store, SystemClock())
         apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
 
     def beside(self, folder: Path) -> "Site":

@@ -41,7 +41,6 @@ from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
 from ipecs_mw.service.setup.loading import Loaded, build_loaded, count_change, keep_setup
-from ipecs_mw.service.setup.retention import keep_as_configured
 from ipecs_mw.service.setup.schema import SchemaKeeper
 from ipecs_mw.service.setup.start import Beginning, begin, set_up_logs, speak
 from ipecs_mw.service.setup.watcher import Watcher
@@ -144,7 +143,6 @@ class Daemon:
         self._id = load_identity(state_dir)
         self._has_store = threading.Event()
         self._events = EventLog(self._store, self._loaded.settings.events.mask_numbers)
-        self._keeping = threading.Lock()
         self._threads = LastingThreads(clock)
         self._listeners = Listeners(listeners)
         self._intake = open_intake("middleware", None, state_dir, clock)
@@ -230,7 +228,7 @@ class Daemon:
     def _use_store(self) -> None:
         """Use MongoDB from now on: it is there, and its schema is ours."""
         self._has_store.set()
-        self._threads.start("keep-schema", self._keep_schema, self._stop)
+        self._threads.start("keep-schema", self._schema.run, self._stop)
         self._own.start()
         self._fleet.start_forwarding()
 
@@ -288,7 +286,7 @@ class Daemon:
         self._loaded = loaded
         if former.events != loaded.settings.events:
             self._events.masks = loaded.settings.events.mask_numbers
-            start_thread("keep-events", self._keep_events)
+            start_thread("keep-events", self._schema.keep_events)
 
     def _tell_change(self, former: Setup, setup: Setup) -> None:
         """Record what has changed, secrets masked."""
@@ -329,18 +327,6 @@ class Daemon:
     def _on_any_request(self) -> None:
         for runner in self._fleet.hosts.values():
             runner.executor.on_request()
-
-    def _keep_events(self) -> None:
-        """Have the log kept as configured; building an index may take long."""
-        with self._keeping:
-            keep_as_configured(
-                self._store, self._profile, lambda: self._loaded.settings.events, self._clock, self._stop
-            )
-
-    def _keep_schema(self) -> None:
-        """Have the database as it should be from the beginning; building an index may take long."""
-        self._keep_events()
-        self._schema.run()
 
     def _describe(self, state: str) -> dict[str, Any]:
         return {

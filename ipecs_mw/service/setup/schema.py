@@ -8,6 +8,7 @@ from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.settings import EventSettings
+from ipecs_mw.service.setup.retention import keep_as_configured
 from ipecs_mw.store.events.retention import find_differences
 from ipecs_mw.store.schema.comparison import Outcome, describe_differences, put_right
 from ipecs_mw.store.schema.migrations import migrate
@@ -38,11 +39,18 @@ class SchemaKeeper:
         self._read = read
         self._clock = clock
         self._stop = stop
+        self._keeping = threading.Lock()
         self._is_begun = False
         self._told = ""
 
+    def keep_events(self) -> None:
+        """Have events kept as configured, whenever that has changed; building an index may take long."""
+        with self._keeping:
+            keep_as_configured(self._store, self._profile, self._read, self._clock, self._stop)
+
     def run(self) -> None:
-        """Look until stopped."""
+        """Have events kept as configured, then look until stopped."""
+        self.keep_events()
         while not self._stop.is_set():
             try:
                 self.look()

@@ -10,6 +10,8 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.service.process.threads import WatchedThread
 
 _LOOKS = 120
+_PATIENT = frozenset({"await-mongodb", "keep-schema", "keep-events"})
+"""Threads that may stand by design: MongoDB builds an index as long as it takes."""
 
 
 @dataclass
@@ -70,7 +72,9 @@ class WatchedClock:
     def look(self) -> tuple[list[Standstill], list[str]]:
         """Return who came to a standstill since the last look, and the names of who goes on; for one thread."""
         living = {
-            thread.ident: thread for thread in threading.enumerate() if isinstance(thread, WatchedThread)
+            thread.ident: thread
+            for thread in threading.enumerate()
+            if isinstance(thread, WatchedThread) and thread.name not in _PATIENT
         }
         standing: dict[str, int] = {}
         for ident, turns in self._turns.copy().items():

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field, inspect
 from msgspec.structs import astuple
 
 from ipecs_mw.errors import InvalidDocument
-from ipecs_mw.model.addresses import ADDRESS_RULE, is_address
+from ipecs_mw.model.addresses import ADDRESS_RULE, is_address, spell_address
 from ipecs_mw.model.contents import MASK
 from ipecs_mw.model.validation import convert
 
@@ -322,7 +322,7 @@ def _find_faults(settings: Settings) -> Iterator[tuple[str, str, str]]:
         if host.name in seen:
             yield f"{at}.name", repr(host.name), "a name that no other host has"
         seen.add(host.name)
-        account = (host.address.lower(), host.port, host.user)
+        account = (spell_address(host.address), host.port, host.user)
         if account in accounts:
             yield f"{at}.user", repr(host.user), "an account that no other host uses: it is admitted once"
         accounts.add(account)

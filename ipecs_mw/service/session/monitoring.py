@@ -9,12 +9,13 @@ from typing import Any
 from ipecs_mw import logs
 from ipecs_mw.errors import CommandRefused, IpecsMwError, ProtocolError, SessionError
 from ipecs_mw.model.settings import HostSettings, expand_numbers
+from ipecs_mw.service.intake.gaps import Moment
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.session.call_state import CallState
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.service.session.commands import carry_out
 from ipecs_mw.service.session.supervisor import SessionSupervisor
-from ipecs_mw.service.session.unmonitored import Moment, Uncovered
+from ipecs_mw.service.session.unmonitored import Uncovered
 
 log = logs.get_logger()
 

@@ -7,12 +7,13 @@ that still is the last one: a write that MongoDB carries out late, or beside a l
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import UpdateMany, UpdateOne, timeout
 from pymongo.errors import BulkWriteError
 
+from ipecs_mw.clock import Clock
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -24,23 +25,28 @@ Note = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class FoundLease:
-    """A lease as it stands; without an owner it is free. `holder` names the owner to people."""
+    """A lease as it stands; without an owner it is free. `holder` names the owner to people.
+
+    `heard_seconds` is how long ago by the server's clock the note's `heard_at` was, which is by its owner's.
+    """
 
     name: str
     owner: Any = None
     holder: str | None = None
     expires_at: Any = None
     note: Note = field(default_factory=dict)
+    heard_seconds: float | None = None
 
 
 class LeaseTable:
     """The collection `leases` as `owner` uses it; what it holds it holds for `seconds`. Raises StoreError."""
 
-    def __init__(self, store: Store, owner: str, holder: str, seconds: float) -> None:
+    def __init__(self, store: Store, owner: str, holder: str, seconds: float, clock: Clock) -> None:
         self._leases = store.database["leases"]
         self._owner = owner
         self._holder = holder
         self._seconds = seconds
+        self._clock = clock
 
     def write(
         self, renewed: Collection[str], notes: Mapping[str, Note], given_back: Mapping[str, Note]
@@ -66,18 +72,21 @@ class LeaseTable:
 
     def read(self, names: Collection[str]) -> dict[str, FoundLease]:
         """Return how these leases stand, each of them."""
-        fields = {"owner": True, "holder": True, "expires_at": True, "note": True}
+        names_of = ("owner", "holder", "expires_at", "renewed_at", "note")
+        fields: dict[str, Any] = {**dict.fromkeys(names_of, True), "now": "$$NOW"}
         with store_errors():
             found = list(self._leases.find({"_id": {"$in": list(names)}}, fields))
         leases = {name: FoundLease(name) for name in names}
         for document in found:
             name, holder = document["_id"], document.get("holder")
+            note = _read_note(document.get("note"))
             leases[name] = FoundLease(
                 name,
                 document.get("owner"),
                 holder if isinstance(holder, str) else None,
                 document.get("expires_at"),
-                _read_note(document.get("note")),
+                note,
+                self._find_age(document, note.get("heard_at")),
             )
         return leases
 
@@ -108,8 +117,19 @@ class LeaseTable:
             if codes != {_DUPLICATE_KEY} or details.get("writeConcernErrors"):
                 raise
 
+    def _find_age(self, document: Mapping[str, Any], heard_at: datetime | None) -> float | None:
+        """Return how long ago `heard_at` was: a renewal tells the owner's clock and the server's beside it."""
+        owners, expires_at = document.get("renewed_at"), document.get("expires_at")
+        if heard_at is None or not isinstance(owners, datetime) or not isinstance(expires_at, datetime):
+            return None
+        renewed_at = expires_at - timedelta(seconds=self._seconds)
+        age = (document["now"] - renewed_at + (owners - heard_at)).total_seconds()
+        # it may have heard the host since; but much later by its clock is a clock that was set in between
+        return age if heard_at - owners < timedelta(seconds=self._seconds) and age >= 0 else None
+
     def _fresh(self) -> dict[str, Any]:
         return {
+            "renewed_at": self._clock.now(),
             "holder": {"$literal": self._holder},
             "expires_at": {"$add": ["$$NOW", int(self._seconds * 1000)]},
             "former_note": "$$REMOVE",  # of the first versions: it held a token

@@ -12,11 +12,12 @@ from msgspec import structs
 
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.cli.words import local_time
 from ipecs_mw.errors import CommandRefused, JournalError
 from ipecs_mw.journal.file import find_files, is_open_elsewhere, read_owner, rename
 from ipecs_mw.journal.journal import Entry
 from ipecs_mw.journal.salvage import open_salvage
+from ipecs_mw.model.plain import escape
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.intake.decoding import Reading, build_decode, build_reading, decode_reading

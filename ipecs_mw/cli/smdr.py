@@ -14,9 +14,10 @@ from rich.text import Text
 from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.cli.events import Instant
 from ipecs_mw.cli.output import WRITERS
-from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.cli.words import local_time
 from ipecs_mw.client import send
 from ipecs_mw.errors import CommandRefused
+from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import Decoder

@@ -23,6 +23,7 @@ SUBSCRIPTIONS = ("monitor", "presence")
 """Settings of a host that list numbers, and the families of commands that subscribe to them."""
 
 _UNREADABLE = "unreadable"
+_LONGEST_VERDICT = 100
 _FIRST_AGAIN_SECONDS = 2.0  # after an answer that could not be read, twice as long after each further one
 _LONGEST_AGAIN_SECONDS = 30.0
 
@@ -209,7 +210,6 @@ def read_verdicts(reply: Any, asked: Sequence[str]) -> dict[str, str]:
     result = content.get("result")
     for item in result if isinstance(result, list) else ():
         if isinstance(item, dict):
-            found.update(
-                {str(number): str(verdict) for number, verdict in item.items() if str(number) in found}
-            )
+            told = {str(number): str(verdict)[:_LONGEST_VERDICT] for number, verdict in item.items()}
+            found.update({number: verdict for number, verdict in told.items() if number in found})
     return found

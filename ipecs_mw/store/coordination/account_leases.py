@@ -7,7 +7,7 @@ that still is the last one: a write that MongoDB carries out late, or beside a l
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pymongo import UpdateMany, UpdateOne, timeout
@@ -60,11 +60,11 @@ class LeaseTable:
         if renewed:
             writes.append(UpdateMany({"_id": {"$in": list(renewed)}, **ours}, [{"$set": self._fresh()}]))
         for name, note in notes.items():
-            writes.append(UpdateOne({"_id": name, **ours}, {"$set": {"note": dict(note)}}))
+            writes.append(UpdateOne({"_id": name, **ours}, [{"$set": self._note(note)}]))
         for name, note in given_back.items():
-            change: dict[str, Any] = {"$unset": {"owner": "", "holder": ""}}
+            change: list[dict[str, Any]] = [{"$unset": ["owner", "holder"]}]
             if note:
-                change["$set"] = {"note": dict(note)}
+                change.append({"$set": self._note(note)})
             writes.append(UpdateOne({"_id": name, **ours}, change))
         if writes:
             with store_errors():
@@ -72,21 +72,20 @@ class LeaseTable:
 
     def read(self, names: Collection[str]) -> dict[str, FoundLease]:
         """Return how these leases stand, each of them."""
-        names_of = ("owner", "holder", "expires_at", "renewed_at", "note")
+        names_of = ("owner", "holder", "expires_at", "heard_at", "note")
         fields: dict[str, Any] = {**dict.fromkeys(names_of, True), "now": "$$NOW"}
         with store_errors():
             found = list(self._leases.find({"_id": {"$in": list(names)}}, fields))
         leases = {name: FoundLease(name) for name in names}
         for document in found:
             name, holder = document["_id"], document.get("holder")
-            note = _read_note(document.get("note"))
             leases[name] = FoundLease(
                 name,
                 document.get("owner"),
                 holder if isinstance(holder, str) else None,
                 document.get("expires_at"),
-                note,
-                self._find_age(document, note.get("heard_at")),
+                _read_note(document.get("note")),
+                _find_age(document),
             )
         return leases
 
@@ -117,19 +116,19 @@ class LeaseTable:
             if codes != {_DUPLICATE_KEY} or details.get("writeConcernErrors"):
                 raise
 
-    def _find_age(self, document: Mapping[str, Any], heard_at: datetime | None) -> float | None:
-        """Return how long ago `heard_at` was: a renewal tells the owner's clock and the server's beside it."""
-        owners, expires_at = document.get("renewed_at"), document.get("expires_at")
-        if heard_at is None or not isinstance(owners, datetime) or not isinstance(expires_at, datetime):
-            return None
-        renewed_at = expires_at - timedelta(seconds=self._seconds)
-        age = (document["now"] - renewed_at + (owners - heard_at)).total_seconds()
-        # it may have heard the host since; but much later by its clock is a clock that was set in between
-        return age if heard_at - owners < timedelta(seconds=self._seconds) and age >= 0 else None
+    def _note(self, note: Note) -> dict[str, Any]:
+        """Return what is written of a note: when the host was heard by MongoDB's clock too, as clocks differ."""
+        fields: dict[str, Any] = {"note": {"$literal": dict(note)}}
+        heard_at = note.get("heard_at")
+        if heard_at is None:
+            return fields
+        ago_seconds = (self._clock.now() - heard_at).total_seconds()
+        by_server = {"$subtract": ["$$NOW", int(ago_seconds * 1000)]} if ago_seconds >= 0 else "$$REMOVE"
+        is_former = {"$eq": ["$note.heard_at", heard_at]}  # and was by the former owner's clock
+        return {**fields, "heard_at": {"$cond": [is_former, "$heard_at", by_server]}}
 
     def _fresh(self) -> dict[str, Any]:
         return {
-            "renewed_at": self._clock.now(),
             "holder": {"$literal": self._holder},
             "expires_at": {"$add": ["$$NOW", int(self._seconds * 1000)]},
             "former_note": "$$REMOVE",  # of the first versions: it held a token
@@ -141,6 +140,15 @@ def answering_within(seconds: float) -> Iterator[None]:
     """Have what the block asks of MongoDB fail, as StoreUnavailable, once it took `seconds` together."""
     with store_errors(), timeout(seconds):
         yield
+
+
+def _find_age(document: Mapping[str, Any]) -> float | None:
+    """Return how many seconds ago the host was heard, None where nobody can tell."""
+    heard_at = document.get("heard_at")
+    if not isinstance(heard_at, datetime):
+        return None
+    now: datetime = document["now"]
+    return max(0.0, (now - heard_at).total_seconds())
 
 
 def _read_note(value: Any) -> Note:

@@ -22,6 +22,7 @@ from urllib.parse import quote
 import structlog
 
 from ipecs_mw.errors import CannotStart, IpecsMwError
+from ipecs_mw.model.plain import escape, escape_json
 from ipecs_mw.model.texts import Texts
 
 _MASK = "***"
@@ -43,7 +44,11 @@ def hide(secret: str | None) -> None:
     """Have `secret` masked in every line from now on, wherever it comes from; too short to tell is ignored."""
     if secret and len(secret) >= 4:
         # as it stands, and as JSON, a log line and a URI spell it
-        spellings = (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+        spellings = (
+            secret,
+            json.dumps(secret)[1:-1],
+            escape_json(json.dumps(secret, ensure_ascii=False))[1:-1],
+        )
         _secrets.update((*spellings, _printable(secret), repr(secret)[1:-1], quote(secret, safe="")))
 
 
@@ -222,8 +227,7 @@ class _Sentences:
 
 def _printable(value: Any) -> str:
     """Return a value on one line: what a host sends must not steer a terminal or forge a line."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return escape(value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False))
 
 
 def _render_text(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
@@ -240,4 +244,4 @@ def _render_text(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> 
 
 
 def _render_json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
-    return json.dumps(line, default=str, ensure_ascii=False)
+    return escape_json(json.dumps(line, default=str, ensure_ascii=False))

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.cli.words import local_time
+from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts, join_some
 
 Instance = Mapping[str, Any]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field, inspect
 
+from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.model.rules import (
     check_address,
     check_file,
@@ -308,6 +309,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         "en-GB"
     )
     events: EventSettings = field(default_factory=EventSettings)
+    numbers: NumberSettings = field(default_factory=NumberSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     health: HealthSettings = field(default_factory=HealthSettings)

@@ -19,6 +19,7 @@ from ipecs_mw.seeds import read_json
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import save_settings
+from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
@@ -72,6 +73,7 @@ class Site:
         self.processes: list[Process] = []
         (folder / "bootstrap.json").write_text(json.dumps({"mongo_uri": mongo_uri}))
         migrate(store, SystemClock())
+        put_right(store, SystemClock())
         seed(store)
 
     def beside(self, folder: Path) -> "Site":

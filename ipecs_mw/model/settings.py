@@ -15,6 +15,7 @@ from msgspec.structs import astuple
 from ipecs_mw.errors import InvalidDocument
 from ipecs_mw.model.addresses import ADDRESS_RULE, is_address
 from ipecs_mw.model.contents import MASK
+from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.model.validation import convert
 
 BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "secrets_changed", "seeded")
@@ -265,6 +266,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         "en-GB"
     )
     events: EventSettings = field(default_factory=EventSettings)
+    numbers: NumberSettings = field(default_factory=NumberSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     health: HealthSettings = field(default_factory=HealthSettings)

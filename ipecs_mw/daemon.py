@@ -22,6 +22,7 @@ from ipecs_mw.errors import (
 )
 from ipecs_mw.model.contents import find_differences
 from ipecs_mw.model.event import Event
+from ipecs_mw.model.masking import build_masks
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.service.health.health import HealthPort, Vitals
@@ -41,7 +42,7 @@ from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
 from ipecs_mw.service.setup.loading import Loaded, build_loaded, count_change, keep_setup
-from ipecs_mw.service.setup.retention import keep_as_configured
+from ipecs_mw.service.setup.schema import SchemaKeeper
 from ipecs_mw.service.setup.start import Beginning, begin, set_up_logs, speak
 from ipecs_mw.service.setup.watcher import Watcher
 from ipecs_mw.store.configuration.encryption import Vault
@@ -142,8 +143,7 @@ class Daemon:
         self._started_at = clock.now()
         self._id = load_identity(state_dir)
         self._has_store = threading.Event()
-        self._events = EventLog(self._store, self._loaded.settings.events.mask_numbers)
-        self._keeping = threading.Lock()
+        self._events = EventLog(self._store, build_masks(self._loaded.settings))
         self._threads = LastingThreads(clock)
         self._listeners = Listeners(listeners)
         self._intake = open_intake("middleware", None, state_dir, clock)
@@ -169,6 +169,9 @@ class Daemon:
         self._fleet = Fleet(profile, shared, self._stop)
         known = None if self._is_recalled else self._setup
         self._watcher = Watcher(self._store, profile, known, self._apply, self._intake, clock, self._stop)
+        self._schema = SchemaKeeper(
+            self._store, profile, lambda: self._loaded.settings.events, clock, self._stop
+        )
         self._changes = ChangeFeed(
             self._store, self._watcher.notice, self._on_request, self._on_any_request, clock, self._stop
         )
@@ -226,7 +229,7 @@ class Daemon:
     def _use_store(self) -> None:
         """Use MongoDB from now on: it is there, and its schema is ours."""
         self._has_store.set()
-        start_thread("keep-events", self._keep_events)
+        self._threads.start("keep-schema", self._schema.run, self._stop)
         self._own.start()
         self._fleet.start_forwarding()
 
@@ -282,9 +285,9 @@ class Daemon:
             set_up_logs(loaded)
             speak(loaded, self._profile)
         self._loaded = loaded
+        self._events.masks = build_masks(loaded.settings)
         if former.events != loaded.settings.events:
-            self._events.masks = loaded.settings.events.mask_numbers
-            start_thread("keep-events", self._keep_events)
+            start_thread("keep-events", self._schema.keep_events)
 
     def _tell_change(self, former: Setup, setup: Setup) -> None:
         """Record what has changed, secrets masked."""
@@ -325,13 +328,6 @@ class Daemon:
     def _on_any_request(self) -> None:
         for runner in self._fleet.hosts.values():
             runner.executor.on_request()
-
-    def _keep_events(self) -> None:
-        """Have the log kept as configured; building an index may take long."""
-        with self._keeping:
-            keep_as_configured(
-                self._store, self._profile, lambda: self._loaded.settings.events, self._clock, self._stop
-            )
 
     def _describe(self, state: str) -> dict[str, Any]:
         return {

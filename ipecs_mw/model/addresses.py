@@ -6,9 +6,6 @@ from ipaddress import IPv6Address, ip_address
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+\.?\Z){_LABEL}\.?")  # the last label of a name is no number
 _ZONE = re.compile(r"[A-Za-z0-9_.-]+")
-ADDRESS_RULE = (
-    "a host name, an IPv4 address or an IPv6 address (fe80::1%eth0); no port, path, user or brackets"
-)
 
 
 def is_address(text: str) -> bool:

@@ -42,18 +42,18 @@ def build_filter(
     station: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    number: str | None = None,
+    numbers: Sequence[str] = (),
     number_fields: Sequence[str] = NUMBER_FIELDS,
 ) -> Filter:
     """Return the filter for records whose call began in `since` ≤ start < `until` (aware), in the host's `zone`.
 
-    `station` and `number` may hold `*` and `?`; `number` is looked for in the two `number_fields`.
+    `station` and `numbers` may hold `*` and `?`; any of the `numbers` is looked for in the two `number_fields`.
     """
     parts: list[Filter] = []
     if station is not None:
         parts.append({"$regex": {"StationNumber": station}})
-    if number is not None:
-        parts.append({"$or": [{"$regex": {field: number}} for field in number_fields]})
+    if numbers:
+        parts.append({"$or": [{"$regex": {field: number}} for number in numbers for field in number_fields]})
     if since is not None:
         parts.append({"$>=": {"StartTime": to_host_time(since, zone)}})
     if until is not None:

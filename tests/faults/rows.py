@@ -34,6 +34,10 @@ _MONGODB = {
         "the second waits; a dead owner's place is taken",
     ),
     14: ("a migration is killed half-way", "the next run completes it; no start before"),
+    51: (
+        "`events` is dropped, or restored without its indexes",
+        "told by `check`, put right by the daemon and `migrate`; who follows goes on",
+    ),
 }
 _HOST = {
     15: ("the token dies in mid-session or before the WebSocket", "one new login for everybody"),

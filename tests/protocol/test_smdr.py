@@ -63,7 +63,7 @@ def number(*indexes: int) -> list[dict[str, Any]]:
         ({"since": AT}, {"$>=": {"StartTime": "2026-03-02 16:00:00"}}),
         ({"until": AT}, {"$<": {"StartTime": "2026-03-02 16:00:00"}}),
         (
-            {"number": "0123*", "number_fields": ("CLI Number", "Name")},
+            {"numbers": ["0123*"], "number_fields": ("CLI Number", "Name")},
             {"$or": [{"$regex": {"CLI Number": "0123*"}}, {"$regex": {"Name": "0123*"}}]},
         ),
         (

@@ -88,6 +88,7 @@ class Watcher:
             self._refuse(found, Unexpected("error.unexpected", reason=type(error).__name__))
             return
         if behind is not None:
+            self._known = None  # neither these documents nor the former ones are in use as they stand
             if self._note(found, behind) is not None:
                 log.warning("configuration.behind", detail=logs.explain(behind))
             return
@@ -127,7 +128,9 @@ class Watcher:
         if is_known:
             return None
         facts: dict[str, Any] = {
-            name: str(error.facts[name]) for name in ("document", "path", "allowed") if name in error.facts
+            name: logs.say(error.facts[name])
+            for name in ("document", "path", "allowed")
+            if name in error.facts
         }
         self.refused = {**facts, "reason": reason, "at": self._clock.now()}
         return facts

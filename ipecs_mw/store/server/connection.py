@@ -10,6 +10,7 @@ from pymongo import MongoClient, ReadPreference, WriteConcern, timeout
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.read_concern import ReadConcern
+from pymongo.uri_parser import split_options
 
 from ipecs_mw import logs
 from ipecs_mw.bootstrap import DEFAULT_DATABASE, Bootstrap
@@ -112,6 +113,8 @@ def open_unseen(uri: str, source: str, embedded: Embedded | None = None) -> Stor
 
 def _build_client(uri: str, source: str) -> tuple[MongoClient[Document], str]:
     try:
+        if options := urlsplit(uri).query:
+            split_options(options, validate=True)  # the client would only warn of what it does not know
         # names are asked for by the first operation: a resolver that does not answer is as a server that does not
         client: MongoClient[Document] = MongoClient(
             uri,

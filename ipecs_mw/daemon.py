@@ -170,7 +170,12 @@ class Daemon:
         known = None if self._is_recalled else self._setup
         self._watcher = Watcher(self._store, profile, known, self._apply, self._intake, clock, self._stop)
         self._changes = ChangeFeed(
-            self._store, self._watcher.notice, self._on_request, self._on_any_request, clock, self._stop
+            self._store,
+            self._watcher.notice,
+            self._fleet.on_request,
+            self._fleet.on_any_request,
+            clock,
+            self._stop,
         )
         self._heartbeat = Heartbeat(
             self._store, self._id, self._describe, self._find_dead, self._summarise, self._has_store, clock
@@ -234,6 +239,7 @@ class Daemon:
         """Follow what changes in MongoDB from now on."""
         self._threads.start("watch-setup", self._watcher.run, self._stop)
         self._threads.start("changes", self._changes.run, self._stop)
+        self._threads.start("requests", self._fleet.sweeper.run, self._stop)
 
     def _await_mongodb(self) -> None:
         """Wait for MongoDB after a start without it; then go on as if it had been there."""
@@ -315,16 +321,6 @@ class Daemon:
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
         self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
         return waiting
-
-    def _on_request(self, host: str | None) -> None:
-        """Wake the executor that a new request is for."""
-        for runner in self._fleet.hosts.values():
-            if host in runner.names:
-                runner.executor.on_request()
-
-    def _on_any_request(self) -> None:
-        for runner in self._fleet.hosts.values():
-            runner.executor.on_request()
 
     def _keep_events(self) -> None:
         """Have the log kept as configured; building an index may take long."""

@@ -69,6 +69,13 @@ class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
             extra=_RECONNECT,
         ),
     ] = None
+    allow_old: Annotated[
+        bool,
+        Meta(
+            description="also TLS 1.0 and 1.1, AES128-SHA, short keys: for a host that knows nothing newer",
+            extra=_RECONNECT,
+        ),
+    ] = False
 
 
 class SmdrSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,6 +143,15 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(pattern=r"^v[0-9]+\Z", description="version of the Web API in the path", extra=_RECONNECT)
     ] = "v1"
     tls: TlsSettings = field(default_factory=TlsSettings)
+    path_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9._~-]+)*\Z",
+            max_length=255,
+            description="stands before every path, of REST and WebSocket: `/site1`, for a host behind a proxy",
+            extra=_RECONNECT,
+        ),
+    ] = ""
     stream_path: Annotated[
         str,
         Meta(

@@ -5,7 +5,7 @@ from functools import cached_property
 from string import Formatter
 from typing import Any
 
-from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.errors import IpecsMwError, Word
 
 REFERENCE_LOCALE = "en-GB"
 """The locale that every key exists in; its placeholders are the ones a translation must have."""
@@ -66,8 +66,11 @@ class Texts:
         return key if text is None else text.format_map(_Facts(facts))
 
     def explain(self, error: IpecsMwError) -> str:
-        """Return the sentence of an error."""
-        return self.render(error.key, **error.facts)
+        """Return the sentence of an error, its facts that are words of a code table in this language."""
+        facts = {
+            name: self.word(*fact) if isinstance(fact, Word) else fact for name, fact in error.facts.items()
+        }
+        return self.render(error.key, **facts)
 
     def word(self, table: str, code: object, default: str | None = None) -> str:
         """Return the word of a code table's entry, `default` (else the code) where there is none."""

@@ -230,7 +230,7 @@ class CommandFailed(IpecsMwError):
 
     @property
     def name(self) -> str | None:
-        """The stable name of the error, such as `invalidCallReference` or `argument_missing`."""
+        """The stable name of the error, such as `invalidConnectionIdentifier` or `argument_missing`."""
         return self.facts.get("name")
 
     @property

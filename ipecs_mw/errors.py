@@ -7,15 +7,31 @@ the command line returns.
 """
 
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 
-class Word(NamedTuple):
-    """A fact that is read as the word of a code table's entry, `default` where no language has one."""
+class Words:
+    """A fact that is a language string of its own, so that a sentence made of several is in one language.
 
-    table: str
-    code: object
-    default: str
+    `default` stands where no language has the string, as may be with the words of an edited code table.
+    """
+
+    def __init__(self, key: str, /, *, default: str | None = None, **facts: Any) -> None:
+        self.key = key
+        self.default = default
+        self.facts = facts
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether both say the same."""
+        return isinstance(other, Words) and (self.key, self.facts) == (other.key, other.facts)
+
+    def __hash__(self) -> int:
+        """Return what equal words share."""
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        """Return key and facts, for developers; people get the words from `Texts.say`."""
+        return f"{self.key}({', '.join(f'{name}={value!r}' for name, value in self.facts.items())})"
 
 
 class Recovery(Enum):
@@ -31,8 +47,9 @@ class Recovery(Enum):
 
 
 class IpecsMwError(Exception):
-    """The root: `key` of the language string, `facts` for its placeholders."""
+    """The root: `key` of the language string, `facts` for its placeholders; `more` is what else is wrong."""
 
+    more: "tuple[IpecsMwError, ...]" = ()
     recovery: ClassVar[Recovery] = Recovery.RETRY
     exit_code: ClassVar[int] = 1
     sentence: str | None = None
@@ -69,6 +86,12 @@ class Stopped(CannotStart):
 
 class InvalidDocument(CannotStart):
     """A document (bootstrap, configuration, definition, seed file) has a wrong field."""
+
+
+class WrongName(InvalidDocument):
+    """Somebody names what is not there; the facts list what is."""
+
+    exit_code = 2
 
 
 class SecretUnreadable(CannotStart):

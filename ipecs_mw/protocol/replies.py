@@ -18,7 +18,7 @@ from ipecs_mw.errors import (
     ProtocolError,
     ReplyUnreadable,
     TokenExpired,
-    Word,
+    Words,
 )
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.protocol.values import mask_authorization
@@ -129,7 +129,7 @@ def _refuse(command: Command, status: int, error: Mapping[str, Any], codes: Code
         family=family,
         code=code,
         name=name or "unknown",
-        words=Word(f"errors_{family}", code, str(name)) if is_known else message or "?",
+        words=Words(f"code.errors_{family}.{code}", default=name) if is_known else message or "?",
         message=message,
     )
 

@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import requests
@@ -21,6 +22,7 @@ from ipecs_mw.errors import (
     TransportError,
 )
 from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.outside import ask
 from ipecs_mw.protocol.requests import WireRequest
 from ipecs_mw.transport.tls import TimedSocket, explain_opening, unwrap
 
@@ -175,19 +177,25 @@ def _open_socket(address: str, port: int, seconds_left: Callable[[], float]) -> 
     """Return a socket to the first of the name's addresses that answers; they share the time of one connection."""
     enough = seconds_left() - _CONNECT_SECONDS
     failure: OSError = TimeoutError("timed out")
-    for family, kind, protocol, _, place in socket.getaddrinfo(address, port, type=socket.SOCK_STREAM):
+    look_up = partial(socket.getaddrinfo, address, port, type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, place in ask(address, look_up, _limit(seconds_left() - max(enough, 0))):
         opened = socket.socket(family, kind, protocol)
         try:
-            opened.settimeout(max(seconds_left() - max(enough, 0), 0.001))
+            opened.settimeout(_limit(seconds_left() - max(enough, 0)))
             opened.connect(place)
         except OSError as error:
             failure = error
             opened.close()
             continue
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        opened.settimeout(max(min(_CONNECT_SECONDS, seconds_left()), 0.001))  # for the handshake
+        opened.settimeout(_limit(min(_CONNECT_SECONDS, seconds_left())))  # for the handshake
         return opened
     raise failure
+
+
+def _limit(seconds: float) -> float:
+    """Return a time-out: 0 would mean another thing."""
+    return max(seconds, 0.001)
 
 
 def _bracket(address: str) -> str:

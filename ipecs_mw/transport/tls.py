@@ -9,8 +9,10 @@ from typing import Any
 from ipecs_mw.errors import CertificateRefused, HostUnreachable, TransportError
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.model.texts import join_some
+from ipecs_mw.outside import read_file
 
 _OPEN_TIMEOUT_SECONDS = 10.0
+_MOST_AUTHORITIES_BYTES = 16 * 1024 * 1024
 _LEGACY_SERVER_CONNECT = 0x4  # OpenSSL's number; the standard library names it from Python 3.12
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_TOO_SMALL"})
 """What OpenSSL says where the other end speaks something else."""
@@ -60,7 +62,9 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
     """
     tls = host.tls
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file if tls.verify == "ca" else None)
+        context = ssl.create_default_context(
+            cadata=_read_authorities(tls.ca_file if tls.verify == "ca" else None)
+        )
     except (OSError, ssl.SSLError) as error:
         raise CertificateRefused(
             "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
@@ -79,6 +83,11 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
     if tls.verify == "pin":
         context.sslsocket_class = _pinned_socket(normalise_fingerprint(tls.fingerprint_sha256 or ""))
     return context
+
+
+def _read_authorities(file: str | None) -> str | None:
+    """Return the certificates (PEM) in a file, without what people write between them; raises OSError."""
+    return None if file is None else read_file(file, _MOST_AUTHORITIES_BYTES).decode("ascii", "ignore")
 
 
 def normalise_fingerprint(text: str) -> str:

@@ -248,6 +248,19 @@ def test_all_addresses_of_a_name_share_the_time_of_one_connection(monkeypatch: p
             assert monotonic() - begun < 3
 
 
+def test_a_resolver_that_is_silent_holds_a_request_up_no_longer_than_its_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: end.wait(30))
+    with client(structs.replace(settings(1), address="silent.example")) as opened:
+        begun = monotonic()
+        with pytest.raises(HostUnreachable):
+            opened.send(REQUEST, deadline_seconds=0.4)
+        assert monotonic() - begun < 3
+    end.set()
+
+
 def test_nothing_is_sent_after_the_time_that_is_named(start: Start) -> None:
     host = start(say(OK))
     with client(settings(host.port)) as opened, pytest.raises(CommandExpired):

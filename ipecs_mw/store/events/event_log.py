@@ -12,8 +12,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.numbers import mask_numbers
-from ipecs_mw.model.settings import NumberMask
+from ipecs_mw.model.masking import Masks, mask_numbers
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import blames_document, store_errors
 
@@ -23,6 +22,7 @@ _INDEX_NAME = re.compile(r" index: (\S+) dup key")
 _MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
 _MOST_LEVELS = 100  # MongoDB's documented limit; far above it a server refuses the whole batch
 _LEVEL_BYTES = 7  # the least that one more level takes: its type, its empty name, its length, its end
+_NO_MASKS = Masks()
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 _NOT_BSON = (bson.errors.BSONError, OverflowError, RecursionError, ValueError, TypeError)
 
@@ -66,7 +66,7 @@ def build_document(
 class EventLog:
     """The collection `events` of one database; `masks` are the numbers that are not stored in full."""
 
-    def __init__(self, store: Store, masks: Sequence[NumberMask] = ()) -> None:
+    def __init__(self, store: Store, masks: Masks = _NO_MASKS) -> None:
         self.masks = masks
         self._events = store.database["events"]
         self._raw_events = self._events.with_options(
@@ -106,7 +106,7 @@ class EventLog:
     def _encode(self, document: Document) -> RawBSONDocument:
         if isinstance(document, RawBSONDocument):
             return document
-        return _encode(mask_numbers(document, self.masks) if self.masks else document)
+        return _encode(mask_numbers(document, *self.masks) if self.masks.rules else document)
 
     def _insert(self, whole: Sequence[tuple[int, RawBSONDocument]], reasons: dict[int, str]) -> None:
         """Insert documents by position, and note why single ones are refused.

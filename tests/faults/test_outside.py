@@ -54,7 +54,7 @@ def start_with_names(site: Site, names: Names) -> subprocess.Popen[str]:
 
 
 def name_cluster(site: Site) -> None:
-    uri = f"mongodb+srv://{CLUSTER}/{site.store.database.name}?tls=false&connectTimeoutMS=2000"
+    uri = f"mongodb+srv://{CLUSTER}/{site.store.database.name}?tls=false"
     (site.folder / "bootstrap.json").write_text(json.dumps({"mongo_uri": uri}))
 
 

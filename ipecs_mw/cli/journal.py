@@ -18,6 +18,7 @@ from ipecs_mw.errors import CommandRefused, JournalError, NoSuchName
 from ipecs_mw.journal.file import find_files, is_open_elsewhere, read_owner, rename
 from ipecs_mw.journal.journal import Entry
 from ipecs_mw.journal.salvage import open_salvage
+from ipecs_mw.model.masking import build_masks
 from ipecs_mw.model.plain import escape
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.seeds import shipped_texts
@@ -102,7 +103,7 @@ def requeue(file: Path, host: str | None) -> None:
         if owner is None and reading is not None:
             owner = reading.host
         decode = _build_decode(store, context, host or owner, reading)
-        events = EventLog(store, load_settings(store, context.profile)[0].events.mask_numbers)
+        events = EventLog(store, build_masks(load_settings(store, context.profile)[0]))
         count = store_again(found, owner or None, decode, events)
     done = file.with_name(file.name + ".requeued")
     rename(file, done)

@@ -79,12 +79,17 @@ def cli(context: click.Context, bootstrap: str | None, profile: str, state_dir: 
 
 
 def run() -> int:
-    """Run a command line and return the exit code; an interrupt is one, an error a sentence on stderr."""
+    """Run a command line and return the exit code; raises KeyboardInterrupt where it was interrupted."""
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         make_tolerant(stream)
     translate_click(_TEXTS)
+    return _call()
+
+
+def _call() -> int:
+    """Run the command that the arguments name; every error that is expected becomes a sentence and a code."""
     try:
         code = cli(prog_name="ipecs-mw", standalone_mode=False)
         sys.stdout.flush()
@@ -101,7 +106,8 @@ def run() -> int:
     except SystemExit as error:
         code = error.code
     except IpecsMwError as error:
-        _say(_TEXTS.explain(error))
+        for sentence in _TEXTS.explain_each(error):
+            _say(sentence)
         return error.exit_code
     except BrokenPipeError:
         return 1

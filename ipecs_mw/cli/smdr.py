@@ -16,6 +16,8 @@ from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.cli.words import local_time, local_zone
 from ipecs_mw.client import send
 from ipecs_mw.errors import NoSuchName
+from ipecs_mw.model.formats import NumberSettings
+from ipecs_mw.model.numbers import find_spellings, read_number
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.model.texts import Texts
@@ -54,6 +56,8 @@ _COLUMNS = {
     "account_code": ("account", 10, False),
     "disconnect_cause_name": ("cause", 0, True),
 }
+
+_PATTERN = frozenset("*?\\")
 
 Ask = Callable[[dict[str, Any]], Any]
 
@@ -95,7 +99,8 @@ def smdr(
     context = current()
     with context.open_store() as store:
         texts = load_words(store, context)
-        wanted_host = _find_host(load_settings(store, context.profile)[0].hosts, host)
+        settings, _ = load_settings(store, context.profile)
+        wanted_host, plan = _find_host(settings.hosts, host), settings.numbers
         by = who()
         zone, captions = ZoneInfo(wanted_host.timezone), tuple(wanted_host.smdr.number_captions or ())
 
@@ -116,7 +121,9 @@ def smdr(
             # the two number fields bear the captions that the administrator chose: where the configuration
             # does not tell them, a record does
             fields = captions or find_number_fields(next(iter(read_records(ask({"maxCount": 1}))), {}))
-            wanted = join_filters([wanted, build_filter(zone, number=number, number_fields=fields)])
+            wanted = join_filters(
+                [wanted, build_filter(zone, numbers=_spell(number, plan), number_fields=fields)]
+            )
         if is_count:
             click.echo(read_count(ask({"countOnly": "true", "q": wanted})))
             return
@@ -147,6 +154,12 @@ def _find_host(hosts: Iterable[HostSettings], name: str | None) -> HostSettings:
         allowed = ", ".join(host.name for host in hosts)
         raise NoSuchName("error.no_such_host", host=name or "-", allowed=allowed)
     return found[0]
+
+
+def _spell(number: str, plan: NumberSettings) -> tuple[str, ...]:
+    """Return the spellings of a number to ask for; a pattern is one of its own."""
+    bare = None if _PATTERN & set(number) else read_number(number)
+    return (number,) if bare is None else tuple(dict.fromkeys((number, *find_spellings(bare, plan))))
 
 
 def _read_pages(ask: Ask, wanted: Filter) -> Iterator[list[Record]]:

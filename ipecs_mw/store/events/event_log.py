@@ -12,8 +12,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.numbers import mask_numbers
-from ipecs_mw.model.settings import NumberMask
+from ipecs_mw.model.masking import Masks, mask_numbers
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import blames_document, store_errors
 
@@ -23,9 +22,7 @@ _INDEX_NAME = re.compile(r" index: (\S+) dup key")
 _MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
 _MOST_LEVELS = 100  # MongoDB's documented limit; far above it a server refuses the whole batch
 _LEVEL_BYTES = 7  # the least that one more level takes: its type, its empty name, its length, its end
-_REFUSALS_OF_A_DOCUMENT = frozenset(
-    {2, 9, 15, 22, 10334}
-)  # BadValue, FailedToParse, Overflow, InvalidBSON, size
+_NO_MASKS = Masks()
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 _NOT_BSON = (bson.errors.BSONError, OverflowError, RecursionError, ValueError, TypeError)
 
@@ -69,7 +66,7 @@ def build_document(
 class EventLog:
     """The collection `events` of one database; `masks` are the numbers that are not stored in full."""
 
-    def __init__(self, store: Store, masks: Sequence[NumberMask] = ()) -> None:
+    def __init__(self, store: Store, masks: Masks = _NO_MASKS) -> None:
         self.masks = masks
         self._events = store.database["events"]
         self._raw_events = self._events.with_options(
@@ -84,8 +81,8 @@ class EventLog:
         """Store `documents`, durable on a majority when it returns; one already stored counts as stored.
 
         Raises Refused, with everything else stored, where single documents cannot be; StoreUnavailable or
-        StoreRefused, with nothing known of any of them, where MongoDB did not answer as it should, or has an
-        index of somebody's that admits no second event of a kind: the same call can be repeated.
+        StoreRefused, with nothing known of any of them, where MongoDB did not answer as it should, or somebody
+        gave the collection an index or a validator that does not admit an event: the call can be repeated.
         """
         whole: list[tuple[int, RawBSONDocument]] = []
         reasons: dict[int, str] = {}
@@ -109,7 +106,7 @@ class EventLog:
     def _encode(self, document: Document) -> RawBSONDocument:
         if isinstance(document, RawBSONDocument):
             return document
-        return _encode(mask_numbers(document, self.masks) if self.masks else document)
+        return _encode(mask_numbers(document, *self.masks) if self.masks.rules else document)
 
     def _insert(self, whole: Sequence[tuple[int, RawBSONDocument]], reasons: dict[int, str]) -> None:
         """Insert documents by position, and note why single ones are refused.
@@ -119,24 +116,30 @@ class EventLog:
         try:
             self._raw_events.insert_many([document for _, document in whole], ordered=False)
         except BulkWriteError as error:
-            failures = error.details.get("writeErrors", ())
-            if error.details.get("writeConcernErrors") or not all(
-                blames_document(failure.get("code")) for failure in failures
-            ):
+            if error.details.get("writeConcernErrors"):
                 raise
-            for failure in failures:
-                if failure.get("code") != _DUPLICATE_KEY:
-                    reasons[whole[failure["index"]][0]] = str(failure.get("errmsg", ""))[:200]
-                elif (index := _find_index(failure)) != _ID_INDEX:
-                    raise StoreRefused("error.mongo_unique", index=index) from error
+            for failure in error.details.get("writeErrors", ()):
+                if reason := _find_blame(failure, error):
+                    reasons[whole[failure["index"]][0]] = reason
         except OperationFailure as error:
-            if error.code not in _REFUSALS_OF_A_DOCUMENT:
+            if not blames_document(error.code):
                 raise
             if len(whole) == 1:
                 reasons[whole[0][0]] = str(error)[:200]
                 return
             for half in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
                 self._insert(half, reasons)
+
+
+def _find_blame(failure: Mapping[str, Any], error: BulkWriteError) -> str | None:
+    """Return why a document is refused, None where it is stored already; raises what is not for its sake."""
+    if failure.get("code") == _DUPLICATE_KEY:
+        if (index := _find_index(failure)) != _ID_INDEX:
+            raise StoreRefused("error.mongo_unique", index=index) from error
+        return None
+    if not blames_document(failure.get("code")):
+        raise error
+    return str(failure.get("errmsg", "?"))[:200]
 
 
 def _find_index(failure: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Questions to the event log: filters, newest first, pages whose cost does not grow with their depth."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -130,23 +130,31 @@ def _find_oldest_first(store: Store, query: dict[str, Any]) -> Iterator[dict[str
 
 
 def _watch(store: Store, wanted: Filter, start: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """Follow by change stream; where one ends, for the collection is dropped or renamed, the next goes on."""
     match = {f"fullDocument.{name}": value for name, value in wanted.build().items()}
-    pipeline = [{"$match": {"operationType": "insert", **match}}]
-    with (
-        store_errors(),
-        store.database["events"].watch(pipeline, max_await_time_ms=_CHANGE_WAIT_MS) as stream,
-    ):
-        # stored while these were read: also told by the stream, which was opened before
-        given: set[str] = set()
-        for event in () if start is None else _find_oldest_first(store, start):
-            given.add(event["_id"])
-            yield event
-        while stream.alive:
-            change = stream.try_next()
-            if change is None:
-                given.clear()  # the stream has told everything up to now
-            elif change["fullDocument"]["_id"] not in given:
-                yield change["fullDocument"]
+    is_wanted = {"$or": [{"operationType": "insert", **match}, {"operationType": "invalidate"}]}
+    ended: Mapping[str, Any] | None = None
+    # stored while the first ones were read: also told by the stream, which was opened before
+    given: set[str] = set()
+    while True:
+        with (
+            store_errors(),
+            store.database["events"].watch(
+                [{"$match": is_wanted}], max_await_time_ms=_CHANGE_WAIT_MS, start_after=ended
+            ) as stream,
+        ):
+            if start is not None:
+                for event in _find_oldest_first(store, start):
+                    given.add(event["_id"])
+                    yield event
+                start = None
+            while stream.alive:
+                change = stream.try_next()
+                if change is None:
+                    given.clear()  # the stream has told everything up to now
+                elif change["operationType"] == "insert" and change["fullDocument"]["_id"] not in given:
+                    yield change["fullDocument"]
+            ended = stream.resume_token
 
 
 def _poll(

@@ -195,7 +195,7 @@ def _write_table(documents: Iterable[dict[str, Any]], texts: Texts, now: datetim
         start = local_time(document["at"]) if "at" in document else str(data.get("start_time", ""))
         return (start, *(escape(str(data.get(name, ""))) for name in shown))
 
-    start = f"{texts.render('cli.smdr.start')} ({local_zone(now)})"
+    start = texts.render("cli.smdr.start") + f" ({local_zone(now)})"
     heads = [texts.render(f"cli.smdr.{head}") for head, _, _ in shown.values()]
     widest = [max(cells, cell_len(head)) for head, (_, cells, _) in zip(heads, shown.values(), strict=True)]
     yield from write_rows((start, *heads), map(spell, documents), width, widest=[25, *widest[:-1]])

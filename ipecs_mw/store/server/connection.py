@@ -143,8 +143,10 @@ def open_unseen(uri: str, source: str, embedded: Embedded | None = None) -> Stor
 def _build_client(uri: str, source: str) -> tuple[MongoClient[Document], str]:
     check_uri(uri, source)
     try:
-        if options := urlsplit(uri).query:
-            split_options(options, validate=True)  # the client would only warn of what it does not know
+        if query := uri.partition("?")[2]:
+            split_options(
+                query, validate=True, warn=False
+            )  # else one that is mistyped has no effect, with a warning
         selection = int(_SELECTION_SECONDS * 1000)
         client: MongoClient[Document] = MongoClient(uri, **STATED, serverSelectionTimeoutMS=selection)
         if "." in urlsplit(uri).path:

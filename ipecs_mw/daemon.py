@@ -292,7 +292,10 @@ class Daemon:
     def _tell_change(self, former: Setup, setup: Setup) -> None:
         """Record what has changed, secrets masked."""
         before, after = (content_of(each.config or {}) for each in (former, setup))
-        changes = [f"{path}: {old} -> {new}" for path, old, new in find_differences(before, after)]
+        changes = [
+            f"{path}: {logs.say(old)} -> {logs.say(new)}"
+            for path, old, new in find_differences(before, after)
+        ]
         tables = [
             name
             for name in ("languages", "commands", "codes")

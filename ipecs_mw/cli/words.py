@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ipecs_mw.model.contents import Difference
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 
@@ -17,6 +18,12 @@ _HIDDEN = frozenset(
 def local_time(at: datetime | None) -> str:
     """Return an instant in this machine's zone, to the second."""
     return "" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def describe_difference(difference: Difference, texts: Texts) -> str:
+    """Return a place with what stood there and what stands there now."""
+    path, before, after = difference
+    return escape(f"{path}: {texts.say(before)} -> {texts.say(after)}")
 
 
 def name_event(event: Mapping[str, Any], texts: Texts) -> str:

@@ -7,6 +7,7 @@ import click
 
 from ipecs_mw import __version__
 from ipecs_mw.cli.check import check
+from ipecs_mw.cli.click_words import translate_click
 from ipecs_mw.cli.commands import commands
 from ipecs_mw.cli.config import config
 from ipecs_mw.cli.context import Context
@@ -32,6 +33,7 @@ from ipecs_mw.model.plain import escape
 from ipecs_mw.seeds import shipped_texts
 
 _TEXTS = shipped_texts()
+translate_click(_TEXTS)
 
 
 @click.group(

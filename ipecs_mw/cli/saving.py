@@ -9,6 +9,7 @@ import click
 from ipecs_mw.cli.context import Context, who
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.contents import find_dropped_hosts, restore_passwords
+from ipecs_mw.model.settings import parse_settings
 from ipecs_mw.store.configuration.settings import content_of, save_settings
 from ipecs_mw.store.coordination.instances import load_instances
 from ipecs_mw.store.server.connection import Store
@@ -31,6 +32,7 @@ def save(
     IpecsMwError where a daemon refuses the new revision.
     """
     content = restore_passwords(content, content_of(base or {}))
+    parse_settings(content, source=f"config/{context.profile}")
     ask_before_dropping(context, base, content, is_agreed=is_agreed)
     revision = save_settings(store, context.profile, content, who(), at=context.clock.now(), base=base)
     if base is not None and base.get("revision") == revision:

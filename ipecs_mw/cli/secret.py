@@ -57,7 +57,9 @@ def rotate() -> None:
 
 
 def _list_passwords(hosts: list[HostSettings]) -> list[str | SecretSource]:
-    return [part.password for host in hosts for part in (host, *host.accounts)]
+    return [
+        password for host in hosts for password in (host.password, *(each.password for each in host.accounts))
+    ]
 
 
 def _find_place(

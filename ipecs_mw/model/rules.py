@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from ipecs_mw.errors import Words
-from ipecs_mw.model.addresses import is_address
+from ipecs_mw.model.addresses import is_address, spell_address
 from ipecs_mw.model.contents import MASK
 
 Wrong = Iterator[tuple[str, Any, Words]]
@@ -76,7 +76,11 @@ def find_twins(hosts: Any) -> Wrong:
         if isinstance(name, str) and name in names:
             yield f"[{index}].name", name, Words("allowed.name_of_its_own")
         names.add(str(name))
-        account = (str(host.get("address")).lower(), str(host.get("port", 8743)), str(host.get("user")))
+        account = (
+            spell_address(str(host.get("address"))),
+            str(host.get("port", 8743)),
+            str(host.get("user")),
+        )
         if account in accounts and "user" in host:
             yield f"[{index}].user", host["user"], Words("allowed.account_of_its_own")
         accounts.add(account)

@@ -9,7 +9,7 @@ from msgspec.json import schema
 from support import explain
 
 from ipecs_mw.errors import InvalidDocument
-from ipecs_mw.model.addresses import is_address
+from ipecs_mw.model.addresses import is_address, spell_address
 from ipecs_mw.model.definitions import Command
 from ipecs_mw.model.schemas import build_collection_schemas, build_config_schema
 from ipecs_mw.model.settings import Settings, expand_numbers, parse_settings
@@ -211,6 +211,33 @@ def test_a_schema_spells_patterns_as_editors_read_them_and_lets_a_file_name_it()
         assert find_patterns(content)
         assert [pattern for pattern in find_patterns(content) if not pattern.endswith("$")] == []
     assert "$schema" in build_config_schema()["$defs"]["Settings"]["properties"]
+
+
+ONE_HOST = (
+    ("PBX.example", "pbx.example", "pbx.example."),
+    ("2001:DB8::1", "2001:db8:0:0:0:0:0:1", "2001:0db8::0001"),
+    ("192.0.2.10", "::ffff:192.0.2.10", "::FFFF:c000:20a"),
+    ("fe80::1%eth0", "FE80:0::1%eth0"),
+)
+
+
+@pytest.mark.parametrize("spellings", ONE_HOST)
+def test_all_spellings_of_an_address_are_one_and_two_entries_for_it_are_refused(
+    spellings: tuple[str, ...],
+) -> None:
+    assert len({spell_address(spelling) for spelling in spellings}) == 1
+    first, *others = spellings
+    for other in others:
+        content = document(address=first)
+        content["hosts"].append({**content["hosts"][0], "name": "other", "address": other})
+        assert refuse(content)["path"] == "hosts[1].user"
+
+
+def test_different_addresses_stay_different() -> None:
+    found = {
+        spell_address(text) for text in ("pbx", "pbx.example", "fe80::1%eth0", "fe80::1%eth1", "fe80::1")
+    }
+    assert len(found) == 5
 
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:

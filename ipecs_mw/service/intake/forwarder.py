@@ -100,7 +100,8 @@ class Forwarder:
                 if not stored:
                     if self._stop.is_set():
                         return
-                    self._clock.wait(self._intake.journal.has_entries, _IDLE_SECONDS)
+                    if not self._clock.wait(self._intake.journal.has_entries, _IDLE_SECONDS):
+                        self._sweep()
                 continue
             if self._clock.wait(self._stop, self._wait_seconds()):
                 return
@@ -177,6 +178,13 @@ class Forwarder:
         self._stored = None
         self._intake.watch()
 
+    def _sweep(self) -> None:
+        """Have the journal's file forget what it has given, now that it is quiet."""
+        try:
+            self._intake.journal.sweep()
+        except JournalError as error:  # such as a full disk; who appends or reads next says so
+            log.debug("journal not swept", **self._where(), detail=logs.explain(error))
+
     def _succeed(self, batch: Sequence[Item]) -> None:
         if self._failures:
             log.info(
@@ -191,7 +199,7 @@ class Forwarder:
         self._intake.forwarded = Forwarded(stored=stored, last_event_at=last)
         gaps = [item.document["data"] for item in batch if item.is_gap]
         for gap in gaps:
-            log.warning("gap", **self._where(), **gap)
+            log.warning("gap", **{"since": "?", **self._where(), **gap})
             self._intake.counters.add("gap", gap["reason"])
         if gaps:
             self._on_gap()

@@ -5,11 +5,13 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sites import wait_until
 from support import START_AT, FakeClock
 
 from ipecs_mw import logs
@@ -74,6 +76,24 @@ def test_entries_are_stored_in_order_and_then_leave_the_journal(store: Store, in
     assert intake.journal.entry_count == 0
     assert intake.forwarded.stored == 2500
     assert intake.forwarded.last_event_at == START_AT
+
+
+def test_what_mongodb_has_is_gone_from_the_journal_s_file_once_it_is_quiet(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    code = b'{"event": "acd", "data": {"eventCode": 49, "authCode": "canary-4711"}}'
+    intake.take_frames([code])
+    stop = threading.Event()
+    forwarder = build(intake, EventLog(store), stop)
+    running = threading.Thread(target=forwarder.run)
+    running.start()
+    folder = intake.journal.path.parent
+    try:
+        wait_until(lambda: stored(store))
+        wait_until(lambda: not any(b"canary-4711" in part.read_bytes() for part in folder.iterdir()))
+    finally:
+        stop.set()
+        running.join()
 
 
 def test_an_entry_always_has_the_same_id_and_no_other_has_it(store: Store, intake: Intake) -> None:
@@ -297,6 +317,50 @@ def gaps(store: Store) -> list[tuple[str, int, int]]:
     """Return where the log has gaps by serial numbers: the id, the first and the last number."""
     found = store.database["events"].find({"data.reason": "serial_jump"}).sort("_id", 1)
     return [(gap["_id"], gap["data"]["first_serial"], gap["data"]["last_serial"]) for gap in found]
+
+
+def spans(store: Store) -> list[tuple[str | None, str]]:
+    """Return from when until when numbers are missing, each time as seconds after the start."""
+    found = store.database["events"].find({"data.reason": "serial_jump"}).sort("_id", 1)
+
+    def count(told: str | None) -> str | None:
+        return told and f"{(datetime.fromisoformat(told) - START_AT).total_seconds():g}"
+
+    return [(count(gap["data"].get("since")), count(gap["data"]["until"]) or "") for gap in found]
+
+
+def test_what_numbers_miss_lies_between_the_two_that_came(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    intake.begin_connection()
+    for seconds, serials in ((0, (1, 2)), (5, (6,)), (5, (7, 9))):
+        clock.advance(seconds)
+        intake.take_frames([call(serial) for serial in serials])
+    build(intake, EventLog(store)).step()
+    assert spans(store) == [("0", "5"), ("5", "10")], "what was received together has one instant"
+
+
+def test_what_numbers_miss_has_no_beginning_where_the_clock_was_set_back_or_nothing_came_before(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    intake.begin_connection()
+    intake.take_frames([call(1), call(3)])
+    clock.jump(-60)
+    intake.take_frames([call(6)])
+    build(intake, EventLog(store)).step()
+    assert spans(store) == [(None, "0"), (None, "-60")]
+
+
+def test_since_when_numbers_are_missing_is_known_after_a_restart(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    intake.begin_connection()
+    intake.take_frames([call(1)])
+    build(intake, EventLog(store)).step()
+    clock.advance(5)
+    intake.take_frames([call(6)])
+    build(restart(intake), EventLog(store)).step()
+    assert spans(store) == [("0", "5")]
 
 
 def restart(intake: Intake) -> Intake:

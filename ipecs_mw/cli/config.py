@@ -11,12 +11,14 @@ import click
 from msgspec import to_builtins
 
 from ipecs_mw.cli.ask import read_setting
+from ipecs_mw.cli.complete import complete_path
 from ipecs_mw.cli.config_host import host
 from ipecs_mw.cli.context import Context, current
+from ipecs_mw.cli.help import Chapter
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.saving import save
 from ipecs_mw.cli.words import describe_difference, local_time
-from ipecs_mw.errors import ChangedMeanwhile, InvalidDocument, WrongName
+from ipecs_mw.errors import ChangedMeanwhile, InvalidDocument, NoSuchName
 from ipecs_mw.logs import mask
 from ipecs_mw.model.contents import MASK, Difference, find_differences, mask_passwords
 from ipecs_mw.model.paths import find_value, put_value, split_path
@@ -39,7 +41,7 @@ _TEXTS = shipped_texts()
 _MOST_TRIES = 5
 
 
-@click.group(help=_TEXTS.render("help.config"))
+@click.group(cls=Chapter, help=_TEXTS.render("help.config"))
 def config() -> None:
     """Hold the commands together."""
 
@@ -59,7 +61,7 @@ def schema() -> None:
 
 
 @config.command(help=_TEXTS.render("help.config.get"))
-@click.argument("path")
+@click.argument("path", shell_complete=complete_path)
 def get(path: str) -> None:
     """Print one setting as JSON, defaults included, secrets masked."""
     context = current()
@@ -74,7 +76,7 @@ def get(path: str) -> None:
 
 
 @config.command("set", help=_TEXTS.render("help.config.set"))
-@click.argument("path")
+@click.argument("path", shell_complete=complete_path)
 @click.argument("value")
 @click.option("--yes", "is_agreed", is_flag=True, help=_TEXTS.render("help.yes"))
 def set_(path: str, value: str, is_agreed: bool) -> None:
@@ -206,7 +208,7 @@ def _find_revision(
 ) -> dict[str, Any]:
     if revision not in known:
         numbers = [str(number) for number in known if number != math.inf]
-        raise WrongName(
+        raise NoSuchName(
             "error.config_revision",
             profile=context.profile,
             revision=revision,
@@ -253,7 +255,7 @@ def _list_hosts(document: Mapping[str, Any]) -> list[Any]:
     return [host.get("name") for host in hosts if isinstance(host, dict)] if isinstance(hosts, list) else []
 
 
-def _no_such_setting(context: Context, path: str, allowed: str) -> InvalidDocument:
-    return WrongName(
+def _no_such_setting(context: Context, path: str, allowed: str) -> NoSuchName:
+    return NoSuchName(
         "error.field_unknown", document=f"config/{context.profile}", path=path, value="-", allowed=allowed
     )

@@ -6,8 +6,9 @@ import click
 
 from ipecs_mw.cli.ask import read_setting
 from ipecs_mw.cli.context import current
+from ipecs_mw.cli.help import Chapter
 from ipecs_mw.cli.saving import save
-from ipecs_mw.errors import WrongName
+from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.paths import put_value
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.configuration.settings import content_of, load_present
@@ -15,7 +16,7 @@ from ipecs_mw.store.configuration.settings import content_of, load_present
 _TEXTS = shipped_texts()
 
 
-@click.group("host", help=_TEXTS.render("help.config.host"))
+@click.group("host", cls=Chapter, help=_TEXTS.render("help.config.host"))
 def host() -> None:
     """Hold the commands together."""
 
@@ -54,5 +55,5 @@ def remove(name: str, is_agreed: bool) -> None:
         kept = [entry for entry in content["hosts"] if entry.get("name") != name]
         if len(kept) == len(content["hosts"]):
             names = ", ".join(str(entry.get("name")) for entry in kept) or "-"
-            raise WrongName("error.host_unknown", host=name, profile=context.profile, allowed=names)
+            raise NoSuchName("error.host_unknown", host=name, profile=context.profile, allowed=names)
         save(store, context, {**content, "hosts": kept}, document, is_agreed=is_agreed)

@@ -26,6 +26,8 @@ from ipecs_mw.model.plain import escape, escape_json
 from ipecs_mw.model.texts import Texts
 
 _MASK = "***"
+_WORD = re.compile(r"\S+")
+_USER = re.compile(r"//[^:/@\s]*:")  # of a URI
 _FILE_BYTES = 20 * 1024 * 1024
 _FILE_COUNT = 10
 _secrets: set[str] = set()
@@ -68,7 +70,15 @@ def mask(text: str) -> str:
 
 def mask_uri(text: str) -> str:
     """Return `text` with the passwords of URIs in it masked, and every known secret."""
-    return mask(re.sub(r"(//[^:/@\s]*:)\S*@", rf"\g<1>{_MASK}@", text))
+    return mask(_WORD.sub(_mask_word, text))
+
+
+def _mask_word(found: re.Match[str]) -> str:
+    """Return a run of text without the password that it has as a URI: up to its last `@`, whatever is in it."""
+    word = found[0]
+    user = _USER.search(word)
+    end = word.rfind("@")
+    return word if user is None or end < user.end() else word[: user.end()] + _MASK + word[end:]
 
 
 def explain(error: IpecsMwError) -> str:

@@ -202,7 +202,7 @@ def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:
         default = field.default if field.default_factory is NODEFAULT else field.default_factory()
         yield (
             code(at),
-            _allowed(meta.type),
+            _allowed(meta),
             "needed" if default is NODEFAULT else code(json.dumps(default)),
             YES if (meta.extra or {}).get("reconnect") else "",
             str((meta.extra_json_schema or {}).get("description", "")),
@@ -213,6 +213,8 @@ def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:
 
 def _allowed(kind: inspect.Type) -> str:
     match kind:
+        case inspect.Metadata(extra={"words": key}):
+            return TEXTS.render(key)
         case inspect.Metadata(type=inner):
             return _allowed(inner)
         case inspect.UnionType(types=types):

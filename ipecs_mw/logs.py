@@ -86,6 +86,11 @@ def explain(error: IpecsMwError) -> str:
     return mask(_speaking[0].explain(error) if _speaking else str(error))
 
 
+def say(fact: Any) -> str:
+    """Return a fact as it stands in a sentence in the language of the log, secrets masked."""
+    return mask(str(_speaking[0].say(fact) if _speaking else fact))
+
+
 class _Masking(logging.Formatter):
     """Masks the finished line, so that nothing a library or a traceback says slips past."""
 

@@ -78,7 +78,8 @@ def main() -> None:
     try:
         cli(prog_name="ipecs-mw")
     except IpecsMwError as error:
-        click.echo(escape(mask(_TEXTS.explain(error))), err=True)
+        for sentence in _TEXTS.explain_each(error):
+            click.echo(escape(mask(sentence)), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)

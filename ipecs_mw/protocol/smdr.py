@@ -6,6 +6,7 @@ around further ones; in `$regex` `*` is any run, `?` any one character, and a ba
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -114,18 +115,21 @@ def next_range(page: Sequence[Record], after: int | None, last: int | None) -> t
 
     A full page may have more behind it. Where its records are not in the order of their index, nobody knows which
     ones are missing: the same range is asked for again, half as long. Raises ReplyUnreadable where a full page
-    holds records without an index.
+    holds records without an index, or others than were asked for: such a host has no end.
     """
     if len(page) < MOST_RECORDS:
         return None if last is None else (last, None)
     indexes = [index for record in page if (index := read_index(record)) is not None]
     if len(indexes) < len(page):
         raise ReplyUnreadable("error.smdr_unnumbered", count=len(page) - len(indexes))
+    begin, end = -math.inf if after is None else after, math.inf if last is None else last
+    outside = [index for index in indexes if not begin < index <= end]
+    if outside:
+        raise ReplyUnreadable("error.smdr_filter", count=len(outside), index=outside[0])
     if all(one < other for one, other in pairwise(indexes)):
         return indexes[-1], last
-    begin = -1 if after is None else after
-    end = max(indexes)
-    return (end, None) if end - begin <= MOST_RECORDS else (begin, (begin + end) // 2)
+    first, highest = -1 if after is None else after, max(indexes)
+    return (highest, None) if highest - first <= MOST_RECORDS else (first, (first + highest) // 2)
 
 
 def find_runs(indexes: Iterable[int]) -> list[tuple[int, int]]:

@@ -114,7 +114,9 @@ class Watcher:
         if is_known:
             return
         facts: dict[str, Any] = {
-            name: str(error.facts[name]) for name in ("document", "path", "allowed") if name in error.facts
+            name: logs.say(error.facts[name])
+            for name in ("document", "path", "allowed")
+            if name in error.facts
         }
         self.refused = {**facts, "reason": reason, "at": self._clock.now()}
         self._intake.record("config.refused", "error", **facts, detail=reason)

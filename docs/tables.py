@@ -178,8 +178,11 @@ def describe_command_line() -> str:
 
 
 def _describe_below(group: click.Group, path: str) -> Iterator[str]:
-    for name in group.list_commands(click.Context(group)) if group is cli else group.commands:
-        command = group.commands[name]
+    context = click.Context(group, info_name=path)
+    for name in group.list_commands(context) if group is cli else group.commands:
+        command = group.get_command(context, name)
+        if command is None:
+            continue
         yield _describe_options(f"ipecs-mw {path}{name}", f"{path}{name}.".replace(" ", "."), command)
         if isinstance(command, click.Group):
             yield from _describe_below(command, f"{path}{name} ")

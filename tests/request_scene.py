@@ -132,7 +132,7 @@ class Scene:
         self.host.send(_MARK)
         events: list[Event] = []
         while not events or events[-1].type != "mark":
-            frames = self._stream.receive(100, 10)
+            frames = self._stream.receive(10)
             assert frames, "the mark did not come"
             events += [_DECODER.decode(frame, START_AT) for frame in frames]
         return [" ".join((event.kind, event.type, *event.stations[:1])) for event in events[:-1]]

@@ -48,9 +48,6 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
         raise CertificateRefused(
             "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
         ) from error
-    # The WebSocket is read and written by two threads. On TLS 1.3 what a host sends after the handshake (session
-    # tickets) has OpenSSL write while it reads, and with two threads the opening request then gets lost.
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
     if tls.verify == "ca":
         context.sslsocket_class = TimedSocket
         return context

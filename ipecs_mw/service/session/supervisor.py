@@ -26,7 +26,6 @@ from ipecs_mw.protocol.session import (
     wait_seconds,
 )
 from ipecs_mw.service.intake.intake import Intake
-from ipecs_mw.service.process.threads import start_thread
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.service.session.leases import AccountLease
 from ipecs_mw.service.session.standstill import Standstill
@@ -34,10 +33,8 @@ from ipecs_mw.transport.stream import Stream, open_stream
 
 log = logs.get_logger()
 
-_MOST_FRAMES = 1000
 _RECEIVE_SECONDS = 0.5
 _AFTER_DEFECT_SECONDS = 5.0
-_CLOSE_SECONDS = 5.0  # what closing a stream may take: it gives up by itself well before
 
 Drop = Callable[[IpecsMwError], None]
 """Has one session, and no later one, end and recover for an error that another thread met; returns at once."""
@@ -171,7 +168,7 @@ class SessionSupervisor:
         self._standstill.begin()
         try:
             while not self._stop.is_set():
-                frames = stream.receive(_MOST_FRAMES, _RECEIVE_SECONDS)
+                frames = stream.receive(_RECEIVE_SECONDS)
                 self._standstill.turn()
                 if frames:
                     self._intake.take_frames(frames)
@@ -186,22 +183,16 @@ class SessionSupervisor:
                 self._failures = 0
 
     def _close(self, stream: Stream) -> None:
-        """Close the stream, and keep what it still held: a full queue would make closing hang.
-
-        One that hangs all the same, or goes on sending, is left behind: the host is not to wait for it.
-        """
-        closer = start_thread(f"close-{self._host.name}", stream.close)
-        ends_at = self._clock.monotonic() + _CLOSE_SECONDS
+        """Close the stream, and keep what the host still had to say before it took leave too."""
         try:
-            while self._clock.monotonic() < ends_at and (
-                frames := stream.receive(_MOST_FRAMES, _RECEIVE_SECONDS)
-            ):
-                self._intake.take_frames(frames)
+            stream.leave()
+            while True:
+                if frames := stream.receive(_RECEIVE_SECONDS):
+                    self._intake.take_frames(frames)
         except IpecsMwError as error:
             log.debug("stream ended while closing", host=self._host.name, error=str(error))
-        closer.join(max(0.0, ends_at - self._clock.monotonic()))
-        if closer.is_alive():
-            log.warning("session.close_hangs", host=self._host.name)
+        finally:
+            stream.close()
 
     def _record_gap(self) -> None:
         """Say what was missed: the host keeps nothing for a client that is away."""

@@ -44,12 +44,15 @@ class Stream:
         self.is_closed = False
         self.supervisor: SessionSupervisor
 
-    def receive(self, _most: int, _seconds: float) -> Sequence[bytes]:
+    def receive(self, _seconds: float) -> Sequence[bytes]:
         if self._frames:
             return [self._frames.pop(0)]
         self._clock.advance(self._up_seconds)
         self._up_seconds = 0
         raise self._end
+
+    def leave(self) -> None:
+        self.is_closed = True
 
     def close(self) -> None:
         self.is_closed = True
@@ -214,60 +217,28 @@ def test_a_wrong_password_is_never_hammered(run: Any, clock: FakeClock) -> None:
 
 def test_what_another_thread_met_ends_the_session(run: Any, clock: FakeClock) -> None:
     class Dropping(Stream):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+        def receive(self, seconds: float) -> Sequence[bytes]:
             self.supervisor.note()(TokenExpired("error.token_expired", host="main"))
-            return [] if not self.is_closed else super().receive(most, seconds)
+            return [] if not self.is_closed else super().receive(seconds)
 
     _, _, recorded = run(Dropping(clock, [], LOST, 1))
     down = next(entry for entry in recorded if entry["type"] == "session_down")
     assert down["data"]["reason"] == "error.token_expired"
 
 
-def test_a_stream_that_hangs_in_closing_does_not_hold_up_the_next_session(
-    run: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.1)
-    over = threading.Event()
-
-    class Hanging(Stream):
-        def close(self) -> None:
-            over.wait(30)
-
-    try:
-        _, _, recorded = run(Hanging(clock, [b"a"], LOST, 1), Stream(clock, [b"b"], LOST, 1))
-    finally:
-        over.set()
-    assert types(recorded).count("session_up") == 2
-
-
-def test_a_stream_that_never_ends_its_sending_does_not_hold_up_the_next_session(
-    run: Any, clock: FakeClock
-) -> None:
-    class Flooding(Stream):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
-            clock.advance(1)
-            if self.is_closed:
-                return [b"more"]
-            return super().receive(most, seconds)
-
-    _, _, recorded = run(Flooding(clock, [], LOST, 1), Stream(clock, [b"b"], LOST, 1))
-    assert types(recorded).count("session_up") == 2
-    assert types(recorded).count("frame") < 10
-
-
 def test_what_another_thread_met_late_leaves_the_next_session_alone(run: Any, clock: FakeClock) -> None:
     met: list[Drop] = []
 
     class Noting(Stream):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+        def receive(self, seconds: float) -> Sequence[bytes]:
             met.append(self.supervisor.note())
-            return super().receive(most, seconds)
+            return super().receive(seconds)
 
     class Struck(Stream):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+        def receive(self, seconds: float) -> Sequence[bytes]:
             met[0](TokenExpired("error.token_expired", host="main"))
             assert self.supervisor.is_up or self.is_closed
-            return super().receive(most, seconds)
+            return super().receive(seconds)
 
     _, _, recorded = run(Noting(clock, [], LOST, 1), Struck(clock, [b"a"], LOST, 1))
     downs = [entry["data"]["reason"] for entry in recorded if entry["type"] == "session_down"]

@@ -15,7 +15,7 @@ from ipecs_mw.model.texts import REFERENCE_LOCALE
 from ipecs_mw.model.validation import show_pattern
 from ipecs_mw.seeds import read_json, shipped_strings, shipped_texts
 from ipecs_mw.service.health.metrics import METRICS
-from ipecs_mw.store.schema.roles import RIGHTS
+from ipecs_mw.store.schema.layout import RIGHTS
 
 TEXTS = shipped_texts(REFERENCE_LOCALE)
 CODES: dict[str, list[dict[str, Any]]] = read_json("codes.json")
@@ -202,7 +202,7 @@ def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:
         default = field.default if field.default_factory is NODEFAULT else field.default_factory()
         yield (
             code(at),
-            _allowed(meta.type),
+            _allowed(meta),
             "needed" if default is NODEFAULT else code(json.dumps(default)),
             YES if (meta.extra or {}).get("reconnect") else "",
             str((meta.extra_json_schema or {}).get("description", "")),
@@ -213,6 +213,8 @@ def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:
 
 def _allowed(kind: inspect.Type) -> str:
     match kind:
+        case inspect.Metadata(extra={"words": key}):
+            return TEXTS.render(key)
         case inspect.Metadata(type=inner):
             return _allowed(inner)
         case inspect.UnionType(types=types):

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from ipecs_mw import logs
 from ipecs_mw.errors import CannotStart, InvalidDocument
+from ipecs_mw.outside import read_file
 
 DEFAULT_DATABASE = "ipecs_mw"
 _EMBEDDED = "embedded:"
@@ -66,7 +67,7 @@ def _read_uri(path: Path) -> str:
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8-sig"))  # Windows' editors begin a file with a mark
+        content = json.loads(read_file(path).decode("utf-8-sig"))  # Windows' editors begin a file with a mark
     except FileNotFoundError as error:
         raise CannotStart("error.bootstrap_missing", file=str(path.absolute())) from error
     except OSError as error:

@@ -22,6 +22,10 @@ class Clock(Protocol):
         ...
 
 
+_MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""CLOCK_MONOTONIC stands still while the machine is suspended: then a session that is long gone looks young."""
+
+
 class SystemClock:
     """The machine's own clock."""
 
@@ -30,8 +34,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return seconds that only grow; for timers and durations."""
-        return time.monotonic()
+        """Return seconds that only grow, also while the machine is suspended; for timers and durations."""
+        return time.clock_gettime(_MONOTONIC)
 
     def wait(self, event: threading.Event, seconds: float | None) -> bool:
         """Wait until `event` is set or `seconds` passed; tell whether it is set."""

@@ -9,6 +9,26 @@ from enum import Enum
 from typing import Any, ClassVar
 
 
+class Words:
+    """A fact that is a language string of its own, so that a sentence made of several is in one language."""
+
+    def __init__(self, key: str, /, **facts: Any) -> None:
+        self.key = key
+        self.facts = facts
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether both say the same."""
+        return isinstance(other, Words) and (self.key, self.facts) == (other.key, other.facts)
+
+    def __hash__(self) -> int:
+        """Return what equal words share."""
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        """Return key and facts, for developers; people get the words from `Texts.say`."""
+        return f"{self.key}({', '.join(f'{name}={value!r}' for name, value in self.facts.items())})"
+
+
 class Recovery(Enum):
     """What the session supervisor does after an error."""
 
@@ -22,8 +42,9 @@ class Recovery(Enum):
 
 
 class IpecsMwError(Exception):
-    """The root: `key` of the language string, `facts` for its placeholders."""
+    """The root: `key` of the language string, `facts` for its placeholders; `more` is what else is wrong."""
 
+    more: "tuple[IpecsMwError, ...]" = ()
     recovery: ClassVar[Recovery] = Recovery.RETRY
     exit_code: ClassVar[int] = 1
 
@@ -52,6 +73,12 @@ class Stopped(CannotStart):
 
 class InvalidDocument(CannotStart):
     """A document (bootstrap, configuration, definition, seed file) has a wrong field."""
+
+
+class WrongName(InvalidDocument):
+    """Somebody names what is not there; the facts list what is."""
+
+    exit_code = 2
 
 
 class SecretUnreadable(CannotStart):

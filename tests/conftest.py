@@ -1,6 +1,7 @@
 """Real MongoDB servers for the tests, each started at most once a session."""
 
 import os
+import shutil
 import signal
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,13 @@ from ipecs_mw.simulator import Account, SimulatedHost
 from ipecs_mw.store.server.connection import Store, connect
 from ipecs_mw.store.server.embedded import Embedded, open_embedded
 from ipecs_mw.store.server.mongod import ADDRESS, find_free_port, start_mongod
+
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 8 * 1024**3
+
+if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM_BYTES:
+    # a disk is what most tests would wait for, and what they write need not outlive the machine
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
 @pytest.fixture

@@ -5,20 +5,37 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from faults.recording import IS_FULL
+from forker import ForkedProcess, Forker
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.seeds import read_json
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import save_settings
+from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
 PASSWORD = "canary-password-1"
 USER = "apiuser"
+
+Process = subprocess.Popen[str] | ForkedProcess
+
+_SEEDED_COLLECTIONS = ("config", "config_history", "languages", "commands", "codes")
+_OF_THE_INTERPRETER = ("PYTHON", "LC_", "LANG")
+
+
+@cache
+def find_forker() -> Forker:
+    """Return what starts the processes of this test run; it ends with it."""
+    return Forker()
 
 
 def wait_until(is_so: Callable[[], Any], seconds: float = 20.0) -> Any:
@@ -30,16 +47,34 @@ def wait_until(is_so: Callable[[], Any], seconds: float = 20.0) -> Any:
     return answer
 
 
+@cache
+def _seeded() -> dict[str, list[dict[str, Any]]]:
+    """What seeding leaves in an empty database, by collection: filled by the first that was seeded."""
+    return {}
+
+
+def seed(store: Store) -> None:
+    """Seed an empty database with what ships; from the second one on as a copy of the first."""
+    seeded = _seeded()
+    for name, documents in seeded.items():
+        store.database[name].insert_many(documents)
+    if not seeded:
+        apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
+        for name in _SEEDED_COLLECTIONS:
+            seeded[name] = list(store.database[name].find())
+
+
 class Site:
     """A seeded database, a bootstrap file and a state directory; `start` runs the daemon there."""
 
     def __init__(self, store: Store, mongo_uri: str, folder: Path) -> None:
         self.store = store
         self.folder = folder
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Process] = []
         (folder / "bootstrap.json").write_text(json.dumps({"mongo_uri": mongo_uri}))
         migrate(store, SystemClock())
-        apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
+        put_right(store, SystemClock())
+        seed(store)
 
     def beside(self, folder: Path) -> "Site":
         """Return another daemon's place: the same database, a folder and state directory of its own."""
@@ -75,26 +110,31 @@ class Site:
         return [sys.executable, "-m", "ipecs_mw", *options, *arguments]
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            env={**os.environ, "CANARY": PASSWORD, "COLUMNS": "200", **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
+            process = self._start(arguments, {"COLUMNS": "200", **environment}, output, errors)
+            try:
+                code = process.wait(60)
+            finally:
+                process.kill()
+            output.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess(list(arguments), code, output.read(), errors.read())
 
-    def start(self, **environment: str) -> subprocess.Popen[str]:
+    def start(self, **environment: str) -> Process:
         with (self.folder / f"run{len(self.processes)}.log").open("w") as output:
-            process = subprocess.Popen(
-                self.command("run"),
-                env={**os.environ, "CANARY": PASSWORD, **environment},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+            process = self._start(["run"], environment, output, output)
         self.processes.append(process)
         return process
+
+    def _start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], output: IO[str], errors: IO[str]
+    ) -> Process:
+        """Start a command: forked, unless what is asked for works only at the start of an interpreter."""
+        command = self.command(*arguments)
+        whole = {**os.environ, "CANARY": PASSWORD, **environment}
+        if IS_FULL or any(name.startswith(_OF_THE_INTERPRETER) for name in environment):
+            return subprocess.Popen(command, env=whole, stdout=output, stderr=errors, text=True)
+        return find_forker().start(command[3:], whole, output, errors)
 
     def stop(self) -> None:
         """End every daemon of this site, however it is."""

@@ -1,7 +1,10 @@
-"""What tests share: a clock that moves only when told."""
+"""What tests share: a clock that moves only when told, and the sentence of an error."""
 
 import threading
 from datetime import UTC, datetime, timedelta
+
+from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.seeds import shipped_texts
 
 START_AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
@@ -52,3 +55,8 @@ class FakeClock:
             while not event.is_set() and self._monotonic < ends:
                 self._moved.wait(0.01)  # an event that is set notifies nobody
         return event.is_set()
+
+
+def explain(error: IpecsMwError) -> str:
+    """Return what people read of an error, in English."""
+    return shipped_texts("en-GB").explain(error)

@@ -25,10 +25,10 @@ from ipecs_mw.cli.smdr import smdr
 from ipecs_mw.cli.status import status
 from ipecs_mw.cli.support import support
 from ipecs_mw.cli.trust import trust
-from ipecs_mw.cli.words import escape
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.logs import configure, mask
+from ipecs_mw.model.plain import escape
 from ipecs_mw.seeds import shipped_texts
 
 _TEXTS = shipped_texts()
@@ -78,7 +78,8 @@ def main() -> None:
     try:
         cli(prog_name="ipecs-mw")
     except IpecsMwError as error:
-        click.echo(escape(mask(_TEXTS.explain(error))), err=True)
+        for sentence in _TEXTS.explain_each(error):
+            click.echo(escape(mask(sentence)), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)

@@ -10,9 +10,10 @@ import click
 from ipecs_mw import client
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.cli.words import local_time
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.logs import mask
+from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings, Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts

@@ -13,10 +13,11 @@ from msgspec import to_builtins
 from ipecs_mw.cli.ask import ask_secret, ask_value
 from ipecs_mw.cli.context import Context, current, who
 from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.cli.words import local_time
 from ipecs_mw.errors import ChangedMeanwhile, InvalidDocument
 from ipecs_mw.logs import mask
 from ipecs_mw.model.contents import MASK, find_differences, mask_passwords, restore_passwords
+from ipecs_mw.model.plain import escape
 from ipecs_mw.model.schemas import build_config_schema
 from ipecs_mw.model.settings import parse_settings, read_bookkeeping
 from ipecs_mw.seeds import shipped_texts

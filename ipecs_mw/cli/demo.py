@@ -25,6 +25,7 @@ from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import load_document, save_settings
 from ipecs_mw.store.coordination.instances import load_instances
 from ipecs_mw.store.events.event_query import Filter, count_events, follow_events
+from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
@@ -100,6 +101,7 @@ def _fingerprint(home: Path, context: Context) -> str:
 def _prepare(store: Store, context: Context, port: int, fingerprint: str) -> None:
     """Migrate, seed what ships, and point the profile `demo` at the simulated host."""
     migrate(store, context.clock)
+    put_right(store, context.clock)
     apply(store, plan(store, read_seeds(None), "default"), context.clock, "demo")
     content = read_json("config.json")
     content["hosts"] = [

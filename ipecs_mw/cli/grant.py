@@ -1,6 +1,8 @@
 """`ipecs-mw grant`: MongoDB users with the least rights that a part of the work needs."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,9 +11,9 @@ from ipecs_mw.cli.context import Context, current
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import read_secret_file
-from ipecs_mw.store.schema.roles import RIGHTS, make_uri
+from ipecs_mw.store.schema.layout import RIGHTS
+from ipecs_mw.store.schema.roles import Granted, make_uri
 from ipecs_mw.store.schema.roles import grant as grant_role
-from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 
@@ -25,22 +27,27 @@ _TEXTS = shipped_texts()
     type=click.Path(path_type=Path),
     help=_TEXTS.render("help.grant.password_file"),
 )
-def grant(role: str, user: str, password_file: Path | None) -> None:
+@click.option("--only", "is_only", is_flag=True, help=_TEXTS.render("help.grant.only"))
+def grant(role: str, user: str, password_file: Path | None, is_only: bool) -> None:
     """Make or update the role and the user; a new user's password comes from the file, else from the keyboard."""
     context = current()
     password = read_secret_file(str(password_file), "--password-file") if password_file else None
     with context.open_store() as store:
-        is_new = _grant(store, context, role, user, password)
-        key = "cli.grant.made" if is_new else "cli.grant.updated"
-        click.echo(context.texts.render(key, user=user, role=role, database=store.database.name))
+        give = partial(grant_role, store, role, user, only=is_only)
+        granted = _give(give, context, user, password)
+        key = "cli.grant.made" if granted.is_new else "cli.grant.updated"
+        facts = {"user": user, "roles": ", ".join(granted.roles), "database": store.database.name}
+        click.echo(context.texts.render(key, **facts))
         click.echo(make_uri(store, user))
 
 
-def _grant(store: Store, context: Context, role: str, user: str, password: str | None) -> bool:
+def _give(
+    give: Callable[[str | None], Granted], context: Context, user: str, password: str | None
+) -> Granted:
     try:
-        return grant_role(store, role, user, password)
+        return give(password)
     except KeyError:
         if not sys.stdin.isatty():
             raise CannotStart("error.grant_password", user=user) from None
         prompt = context.texts.render("cli.grant.password", user=user)
-        return grant_role(store, role, user, click.prompt(prompt, hide_input=True, confirmation_prompt=True))
+        return give(click.prompt(prompt, hide_input=True, confirmation_prompt=True))

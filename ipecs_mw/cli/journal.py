@@ -12,11 +12,13 @@ from msgspec import structs
 
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.cli.words import local_time
 from ipecs_mw.errors import CommandRefused, JournalError
 from ipecs_mw.journal.file import find_files, is_open_elsewhere, read_owner, rename
 from ipecs_mw.journal.journal import Entry
 from ipecs_mw.journal.salvage import open_salvage
+from ipecs_mw.model.masking import build_masks
+from ipecs_mw.model.plain import escape
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.intake.decoding import Reading, build_decode, build_reading, decode_reading
@@ -100,7 +102,7 @@ def requeue(file: Path, host: str | None) -> None:
         if owner is None and reading is not None:
             owner = reading.host
         decode = _build_decode(store, context, host or owner, reading)
-        events = EventLog(store, load_settings(store, context.profile)[0].events.mask_numbers)
+        events = EventLog(store, build_masks(load_settings(store, context.profile)[0]))
         count = store_again(found, owner or None, decode, events)
     done = file.with_name(file.name + ".requeued")
     rename(file, done)

@@ -9,7 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ipecs_mw.cli.words import describe_event, escape, local_time, name_event
+from ipecs_mw.cli.words import describe_event, local_time, name_event
+from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 
 _RATE_SECONDS = 5.0

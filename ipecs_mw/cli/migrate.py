@@ -1,9 +1,13 @@
 """`ipecs-mw migrate`: bring the schema up to date, or say how it stands."""
 
+import sys
+
 import click
 
 from ipecs_mw.cli.context import current
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.store.events.retention import find_differences
+from ipecs_mw.store.schema.comparison import describe_differences, put_right
 from ipecs_mw.store.schema.migrations import load_status
 from ipecs_mw.store.schema.migrations import migrate as apply_migrations
 
@@ -15,13 +19,24 @@ _TEXTS = shipped_texts()
 def migrate(is_status: bool) -> None:
     """Apply what is pending, or only list every step with its state."""
     context = current()
+    say = context.texts.render
     with context.open_store() as store:
         if is_status:
             for row in load_status(store):
-                state = context.texts.render(f"cli.migrate.{row.state}")
-                click.echo(f"{row.number:04d}  {row.name:<24} {state}")
+                click.echo(f"{row.number:04d}  {row.name:<24} {say(f'cli.migrate.{row.state}')}")
+            if differences := find_differences(store):
+                click.echo(say("cli.migrate.differs", parts=describe_differences(differences)))
             return
         applied = apply_migrations(store, context.clock)
-        numbers = ", ".join(f"{number:04d}" for number in applied)
-        key = "cli.migrate.applied" if applied else "cli.migrate.current"
-        click.echo(context.texts.render(key, numbers=numbers))
+        outcome = put_right(store, context.clock, find_differences)
+    numbers = ", ".join(f"{number:04d}" for number in applied)
+    if applied:
+        click.echo(say("cli.migrate.applied", numbers=numbers))
+    elif outcome.mended:
+        click.echo(say("cli.migrate.mended", parts=describe_differences(outcome.mended)))
+    elif not outcome.left:
+        click.echo(say("cli.migrate.current"))
+    if outcome.left:
+        parts = describe_differences(outcome.left)
+        click.echo(say("cli.migrate.left", parts=parts, detail=outcome.reason), err=True)
+        sys.exit(1)

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ipecs_mw.cli.words import describe_event, escape, local_time, name_event
+from ipecs_mw.cli.words import describe_event, local_time, name_event
+from ipecs_mw.model.plain import escape, escape_json
 from ipecs_mw.model.texts import Texts
 
 Event = Mapping[str, Any]
@@ -22,12 +23,12 @@ _CSV_COLUMNS = (
     "_id", "received_at", "at", "host", "kind", "type", "code", "call_ref", "serial", "stations", "group", "data",
 )  # fmt: skip
 _COLUMNS = ("time", "host", "event", "call", "stations", "group", "details")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON: instants in ISO 8601 with their zone, bytes in Base64."""
-    return json.dumps(value, default=_encode, ensure_ascii=False, indent=indent)
+    return escape_json(json.dumps(value, default=_encode, ensure_ascii=False, indent=indent))
 
 
 def write_jsonl(events: Iterable[Event], _texts: Texts) -> Iterator[str]:
@@ -101,7 +102,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else " ".join(value) if _is_names(value) else to_json(value)
-    text = text.strip('"') if isinstance(value, datetime) else text
+    text = escape(text.strip('"') if isinstance(value, datetime) else text)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

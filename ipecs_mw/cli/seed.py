@@ -9,6 +9,8 @@ from ipecs_mw.cli.context import current
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.configuration.seeding import COLLECTIONS, Plan, Row, apply, plan, read_seeds
+from ipecs_mw.store.events.retention import find_differences
+from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
 
 _MOST_DIFFERENCES = 10
@@ -28,6 +30,7 @@ def seed(directory: Path | None, dry_run: bool, force: bool) -> None:
     with context.open_store() as store:
         if not dry_run:
             migrate(store, context.clock)
+            put_right(store, context.clock, find_differences)
         planned = plan(store, seeds, context.profile, force=force)
         if not dry_run:
             apply(store, planned, context.clock, "ipecs-mw seed")

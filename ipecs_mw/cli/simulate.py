@@ -117,11 +117,15 @@ def simulate(
         click.echo(_TEXTS.render("simulate.ready", address=address, port=host.port, user=user))
         click.echo(_TEXTS.render("simulate.fingerprint", fingerprint=host.fingerprint_sha256))
         entry = {
+            "name": "main",
             "address": address,
             "port": host.port,
             "user": user,
+            "password": {"env": "IPECS_PASSWORD"},
             "timezone": timezone,
             "tls": {"verify": "pin", "fingerprint_sha256": host.fingerprint_sha256},
+            "monitor": [stations],
+            "presence": [stations],
         }
         click.echo(_TEXTS.render("simulate.connect", entry=json.dumps(entry)))
         if control_port is not None:

@@ -14,9 +14,12 @@ from rich.text import Text
 from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.cli.events import Instant
 from ipecs_mw.cli.output import WRITERS
-from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.cli.words import local_time
 from ipecs_mw.client import send
 from ipecs_mw.errors import CommandRefused
+from ipecs_mw.model.formats import NumberSettings
+from ipecs_mw.model.numbers import find_spellings, read_number
+from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import Decoder
@@ -47,6 +50,8 @@ _COLUMNS = (
 )  # fmt: skip
 _HEADS = ("start", "index", "station", "trunk", "direction", "number1", "number2", "duration", "cost", "account",
           "cause")  # fmt: skip
+
+_PATTERN = frozenset("*?\\")
 
 Ask = Callable[[dict[str, Any]], Any]
 
@@ -87,7 +92,8 @@ def smdr(
     context = current()
     with context.open_store() as store:
         texts = load_words(store, context)
-        wanted_host = _find_host(load_settings(store, context.profile)[0].hosts, host)
+        settings, _ = load_settings(store, context.profile)
+        wanted_host, plan = _find_host(settings.hosts, host), settings.numbers
         by = who()
         zone, captions = ZoneInfo(wanted_host.timezone), tuple(wanted_host.smdr.number_captions or ())
 
@@ -108,7 +114,9 @@ def smdr(
             # the two number fields bear the captions that the administrator chose: where the configuration
             # does not tell them, a record does
             fields = captions or find_number_fields(next(iter(read_records(ask({"maxCount": 1}))), {}))
-            wanted = join_filters([wanted, build_filter(zone, number=number, number_fields=fields)])
+            wanted = join_filters(
+                [wanted, build_filter(zone, numbers=_spell(number, plan), number_fields=fields)]
+            )
         if is_count:
             click.echo(read_count(ask({"countOnly": "true", "q": wanted})))
             return
@@ -128,6 +136,12 @@ def _find_host(hosts: Iterable[HostSettings], name: str | None) -> HostSettings:
         allowed = ", ".join(host.name for host in hosts)
         raise CommandRefused("error.no_such_host", host=name or "-", allowed=allowed)
     return found[0]
+
+
+def _spell(number: str, plan: NumberSettings) -> tuple[str, ...]:
+    """Return the spellings of a number to ask for; a pattern is one of its own."""
+    bare = None if _PATTERN & set(number) else read_number(number)
+    return (number,) if bare is None else tuple(dict.fromkeys((number, *find_spellings(bare, plan))))
 
 
 def _read_pages(ask: Ask, wanted: Filter) -> Iterator[list[Record]]:

@@ -5,8 +5,9 @@ from typing import Any
 import click
 
 from ipecs_mw.cli.context import Context, current, who
-from ipecs_mw.cli.words import escape, local_time
+from ipecs_mw.cli.words import local_time
 from ipecs_mw.errors import CannotStart
+from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings, parse_settings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.configuration.settings import content_of, load_present, save_settings

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 
 _CODE_TABLES = {"acd": "acd_events", "call": "call_events", "presence": "call_events"}
@@ -11,11 +12,6 @@ _DETAILS_SHOWN = 6
 _HIDDEN = frozenset(
     {"source_type", "dest_type", "source_number", "dest_number", "device_number", "service_dn"}
 )
-
-
-def escape(text: str) -> str:
-    """Return text on one line without anything that steers a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def local_time(at: datetime | None) -> str:

@@ -6,12 +6,13 @@ the host's base URI, or that the program could not carry out, is refused when it
 
 import re
 from collections.abc import Iterator, Mapping
+from types import GenericAlias
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct, field, to_builtins
 
-from ipecs_mw.errors import InvalidDocument
-from ipecs_mw.model.validation import convert, show
+from ipecs_mw.model.validation import Fault, convert, find_faults, refuse
 
 Place = Literal["query", "body", "raw", "path"]
 ParameterType = Literal["posint", "int", "digits", "digits[]", "dial", "string", "bool", "enum", "query"]
@@ -21,9 +22,11 @@ Form = Literal[
 ]  # fmt: skip
 Role = Literal["station", "party", "group", "call_ref", "serial", "at"]
 
-CommandId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\Z")]
-WireName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]*\Z")]
-OurName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*\Z")]
+CommandId = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\Z", extra={"words": "allowed.command_id"})
+]
+WireName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]*\Z", extra={"words": "allowed.wire_name"})]
+OurName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*\Z", extra={"words": "allowed.own_name"})]
 
 SESSION_PLACEHOLDERS = frozenset({"service", "version", "user"})
 """The placeholders of a path that the session fills; every other one is a parameter."""
@@ -173,10 +176,7 @@ def parse_command(document: Mapping[str, Any], *, source: str | None = None) -> 
     }
     source = source or f"commands/{content.get('id')}"
     command = convert(content, Command, source=source)
-    for path, value, allowed in _find_command_faults(command):
-        raise InvalidDocument(
-            "error.field_value", document=source, path=path, value=show(path, value), allowed=allowed
-        )
+    refuse(source, (Fault("error.field_value", *fault) for fault in _find_command_faults(command)))
     return command
 
 
@@ -185,49 +185,32 @@ def parse_codes(documents: Mapping[str, Any], *, source: str = "codes") -> Codes
 
     Raises InvalidDocument as `parse_command`; the `path` begins with the table's name.
     """
-    for table in NEEDED_TABLES:
-        if table not in documents:
-            raise InvalidDocument(
-                "error.field_missing",
-                document=source,
-                path=table,
-                value="None",
-                allowed=", ".join(NEEDED_TABLES),
-            )
-    tables = {table: _parse_table(table, entries, source=source) for table, entries in documents.items()}
-    for path, value, allowed in _find_table_faults(tables):
-        raise InvalidDocument(
-            "error.field_value", document=source, path=path, value=show(path, value), allowed=allowed
+    names = ", ".join(NEEDED_TABLES)
+    missing = [table for table in NEEDED_TABLES if table not in documents]
+    refuse(source, (Fault("error.field_missing", table, None, names) for table in missing))
+    for table in documents:
+        convert(table, OurName, source=source)
+    try:
+        tables = {
+            table: tuple(msgspec.convert(entries, GenericAlias(list, (_ENTRIES.get(table, CodeEntry),))))
+            for table, entries in documents.items()
+        }
+    except msgspec.ValidationError:
+        refuse(
+            source, (fault for table, entries in documents.items() for fault in _find_rows(table, entries))
         )
+        raise
+    refuse(source, (Fault("error.field_value", *fault) for fault in _find_table_faults(tables)))
     return Codes(tables)
 
 
-def _parse_table(table: str, entries: Any, *, source: str) -> tuple[CodeEntry, ...]:
-    """Convert a table row by row, so that a fault's path begins with the table and the row."""
-    convert(table, OurName, source=source)
+def _find_rows(table: str, entries: Any) -> Iterator[Fault]:
+    """Yield what is wrong in a table, each path beginning with the table and the row."""
     if not isinstance(entries, list):
-        raise InvalidDocument(
-            "error.field_value",
-            document=source,
-            path=table,
-            value=show(table, entries),
-            allowed="list of entries",
-        )
-    kind = _ENTRIES.get(table, CodeEntry)
-    return tuple(
-        _convert_at(f"{table}[{row}]", entry, kind, source=source) for row, entry in enumerate(entries)
-    )
-
-
-def _convert_at(place: str, content: Any, kind: type[CodeEntry], *, source: str) -> CodeEntry:
-    """Return `content` as `kind`; an error's path is below `place`."""
-    try:
-        return convert(content, kind, source=source)
-    except InvalidDocument as error:
-        below = error.facts["path"].removeprefix("$")
-        raise InvalidDocument(
-            error.key, **{**error.facts, "path": f"{place}.{below}" if below else place}
-        ) from error
+        yield Fault("error.field_value", table, entries, "list of entries")
+        return
+    for row, entry in enumerate(entries):
+        yield from find_faults(entry, _ENTRIES.get(table, CodeEntry), f"{table}[{row}]")
 
 
 def _find_command_faults(command: Command) -> Iterator[tuple[str, Any, str]]:

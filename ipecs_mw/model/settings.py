@@ -4,31 +4,38 @@ Validation, documentation and `config get` all come from these structs. `extra={
 setting whose change needs a new session with the host.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import Meta, Struct, field, inspect
-from msgspec.structs import astuple
 
-from ipecs_mw.errors import InvalidDocument
-from ipecs_mw.model.addresses import ADDRESS_RULE, is_address
-from ipecs_mw.model.contents import MASK
-from ipecs_mw.model.validation import convert
+from ipecs_mw.model.formats import NumberSettings
+from ipecs_mw.model.rules import (
+    check_address,
+    check_file,
+    check_numbers,
+    check_secret,
+    check_timezone,
+    check_tls,
+    find_twins,
+)
+from ipecs_mw.model.validation import Fault, convert, find_faults, refuse
 
 BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "secrets_changed", "seeded")
 """Fields of a configuration document that are not settings."""
 
 _RECONNECT = {"reconnect": True}
-_MOST_NUMBERS = 10_000
 
 Kind = Literal["acd", "call", "presence", "smdr", "system", "unknown", "undecodable"]
 Days = Annotated[int, Meta(ge=1, le=24855)]  # MongoDB counts them as seconds, in 31 bits
 Caption = Annotated[str, Meta(min_length=1, max_length=64)]
-Numbers = Annotated[str, Meta(pattern=r"^[0-9]{1,8}(-[0-9]{1,8})?\Z")]
-Fingerprint = Annotated[str, Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}\Z")]
-Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]
+Numbers = Annotated[str, Meta(pattern=r"^[0-9]{1,8}(-[0-9]{1,8})?\Z", extra={"words": "allowed.extensions"})]
+Fingerprint = Annotated[
+    str,
+    Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}\Z", extra={"words": "allowed.fingerprint"}),
+]
+Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z", extra={"words": "allowed.locale"})]
 
 
 class SecretSource(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +45,8 @@ class SecretSource(Struct, frozen=True, forbid_unknown_fields=True):
     file: Annotated[
         str | None,
         Meta(
-            description="path of a file, may begin with `$CREDENTIALS_DIRECTORY/`; its first line is the secret"
+            description="path of a file, may begin with `$CREDENTIALS_DIRECTORY/`; its first line is the secret",
+            extra={"rule": check_file},
         ),
     ] = None
     encrypted: Annotated[
@@ -60,7 +68,10 @@ class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "ca"
     ca_file: Annotated[
         str | None,
-        Meta(description="PEM file of the authorities; null means the system's", extra=_RECONNECT),
+        Meta(
+            description="PEM file of the authorities; null means the system's",
+            extra=_RECONNECT | {"rule": check_file},
+        ),
     ] = None
     fingerprint_sha256: Annotated[
         Fingerprint | None,
@@ -93,7 +104,10 @@ class StationAccount(Struct, frozen=True, forbid_unknown_fields=True):
     user: Annotated[str, Meta(min_length=1, description="user id: the station's number")]
     password: Annotated[
         str | SecretSource,
-        Meta(description="authorization code followed by the suffix code; kept as the host's password"),
+        Meta(
+            description="authorization code followed by the suffix code; kept as the host's password",
+            extra={"rule": check_secret},
+        ),
     ]
 
 
@@ -105,11 +119,17 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z",
             description="our name for the host; stands in every event",
-            extra=_RECONNECT,
+            extra=_RECONNECT | {"words": "allowed.host_name"},
         ),
     ]
     address: Annotated[
-        str, Meta(min_length=1, max_length=253, description="host name or IP address", extra=_RECONNECT)
+        str,
+        Meta(
+            min_length=1,
+            max_length=253,
+            description="host name or IP address",
+            extra=_RECONNECT | {"words": "allowed.address", "rule": check_address},
+        ),
     ]
     user: Annotated[str, Meta(min_length=1, description="user id of the Web API account", extra=_RECONNECT)]
     password: Annotated[
@@ -117,12 +137,15 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description='`{"env": NAME}`, `{"file": PATH}`, `{"encrypted": TEXT}` (by `ipecs-mw secret set`), or'
             " the password itself (accepted with a warning)",
-            extra=_RECONNECT,
+            extra=_RECONNECT | {"rule": check_secret},
         ),
     ]
     timezone: Annotated[
         str,
-        Meta(description="IANA name of the zone that the host's clock shows, such as Asia/Singapore"),
+        Meta(
+            description="IANA name of the zone that the host's clock shows, such as Asia/Singapore",
+            extra={"rule": check_timezone},
+        ),
     ]
     port: Annotated[
         int,
@@ -133,15 +156,20 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="kind of account: `server`, or `client` for a station user", extra=_RECONNECT),
     ] = "server"
     version: Annotated[
-        str, Meta(pattern=r"^v[0-9]+\Z", description="version of the Web API in the path", extra=_RECONNECT)
+        str,
+        Meta(
+            pattern=r"^v[0-9]+\Z",
+            description="version of the Web API in the path",
+            extra=_RECONNECT | {"words": "allowed.version"},
+        ),
     ] = "v1"
-    tls: TlsSettings = field(default_factory=TlsSettings)
+    tls: Annotated[TlsSettings, Meta(extra={"rule": check_tls})] = field(default_factory=TlsSettings)
     stream_path: Annotated[
         str,
         Meta(
             pattern=r"^/[^\s?#]*\Z",
             description="path of the WebSocket; `{user}` stands for the user id",
-            extra=_RECONNECT,
+            extra=_RECONNECT | {"words": "allowed.stream_path"},
         ),
     ] = "/ipxapi/server/v1/users/{user}/acd"
     keepalive: Annotated[
@@ -160,10 +188,15 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = 180
     monitor: Annotated[
-        list[Numbers], Meta(description='extensions whose call events are wanted: `"1000-1099"`, `"1200"`')
+        list[Numbers],
+        Meta(
+            description='extensions whose call events are wanted: `"1000-1099"`, `"1200"`',
+            extra={"rule": check_numbers},
+        ),
     ] = field(default_factory=list)
     presence: Annotated[
-        list[Numbers], Meta(description="extensions whose presence is wanted, as `monitor`")
+        list[Numbers],
+        Meta(description="extensions whose presence is wanted, as `monitor`", extra={"rule": check_numbers}),
     ] = field(default_factory=list)
     smdr: SmdrSettings = field(default_factory=SmdrSettings)
     accounts: Annotated[
@@ -179,6 +212,7 @@ class NumberMask(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             pattern=r"^[0-9+#*?]+\Z",
             max_length=64,
+            extra={"words": "allowed.mask_pattern"},
             description="which numbers: digits, `*` for any run of characters, `?` for one; `0????*` is an outside"
             " number dialled with 0",
         ),
@@ -227,7 +261,11 @@ class LoggingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "INFO"
     format: Annotated[Literal["text", "json"], Meta(description="lines to read, or to process")] = "text"
     file: Annotated[
-        str | None, Meta(description="also write to this file, rotated at 20 MiB, 10 files kept")
+        str | None,
+        Meta(
+            description="also write to this file, rotated at 20 MiB, 10 files kept",
+            extra={"rule": check_file},
+        ),
     ] = None
 
 
@@ -239,7 +277,13 @@ class HealthSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="port of `/healthz`, `/readyz` and `/metrics` (plain HTTP); null: none"),
     ] = None
     address: Annotated[
-        str, Meta(min_length=1, max_length=253, description="the address of ours that this port listens on")
+        str,
+        Meta(
+            min_length=1,
+            max_length=253,
+            description="the address of ours that this port listens on",
+            extra={"words": "allowed.address", "rule": check_address},
+        ),
     ] = "127.0.0.1"
     max_lag_seconds: Annotated[
         int,
@@ -265,6 +309,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         "en-GB"
     )
     events: EventSettings = field(default_factory=EventSettings)
+    numbers: NumberSettings = field(default_factory=NumberSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
@@ -273,13 +318,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 def parse_settings(document: Mapping[str, Any], *, source: str) -> Settings:
     """Return the settings of a configuration document, bookkeeping fields left aside.
 
-    Raises InvalidDocument with `document` (the `source`), `path`, `value` and `allowed`.
+    Raises InvalidDocument with `document` (the `source`), `path`, `value` and `allowed`: the first fault, and with
+    it all others.
     """
     content = {name: value for name, value in document.items() if name not in BOOKKEEPING}
-    settings = convert(content, Settings, source=source)
-    for path, value, allowed in _find_faults(settings):
-        raise InvalidDocument("error.field_value", document=source, path=path, value=value, allowed=allowed)
-    return settings
+    twins = find_twins(content.get("hosts"))
+    faults = [Fault("error.field_value", f"hosts{below}", value, allowed) for below, value, allowed in twins]
+    refuse(source, [*find_faults(content, Settings), *faults])
+    return convert(content, Settings, source=source)
 
 
 def read_bookkeeping(document: Mapping[str, Any], *, source: str) -> Bookkeeping:
@@ -297,10 +343,10 @@ def needs_reconnect(old: Struct, new: Struct) -> bool:
 
 def _asks_for_session(item: inspect.Field, old: Struct, new: Struct) -> bool:
     was, becomes = getattr(old, item.name), getattr(new, item.name)
-    if isinstance(item.type, inspect.StructType):
+    kind = item.type if isinstance(item.type, inspect.Metadata) else inspect.Metadata(item.type)
+    if isinstance(kind.type, inspect.StructType):
         return needs_reconnect(was, becomes)
-    is_marked = isinstance(item.type, inspect.Metadata) and bool((item.type.extra or {}).get("reconnect"))
-    return is_marked and was != becomes
+    return bool((kind.extra or {}).get("reconnect")) and was != becomes
 
 
 def expand_numbers(ranges: list[str]) -> list[str]:
@@ -311,73 +357,3 @@ def expand_numbers(ranges: list[str]) -> list[str]:
         for number in range(int(first), int(last or first) + 1):
             numbers[str(number).zfill(len(first))] = None
     return list(numbers)
-
-
-def _find_faults(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Yield (path, value, what is allowed) for what the types alone cannot say."""
-    seen: set[str] = set()
-    accounts: set[tuple[str, int, str]] = set()
-    for index, host in enumerate(settings.hosts):
-        at = f"hosts[{index}]"
-        if host.name in seen:
-            yield f"{at}.name", repr(host.name), "a name that no other host has"
-        seen.add(host.name)
-        account = (host.address.lower(), host.port, host.user)
-        if account in accounts:
-            yield f"{at}.user", repr(host.user), "an account that no other host uses: it is admitted once"
-        accounts.add(account)
-        yield from _find_host_faults(at, host)
-    yield from _find_address_fault("health.address", settings.health.address)
-    yield from _find_file_fault("logging.file", settings.logging.file)
-
-
-def _find_host_faults(at: str, host: HostSettings) -> Iterator[tuple[str, str, str]]:
-    yield from _find_address_fault(f"{at}.address", host.address)
-    if not is_timezone(host.timezone):
-        yield f"{at}.timezone", repr(host.timezone), "an IANA time zone such as Asia/Singapore"
-    yield from _find_secret_faults(f"{at}.password", host.password)
-    for number, account in enumerate(host.accounts):
-        yield from _find_secret_faults(f"{at}.accounts[{number}].password", account.password)
-    yield from _find_file_fault(f"{at}.tls.ca_file", host.tls.ca_file)
-    if host.tls.verify == "pin" and host.tls.fingerprint_sha256 is None:
-        yield f"{at}.tls.fingerprint_sha256", "None", "the fingerprint of the certificate (verify is pin)"
-    for setting in ("monitor", "presence"):
-        yield from _find_range_faults(f"{at}.{setting}", getattr(host, setting))
-
-
-def _find_secret_faults(path: str, secret: str | SecretSource) -> Iterator[tuple[str, str, str]]:
-    allowed = '{"env": NAME}, {"file": PATH}, {"encrypted": TEXT}'
-    if isinstance(secret, SecretSource) and len([s for s in astuple(secret) if s is not None]) != 1:
-        yield path, MASK, f"exactly one of {allowed}"
-    if MASK in (secret, getattr(secret, "encrypted", None)):
-        yield path, MASK, f"{allowed} or a password; *** only stands for a hidden one"
-    if isinstance(secret, SecretSource):
-        yield from _find_file_fault(f"{path}.file", secret.file)
-
-
-def _find_address_fault(path: str, address: str) -> Iterator[tuple[str, str, str]]:
-    if not is_address(address):
-        yield path, repr(address), ADDRESS_RULE
-
-
-def _find_file_fault(path: str, file: str | None) -> Iterator[tuple[str, str, str]]:
-    if file is not None and "\0" in file:
-        yield path, repr(file), "a path, which has no NUL"
-
-
-def _find_range_faults(path: str, ranges: list[str]) -> Iterator[tuple[str, str, str]]:
-    total = 0
-    for index, item in enumerate(ranges):
-        first, _, last = item.partition("-")
-        if last and (len(first) != len(last) or int(first) > int(last)):
-            yield f"{path}[{index}]", repr(item), "FIRST-LAST of the same length, FIRST not above LAST"
-            return
-        total += int(last or first) - int(first) + 1
-        if total > _MOST_NUMBERS:
-            yield f"{path}[{index}]", repr(item), f"at most {_MOST_NUMBERS} numbers in all"
-            return
-
-
-def is_timezone(name: str) -> bool:
-    """Tell whether `name` is a zone of the IANA database."""
-    return name in available_timezones() and bool(ZoneInfo(name))

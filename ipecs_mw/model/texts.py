@@ -5,7 +5,7 @@ from functools import cached_property
 from string import Formatter
 from typing import Any
 
-from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.errors import IpecsMwError, Words
 
 REFERENCE_LOCALE = "en-GB"
 """The locale that every key exists in; its placeholders are the ones a translation must have."""
@@ -63,11 +63,23 @@ class Texts:
     def render(self, key: str, /, **facts: Any) -> str:
         """Return the sentence of `key` with `facts` in its placeholders."""
         text = self._by_key.get(key)
-        return key if text is None else text.format_map(_Facts(facts))
+        return key if text is None else text.format_map(_Facts(self.say_all(facts)))
+
+    def say(self, fact: Any) -> Any:
+        """Return a fact as it stands in a sentence: words in this language, all else as it is."""
+        return self.render(fact.key, **fact.facts) if isinstance(fact, Words) else fact
+
+    def say_all(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Return facts as `say` does."""
+        return {name: self.say(fact) for name, fact in facts.items()}
 
     def explain(self, error: IpecsMwError) -> str:
-        """Return the sentence of an error."""
-        return self.render(error.key, **error.facts)
+        """Return the sentence of an error, with those of what else is wrong."""
+        return " ".join(self.explain_each(error))
+
+    def explain_each(self, error: IpecsMwError) -> list[str]:
+        """Return a sentence for each thing that is wrong, each once."""
+        return list(dict.fromkeys(self.render(each.key, **each.facts) for each in (error, *error.more)))
 
     def word(self, table: str, code: object, default: str | None = None) -> str:
         """Return the word of a code table's entry, `default` (else the code) where there is none."""

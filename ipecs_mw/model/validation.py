@@ -1,51 +1,90 @@
-"""JSON content → frozen structs, with errors that name the field, its value and what is allowed."""
+"""JSON content → frozen structs, with errors that name the field, its value and what is allowed.
 
-import re
-from collections.abc import Iterator
-from typing import Any, TypeVar
+`extra` of a field's `Meta` may hold `words`, the key of the language string that says what its pattern means, and
+`rule`, a function that yields what the types alone cannot say as (path below, value, what is allowed).
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from types import UnionType
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
 
-from ipecs_mw.errors import InvalidDocument
+from ipecs_mw.errors import InvalidDocument, Words
 
 T = TypeVar("T")
-_STEP = re.compile(r"([^.\[\]]+)|\[(?:(\d+)|\.\.\.)\]")
-_SIMPLE = {
-    inspect.BoolType: "true or false",
+_LONGEST_VALUE = 200
+_SIMPLE: Mapping[type, Words | str] = {
     inspect.NoneType: "null",
-    inspect.FloatType: "number",
-    inspect.AnyType: "anything",
-    inspect.DateTimeType: "date, such as ISODate('2026-11-24T10:00:00Z')",
+    inspect.BoolType: Words("allowed.boolean"),
+    inspect.FloatType: Words("allowed.number"),
+    inspect.DictType: Words("allowed.object"),
+    inspect.AnyType: Words("allowed.anything"),
+    inspect.DateTimeType: Words("allowed.date"),
 }
 
 
-def convert(content: Any, kind: type[T], *, source: str) -> T:
-    """Return `content` as `kind`.
+class Fault(NamedTuple):
+    """One thing that is wrong: the key of its sentence, the path of the field, its value, and what is allowed."""
 
-    Raises InvalidDocument with `document` (the `source`), `path`, `value` and `allowed`.
+    key: str
+    path: str
+    value: Any
+    allowed: str | Words
+
+
+def convert(content: Any, kind: type[T], *, source: str) -> T:
+    """Return `content` as `kind`, fields without a rule only.
+
+    Raises InvalidDocument with `document` (the `source`), `path`, `value` and `allowed`: the first fault, and with
+    it all others.
     """
     try:
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `")
-        path = path.rstrip("`").removeprefix("$").removeprefix(".")
-        named = re.search(r"(unknown|missing required) field `(.*)`", message)
-        if named is None:
-            key, at = "error.field_value", path
-            allowed = _describe(_type_at(inspect.type_info(kind), path))
+        refuse(source, find_faults(content, kind))
+        raise AssertionError(f"{kind} refuses what its fields allow") from error
+
+
+def refuse(source: str, faults: Iterable[Fault]) -> None:
+    """Raise InvalidDocument for the first of `faults`, where there is one; the others are in its `more`."""
+    errors = [
+        InvalidDocument(
+            fault.key,
+            document=source,
+            path=fault.path or "$",
+            value=show(fault.path, fault.value),
+            allowed=fault.allowed,
+        )
+        for fault in faults
+    ]
+    if errors:
+        errors[0].more = tuple(errors[1:])
+        raise errors[0]
+
+
+def find_faults(content: Any, kind: Any, path: str = "") -> Iterator[Fault]:
+    """Yield every fault of `content` as a `kind`, in the order of the fields."""
+    faults = list(_find_below(content, kind, path))
+    if not faults:
+        try:
+            value = msgspec.convert(content, kind)
+        except msgspec.ValidationError:
+            faults = [Fault("error.field_value", path, content, describe(inspect.type_info(kind)))]
         else:
-            key = "error.field_unknown" if named[1] == "unknown" else "error.field_missing"
-            at = ".".join(part for part in (path, named[2]) if part)
-            allowed = ", ".join(_field_names(_type_at(inspect.type_info(kind), path)))
-        raise InvalidDocument(
-            key, document=source, path=at or "$", value=show(at, _value_at(content, at)), allowed=allowed
-        ) from error
+            rule = _extra_of(inspect.type_info(kind)).get("rule")
+            found = rule(value) if rule else ()
+            faults = [Fault("error.field_value", path + below, *told) for below, *told in found]
+    yield from faults
 
 
 def show(path: str, value: Any) -> str:
-    """Return a value for an error message, masked where its path says that it is a secret."""
-    return "***" if _is_secret(path) else repr(_without_secrets(value))[:200]
+    """Return a value for an error message as JSON spells it, masked where its path says that it is a secret."""
+    text = json.dumps(_without_secrets(value), ensure_ascii=False, default=str)
+    return "***" if _is_secret(path) else text[:_LONGEST_VALUE]
 
 
 def show_pattern(pattern: str) -> str:
@@ -53,86 +92,100 @@ def show_pattern(pattern: str) -> str:
     return pattern.removesuffix(r"\Z") + "$" if pattern.endswith(r"\Z") else pattern
 
 
-def _is_secret(name: str) -> bool:
-    return "password" in name.lower()
+def describe(kind: inspect.Type) -> Words | str:
+    """Return in words what a value of `kind` may be."""
+    if words := _extra_of(kind).get("words"):
+        return Words(words)
+    match kind:
+        case inspect.Metadata(type=inner):
+            return describe(inner)
+        case inspect.UnionType(types=types):
+            return reduce(
+                lambda first, second: Words("allowed.or", first=first, second=second), map(describe, types)
+            )
+        case inspect.LiteralType(values=values):
+            return ", ".join(map(str, values))
+        case inspect.IntType():
+            return _describe_integer(kind)
+        case inspect.StrType():
+            return _describe_text(kind)
+        case inspect.StructType(fields=fields):
+            return "{" + ", ".join(field.encode_name for field in fields) + "}"
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+            return Words("allowed.list", item=describe(item))
+        case _:
+            return _SIMPLE.get(type(kind)) or type(kind).__name__
 
 
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: "***" if _is_secret(str(k)) else _without_secrets(v) for k, v in value.items()}
-    return [_without_secrets(item) for item in value] if isinstance(value, list | tuple) else value
+def _describe_integer(kind: inspect.IntType) -> Words:
+    if kind.ge is not None and kind.le is not None:
+        return Words("allowed.integer_range", low=kind.ge, high=kind.le)
+    return Words("allowed.integer") if kind.ge is None else Words("allowed.integer_from", low=kind.ge)
 
 
-def _steps(path: str) -> list[tuple[str, str]]:
-    return _STEP.findall(path)
+def _describe_text(kind: inspect.StrType) -> Words:
+    if kind.pattern:
+        return Words("allowed.text_like", pattern=show_pattern(kind.pattern))
+    if kind.max_length:
+        return Words("allowed.text_of", shortest=kind.min_length or 0, longest=kind.max_length)
+    return Words("allowed.text_not_empty" if kind.min_length else "allowed.text")
 
 
-def _value_at(content: Any, path: str) -> Any:
-    for name, index in _steps(path):
-        try:
-            content = content[name] if name else content[int(index)]
-        except (LookupError, TypeError, ValueError):
-            return None
-    return content
+def _find_below(content: Any, kind: Any, path: str) -> Iterator[Fault]:
+    """Yield the faults of what is in `content`, where one of the alternatives of `kind` says what may be there."""
+    for part in _alternatives(kind):
+        if isinstance(part, type) and issubclass(part, msgspec.Struct) and isinstance(content, Mapping):
+            yield from _find_in_struct(content, part, path)
+        elif get_origin(part) in (list, tuple) and isinstance(content, list | tuple):
+            for index, item in enumerate(content):
+                yield from find_faults(item, get_args(part)[0], f"{path}[{index}]")
+        elif get_origin(part) is dict and isinstance(content, Mapping):
+            name_kind, item_kind = get_args(part)
+            for name, item in content.items():
+                below = _join(path, name)
+                if any(find_faults(name, name_kind)):
+                    yield Fault("error.field_unknown", below, item, describe(inspect.type_info(name_kind)))
+                else:
+                    yield from find_faults(item, item_kind, below)
 
 
-def _alternatives(kind: inspect.Type) -> Iterator[inspect.Type]:
-    if isinstance(kind, inspect.Metadata):
-        yield from _alternatives(kind.type)
-    elif isinstance(kind, inspect.UnionType):
-        for part in kind.types:
+def _find_in_struct(content: Mapping[str, Any], kind: type[msgspec.Struct], path: str) -> Iterator[Fault]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    names = ", ".join(fields)
+    for name, field in fields.items():
+        if name in content:
+            yield from find_faults(content[name], field.type, _join(path, name))
+        elif field.required:
+            yield Fault("error.field_missing", _join(path, name), None, names)
+    for name in content:
+        if name not in fields:
+            yield Fault("error.field_unknown", _join(path, name), content[name], names)
+
+
+def _alternatives(kind: Any) -> Iterator[Any]:
+    """Yield what a type may be: its union's parts, annotations left aside."""
+    if get_origin(kind) is Annotated:
+        yield from _alternatives(get_args(kind)[0])
+    elif get_origin(kind) in (Union, UnionType):
+        for part in get_args(kind):
             yield from _alternatives(part)
     else:
         yield kind
 
 
-def _type_at(kind: inspect.Type, path: str) -> inspect.Type:
-    for name, _ in _steps(path):
-        for part in _alternatives(kind):
-            if name and isinstance(part, inspect.StructType):
-                fields = {field.encode_name: field.type for field in part.fields}
-                kind = fields.get(name, kind)
-            elif isinstance(part, inspect.DictType):
-                kind = part.value_type
-            elif not name and isinstance(part, inspect.ListType | inspect.VarTupleType):
-                kind = part.item_type
-    return kind
+def _extra_of(kind: inspect.Type) -> Mapping[str, Any]:
+    return (kind.extra or {}) if isinstance(kind, inspect.Metadata) else {}
 
 
-def _field_names(kind: inspect.Type) -> list[str]:
-    return [
-        field.encode_name
-        for part in _alternatives(kind)
-        if isinstance(part, inspect.StructType)
-        for field in part.fields
-    ]
+def _join(path: str, name: Any) -> str:
+    return f"{path}.{name}" if path else str(name)
 
 
-def _describe(kind: inspect.Type) -> str:
-    return " | ".join(_describe_one(part) for part in _alternatives(kind))
+def _is_secret(name: str) -> bool:
+    return "password" in name.lower()
 
 
-def _describe_one(kind: inspect.Type) -> str:
-    match kind:
-        case inspect.LiteralType(values=values):
-            return ", ".join(map(str, values))
-        case inspect.IntType(ge=low, le=high):
-            return (
-                "integer"
-                if low is high is None
-                else f"integer {low} to {'' if high is None else high}".strip()
-            )
-        case inspect.StrType(pattern=pattern, min_length=shortest, max_length=longest):
-            lengths = (
-                f"{shortest or 0} to {longest or 'any number of'} characters" if shortest or longest else ""
-            )
-            like = f"like {show_pattern(pattern)}" if pattern else ""
-            return " ".join(filter(None, ["string", like, lengths]))
-        case inspect.StructType():
-            return "{" + ", ".join(_field_names(kind)) + "}"
-        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
-            return f"list of {_describe(item)}"
-        case inspect.DictType():
-            return "object"
-        case _:
-            return _SIMPLE.get(type(kind), type(kind).__name__)
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): "***" if _is_secret(str(k)) else _without_secrets(v) for k, v in value.items()}
+    return [_without_secrets(item) for item in value] if isinstance(value, list | tuple) else value

@@ -9,12 +9,16 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+_LONGEST = 40
 _TIME = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*")
 
 
 def to_utc(text: str, zone: ZoneInfo, received_at: datetime) -> datetime:
     """Return the instant of `YYYY/MM/DD hh:mm:ss` or `YYYY-MM-DD hh:mm`; raise ValueError for anything else."""
-    early, late = _both_readings(text.strip(), zone)
+    text = text.strip()
+    if len(text) > _LONGEST:  # what is kept for the next time is not to fill the memory
+        raise ValueError(text[:_LONGEST])
+    early, late = _both_readings(text, zone)
     return early if early == late or abs(received_at - early) <= abs(received_at - late) else late
 
 

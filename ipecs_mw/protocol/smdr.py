@@ -6,6 +6,7 @@ around further ones; in `$regex` `*` is any run, `?` any one character, and a ba
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -41,18 +42,18 @@ def build_filter(
     station: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    number: str | None = None,
+    numbers: Sequence[str] = (),
     number_fields: Sequence[str] = NUMBER_FIELDS,
 ) -> Filter:
     """Return the filter for records whose call began in `since` ≤ start < `until` (aware), in the host's `zone`.
 
-    `station` and `number` may hold `*` and `?`; `number` is looked for in the two `number_fields`.
+    `station` and `numbers` may hold `*` and `?`; any of the `numbers` is looked for in the two `number_fields`.
     """
     parts: list[Filter] = []
     if station is not None:
         parts.append({"$regex": {"StationNumber": station}})
-    if number is not None:
-        parts.append({"$or": [{"$regex": {field: number}} for field in number_fields]})
+    if numbers:
+        parts.append({"$or": [{"$regex": {field: number}} for number in numbers for field in number_fields]})
     if since is not None:
         parts.append({"$>=": {"StartTime": to_host_time(since, zone)}})
     if until is not None:
@@ -114,18 +115,21 @@ def next_range(page: Sequence[Record], after: int | None, last: int | None) -> t
 
     A full page may have more behind it. Where its records are not in the order of their index, nobody knows which
     ones are missing: the same range is asked for again, half as long. Raises ReplyUnreadable where a full page
-    holds records without an index.
+    holds records without an index, or others than were asked for: such a host has no end.
     """
     if len(page) < MOST_RECORDS:
         return None if last is None else (last, None)
     indexes = [index for record in page if (index := read_index(record)) is not None]
     if len(indexes) < len(page):
         raise ReplyUnreadable("error.smdr_unnumbered", count=len(page) - len(indexes))
+    begin, end = -math.inf if after is None else after, math.inf if last is None else last
+    outside = [index for index in indexes if not begin < index <= end]
+    if outside:
+        raise ReplyUnreadable("error.smdr_filter", count=len(outside), index=outside[0])
     if all(one < other for one, other in pairwise(indexes)):
         return indexes[-1], last
-    begin = -1 if after is None else after
-    end = max(indexes)
-    return (end, None) if end - begin <= MOST_RECORDS else (begin, (begin + end) // 2)
+    first, highest = -1 if after is None else after, max(indexes)
+    return (highest, None) if highest - first <= MOST_RECORDS else (first, (first + highest) // 2)
 
 
 def find_runs(indexes: Iterable[int]) -> list[tuple[int, int]]:

@@ -25,6 +25,7 @@ class Day:
         self._pbx = pbx
         self._random = random
         self._is_open = False
+        pbx.on_new_call = self._on_new_call
         pbx.on_ringing = self._on_ringing
 
     def begin(self) -> None:
@@ -92,11 +93,24 @@ class Day:
 
     def _call_in(self) -> None:
         group = self._random.choice(list(self._pbx.groups))
-        call = calls.arrive(
-            self._pbx, self._outside_number(), f"6500{group}", group, self._random.choice(_NAMES)
-        )
-        if call is not None:
+        calls.arrive(self._pbx, self._outside_number(), f"6500{group}", group, self._random.choice(_NAMES))
+
+    def _on_new_call(self, call: Call) -> None:
+        """Have every call end, whoever made it: a caller from outside gives up, one inside hangs up."""
+        if call.direction == "I":
             self._later(self._random.uniform(30, 240), lambda: self._lose_patience(call))
+        else:
+            self._later(self._random.uniform(20, 300), lambda: self._hang_up(call))
+
+    def _hang_up(self, call: Call) -> None:
+        if call.is_over:
+            return
+        self._later(30.0, lambda: self._hang_up(call))  # of a conference the others talk on for a while
+        number = next(iter(call.legs), "")
+        if number and self._pbx.stations[number].is_registered:
+            calls.clear(self._pbx, number, call.ref)
+        else:
+            calls.end(self._pbx, call, 16)
 
     def _lose_patience(self, call: Call) -> None:
         if call.answered_seconds is None:
@@ -110,13 +124,11 @@ class Day:
                 call.account_code = f"{self._random.randrange(10**6):06}"
             elif self._random.random() < 0.2:
                 call.authorization_code = f"{self._random.randrange(10**8):08}"
-            self._later(self._random.uniform(20, 300), lambda: calls.clear(self._pbx, number, call.ref))
 
     def _call_inside(self) -> None:
         number, other = self._pick(is_agent=False), self._pick(is_agent=False)
         if number is not None and other is not None and number != other:
-            call = calls.make(self._pbx, number, other)
-            self._later(self._random.uniform(30, 150), lambda: calls.clear(self._pbx, number, call.ref))
+            calls.make(self._pbx, number, other)
 
     def _on_ringing(self, call: Call, number: str) -> None:
         """Have people answer, mostly; a phone that is not answered stops after 20 seconds."""

@@ -109,10 +109,9 @@ class Exchange:
     def admit(self, path: str, authorization: str) -> Session:
         """Return the session that opens a WebSocket on one of the three paths. Raises CommandRefused."""
         token = read_bearer(authorization)
-        parts = path.strip("/").split("/")
         if self.faults.is_refusing_streams:
             raise refuse_with(3, "Invalid Token", status=401)
-        match parts:
+        match wire.split_path(path):
             case ["ipxapi"]:
                 return self.sessions.find_token(token)
             case ["ipxapi", service, "v1", "users", user, "acd" | "login"]:

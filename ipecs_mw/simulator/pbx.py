@@ -130,6 +130,7 @@ class Pbx:
         self.timetable = Timetable()
         self.random = random
         self.local_now = local_now
+        self.on_new_call: Callable[[Call], None] = lambda _call: None
         self.on_ringing: Callable[[Call, str], None] = lambda _call, _number: None
         self._publish = publish
         self._refs = count(1)
@@ -157,6 +158,7 @@ class Pbx:
         """Return a new call with the next reference."""
         call = Call(next(self._refs), self.local_now(), self.timetable.now_seconds, **facts)
         self.calls[call.ref] = call
+        self.on_new_call(call)
         return call
 
     def set_leg(self, call: Call, number: str, state: str) -> None:

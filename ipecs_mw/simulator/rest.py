@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from ipecs_mw.errors import CommandRefused
 from ipecs_mw.seeds import read_json
+from ipecs_mw.simulator import wire
 from ipecs_mw.simulator.exchange import Exchange
 from ipecs_mw.simulator.parameters import check_arguments
 from ipecs_mw.simulator.refusals import refuse, refuse_with
@@ -47,7 +48,7 @@ class RestApi:
         """Answer one HTTP request."""
         request = Request(scope, receive)
         body = await request.body()
-        fault = self._exchange.take_fault(request.url.path)
+        fault = self._exchange.take_fault(scope["path"])
         if fault is not None and not fault.is_after:
             await reply_faultily(self._exchange, fault, request, send)
             return
@@ -64,10 +65,11 @@ class RestApi:
 
     def answer(self, request: Request, body: bytes) -> Response:
         """Carry out a request. Raises CommandRefused."""
-        parts = request.url.path.strip("/").split("/", 5)
-        if len(parts) != 6 or parts[0] != "ipxapi" or parts[3] != "users":
-            raise refuse("unknown", family="common", status=404)
-        service, version, user, feature = parts[1], parts[2], parts[4], parts[5]
+        match wire.split_path(request.scope["raw_path"].decode("latin-1")):
+            case ["ipxapi", service, version, "users", user, _, *_] as parts:
+                feature = "/".join(parts[5:])
+            case _:
+                raise refuse("unknown", family="common", status=404)
         if version != "v1":
             raise refuse("version error", family="common", status=404)
         row = self._commands.get((request.method, feature))

@@ -7,6 +7,7 @@ many frames at once, and must not share the product's reading of the protocol.
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -19,6 +20,11 @@ def read_head(head: bytes) -> tuple[str, dict[str, str]]:
     return first.split(" ")[1].partition("?")[0], {
         name.strip().lower(): value.strip() for name, _, value in pairs
     }
+
+
+def split_path(path: str) -> list[str]:
+    """Return the parts of a path as it was sent, each decoded: a user may hold `/`, `#` or `%`."""
+    return [unquote(part) for part in path.partition("?")[0].strip("/").split("/")]
 
 
 def build_acceptance(headers: Mapping[str, str]) -> bytes:

@@ -8,8 +8,10 @@ from typing import Any
 
 from ipecs_mw.errors import CertificateRefused, HostUnreachable
 from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.outside import read_file
 
 _OPEN_TIMEOUT_SECONDS = 10.0
+_MOST_AUTHORITIES_BYTES = 16 * 1024 * 1024
 
 
 class FingerprintMismatch(ssl.SSLCertVerificationError):
@@ -43,7 +45,9 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
     """
     tls = host.tls
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file if tls.verify == "ca" else None)
+        context = ssl.create_default_context(
+            cadata=_read_authorities(tls.ca_file if tls.verify == "ca" else None)
+        )
     except (OSError, ssl.SSLError) as error:
         raise CertificateRefused(
             "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
@@ -57,6 +61,11 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
     if tls.verify == "pin":
         context.sslsocket_class = _pinned_socket(normalise_fingerprint(tls.fingerprint_sha256 or ""))
     return context
+
+
+def _read_authorities(file: str | None) -> str | None:
+    """Return the certificates (PEM) in a file, without what people write between them; raises OSError."""
+    return None if file is None else read_file(file, _MOST_AUTHORITIES_BYTES).decode("ascii", "ignore")
 
 
 def normalise_fingerprint(text: str) -> str:

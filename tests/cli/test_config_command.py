@@ -349,4 +349,4 @@ def test_bookkeeping_that_somebody_wrote_is_named_by_every_command(
     for arguments in (("history",), ("diff",), ("set", "locale", "de-DE"), ("rollback", "1")):
         result = run(*arguments)
         assert isinstance(result.exception, InvalidDocument), arguments
-        assert (result.exception.facts["path"], result.exception.facts["value"]) == (field, repr(value))
+        assert (result.exception.facts["path"], result.exception.facts["value"]) == (field, json.dumps(value))

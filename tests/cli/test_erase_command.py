@@ -8,6 +8,8 @@ import pytest
 from click.testing import Result
 from sites import Site
 
+from ipecs_mw.store.configuration.settings import save_settings
+
 Invoke = Callable[..., Result]
 NUMBER = "01717654321"
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -86,9 +88,62 @@ def test_without_a_mention_or_a_yes_nothing_is_changed(
     assert everything(filled) == before
 
 
-@pytest.mark.parametrize("number", ["12", "abc", "012 345", "$ne", ""])
+@pytest.mark.parametrize("number", ["12", "abc", "call 012345", "012:345", "$ne", ""])
 def test_what_is_no_number_is_refused(site: Site, invoke: Invoke, number: str) -> None:
     assert invoke("erase", number, "--yes").exit_code == 2
+
+
+SPELLINGS = [
+    "030-555-0142",
+    "(030) 555 0142",
+    "sip:0305550142@pbx.example.com",
+    "tel:+49-30-5550142",
+    "+49 (0)30 555 01 42",
+    "+49 030 5550142",
+    "0049305550142",
+    "00305550142",  # with the prefix of an outside line
+    "030\u00a0555\u20110142",
+    305550142 + 49_000_000_000,
+]
+
+
+@pytest.mark.parametrize("asked", ["0305550142", "+49 30 555-0142", "tel:0305550142"])
+def test_a_number_goes_in_all_its_spellings_and_the_name_with_it(
+    site: Site, invoke: Invoke, asked: str
+) -> None:
+    numbers = {"country": "49", "trunk_prefix": "0"}
+    save_settings(site.store, "default", {"hosts": [], "numbers": numbers}, "test", at=AT)
+    events = site.store.database["events"]
+    for at, spelling in enumerate(SPELLINGS):
+        data = {"caller_number": spelling, "caller_name": "Kim Minsu"}
+        raw = {"data": {"data1": spelling, "data2": " Kim Minsu "}}
+        events.insert_one(event(str(at), "acd", data=data, raw=raw))
+    others = [
+        event("a", "acd", data={"caller_number": "0305550143", "caller_name": "Kim Minsu"}),
+        event("b", "acd", data={"caller_number": "+493055501429", "time": "030-555-0142"}),
+        event("c", "smdr", data={"cost": "0305550142", "co_number": "142"}),
+    ]
+    events.insert_many([dict(each) for each in others])
+    result = invoke("erase", asked, "--yes")
+    assert result.exit_code == 0, result.output
+    for at in range(len(SPELLINGS)):
+        left = events.find_one({"_id": str(at)}) or {}
+        assert "Kim" not in repr(left)
+        assert not any(character.isdecimal() for character in repr(left["data"]["caller_number"])), left
+        assert left["raw"]["data"]["data1"] == left["data"]["caller_number"]
+    assert list(events.find({"_id": {"$in": ["a", "b", "c"]}})) == others
+
+
+def test_without_a_configuration_a_number_goes_in_the_spellings_that_need_none(
+    site: Site, invoke: Invoke
+) -> None:
+    events = site.store.database["events"]
+    events.insert_one(event("a", "call", data={"calling_dn": "(030) 555-0142", "called_dn": "+49305550142"}))
+    assert invoke("erase", "030 5550142", "--yes").exit_code == 0
+    assert (events.find_one({"_id": "a"}) or {})["data"] == {
+        "calling_dn": "***",
+        "called_dn": "+49305550142",
+    }
 
 
 def test_a_second_time_there_is_nothing_left(filled: Site, invoke: Invoke) -> None:

@@ -121,6 +121,24 @@ def test_what_a_host_sends_steers_neither_a_terminal_nor_a_spreadsheet(run: Run,
     assert row["stations"].startswith("'=")
 
 
+STEERING = ("\x1b[2J", "\x9b31m", "\u202e", "\u2028", "\x85", "\r\n")
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_what_a_host_sends_steers_nothing_on_any_way_out(run: Run, store: Store, form: str) -> None:
+    names = [f"a{sign}b" for sign in STEERING]
+    event = Event(
+        "acd", names[0], START + timedelta(days=1), data={name: name for name in names}, stations=tuple(names),
+        group=names[1], problems=tuple(names),
+    )  # fmt: skip
+    EventLog(store).append([build_document("h:evil", names[2], 99, event)])
+    shown = run("events", "--limit", "1", "--format", form).stdout
+    assert not [line for line in shown.split("\n") if not line.isprintable()]
+    if form in ("json", "jsonl"):
+        found = json.loads(shown)
+        assert (found[0] if form == "json" else found)["stations"] == names
+
+
 def test_follow_shows_new_events_as_they_come_and_ends_well(run: Run, store: Store, bootstrap: Path) -> None:
     command = [sys.executable, "-m", "ipecs_mw", "--bootstrap", str(bootstrap), "events", "--follow"]
     environment: dict[str, Any] = {**os.environ, "PYTHONUNBUFFERED": "1"}

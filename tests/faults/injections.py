@@ -13,20 +13,33 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator.faults import KINDS
 from ipecs_mw.store.coordination.requests import submit_request
 
-ODD = (
+REFUSED_BY_BSON = (
+    '{"event":"acd","data":{"text":"@ \\ud800"}}',
+    '{"event":"acd","data":{"text":"@","number":36893488147419103232}}',
+    '{"event":"acd","data":{"text":"@","deep":' + "[" * 150 + "]" * 150 + "}}",
+    '{"event":"acd","data":{"text":"@","a\\u0000b":1}}',
+)
+DAMAGED = (
     "no JSON at all @",
     '{"event":"acd","data":{"eventCode":66,"text":"@',
+    '{"event":"acd","data":{"text":"@"}}{"event":"acd"}',
+    b'{"event":"acd","data":{"text":"\xb1\xe8 @"}}',
+    b"\xff\xfe\x00 @",
+)
+UNUSUAL = (
     '{"event":"acd","data":{"text":"@","eventCode":NaN}}',
     '{"event":"acd","data":{"text":"a\tb @","eventCode":9999}}',
     '{"event":"call","data":{"type":"brandNew","text":"@"}}',
-    '{"event":"acd","data":{"text":"@","$where":{"$ne":null},"a.b":1}}',
-    '{"event":"acd","data":{"text":"@ \\ud800","number":36893488147419103232}}',
-    '{"event":"acd","data":{"text":"@","deep":' + "[" * 150 + "]" * 150 + "}}",
-    b'{"event":"acd","data":{"text":"\xb1\xe8 @"}}',
-    b"\xff\xfe\x00 @",
+    '{"event":"acd","data":{"text":"@","eventCode":[66],"callRefID":{}}}',
+    '{"event":["acd"],"data":"@"}',
     '[1, "@"]',
-    '{"event":"acd","data":{"text":"@"}}{"event":"acd"}',
 )
+OPERATORS = (
+    '{"event":"acd","data":{"text":"@","$where":{"$ne":null},"a.b":1}}',
+    '{"event":"acd","data":{"text":"@","eventCode":{"$gt":""},"callRefID":{"$ne":null}}}',
+    '{"event":"call","data":{"type":"$set","text":"@","deviceNumber":"$$ROOT"}}',
+)
+ODD = (*REFUSED_BY_BSON, *DAMAGED, *UNUSUAL, *OPERATORS)
 
 _LONGEST_STOP_SECONDS = 10.0
 

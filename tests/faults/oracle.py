@@ -62,16 +62,16 @@ class Witness:
                 self.host.send(ring(self.next))
                 self.next += 1
 
-    def send_odd(self, template: str | bytes) -> None:
-        """Send a frame of the test's own, in which `@` stands for its number."""
+    def send_odd(self, template: str | bytes) -> tuple[int, bytes]:
+        """Send a frame of the test's own, in which `@` stands for its number; return both."""
         with self._lock:
-            number = f"#{self.next}#"
-            self._sent_at[self.next] = SystemClock().now()
+            number = self.next
+            self._sent_at[number] = SystemClock().now()
             self.next += 1
-            if isinstance(template, bytes):
-                self.host.send(template.replace(b"@", number.encode()), is_text=True)
-            else:
-                self.host.send(template.replace("@", number))
+            body = template if isinstance(template, bytes) else template.encode()
+            body = body.replace(b"@", f"#{number}#".encode())
+            self.host.send(body, is_text=True)
+        return number, body
 
     def read_log(self) -> list[dict[str, Any]]:
         """Return what was not judged yet of the frames and gaps of the host, in the order of the log."""

@@ -1,11 +1,13 @@
 """Which faults a test run injected, how often, and how it ended; pytest calls these as hooks.
 
+What is counted is what happened: each round that a test has begun.
+
 `FAULTS=full` injects each many times; `FAULTS_REPORT` names a JSON file for the result.
 """
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +18,34 @@ IS_FULL = os.environ.get("FAULTS") == "full"
 
 _TESTS = Path(__file__).parent.parent
 _found: dict[int, dict[str, Any]] = {}
+_running: dict[str, tuple[float, str]] = {}
 
 
-def count_rounds(item: pytest.Item) -> int:
-    """Return how often a test injects its fault: `few` or `many` of its marker, else once."""
-    marker = item.get_closest_marker("fault")
-    if marker is None:
-        return 1
-    few = int(marker.kwargs.get("few", 1))
-    return int(marker.kwargs.get("many", few)) if IS_FULL else few
+class Rounds:
+    """How often a test injects its fault, and how often it has: it begins a round by taking the next number."""
+
+    def __init__(self, planned: int) -> None:
+        self.begun = 0
+        self._planned = planned
+
+    def __len__(self) -> int:
+        return self._planned
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self._planned):
+            self.begun += 1
+            yield number
 
 
 @pytest.fixture
-def rounds(request: pytest.FixtureRequest) -> int:
-    """How often this test is to inject its fault."""
-    return count_rounds(request.node)
+def rounds(request: pytest.FixtureRequest) -> Iterator[Rounds]:
+    """The rounds of this test: `few` or `many` of its marker."""
+    options = request.node.get_closest_marker("fault").kwargs
+    few = int(options.get("few", 1))
+    made = Rounds(int(options.get("many", few)) if IS_FULL else few)
+    yield made
+    request.node.user_properties.append(("rounds", made.begun))
+    assert made.begun, "nothing was injected"
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
@@ -40,19 +55,25 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
         if rows := tests.get(getattr(item, "originalname", item.name)):
             item.add_marker(pytest.mark.fault(*rows))
         if marker := item.get_closest_marker("fault"):
-            item.user_properties.append(("fault", (marker.args, count_rounds(item))))
+            item.user_properties.append(("fault", marker.args))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    faults = dict(report.user_properties).get("fault")
-    if faults is None or (report.when != "call" and report.outcome == "passed"):
+    properties = dict(report.user_properties)
+    if "fault" not in properties:
         return
-    rows, rounds = faults
-    outcome = "expected to fail" if hasattr(report, "wasxfail") else report.outcome
-    for row in rows:
+    seconds, outcome = _running.setdefault(report.nodeid, (0.0, "passed"))
+    if outcome == "passed":
+        outcome = "expected to fail" if hasattr(report, "wasxfail") else report.outcome
+    _running[report.nodeid] = seconds + report.duration, outcome
+    if report.when != "teardown":
+        return
+    seconds, outcome = _running.pop(report.nodeid)
+    injected = 0 if outcome == "skipped" else properties.get("rounds", 1)  # without rounds, the test is one
+    for row in properties["fault"]:
         found = _found.setdefault(row, {"injected": 0, "seconds": 0.0, "outcomes": {}, "tests": []})
-        found["injected"] += rounds if outcome != "skipped" else 0
-        found["seconds"] = round(found["seconds"] + report.duration, 1)
+        found["injected"] += injected
+        found["seconds"] = round(found["seconds"] + seconds, 1)
         found["outcomes"][outcome] = found["outcomes"].get(outcome, 0) + 1
         test = report.nodeid.partition("[")[0]
         if test not in found["tests"]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from faults.oracle import Witness, is_streaming
+from faults.recording import Rounds
 from faults.servers import ReplicaSet, fail_point
 from sites import ring, wait_until
 
@@ -42,11 +43,11 @@ def call(serial: int) -> str:
 
 @pytest.mark.fault(24, 36, few=1, many=10)
 def test_a_serial_number_that_jumps_where_a_killed_daemon_stopped_forwarding_is_a_gap(
-    own_witness: Witness, own_set: ReplicaSet, rounds: int
+    own_witness: Witness, own_set: ReplicaSet, rounds: Rounds
 ) -> None:
     site, host = own_witness.site, own_witness.host
     site.configure(host)
-    for number in range(rounds):
+    for number in rounds:
         process = site.start()
         wait_until(lambda: is_streaming(host), _UP_SECONDS)
         own_witness.await_flow()
@@ -63,16 +64,16 @@ def test_a_serial_number_that_jumps_where_a_killed_daemon_stopped_forwarding_is_
     own_witness.judge(may_lose=True)
     found = site.store.database["events"].find({"data.reason": "serial_jump"}).sort("_id")
     jumps = [(gap["data"]["first_serial"], gap["data"]["last_serial"]) for gap in found]
-    assert jumps == [(1000 * number + 1, 1000 * number + 4) for number in range(rounds)]
+    assert jumps == [(1000 * number + 1, 1000 * number + 4) for number in range(len(rounds))]
 
 
 @pytest.mark.fault(36, few=1, many=10)
 def test_what_a_killed_daemon_leaves_of_a_host_that_is_renamed_then_is_stored_by_the_next(
-    own_witness: Witness, own_set: ReplicaSet, rounds: int
+    own_witness: Witness, own_set: ReplicaSet, rounds: Rounds
 ) -> None:
     site, host = own_witness.site, own_witness.host
     site.configure(host, timezone="Asia/Tokyo")
-    for _ in range(rounds):
+    for _ in rounds:
         process = site.start()
         wait_until(lambda: is_streaming(host), _UP_SECONDS)
         own_witness.await_flow()
@@ -90,11 +91,11 @@ def test_what_a_killed_daemon_leaves_of_a_host_that_is_renamed_then_is_stored_by
         rename(own_witness, "host0")
     site.start()
     verdict = own_witness.judge(may_lose=True)
-    assert verdict.stored >= 300 * rounds
+    assert verdict.stored >= 300 * len(rounds)
     wanted = {"host": "host0", "type": "station_ring", "at": {"$ne": datetime(2026, 11, 24, 1, tzinfo=UTC)}}
     assert json.loads(ring(0))["data"]["time"] == "2026/11/24 10:00:00"
     assert site.count(**wanted) == 0, "read in another time zone"
-    assert site.count(type="journal_orphaned", **{"data.name": "host0"}) == rounds
+    assert site.count(type="journal_orphaned", **{"data.name": "host0"}) == len(rounds)
     assert site.count(host="renamed", type="station_ring") == 0
 
 

@@ -1,11 +1,15 @@
 """The host sends what no host should: the connection stays, and everything is kept."""
 
+import json
 import random
 import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
-from faults.injections import ODD
-from faults.oracle import Witness, is_streaming
+from faults.injections import DAMAGED, OPERATORS, REFUSED_BY_BSON, UNUSUAL
+from faults.oracle import Witness, is_streaming, number_of
+from faults.recording import Rounds
 from sites import wait_until
 
 _UP_SECONDS = 60.0
@@ -19,21 +23,56 @@ def begin(witness: Witness) -> None:
     witness.await_flow()
 
 
-@pytest.mark.fault(12, 30, 32, 33, few=10, many=500)
+def is_kept_as_bytes(sent: bytes, event: Mapping[str, Any]) -> bool:
+    return event["kind"] == "undecodable" and event["raw"] == sent
+
+
+def is_kept_with_what_is_wrong(sent: bytes, event: Mapping[str, Any]) -> bool:
+    return bool(event["problems"]) and (event["raw"] == sent or event["kind"] != "undecodable")
+
+
+def is_kept_as_json(sent: bytes, event: Mapping[str, Any]) -> bool:
+    """Tell whether JSON is kept with every value; NaN equals itself only as text."""
+    return event["raw"] == sent or json.dumps(event["raw"]) == json.dumps(json.loads(sent, strict=False))
+
+
+def is_kept_as_it_is(sent: bytes, event: Mapping[str, Any]) -> bool:
+    return bool(event["raw"] == json.loads(sent))
+
+
+@pytest.mark.parametrize(
+    ("frames", "is_kept"),
+    [
+        pytest.param(REFUSED_BY_BSON, is_kept_as_bytes, marks=pytest.mark.fault(12, few=3, many=100)),
+        pytest.param(DAMAGED, is_kept_with_what_is_wrong, marks=pytest.mark.fault(30, few=3, many=100)),
+        pytest.param(UNUSUAL, is_kept_as_json, marks=pytest.mark.fault(32, few=3, many=100)),
+        pytest.param(OPERATORS, is_kept_as_it_is, marks=pytest.mark.fault(33, few=3, many=100)),
+    ],
+    ids=("refused by BSON", "damaged", "unusual", "operators"),
+)
 def test_odd_frames_are_kept_beside_their_neighbours_and_the_connection_stays(
-    witness: Witness, rounds: int
+    witness: Witness,
+    rounds: Rounds,
+    frames: Sequence[str | bytes],
+    is_kept: Callable[[bytes, Mapping[str, Any]], bool],
 ) -> None:
     chance = random.Random(30)
     begin(witness)
-    for _ in range(rounds):
-        for frame in chance.sample(ODD, len(ODD)):
-            witness.send_odd(frame)
+    sent: dict[int, bytes] = {}
+    for _ in rounds:
+        for frame in chance.sample(frames, len(frames)):
+            number, body = witness.send_odd(frame)
+            sent[number] = body
             witness.send(chance.randint(0, 2))
     witness.host.send("")
     verdict = witness.judge()
     assert verdict.gaps == 0
     assert witness.site.count(type="session_up") == 1
-    assert witness.site.count(kind="undecodable") >= rounds
+    events = witness.site.store.database["events"].find({"kind": {"$ne": "system"}})
+    stored = {number: event for event in events if (number := number_of(event)) in sent}
+    assert stored.keys() == sent.keys()
+    wrong = [(body, stored[number]) for number, body in sent.items() if not is_kept(body, stored[number])]
+    assert not wrong, wrong[0]
     assert "Traceback" not in witness.site.logged()
 
 
@@ -45,10 +84,10 @@ def pad(size: int) -> str:
 
 @pytest.mark.fault(31, few=1, many=5)
 def test_a_frame_up_to_the_limit_is_stored_and_one_above_it_is_a_gap_and_no_storm(
-    witness: Witness, rounds: int
+    witness: Witness, rounds: Rounds
 ) -> None:
     begin(witness)
-    for _ in range(rounds):
+    for _ in rounds:
         for size in (_LIMIT_BYTES - 1000, _LIMIT_BYTES):
             witness.send_odd(pad(size))
         witness.await_flow()
@@ -57,9 +96,9 @@ def test_a_frame_up_to_the_limit_is_stored_and_one_above_it_is_a_gap_and_no_stor
         wait_until(lambda ups=ups: witness.site.count(type="session_up") > ups, _UP_SECONDS)
         witness.await_flow()
     verdict = witness.judge(may_lose=True)
-    assert verdict.gaps == rounds
-    assert witness.site.count(type="padded") == 2 * rounds
-    assert witness.site.count(type="session_up") == rounds + 1
+    assert verdict.gaps == len(rounds)
+    assert witness.site.count(type="padded") == 2 * len(rounds)
+    assert witness.site.count(type="session_up") == len(rounds) + 1
 
 
 @pytest.mark.fault(31)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from faults.oracle import Witness, is_streaming
-from faults.recording import IS_FULL
+from faults.recording import IS_FULL, Rounds
 from faults.servers import ReplicaSet
 from sites import PASSWORD, Site, ring, wait_until
 
@@ -53,14 +53,16 @@ def start_with_jumping_clock(site: Site, jump: Path) -> None:
 
 
 @pytest.mark.fault(41, few=4, many=40)
-def test_a_clock_that_jumps_an_hour_changes_neither_timers_nor_order(witness: Witness, rounds: int) -> None:
+def test_a_clock_that_jumps_an_hour_changes_neither_timers_nor_order(
+    witness: Witness, rounds: Rounds
+) -> None:
     jump = witness.site.folder / "jump"
     jump.write_text("0")
     witness.site.configure(witness.host)
     start_with_jumping_clock(witness.site, jump)
     wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
     witness.await_flow()
-    for number in range(rounds):
+    for number in rounds:
         jump.write_text(str((3600, 0, -3600, 0)[number % 4]))
         witness.send(100)
         time.sleep(0.5)
@@ -75,9 +77,9 @@ def test_a_clock_that_jumps_an_hour_changes_neither_timers_nor_order(witness: Wi
 
 
 @pytest.mark.fault(38, few=1, many=5)
-def test_a_storm_is_stored_in_order_with_little_memory(witness: Witness, rounds: int) -> None:
+def test_a_storm_is_stored_in_order_with_little_memory(witness: Witness, rounds: Rounds) -> None:
     process = begin(witness)
-    for _ in range(rounds):
+    for _ in rounds:
         witness.send(10_000)
         witness.await_flow(180)
     assert witness.judge(seconds=180).gaps == 0

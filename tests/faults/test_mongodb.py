@@ -7,6 +7,7 @@ import time
 
 import pytest
 from faults.oracle import Witness, is_streaming
+from faults.recording import Rounds
 from faults.servers import ReplicaSet
 from sites import wait_until
 
@@ -22,12 +23,12 @@ def begin(witness: Witness) -> None:
 
 @pytest.mark.fault(1, few=2, many=20)
 def test_mongod_killed_in_the_middle_of_batches_costs_nothing(
-    own_witness: Witness, own_set: ReplicaSet, rounds: int
+    own_witness: Witness, own_set: ReplicaSet, rounds: Rounds
 ) -> None:
     chance = random.Random(1)
     server = own_set.servers[0]
     begin(own_witness)
-    for number in range(rounds):
+    for number in rounds:
         burst = threading.Thread(target=own_witness.send, args=(2000,))
         burst.start()
         time.sleep(chance.uniform(0.0, 0.6))
@@ -43,15 +44,15 @@ def test_mongod_killed_in_the_middle_of_batches_costs_nothing(
 
 @pytest.mark.fault(2, few=1, many=4)
 def test_mongod_paused_holds_up_no_frame_and_doubles_none(
-    own_witness: Witness, own_set: ReplicaSet, rounds: int
+    own_witness: Witness, own_set: ReplicaSet, rounds: Rounds
 ) -> None:
     begin(own_witness)
-    for pause in (5.0, 60.0, 25.0, 5.0)[:rounds]:
+    for number in rounds:
         own_witness.send(1000)
         own_set.servers[0].signal(signal.SIGSTOP)
         try:
             own_witness.send(1000)
-            time.sleep(pause)
+            time.sleep((5.0, 60.0, 25.0, 5.0)[number])
         finally:
             own_set.servers[0].signal(signal.SIGCONT)
         own_witness.await_flow()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from faults.oracle import Witness, is_streaming
+from faults.recording import Rounds
 from faults.servers import ReplicaSet
 from sites import USER, Site, wait_until
 
@@ -37,11 +38,11 @@ def find_gaps(site: Site) -> list[dict[str, Any]]:
 
 @pytest.mark.fault(2, 19, few=1, many=3)
 def test_while_mongodb_hangs_a_lost_connection_is_monitored_again_as_soon_as_it_is_back(
-    own_witness: Witness, own_set: ReplicaSet, rounds: int
+    own_witness: Witness, own_set: ReplicaSet, rounds: Rounds
 ) -> None:
     begin(own_witness)
     server = own_set.servers[0]
-    for _ in range(rounds):
+    for _ in rounds:
         server.signal(signal.SIGSTOP)
         try:
             time.sleep(1.5)  # so that what asks MongoDB by itself hangs already
@@ -50,7 +51,7 @@ def test_while_mongodb_hangs_a_lost_connection_is_monitored_again_as_soon_as_it_
             wait_until(lambda: is_monitored(own_witness), 5)
         finally:
             server.signal(signal.SIGCONT)
-    assert own_witness.judge(seconds=120).gaps == rounds
+    assert own_witness.judge(seconds=120).gaps == len(rounds)
     assert not find_gaps(own_witness.site), "nothing was missing but what the connection cost"
 
 

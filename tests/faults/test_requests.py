@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fault_proxy import FaultProxy
 from faults.oracle import Witness, ask, is_streaming
+from faults.recording import Rounds
 from sites import PASSWORD, wait_until
 
 from ipecs_mw.clock import SystemClock
@@ -32,10 +33,10 @@ def begin(witness: Witness) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.fault(26, few=1, many=2)
 def test_a_wrong_reply_ends_its_command_in_time_with_a_name_and_touches_no_event(
-    witness: Witness, kind: str, rounds: int
+    witness: Witness, kind: str, rounds: Rounds
 ) -> None:
     begin(witness)
-    for _ in range(rounds):
+    for _ in rounds:
         witness.host.answer_wrongly(kind, feature="call/make")
         begun_at = time.monotonic()
         look = ask(witness.site, "call.make", deviceNumber="1001", calledDN="1002")
@@ -46,7 +47,7 @@ def test_a_wrong_reply_ends_its_command_in_time_with_a_name_and_touches_no_event
         assert request["state"] == "done" or request["error"]["text"]
         witness.await_flow()
     verdict = witness.judge(may_lose=True)
-    assert verdict.gaps <= rounds
+    assert verdict.gaps <= len(rounds)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -63,12 +64,12 @@ def test_a_wrong_reply_to_the_login_is_told_and_tried_again(witness: Witness, ki
 
 @pytest.mark.fault(27, few=2, many=20)
 def test_a_call_whose_reply_is_lost_is_not_made_twice_and_its_events_tell_whether_it_was_made(
-    witness: Witness, rounds: int
+    witness: Witness, rounds: Rounds
 ) -> None:
     begin(witness)
     expected: dict[Any, list[str]] = {}
     with witness.site.store.database["requests"].watch(max_await_time_ms=1000) as changes:
-        for number in range(rounds):
+        for number in rounds:
             call = {"deviceNumber": str(1001 + number % 8), "calledDN": _OUTSIDE}
             # the second is the same command: what it causes says nothing of the first
             unmade = lose(witness, "cut", 0, "call.make", **call)

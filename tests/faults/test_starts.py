@@ -5,6 +5,7 @@ import json
 import pytest
 from fault_proxy import FaultProxy
 from faults.oracle import Witness, is_streaming
+from faults.recording import Rounds
 from faults.servers import ReplicaSet
 from sites import wait_until
 
@@ -13,7 +14,7 @@ _UP_SECONDS = 60.0
 
 @pytest.mark.fault(3, few=1, many=5)
 def test_without_mongodb_a_first_start_waits_says_so_and_leaves_the_host_alone(
-    own_witness: Witness, own_set: ReplicaSet, rounds: int
+    own_witness: Witness, own_set: ReplicaSet, rounds: Rounds
 ) -> None:
     witness = own_witness
     site = witness.site
@@ -21,7 +22,7 @@ def test_without_mongodb_a_first_start_waits_says_so_and_leaves_the_host_alone(
     bootstrap = site.folder / "bootstrap.json"
     uri = json.loads(bootstrap.read_text())["mongo_uri"]
     server = own_set.servers[0]
-    for _ in range(rounds):
+    for _ in rounds:
         for kept in (site.folder / "state").glob("last-good-*"):
             kept.unlink()
         with FaultProxy(server.port) as proxy:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fault_proxy import FaultProxy
 from faults.oracle import Witness, ask, is_streaming
+from faults.recording import Rounds
 from faults.servers import ReplicaSet, fail_point
 from pymongo.errors import PyMongoError
 from sites import Site, wait_until
@@ -37,13 +38,13 @@ def fail_inserts(own_set: ReplicaSet, times: int, **data: Any) -> None:
 
 @pytest.mark.fault(6, few=4, many=40)
 def test_a_batch_whose_reply_is_lost_after_the_write_is_stored_once(
-    own_set: ReplicaSet, build_site: Callable[..., Site], host: SimulatedHost, sent_log: Any, rounds: int
+    own_set: ReplicaSet, build_site: Callable[..., Site], host: SimulatedHost, sent_log: Any, rounds: Rounds
 ) -> None:
     with FaultProxy(own_set.servers[0].port) as proxy:
         uri = f"mongodb://127.0.0.1:{proxy.port}/test_{uuid.uuid4().hex[:12]}?directConnection=true"
         witness = Witness(build_site(uri), host, sent_log)
         begin(witness)
-        for _ in range(rounds):
+        for _ in rounds:
             before = proxy.cut_replies
             proxy.fatal_request = _INSERT_OF_EVENTS
             witness.send(200)
@@ -55,10 +56,10 @@ def test_a_batch_whose_reply_is_lost_after_the_write_is_stored_once(
 
 @pytest.mark.fault(7, few=4, many=40)
 def test_a_write_concern_error_is_written_again_and_stored_once(
-    own_witness: Witness, own_set: ReplicaSet, rounds: int
+    own_witness: Witness, own_set: ReplicaSet, rounds: Rounds
 ) -> None:
     begin(own_witness)
-    for number in range(rounds):
+    for number in rounds:
         concern = {"code": (64, 91, 100, 189)[number % 4], "errmsg": "not by a majority"}
         fail_inserts(own_set, 3, writeConcernError=concern)
         own_witness.send(200)
@@ -72,10 +73,10 @@ def test_a_write_concern_error_is_written_again_and_stored_once(
 )
 @pytest.mark.fault(8, few=1, many=3)
 def test_a_server_that_refuses_is_told_apart_and_nothing_is_dropped(
-    own_witness: Witness, own_set: ReplicaSet, code: int, level: str | None, rounds: int
+    own_witness: Witness, own_set: ReplicaSet, code: int, level: str | None, rounds: Rounds
 ) -> None:
     begin(own_witness)
-    for _ in range(rounds):
+    for _ in rounds:
         before = own_witness.site.logged().count("forwarding.stalled")
         fail_inserts(own_set, 6, errorCode=code)
         own_witness.send(200)
@@ -92,10 +93,10 @@ def test_a_server_that_refuses_is_told_apart_and_nothing_is_dropped(
 
 @pytest.mark.fault(9, few=1, many=2)
 def test_inserts_that_take_two_seconds_hold_up_neither_reading_nor_pings(
-    own_witness: Witness, own_set: ReplicaSet, rounds: int
+    own_witness: Witness, own_set: ReplicaSet, rounds: Rounds
 ) -> None:
     begin(own_witness)
-    for _ in range(rounds):
+    for _ in rounds:
         fail_inserts(own_set, 8, blockConnection=True, blockTimeMS=2000)
         for _ in range(8):
             own_witness.send(500)
@@ -106,11 +107,11 @@ def test_inserts_that_take_two_seconds_hold_up_neither_reading_nor_pings(
 
 @pytest.mark.fault(5, few=2, many=12)
 def test_a_primary_that_steps_down_or_dies_costs_nothing(
-    three: ReplicaSet, build_site: Callable[..., Site], host: SimulatedHost, sent_log: Any, rounds: int
+    three: ReplicaSet, build_site: Callable[..., Site], host: SimulatedHost, sent_log: Any, rounds: Rounds
 ) -> None:
     witness = Witness(build_site(three.make_uri(f"test_{uuid.uuid4().hex[:12]}")), host, sent_log)
     begin(witness)
-    for number in range(rounds):
+    for number in rounds:
         primary = wait_until(three.find_primary, _UP_SECONDS)
         witness.send(500)
         if number % 2:
@@ -149,11 +150,11 @@ def test_on_a_standalone_server_events_flow_and_commands_are_noticed_by_looking(
 
 @pytest.mark.fault(11, few=2, many=10)
 def test_a_change_stream_whose_history_is_lost_has_everything_read_again(
-    own_witness: Witness, own_set: ReplicaSet, rounds: int
+    own_witness: Witness, own_set: ReplicaSet, rounds: Rounds
 ) -> None:
     begin(own_witness)
     site = own_witness.site
-    for number in range(rounds):
+    for number in rounds:
         before = site.logged().count("configuration.watch_interrupted")
         last = str(1003 + number)
         with own_set.servers[0].client() as client:

@@ -1,17 +1,19 @@
 """Settings: what is allowed, and that a refusal names the field, its value and what is allowed."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
 from msgspec.json import schema
+from support import explain
 
 from ipecs_mw.errors import InvalidDocument
-from ipecs_mw.model.addresses import is_address
+from ipecs_mw.model.addresses import is_address, spell_address
 from ipecs_mw.model.definitions import Command
 from ipecs_mw.model.schemas import build_collection_schemas, build_config_schema
 from ipecs_mw.model.settings import Settings, expand_numbers, parse_settings
-from ipecs_mw.seeds import read_json
+from ipecs_mw.seeds import read_json, shipped_texts
 
 CANARY = "canary-s3cret"
 
@@ -27,7 +29,7 @@ def refuse(content: dict[str, Any]) -> dict[str, Any]:
         parse_settings(content, source="config/default")
     assert CANARY not in str(caught.value)
     assert caught.value.facts["document"] == "config/default"
-    return caught.value.facts
+    return {**caught.value.facts, "allowed": explain(caught.value)}
 
 
 def test_the_shipped_configuration_is_valid() -> None:
@@ -59,30 +61,30 @@ def test_bookkeeping_is_no_setting() -> None:
     ("host", "path", "allowed"),
     [
         ({"port": 0}, "hosts[0].port", "1 to 65535"),
-        ({"port": "8743"}, "hosts[0].port", "integer"),
+        ({"port": "8743"}, "hosts[0].port", "a whole number from 1 to 65535"),
         ({"service": "admin"}, "hosts[0].service", "client, server"),
-        ({"name": "a b"}, "hosts[0].name", "string like"),
-        ({"name": "../x"}, "hosts[0].name", "string like"),
+        ({"name": "a b"}, "hosts[0].name", "a name of letters"),
+        ({"name": "../x"}, "hosts[0].name", "a name of letters"),
         ({"timezone": "Mars/Base"}, "hosts[0].timezone", "IANA"),
         ({"timezone": "../../etc/passwd"}, "hosts[0].timezone", "IANA"),
-        ({"stream_path": "wss://elsewhere/x"}, "hosts[0].stream_path", "string like"),
-        ({"stream_path": "/a?b"}, "hosts[0].stream_path", "string like"),
+        ({"stream_path": "wss://elsewhere/x"}, "hosts[0].stream_path", "a path that begins with /"),
+        ({"stream_path": "/a?b"}, "hosts[0].stream_path", "a path that begins with /"),
         ({"tls": {"verify": "maybe"}}, "hosts[0].tls.verify", "ca, off, pin"),
         ({"tls": {"verify": "pin"}}, "hosts[0].tls.fingerprint_sha256", "fingerprint"),
-        ({"tls": {"verify": "pin", "fingerprint_sha256": "ab"}}, "hosts[0].tls.fingerprint_sha256", "string"),
+        ({"tls": {"verify": "pin", "fingerprint_sha256": "ab"}}, "hosts[0].tls.fingerprint_sha256", "64 hex"),
         ({"monitor": ["1099-1000"]}, "hosts[0].monitor[0]", "FIRST"),
         ({"monitor": ["1000", "1-99999999"]}, "hosts[0].monitor[1]", "FIRST"),
         ({"monitor": ["00000000-99999999"]}, "hosts[0].monitor[0]", "10000"),
-        ({"presence": ["abc"]}, "hosts[0].presence[0]", "string like"),
+        ({"presence": ["abc"]}, "hosts[0].presence[0]", "a range such as 1000-1099"),
         ({"smdr": {"delete_after_store": "yes"}}, "hosts[0].smdr.delete_after_store", "true or false"),
-        ({"name": "main\n"}, "hosts[0].name", "string like"),
-        ({"version": "v1\n"}, "hosts[0].version", "string like"),
-        ({"monitor": ["1000\n"]}, "hosts[0].monitor[0]", "string like"),
-        ({"monitor": ["١٠٠٠"]}, "hosts[0].monitor[0]", "string like"),
+        ({"name": "main\n"}, "hosts[0].name", "a name of letters"),
+        ({"version": "v1\n"}, "hosts[0].version", "such as v1"),
+        ({"monitor": ["1000\n"]}, "hosts[0].monitor[0]", "a range such as 1000-1099"),
+        ({"monitor": ["١٠٠٠"]}, "hosts[0].monitor[0]", "a range such as 1000-1099"),
         ({"tls": {"ca_file": "a\0b"}}, "hosts[0].tls.ca_file", "NUL"),
         ({"password": {"file": "a\0b"}}, "hosts[0].password.file", "NUL"),
         ({"color": "red"}, "hosts[0].color", "name, address"),
-        ({"user": {"$ne": None}}, "hosts[0].user", "string"),
+        ({"user": {"$ne": None}}, "hosts[0].user", "text that is not empty"),
     ],
 )  # fmt: skip
 def test_a_wrong_field_of_a_host_is_named_with_what_is_allowed(
@@ -186,7 +188,7 @@ def test_what_is_more_or_less_than_an_address_is_refused(address: str) -> None:
     assert not is_address(address)
     assert refuse(document(address=address))["path"] == "hosts[0].address"
     facts = refuse({**document(), "health": {"address": address}})
-    assert (facts["path"], facts["value"]) == ("health.address", repr(address))
+    assert (facts["path"], facts["value"]) == ("health.address", json.dumps(address, ensure_ascii=False))
 
 
 def find_patterns(content: Any) -> list[str]:
@@ -209,3 +211,67 @@ def test_a_schema_spells_patterns_as_editors_read_them_and_lets_a_file_name_it()
         assert find_patterns(content)
         assert [pattern for pattern in find_patterns(content) if not pattern.endswith("$")] == []
     assert "$schema" in build_config_schema()["$defs"]["Settings"]["properties"]
+
+
+ONE_HOST = (
+    ("PBX.example", "pbx.example", "pbx.example."),
+    ("2001:DB8::1", "2001:db8:0:0:0:0:0:1", "2001:0db8::0001"),
+    ("192.0.2.10", "::ffff:192.0.2.10", "::FFFF:c000:20a"),
+    ("fe80::1%eth0", "FE80:0::1%eth0"),
+)
+
+
+@pytest.mark.parametrize("spellings", ONE_HOST)
+def test_all_spellings_of_an_address_are_one_and_two_entries_for_it_are_refused(
+    spellings: tuple[str, ...],
+) -> None:
+    assert len({spell_address(spelling) for spelling in spellings}) == 1
+    first, *others = spellings
+    for other in others:
+        content = document(address=first)
+        content["hosts"].append({**content["hosts"][0], "name": "other", "address": other})
+        assert refuse(content)["path"] == "hosts[1].user"
+
+
+def test_different_addresses_stay_different() -> None:
+    found = {
+        spell_address(text) for text in ("pbx", "pbx.example", "fe80::1%eth0", "fe80::1%eth1", "fe80::1")
+    }
+    assert len(found) == 5
+
+
+def test_everything_that_is_wrong_is_named_at_once() -> None:
+    content = document(port=0, timezone="Mars/Base", tls={"verify": "pin"}, monitor=["x", "9-1"], colour=1)
+    content["hosts"].append(
+        {**content["hosts"][0], "address": "a b", "password": {"env": "A", "file": CANARY}}
+    )
+    del content["hosts"][1]["user"]
+    content |= {"locale": "english", "events": {"retention_days": "long", "kinds": {}}, "helth": {}}
+    with pytest.raises(InvalidDocument) as caught:
+        parse_settings(content, source="config/default")
+    errors = [caught.value, *caught.value.more]
+    named = [str(error.facts["path"]) for error in errors]
+    assert len(set(named)) == len(named)
+    assert set(named) == {
+        *(f"hosts[0].{name}" for name in ("port", "timezone", "tls.fingerprint_sha256", "monitor[0]", "colour")),
+        *(f"hosts[1].{name}" for name in ("port", "timezone", "tls.fingerprint_sha256", "monitor[0]", "colour")),
+        *("hosts[1].address", "hosts[1].password", "hosts[1].user", "hosts[1].name"),
+        *("locale", "events.retention_days", "events.kinds", "helth"),
+    }  # fmt: skip
+    assert CANARY not in explain(caught.value)
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE", "ko-KR"])
+def test_what_is_allowed_is_said_in_words_of_the_language_and_in_no_pattern(locale: str) -> None:
+    content = document(
+        name="a b", monitor=["x"], tls={"verify": "pin", "fingerprint_sha256": "ab"}, port=None
+    )
+    with pytest.raises(InvalidDocument) as caught:
+        parse_settings({**content, "locale": "english"}, source="x")
+    told = shipped_texts(locale).explain_each(caught.value)
+    assert len(told) == 5
+    for sentence in told:
+        assert not {"^", "$", "\\", "None", "Words"} & set(sentence.split()), sentence
+        assert "[0-9" not in sentence
+    assert '"a b"' in told[0]
+    assert "null" in " ".join(told)

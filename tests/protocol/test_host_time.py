@@ -52,3 +52,12 @@ now
 def test_what_is_no_local_time_is_refused(text: str) -> None:
     with pytest.raises((ValueError, OverflowError)):
         to_utc(text, ZURICH, utc("2026-01-01 12:00"))
+
+
+def test_a_time_that_is_padded_without_end_is_refused_and_not_remembered() -> None:
+    padded = "2026/03/02" + " " * 100_000 + "08:00:00"
+    with pytest.raises(ValueError, match="2026/03/02") as caught:
+        to_utc(padded, ZoneInfo("UTC"), datetime(2026, 3, 2, tzinfo=UTC))
+    assert len(str(caught.value)) < 100
+    at = to_utc(" 2026/03/02  08:00:00 " + " " * 1000, ZoneInfo("UTC"), datetime(2026, 3, 2, tzinfo=UTC))
+    assert at == datetime(2026, 3, 2, 8, tzinfo=UTC)

@@ -1,6 +1,8 @@
 """Questions for call records, pages, and what names a record."""
 
 import json
+import random
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -61,7 +63,7 @@ def number(*indexes: int) -> list[dict[str, Any]]:
         ({"since": AT}, {"$>=": {"StartTime": "2026-03-02 16:00:00"}}),
         ({"until": AT}, {"$<": {"StartTime": "2026-03-02 16:00:00"}}),
         (
-            {"number": "0123*", "number_fields": ("CLI Number", "Name")},
+            {"numbers": ["0123*"], "number_fields": ("CLI Number", "Name")},
             {"$or": [{"$regex": {"CLI Number": "0123*"}}, {"$regex": {"Name": "0123*"}}]},
         ),
         (
@@ -129,6 +131,39 @@ def test_a_full_page_without_indexes_has_no_next_one() -> None:
     with pytest.raises(ReplyUnreadable):
         next_range([{}] * MOST_RECORDS, None, None)
     assert next_range([{}] * 3, None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("indexes", "after", "last"),
+    [
+        (range(1, MOST_RECORDS + 1), MOST_RECORDS, None),
+        (range(MOST_RECORDS, 0, -1), MOST_RECORDS, None),
+        ([7] * MOST_RECORDS, 7, None),
+        (range(1, MOST_RECORDS + 1), None, 100),
+        (range(-MOST_RECORDS, 0), 0, 900),
+    ],
+)
+def test_a_full_page_of_a_host_that_ignores_the_filter_has_no_next_one(
+    indexes: Iterable[int], after: int | None, last: int | None
+) -> None:
+    with pytest.raises(ReplyUnreadable) as caught:
+        next_range(number(*indexes), after, last)
+    assert caught.value.key == "error.smdr_filter"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_a_host_answers_within_its_range_reading_ends(seed: int) -> None:
+    chance = random.Random(seed)
+    ahead: tuple[int | None, int | None] | None = (None, None)
+    requests = 0
+    while ahead is not None:
+        after, last = ahead
+        first, final = 0 if after is None else after + 1, 20_000 if last is None else min(last, 20_000)
+        indexes = [chance.randint(first, final) for _ in range(MOST_RECORDS)] if first <= final else []
+        page = number(*indexes)
+        ahead = next_range(page, after, last)
+        requests += 1
+        assert requests < 5000
 
 
 def test_runs_have_no_holes() -> None:

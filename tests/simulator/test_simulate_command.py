@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from ipecs_mw.model.settings import parse_settings
+
 PASSWORD = "canary-password-2"
 
 
@@ -40,6 +42,8 @@ def test_it_says_how_to_connect_and_ends_with_0_when_asked_to_stop(tmp_path: Pat
         with requests.Session() as session:
             session.trust_env = False
             state = session.get(found[0], timeout=10).json()
+        (configured,) = parse_settings({"hosts": [entry]}, source="printed").hosts
+        assert (configured.name, configured.monitor) == ("main", ["1000-1019"])
         assert state["port"] == entry["port"]
         assert state["fingerprint_sha256"] == entry["tls"]["fingerprint_sha256"]
         process.send_signal(number)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ipecs_mw.seeds import read_json
+from ipecs_mw.simulator import calls, features
 from ipecs_mw.simulator.day import DAY_SECONDS, Day
 from ipecs_mw.simulator.pbx import Pbx
 from ipecs_mw.simulator.smdr import CallRecords
@@ -175,3 +176,31 @@ def test_odd_spellings_say_the_same_with_other_characters() -> None:
     assert any(b'"data1":" "' in frame for frame in frames)
     assert any(b'"callRefID":"7"' in frame for frame in frames)
     assert b'"type":" held"' in b"".join(odd.encode("call", {"type": "held"}) for _ in range(20))
+
+
+@pytest.mark.parametrize("dialed", ["61234567", "1001", "1019", "620", "566"])
+@pytest.mark.parametrize("busy", ["nobody", "callee", "everybody"])
+def test_a_call_that_somebody_else_makes_ends_as_those_of_the_day_do(dialed: str, busy: str) -> None:
+    pbx, events = live(3, 120)
+    for number in pbx.stations:
+        features.register(pbx, number)
+    caller = next(n for n, station in reversed(pbx.stations.items()) if not station.calls and n != dialed)
+    if busy != "nobody":
+        for number, station in pbx.stations.items():
+            station.is_dnd = number != caller and busy in ("everybody", "callee")
+    call = calls.make(pbx, caller, dialed)
+    pbx.timetable.run_until(pbx.timetable.now_seconds + 900)
+    assert call.is_over
+    assert call not in pbx.stations[caller].calls
+    ends = [data for kind, data in events if kind == "call" and data.get("callRefID") == call.ref]
+    assert dialed == "566" or "released" in {str(data["type"]).strip() for data in ends}
+
+
+def test_a_call_that_comes_in_by_somebody_else_s_doing_ends_too() -> None:
+    pbx, _ = live(3, 120)
+    for station in pbx.stations.values():
+        station.agent = None
+    call = calls.arrive(pbx, "61234567", "6500620", "620")
+    assert call is not None
+    pbx.timetable.run_until(pbx.timetable.now_seconds + 900)
+    assert call.is_over

@@ -14,7 +14,8 @@ from ipecs_mw.service.session.credentials import Decrypt, is_encrypted, read_sec
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.configuration.texts import load_texts
-from ipecs_mw.store.events.retention import describe_longer, find_longer
+from ipecs_mw.store.events.retention import describe_longer, find_differences, find_longer
+from ipecs_mw.store.schema.comparison import describe_differences
 from ipecs_mw.store.schema.examination import examine_server, try_write
 from ipecs_mw.store.schema.migrations import load_status
 from ipecs_mw.store.schema.roles import examine_rights
@@ -95,6 +96,8 @@ def examine_mongodb(store: Store, explain: Explain, clock: Clock) -> list[Findin
             name, level = _SCHEMA[state]
             if state != "done" or len(states) == 1:
                 notes.add(name, level)
+        if states <= {"done"} and (differences := find_differences(store)):
+            notes.add("schema_differs", "warning", parts=describe_differences(differences))
     return notes.findings
 
 

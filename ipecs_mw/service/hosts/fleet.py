@@ -6,7 +6,7 @@ from functools import partial
 
 from ipecs_mw import logs
 from ipecs_mw.errors import Unexpected
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.settings import HostSettings, needs_reconnect
 from ipecs_mw.service.hosts.context import HostContext
 from ipecs_mw.service.hosts.host import HostRunner
 from ipecs_mw.service.intake.pipeline import Pipeline
@@ -40,7 +40,8 @@ class Fleet:
         for index, host in enumerate(loaded.settings.hosts):
             if self._is_changed(host) or not is_encrypted(host.password):
                 self._reader(index, host)()
-            build_context(host)
+            if (runner := self.hosts.get(host.name)) is None or needs_reconnect(runner.host, host):
+                build_context(host)
 
     def apply(self, loaded: Loaded, agree: Callable[[], None] = lambda: None) -> None:
         """Have exactly these hosts run, each touched only where it must be; waits for none of them.

@@ -13,6 +13,7 @@ from ipecs_mw.errors import JournalError
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.service.hosts.context import HostContext
 from ipecs_mw.service.intake.documents import Decode
+from ipecs_mw.service.intake.gaps import Moment
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.process.threads import start_thread
 from ipecs_mw.service.requests.executor import Executor
@@ -25,7 +26,6 @@ from ipecs_mw.service.session.lost_calls import LostCalls
 from ipecs_mw.service.session.maintenance import SessionMaintenance
 from ipecs_mw.service.session.monitoring import Monitoring
 from ipecs_mw.service.session.supervisor import SessionSupervisor
-from ipecs_mw.service.session.unmonitored import Moment
 from ipecs_mw.service.session.watchdog import Watchdog
 from ipecs_mw.service.setup.loading import Definitions
 from ipecs_mw.transport.tls import build_context

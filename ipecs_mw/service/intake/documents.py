@@ -15,6 +15,7 @@ from ipecs_mw.model.event import Event
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.protocol.smdr import build_record_id
 from ipecs_mw.service.intake.continuity import Continuity
+from ipecs_mw.service.intake.gaps import Moment, bound_gap
 from ipecs_mw.store.events.event_log import Document, EventLog, Refused, build_document
 
 log = logs.get_logger()
@@ -44,6 +45,8 @@ class Documents:
         self.note: Callable[[Event], None] = lambda _event: None
         self._host = host
         self._continuity = Continuity(position)
+        self._at: datetime | None = None  # of what was built last, and the last other instant before
+        self._before: datetime | None = None
 
     @property
     def position(self) -> str | None:
@@ -65,6 +68,8 @@ class Documents:
 
     def _build(self, entry: Entry, decode: Decode) -> Iterator[Item]:
         arrival = entry.arrival
+        if arrival.received_at != self._at:
+            self._before, self._at = self._at, arrival.received_at
         event = read_arrival(arrival, decode)
         if arrival.source != "frame":
             yield self._item(entry, event, self._id(entry))
@@ -76,11 +81,11 @@ class Documents:
             return
         self._continuity.begin(arrival.connection)
         is_repeat = self._continuity.is_repeat(arrival.body)
-        missing = None if is_repeat else self._continuity.find_missing(event.serial)
+        since, until = self._continuity.counted_at, arrival.received_at
+        since = self._before if since == until else since  # what is received together has one instant
+        missing = None if is_repeat else self._continuity.find_missing(event.serial, until)
         if missing is not None:
-            yield self._item(
-                entry, _build_gap(arrival.received_at, *missing), self._id(entry) + ":gap", is_gap=True
-            )
+            yield self._item(entry, _build_gap(since, until, *missing), self._id(entry) + ":gap", is_gap=True)
         yield self._item(entry, event, self._id(entry), is_repeat=is_repeat)
 
     def _item(
@@ -135,10 +140,13 @@ def _build_undecodable(item: Item, host: str | None, reason: str) -> dict[str, A
     return build_document(item.document["_id"], host, item.entry.seq, event)
 
 
-def _build_gap(at: datetime, first: int, last: int) -> Event:
-    """Return the gap of call events that were never sent; when they happened is not known, only before what."""
-    data = {"since": at.isoformat(), "until": at.isoformat(), "reason": "serial_jump"}
-    return Event("system", "gap", at, at=at, data={**data, "first_serial": first, "last_serial": last})
+def _build_gap(since: datetime | None, until: datetime, first: int, last: int) -> Event:
+    """Return the gap of call events that were never sent, between two that were."""
+    began_at, ended_at = bound_gap(None if since is None else Moment(since), Moment(until))
+    begin = {} if began_at is None else {"since": began_at.isoformat()}
+    numbers = {"first_serial": first, "last_serial": last}
+    data = {**begin, "until": ended_at.isoformat(), "reason": "serial_jump", **numbers}
+    return Event("system", "gap", until, at=until, data=data)
 
 
 def _read_system(arrival: Arrival) -> Event:

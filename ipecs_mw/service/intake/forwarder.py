@@ -187,7 +187,7 @@ class Forwarder:
         self._intake.forwarded = Forwarded(stored=stored, last_event_at=batch[-1].document["received_at"])
         gaps = [item.document["data"] for item in batch if item.is_gap]
         for gap in gaps:
-            log.warning("gap", **self._where(), **gap)
+            log.warning("gap", **{"since": "?", **self._where(), **gap})
             self._intake.counters.add("gap", gap["reason"])
         if gaps:
             self._on_gap()

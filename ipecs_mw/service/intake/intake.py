@@ -16,6 +16,7 @@ from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull, Unexpecte
 from ipecs_mw.journal.journal import Arrival, Journal, SetAside, replace_journal
 from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.service.intake.counters import Counters
+from ipecs_mw.service.intake.gaps import Moment, bound_gap
 
 log = logs.get_logger()
 
@@ -127,7 +128,7 @@ class Intake:
         Raises JournalError.
         """
         where = {"host": self.host} if self.host else {}
-        getattr(log, level)(event, **where, **facts)
+        getattr(log, level)(event, **where, **{k: "?" if v is None else v for k, v in facts.items()})
         data: Mapping[str, Any] = {name: value for name, value in facts.items() if value is not None}
         content = {
             "type": event.replace(".", "_"),
@@ -200,10 +201,9 @@ class Intake:
         )
         if self.host is None:
             return
-        now = self.clock.now()
-        since = begun_at or self.forwarded.last_event_at
-        since = since and min(since, now)  # the clock may have been set back in between
-        self.record("gap", "warning", since=since, until=now, reason=aside.error.key)
+        begun_at = begun_at or self.forwarded.last_event_at
+        since, until = bound_gap(None if begun_at is None else Moment(begun_at), Moment.read(self.clock))
+        self.record("gap", "warning", since=since, until=until, reason=aside.error.key)
         journal = self.journal
         if (
             journal.heard_at is None

@@ -8,6 +8,9 @@ from ipecs_mw.model.event import Event
 
 CALL_ENDS = frozenset({"released", "fail", "transferred"})
 _MOST_STATIONS = 10_000
+_MOST_CALLS = 20_000
+_LONGEST_NUMBER = 32
+_LONGEST_REF_BITS = 64
 
 
 class CallState:
@@ -24,7 +27,7 @@ class CallState:
         self.unconnected: set[str] = set()
         self.clock_at: datetime | None = None
         self._lock = threading.Lock()
-        self._calls: dict[str, set[int]] = {}
+        self._calls: dict[tuple[str, int], None] = {}  # the oldest first
 
     def begin_session(self) -> None:
         """Forget what the former session told of the host's clock: this one may be with another host."""
@@ -45,11 +48,13 @@ class CallState:
     def take_busy(self) -> list[str]:
         """Return the stations that had a call when last heard of, and forget their calls."""
         with self._lock:
-            busy, self._calls = sorted(self._calls), {}
+            busy, self._calls = sorted({station for station, _ in self._calls}), {}
         return busy
 
     def _note_call(self, event: Event) -> None:
         station = str(event.data.get("device_number") or "")
+        if len(station) > _LONGEST_NUMBER:
+            return  # a host must not fill our memory with what is no station
         match event.type:
             case "registered":
                 self.unconnected.discard(station)
@@ -61,10 +66,9 @@ class CallState:
 
     def _note_state(self, station: str, call_ref: int, *, has_ended: bool) -> None:
         with self._lock:
-            calls = self._calls.setdefault(station, set())
-            if has_ended:
-                calls.discard(call_ref)
-            elif len(self._calls) <= _MOST_STATIONS:
-                calls.add(call_ref)
-            if not calls:
-                del self._calls[station]
+            self._calls.pop((station, call_ref), None)
+            if has_ended or call_ref.bit_length() > _LONGEST_REF_BITS:
+                return
+            self._calls[station, call_ref] = None
+            if len(self._calls) > _MOST_CALLS:
+                del self._calls[next(iter(self._calls))]  # of the longest silent: its end was never told

@@ -13,6 +13,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import AlreadyLoggedIn, CommandRefused, IpecsMwError, SessionError, TokenExpired
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.outside import read_file
 from ipecs_mw.protocol.replies import Login, find_missing, read_login, read_reply
 from ipecs_mw.protocol.requests import build_request
 from ipecs_mw.service.process.state_dir import keep_private
@@ -129,7 +130,7 @@ class HostClient:
 
     def _read_memory(self) -> Any:
         with suppress(OSError, ValueError, LookupError, TypeError):
-            return json.loads(self._memory.read_text("utf-8"))["token"]
+            return json.loads(read_file(self._memory).decode("utf-8"))["token"]
         return None
 
     def _free_account(self, token: str) -> bool:

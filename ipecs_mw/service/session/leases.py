@@ -9,14 +9,16 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import HeldElsewhere, StoreError, StoreUnavailable
+from ipecs_mw.model.addresses import spell_address
 from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.service.intake.gaps import Moment
 from ipecs_mw.store.coordination.account_leases import FoundLease, LeaseTable, Note, answering_within
 from ipecs_mw.store.server.connection import Store
 
@@ -39,6 +41,7 @@ _BETWEEN_SECONDS = (
 )
 _TURN_SECONDS = 10.0  # for another host of ours to give the account back
 _LOOK_SECONDS = 0.05
+_NOTE_LAG = timedelta(seconds=2 * RENEW_SECONDS)  # a note is older than what its owner heard last
 
 
 class Standing(Enum):
@@ -80,11 +83,11 @@ class Watch:
 class AccountLease:
     """The lease on one account at one host.
 
-    `token` and `heard_at` are ours to leave for the next owner, `left` is what the former one left, and `noted`
-    what stands there now. `owner` names another owner, `rival` is the host of ours that has the account.
-    `confirmed_at` is when it last was ours for certain, by the monotonic clock. `wakes` is set where it stands
-    otherwise than before, and where whoever waits for that is to stop. `ask` has MongoDB asked and told, once and
-    within 1.5 s; a keeper sets it.
+    `token` and `heard_at` are ours to leave for the next owner, `left` is what the former one left, `left_heard`
+    when it last heard the host, and `noted` what stands there now. `owner` names another owner, `rival` is the
+    host of ours that has the account. `confirmed_at` is when it last was ours for certain, by the monotonic clock.
+    `wakes` is set where it stands otherwise than before, and where whoever waits for that is to stop. `ask` has
+    MongoDB asked and told, once and within 1.5 s; a keeper sets it.
     """
 
     name: str
@@ -94,6 +97,7 @@ class AccountLease:
     token: str | None = None
     heard_at: datetime | None = None
     left: Mapping[str, Any] = field(default_factory=dict)
+    left_heard: Moment | None = None
     noted: Note = field(default_factory=dict)
     rival: str | None = None
     confirmed_at: float = -math.inf
@@ -119,6 +123,17 @@ class AccountLease:
                 self.ask()
         self.check()
 
+    def find_heard(self, own: Moment | None) -> Moment | None:
+        """Return when the host was last heard, by us or by the owner before us, whose clock may differ."""
+        left = self.left_heard
+        if left is None or own is None:
+            return left or own
+        if math.isfinite(left.monotonic) and math.isfinite(own.monotonic):
+            return max(left, own, key=lambda moment: moment.monotonic)
+        # our own former run's: the note of it is a little older, but MongoDB tells how long ago that was
+        lag = _NOTE_LAG if math.isfinite(left.monotonic) else timedelta()
+        return left if left.at > own.at - lag else own
+
     def publish(self, token: str) -> None:
         """Leave the token of a new session for the next owner, at once where MongoDB answers."""
         self.token = token
@@ -132,7 +147,7 @@ class AccountLease:
 
 def build_lease(host: HostSettings) -> AccountLease:
     """Return the lease on the account of `host`, whatever profile names it."""
-    return AccountLease(f"account:{host.user}@{host.address.lower()}:{host.port}", host.name)
+    return AccountLease(f"account:{host.user}@{spell_address(host.address)}:{host.port}", host.name)
 
 
 class LeaseKeeper:
@@ -145,7 +160,7 @@ class LeaseKeeper:
     def __init__(
         self, store: Store, owner: str, clock: Clock, stop: threading.Event, holder: str | None = None
     ) -> None:
-        self._table = LeaseTable(store, owner, holder or owner, LEASE_SECONDS)
+        self._table = LeaseTable(store, owner, holder or owner, LEASE_SECONDS, clock)
         self._owner = owner
         self._clock = clock
         self._stop = stop
@@ -219,6 +234,7 @@ class LeaseKeeper:
         left = {"token": lease.token, "heard_at": lease.heard_at}
         # what a still earlier owner left counts as long as we have nothing of our own
         heir.left = {**lease.left, **{name: value for name, value in left.items() if value is not None}}
+        heir.left_heard = lease.left_heard if lease.heard_at is None else Moment(lease.heard_at)
         heir.noted, heir.watch, heir.confirmed_at = lease.noted, lease.watch, lease.confirmed_at
         heir.standing, heir.owner = lease.standing, lease.owner
         for other in self._leases:
@@ -341,8 +357,16 @@ class LeaseKeeper:
 
     def _settle_ours(self, lease: AccountLease, found: FoundLease, began: float) -> None:
         if lease.standing is not Standing.OURS:
-            lease.left = found.note
+            lease.left, lease.left_heard = found.note, _find_moment(found, began)
         if lease.standing is Standing.THEIRS:
             lease.forget()
         lease.noted, lease.confirmed_at, lease.owner = found.note, began, None
         lease.standing = Standing.OURS
+
+
+def _find_moment(found: FoundLease, asked: float) -> Moment | None:
+    """Return when the former owner last heard the host: how long ago that was the server's clock tells."""
+    heard_at = found.note.get("heard_at")
+    if heard_at is None:
+        return None
+    return Moment(heard_at, asked - (math.inf if found.heard_seconds is None else found.heard_seconds))

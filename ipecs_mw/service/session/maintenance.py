@@ -12,9 +12,9 @@ from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalError
 from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.service.intake.gaps import Moment
 from ipecs_mw.service.session.monitoring import Monitoring
 from ipecs_mw.service.session.supervisor import SessionSupervisor
-from ipecs_mw.service.session.unmonitored import Moment
 from ipecs_mw.service.session.watchdog import Watchdog
 
 log = logs.get_logger()
@@ -47,7 +47,7 @@ class SessionMaintenance:
         self._stop = stop
         self._wake = threading.Event()
         self._ups: deque[Moment] = deque()
-        self._numberings: deque[Moment] = deque()
+        self._numbering: Moment | None = None
         self._lost: deque[Sequence[str]] = deque()
 
     def on_up(self, up: Moment) -> None:
@@ -57,7 +57,7 @@ class SessionMaintenance:
 
     def on_numbering(self) -> None:
         """Have monitoring renewed: the host's numbering plan has changed."""
-        self._numberings.append(Moment.read(self._clock))
+        self._numbering = self._numbering or Moment.read(self._clock)  # one renewal serves them all
         self._wake.set()
 
     def ask_states(self, stations: Sequence[str]) -> None:
@@ -103,13 +103,14 @@ class SessionMaintenance:
     def _begin_what_is_due(self) -> None:
         while self._ups:
             self._monitoring.renew(self._ups.popleft(), has_lost_calls=True)
-        while self._numberings:
-            self._monitoring.renew(self._numberings.popleft(), has_lost_calls=False)
+        numbering, self._numbering = self._numbering, None
+        if numbering is not None:
+            self._monitoring.renew(numbering, has_lost_calls=False)
         while self._lost:
             self._monitoring.ask_states(self._lost.popleft())
 
     def _is_due(self) -> bool:
-        return bool(self._ups or self._numberings)
+        return bool(self._ups) or self._numbering is not None
 
     def _is_up(self) -> bool:
         return self._session.is_up and not self._stop.is_set()

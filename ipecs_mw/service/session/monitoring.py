@@ -9,12 +9,13 @@ from typing import Any
 from ipecs_mw import logs
 from ipecs_mw.errors import CommandRefused, IpecsMwError, ProtocolError, SessionError
 from ipecs_mw.model.settings import HostSettings, expand_numbers
+from ipecs_mw.service.intake.gaps import Moment
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.session.call_state import CallState
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.service.session.commands import carry_out
 from ipecs_mw.service.session.supervisor import SessionSupervisor
-from ipecs_mw.service.session.unmonitored import Moment, Uncovered
+from ipecs_mw.service.session.unmonitored import Uncovered
 
 log = logs.get_logger()
 
@@ -22,6 +23,7 @@ SUBSCRIPTIONS = ("monitor", "presence")
 """Settings of a host that list numbers, and the families of commands that subscribe to them."""
 
 _UNREADABLE = "unreadable"
+_LONGEST_VERDICT = 100
 _FIRST_AGAIN_SECONDS = 2.0  # after an answer that could not be read, twice as long after each further one
 _LONGEST_AGAIN_SECONDS = 30.0
 
@@ -208,7 +210,6 @@ def read_verdicts(reply: Any, asked: Sequence[str]) -> dict[str, str]:
     result = content.get("result")
     for item in result if isinstance(result, list) else ():
         if isinstance(item, dict):
-            found.update(
-                {str(number): str(verdict) for number, verdict in item.items() if str(number) in found}
-            )
+            told = {str(number): str(verdict)[:_LONGEST_VERDICT] for number, verdict in item.items()}
+            found.update({number: verdict for number, verdict in told.items() if number in found})
     return found

@@ -6,7 +6,8 @@ It runs as the host's reader thread. What it reads goes to the intake's journal 
 import random
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,6 +26,7 @@ from ipecs_mw.protocol.session import (
     next_state,
     wait_seconds,
 )
+from ipecs_mw.service.intake.gaps import Moment, bound_gap
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.service.session.leases import AccountLease
@@ -83,9 +85,10 @@ class SessionSupervisor:
         self._failures = 0
         self._has_been_up = False
         self._timer_seconds = 120.0
-        self._down_since: datetime | None = None
+        self._down: Moment | None = None
         self._down_reason = "daemon.ended"
         self._standstill = Standstill(clock)
+        self._has_stood_still = False
         self._chance = random.Random()  # noqa: S311 - jitter, not a secret
         self._number = 0  # of the session, from its login on
         self._ordered: tuple[int, IpecsMwError] | None = None
@@ -97,7 +100,8 @@ class SessionSupervisor:
     def run(self) -> None:
         """Hold the session until stopped, then log out."""
         # what came between the former session's last frame and now is missing too
-        self._down_since = self._intake.journal.heard_at
+        heard_at = self._intake.journal.heard_at
+        self._down = None if heard_at is None else Moment(heard_at)
         while not self._stop.is_set():
             try:
                 self._try()
@@ -168,27 +172,38 @@ class SessionSupervisor:
         self._standstill.begin()
         try:
             while not self._stop.is_set():
-                frames = stream.receive(_RECEIVE_SECONDS)
-                self._standstill.turn()
-                if frames:
-                    self._intake.take_frames(frames)
-                    self.heard_at = self._clock.monotonic()
-                self._lease.heard_at = self._intake.journal.heard_at
-                self._lease.check()
+                self._take(stream.receive(_RECEIVE_SECONDS))
                 if (ordered := self._find_order()) is not None:
                     raise ordered
         finally:
-            self._standstill.turn()
+            self._has_stood_still |= self._standstill.turn()
             if self._clock.monotonic() - up_since >= STABLE_SECONDS:
                 self._failures = 0
+
+    def _take(self, frames: Sequence[bytes]) -> None:
+        """Make frames durable, unless the account is another daemon's by now: then it has them too.
+
+        Raises HeldElsewhere. A process that stood still asks first, for it may have lost the account meanwhile.
+        """
+        self._has_stood_still |= self._standstill.turn()
+        if self._has_stood_still:
+            self._lease.confirm()
+            self._has_stood_still = False
+        self._lease.check()
+        if frames:
+            heard_at = self._clock.monotonic()
+            self._intake.take_frames(frames)
+            self.heard_at = heard_at
+        self._lease.heard_at = self._intake.journal.heard_at
 
     def _close(self, stream: Stream) -> None:
         """Close the stream, and keep what the host still had to say before it took leave too."""
         try:
             stream.leave()
             while True:
-                if frames := stream.receive(_RECEIVE_SECONDS):
-                    self._intake.take_frames(frames)
+                frames = stream.receive(_RECEIVE_SECONDS)
+                with suppress(IpecsMwError):  # what is refused is drained all the same
+                    self._take(frames)
         except IpecsMwError as error:
             log.debug("stream ended while closing", host=self._host.name, error=str(error))
         finally:
@@ -196,26 +211,22 @@ class SessionSupervisor:
 
     def _record_gap(self) -> None:
         """Say what was missed: the host keeps nothing for a client that is away."""
-        if (heard_at := self._lease.left.get("heard_at")) is not None and (
-            self._down_since is None or heard_at > self._down_since
-        ):
-            self._down_since = heard_at  # what came until then the former owner has
-        self._lease.left = {}
-        if self._down_since is not None:
-            now = self._clock.now()
-            since = min(self._down_since, now)  # the clock may have been set back in between
-            self._intake.record("gap", "warning", since=since, until=now, reason=self._down_reason)
-            self._down_since = None
+        self._down = self._lease.find_heard(self._down)  # what came until then the former owner has
+        self._lease.left, self._lease.left_heard = {}, None
+        if self._down is not None:
+            since, until = bound_gap(self._down, Moment.read(self._clock))
+            self._intake.record("gap", "warning", since=since, until=until, reason=self._down_reason)
+            self._down = None
 
     def _recover(self, error: IpecsMwError) -> None:
         """Wait as the error's class says, loud the first time and quiet while it repeats."""
         was_up = self.status.state is State.UP
         is_new = self.status.reason is None or self.status.reason.key != error.key
         self._failures += error.recovery not in PATIENT
-        if was_up and self._down_since is None:
+        if was_up and self._down is None:
             # nothing was heard since the last frame, however late the loss was noticed
-            heard_at = self._intake.journal.heard_at or self._clock.now()
-            self._down_since, self._down_reason = self._standstill.bound(heard_at), error.key
+            heard = Moment(self._intake.journal.heard_at or self._clock.now(), self.heard_at)
+            self._down, self._down_reason = self._standstill.bound(heard), error.key
         seconds = wait_seconds(error.recovery, self._failures, self._timer_seconds, self._chance)
         self._move(FACT_OF[error.recovery], reason=error, wait=seconds)
         if isinstance(error, HeldElsewhere):

@@ -1,30 +1,13 @@
 """What a host does not send although it was to be asked to: since when, and the gap that this leaves."""
 
-import math
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Self
 
-from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalError
+from ipecs_mw.service.intake.gaps import Moment, bound_gap
 from ipecs_mw.service.intake.intake import Intake
 
 REASON = "not_monitored"
 _SHORTEST_SECONDS = 2.0  # what every start of monitoring takes is no gap
-
-
-@dataclass(frozen=True)
-class Moment:
-    """An instant by both clocks: the wall clock for people, the monotonic one for durations."""
-
-    at: datetime
-    monotonic: float
-
-    @classmethod
-    def read(cls, clock: Clock) -> Self:
-        """Return the moment that it is."""
-        return cls(clock.now(), clock.monotonic())
 
 
 class Uncovered:
@@ -40,7 +23,7 @@ class Uncovered:
     def recall(self) -> Moment | None:
         """Return since when a former run may have left something uncovered."""
         since = self._intake.journal.uncovered_since
-        return None if since is None else Moment(since, -math.inf)
+        return None if since is None else Moment(since)
 
     def begin(self, name: str, since: Moment) -> None:
         """Note that a subscription is not served since then; where it was not before, that stays."""
@@ -52,15 +35,17 @@ class Uncovered:
 
         Raises JournalError, and may be repeated then.
         """
-        since = self._since.get(name)
-        if since is None:
+        begun = self._since.get(name)
+        if begun is None:
             return
-        if self._intake.clock.monotonic() - since.monotonic >= _SHORTEST_SECONDS:
+        now = Moment.read(self._intake.clock)
+        if now.monotonic - begun.monotonic >= _SHORTEST_SECONDS:
+            since, until = bound_gap(begun, now)
             self._intake.record(
                 "gap",
                 "warning",
-                since=since.at,
-                until=self._intake.clock.now(),
+                since=since,
+                until=until,
                 reason=REASON,
                 subscription=name,
                 count=count,

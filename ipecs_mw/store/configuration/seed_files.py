@@ -113,7 +113,7 @@ def _refuse_duplicates(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any
     for key, value in pairs:
         if key in content:
             # the parser does not tell where it is, so the object's beginning has to say it
-            begin = repr(mask_passwords(dict(pairs[:2])))[:80]
+            begin = show("", dict(pairs[:2]))[:80]
             raise InvalidDocument(
                 "error.seed_duplicate_key", document=name, path=key, value=show(key, value), object=begin
             )
@@ -147,7 +147,7 @@ def _check_language(name: str, locale: str, content: dict[str, Any]) -> dict[str
             "error.seed_placeholders",
             document=name,
             path=key,
-            value=repr(content[key]),
+            value=show(key, content[key]),
             difference=difference,
             allowed=" ".join(f"{{{placeholder}}}" for placeholder in expected) or "-",
         )
@@ -157,13 +157,13 @@ def _check_language(name: str, locale: str, content: dict[str, Any]) -> dict[str
 
 def _check_commands(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
     name = "commands.json"
-    for key in content:
+    for key, value in content.items():
         if key != "commands":
             raise InvalidDocument(
                 "error.field_unknown",
                 document=name,
                 path=key,
-                value=repr(content[key])[:200],
+                value=show(key, value),
                 allowed="commands",
             )
     definitions = content.get("commands")

@@ -17,6 +17,7 @@ from ipecs_mw.errors import InvalidDocument, StoreRefused
 from ipecs_mw.model.contents import Difference, find_differences
 from ipecs_mw.model.settings import BOOKKEEPING
 from ipecs_mw.model.texts import fallback_chain
+from ipecs_mw.model.validation import show
 from ipecs_mw.seeds import shipped_strings
 from ipecs_mw.store.configuration.seed_files import Seeds, read_seeds
 from ipecs_mw.store.configuration.settings import find_newest_revision, save_settings
@@ -150,7 +151,7 @@ def _refuse_contradictions(seeds: Seeds, tables: set[str], locales: set[str]) ->
                 "error.field_value",
                 document=f"commands.json/{command}",
                 path="family",
-                value=repr(definition["family"]),
+                value=show("family", definition["family"]),
                 allowed=", ".join(families),
             )
     if seeds.config and (locale := seeds.config.get("locale")):
@@ -162,7 +163,7 @@ def _refuse_contradictions(seeds: Seeds, tables: set[str], locales: set[str]) ->
                 "error.field_value",
                 document="config.json",
                 path="locale",
-                value=repr(locale),
+                value=show("locale", locale),
                 allowed=", ".join(sorted(map(str, locales))),
             )
 

@@ -13,6 +13,7 @@ from typing import Any
 from pymongo import UpdateMany, UpdateOne, timeout
 from pymongo.errors import BulkWriteError
 
+from ipecs_mw.clock import Clock
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -24,23 +25,28 @@ Note = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class FoundLease:
-    """A lease as it stands; without an owner it is free. `holder` names the owner to people."""
+    """A lease as it stands; without an owner it is free. `holder` names the owner to people.
+
+    `heard_seconds` is how long ago by the server's clock the note's `heard_at` was, which is by its owner's.
+    """
 
     name: str
     owner: Any = None
     holder: str | None = None
     expires_at: Any = None
     note: Note = field(default_factory=dict)
+    heard_seconds: float | None = None
 
 
 class LeaseTable:
     """The collection `leases` as `owner` uses it; what it holds it holds for `seconds`. Raises StoreError."""
 
-    def __init__(self, store: Store, owner: str, holder: str, seconds: float) -> None:
+    def __init__(self, store: Store, owner: str, holder: str, seconds: float, clock: Clock) -> None:
         self._leases = store.database["leases"]
         self._owner = owner
         self._holder = holder
         self._seconds = seconds
+        self._clock = clock
 
     def write(
         self, renewed: Collection[str], notes: Mapping[str, Note], given_back: Mapping[str, Note]
@@ -54,11 +60,11 @@ class LeaseTable:
         if renewed:
             writes.append(UpdateMany({"_id": {"$in": list(renewed)}, **ours}, [{"$set": self._fresh()}]))
         for name, note in notes.items():
-            writes.append(UpdateOne({"_id": name, **ours}, {"$set": {"note": dict(note)}}))
+            writes.append(UpdateOne({"_id": name, **ours}, [{"$set": self._note(note)}]))
         for name, note in given_back.items():
-            change: dict[str, Any] = {"$unset": {"owner": "", "holder": ""}}
+            change: list[dict[str, Any]] = [{"$unset": ["owner", "holder"]}]
             if note:
-                change["$set"] = {"note": dict(note)}
+                change.append({"$set": self._note(note)})
             writes.append(UpdateOne({"_id": name, **ours}, change))
         if writes:
             with store_errors():
@@ -66,7 +72,8 @@ class LeaseTable:
 
     def read(self, names: Collection[str]) -> dict[str, FoundLease]:
         """Return how these leases stand, each of them."""
-        fields = {"owner": True, "holder": True, "expires_at": True, "note": True}
+        names_of = ("owner", "holder", "expires_at", "heard_at", "note")
+        fields: dict[str, Any] = {**dict.fromkeys(names_of, True), "now": "$$NOW"}
         with store_errors():
             found = list(self._leases.find({"_id": {"$in": list(names)}}, fields))
         leases = {name: FoundLease(name) for name in names}
@@ -78,6 +85,7 @@ class LeaseTable:
                 holder if isinstance(holder, str) else None,
                 document.get("expires_at"),
                 _read_note(document.get("note")),
+                _find_age(document),
             )
         return leases
 
@@ -108,6 +116,17 @@ class LeaseTable:
             if codes != {_DUPLICATE_KEY} or details.get("writeConcernErrors"):
                 raise
 
+    def _note(self, note: Note) -> dict[str, Any]:
+        """Return what is written of a note: when the host was heard by MongoDB's clock too, as clocks differ."""
+        fields: dict[str, Any] = {"note": {"$literal": dict(note)}}
+        heard_at = note.get("heard_at")
+        if heard_at is None:
+            return fields
+        ago_seconds = (self._clock.now() - heard_at).total_seconds()
+        by_server = {"$subtract": ["$$NOW", int(ago_seconds * 1000)]} if ago_seconds >= 0 else "$$REMOVE"
+        is_former = {"$eq": ["$note.heard_at", heard_at]}  # and was by the former owner's clock
+        return {**fields, "heard_at": {"$cond": [is_former, "$heard_at", by_server]}}
+
     def _fresh(self) -> dict[str, Any]:
         return {
             "holder": {"$literal": self._holder},
@@ -121,6 +140,15 @@ def answering_within(seconds: float) -> Iterator[None]:
     """Have what the block asks of MongoDB fail, as StoreUnavailable, once it took `seconds` together."""
     with store_errors(), timeout(seconds):
         yield
+
+
+def _find_age(document: Mapping[str, Any]) -> float | None:
+    """Return how many seconds ago the host was heard, None where nobody can tell."""
+    heard_at = document.get("heard_at")
+    if not isinstance(heard_at, datetime):
+        return None
+    now: datetime = document["now"]
+    return max(0.0, (now - heard_at).total_seconds())
 
 
 def _read_note(value: Any) -> Note:

@@ -12,8 +12,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.numbers import mask_numbers
-from ipecs_mw.model.settings import NumberMask
+from ipecs_mw.model.masking import Masks, mask_numbers
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import blames_document, store_errors
 
@@ -26,6 +25,7 @@ _LEVEL_BYTES = 7  # the least that one more level takes: its type, its empty nam
 _REFUSALS_OF_A_DOCUMENT = frozenset(
     {2, 9, 15, 22, 10334}
 )  # BadValue, FailedToParse, Overflow, InvalidBSON, size
+_NO_MASKS = Masks()
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 _NOT_BSON = (bson.errors.BSONError, OverflowError, RecursionError, ValueError, TypeError)
 
@@ -69,7 +69,7 @@ def build_document(
 class EventLog:
     """The collection `events` of one database; `masks` are the numbers that are not stored in full."""
 
-    def __init__(self, store: Store, masks: Sequence[NumberMask] = ()) -> None:
+    def __init__(self, store: Store, masks: Masks = _NO_MASKS) -> None:
         self.masks = masks
         self._events = store.database["events"]
         self._raw_events = self._events.with_options(
@@ -109,7 +109,7 @@ class EventLog:
     def _encode(self, document: Document) -> RawBSONDocument:
         if isinstance(document, RawBSONDocument):
             return document
-        return _encode(mask_numbers(document, self.masks) if self.masks else document)
+        return _encode(mask_numbers(document, *self.masks) if self.masks.rules else document)
 
     def _insert(self, whole: Sequence[tuple[int, RawBSONDocument]], reasons: dict[int, str]) -> None:
         """Insert documents by position, and note why single ones are refused.

@@ -1,7 +1,7 @@
 """Questions to the event log: filters, newest first, pages whose cost does not grow with their depth."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -92,16 +92,22 @@ def _older_than(store: Store, query: dict[str, Any], event_id: str) -> dict[str,
 
 
 def _watch(store: Store, wanted: Filter) -> Iterator[dict[str, Any]]:
+    """Follow by change stream; where one ends, for the collection is dropped or renamed, the next goes on."""
     match = {f"fullDocument.{name}": value for name, value in wanted.build().items()}
-    pipeline = [{"$match": {"operationType": "insert", **match}}]
-    with (
-        store_errors(),
-        store.database["events"].watch(pipeline, max_await_time_ms=_CHANGE_WAIT_MS) as stream,
-    ):
-        while stream.alive:
-            change = stream.try_next()
-            if change is not None:
-                yield change["fullDocument"]
+    is_wanted = {"$or": [{"operationType": "insert", **match}, {"operationType": "invalidate"}]}
+    ended: Mapping[str, Any] | None = None
+    while True:
+        with (
+            store_errors(),
+            store.database["events"].watch(
+                [{"$match": is_wanted}], max_await_time_ms=_CHANGE_WAIT_MS, start_after=ended
+            ) as stream,
+        ):
+            while stream.alive:
+                change = stream.try_next()
+                if change is not None and change["operationType"] == "insert":
+                    yield change["fullDocument"]
+            ended = stream.resume_token
 
 
 def _poll(store: Store, wanted: Filter, clock: Clock) -> Iterator[dict[str, Any]]:

@@ -6,15 +6,19 @@ that keeps it longest.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple, get_args
 
-from pymongo import timeout
+from pymongo import ASCENDING, timeout
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from ipecs_mw.errors import InvalidDocument
 from ipecs_mw.model.settings import EventSettings, Kind
 from ipecs_mw.model.validation import convert
+from ipecs_mw.store.schema import comparison
+from ipecs_mw.store.schema.comparison import Difference, Shape, shape_index
+from ipecs_mw.store.schema.layout import Index
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -45,9 +49,27 @@ def keep_events(store: Store, profile: str, settings: EventSettings) -> Sequence
     with store_errors(), timeout(_BUILD_SECONDS):
         # looked at again afterwards: a daemon of another profile may have been at it meanwhile
         while (found := _read_all(store, profile, settings)) != applied:
-            _apply(store.database["events"], _indexes(_find_longest(found)))
+            _apply(store.database["events"], _build_indexes(_find_longest(found)))
             applied = found
     return _compare(profile, found)
+
+
+def find_differences(
+    store: Store, profile: str | None = None, settings: EventSettings | None = None
+) -> list[Difference]:
+    """Return what of the database is not as the schema says, and as the profiles say of events. Raises StoreError.
+
+    `settings` are those that count for `profile`, whatever stands in the database.
+    """
+    differences = comparison.find_differences(store)
+    with store_errors():
+        found = _read_all(store, profile, settings) or {"default": EventSettings()}
+        wanted = _build_indexes(_find_longest(found))
+        events = store.database["events"]
+        if _find_present(events) != {name: _shape(index) for name, index in wanted.items()}:
+            mend = partial(_apply, events, wanted)
+            differences.append(Difference("index", f"events.{_NAME}", is_missing=True, mend=mend))
+    return differences
 
 
 def find_longer(store: Store, profile: str, settings: EventSettings) -> Sequence[Longer]:
@@ -64,9 +86,11 @@ def describe_longer(longer: Sequence[Longer]) -> Mapping[str, str]:
     }
 
 
-def _read_all(store: Store, profile: str, settings: EventSettings) -> Mapping[str, EventSettings]:
+def _read_all(
+    store: Store, profile: str | None = None, settings: EventSettings | None = None
+) -> Mapping[str, EventSettings]:
     """Return what each profile says; one that cannot be read may mean for ever."""
-    found = {profile: settings}
+    found = {} if profile is None or settings is None else {profile: settings}
     for document in store.database["config"].find({"_id": {"$ne": profile}}, {"events": 1}).sort("_id"):
         name = str(document["_id"])
         found[name] = _FOR_EVER
@@ -96,30 +120,53 @@ def _compare(profile: str, found: Mapping[str, EventSettings]) -> Sequence[Longe
     ]
 
 
-def _indexes(longest: Mapping[str, tuple[int | None, str]]) -> Mapping[str, tuple[int, Mapping[str, Any]]]:
-    """Return name → (seconds, options) of the indexes that delete."""
-    kept = {kind: days for kind, (days, _) in longest.items() if days is not None}
+def _build_indexes(longest: Mapping[str, tuple[int | None, str]]) -> Mapping[str, Index]:
+    """Return name → each index that deletes."""
+    kept = {kind: days * _DAY_SECONDS for kind, (days, _) in longest.items() if days is not None}
     if len(kept) == len(longest) and len(set(kept.values())) == 1:
-        return {_NAME: (next(iter(kept.values())) * _DAY_SECONDS, {})}
+        return {_NAME: _build_index(_NAME, next(iter(kept.values())))}
+    only = {kind: {"partialFilterExpression": {"kind": kind}} for kind in kept}
+    named = (_build_index(f"{_NAME}_{kind}", seconds, **only[kind]) for kind, seconds in kept.items())
+    return {index.name: index for index in named}
+
+
+def _build_index(name: str, seconds: int, **only: Any) -> Index:
+    return Index(name, (("received_at", ASCENDING),), {"expireAfterSeconds": seconds, **only})
+
+
+def _find_present(events: Collection[dict[str, Any]]) -> Mapping[str, Shape]:
+    """Return name → what it is, of each index by which events are deleted."""
     return {
-        f"{_NAME}_{kind}": (days * _DAY_SECONDS, {"partialFilterExpression": {"kind": kind}})
-        for kind, days in kept.items()
+        name: shape_index(index["key"], index)
+        for name, index in events.index_information().items()
+        if name.startswith(_NAME)
     }
 
 
-def _apply(events: Collection[dict[str, Any]], wanted: Mapping[str, tuple[int, Mapping[str, Any]]]) -> None:
-    there = {name: index for name, index in events.index_information().items() if name.startswith(_NAME)}
-    for name in there.keys() - wanted.keys():
-        with _passing(_NOT_FOUND):  # another daemon was first
-            events.drop_index(name)
-    for name, (seconds, only) in wanted.items():
+def _apply(events: Collection[dict[str, Any]], wanted: Mapping[str, Index]) -> None:
+    there = dict(_find_present(events))
+    for name, shape in list(there.items()):
+        if name not in wanted or _without_seconds(shape) != _without_seconds(_shape(wanted[name])):
+            with _passing(_NOT_FOUND):  # another daemon was first
+                events.drop_index(name)
+            del there[name]
+    for name, index in wanted.items():
         if name not in there:
             with _passing(_OTHER_OPTIONS):
-                events.create_index("received_at", name=name, expireAfterSeconds=seconds, **only)
+                events.create_index(list(index.keys), name=name, **index.options)
                 continue
-        if name not in there or there[name].get("expireAfterSeconds") != seconds:
-            index = {"name": name, "expireAfterSeconds": seconds}
-            events.database.command("collMod", events.name, index=index)
+        if there.get(name) != _shape(index):
+            changed = {"name": name, "expireAfterSeconds": index.options["expireAfterSeconds"]}
+            events.database.command("collMod", events.name, index=changed)
+
+
+def _shape(index: Index) -> Shape:
+    return shape_index(index.keys, index.options)
+
+
+def _without_seconds(shape: Shape) -> Shape:
+    keys, options = shape
+    return keys, {name: value for name, value in options.items() if name != "expireAfterSeconds"}
 
 
 @contextmanager

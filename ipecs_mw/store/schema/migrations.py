@@ -20,7 +20,6 @@ from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, Stopped, StoreError
 from ipecs_mw.store.coordination.leases import acquire_lease, release_lease
-from ipecs_mw.store.schema.validators import apply_validators
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -29,7 +28,9 @@ log = logs.get_logger()
 _LEASE = "migrations"
 _LEASE_SECONDS = 30.0
 _LONGEST_WAIT_SECONDS = 120.0
-_STEP_SECONDS = 6 * 3600.0
+STEP_SECONDS = 6 * 3600.0
+"""How long a step may take: an index of a large collection takes longer than an operation may."""
+
 _NAME = re.compile(r"(\d{4})_(\w+)\.py")
 
 
@@ -91,22 +92,20 @@ def load_status(store: Store, folder: Path | None = None) -> list[MigrationStatu
 def migrate(
     store: Store, clock: Clock, folder: Path | None = None, *, stop: threading.Event | None = None
 ) -> list[int]:
-    """Bring the schema up to date and return the numbers applied; a half-done step is done again.
+    """Apply the steps that are pending and return their numbers; a half-done step is done again.
 
-    The validators of the collections are this version's afterwards. One runner at a time: others wait up to two
-    minutes. Raises CannotStart for a schema newer than the program, a step that was changed after it was applied,
-    or a lock that stays held, Stopped where `stop` is set while it waits, or between two steps.
+    One runner at a time: others wait up to two minutes. Whether what the steps made is still there asks
+    `comparison.put_right`. Raises CannotStart for a schema newer than the program, a step that was changed after
+    it was applied, or a lock that stays held, Stopped where `stop` is set while it waits, or between two steps.
     """
     stop = stop or threading.Event()
     if not _find_pending(store, folder):
-        apply_validators(store)
         return []
-    with _held_lease(store, clock, stop):
+    with hold_lock(store, clock, stop):
         pending = _find_pending(store, folder)
         for migration in pending:
             _check(stop)
             _apply(store, clock, migration)
-        apply_validators(store)
     return [migration.number for migration in pending]
 
 
@@ -138,7 +137,7 @@ def _apply(store: Store, clock: Clock, migration: Migration) -> None:
         records = store.database["migrations"]
         started = {**record, "state": "started", "started_at": clock.now()}
         records.update_one({"_id": migration.number}, {"$set": started}, upsert=True)
-        with timeout(_STEP_SECONDS):  # an index of a large collection takes longer than an operation may
+        with timeout(STEP_SECONDS):
             _load_apply(migration)(store.database)
         records.update_one({"_id": migration.number}, {"$set": {"state": "done", "done_at": clock.now()}})
     log.info("migration.applied", number=migration.number, name=migration.name)
@@ -155,8 +154,11 @@ def _load_apply(migration: Migration) -> Callable[[Any], None]:
 
 
 @contextmanager
-def _held_lease(store: Store, clock: Clock, stop: threading.Event) -> Iterator[None]:
-    """Hold the lock while the block runs, renewed by a thread: a step may take longer than the lock lasts."""
+def hold_lock(store: Store, clock: Clock, stop: threading.Event) -> Iterator[None]:
+    """Hold the lock on the schema while the block runs, renewed by a thread: a step may take longer than it lasts.
+
+    Raises CannotStart where another holds it for two minutes, Stopped where `stop` is set meanwhile.
+    """
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     give_up_at = clock.monotonic() + _LONGEST_WAIT_SECONDS
     is_told = False

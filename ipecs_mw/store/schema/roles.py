@@ -7,41 +7,10 @@ from urllib.parse import quote
 from pymongo.errors import OperationFailure
 
 from ipecs_mw import logs
+from ipecs_mw.store.schema.layout import RIGHTS, ROLE_PREFIX, build_privileges
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
-_READ = ("find",)
-_FOLLOW = ("find", "changeStream")
-_GIVE = ("find", "insert")
-
-RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    # migrations of later versions may touch any collection, so its rights are those on the whole database
-    "daemon": {
-        "": (
-            "find", "insert", "update", "remove", "changeStream", "createCollection", "listCollections",
-            "createIndex", "dropIndex", "listIndexes", "collMod", "collStats",
-        ),
-    },
-    "sender": {
-        "requests": _GIVE,
-        "instances": _READ,
-        "commands": _READ,
-        "codes": _READ,
-        "languages": _READ,
-        "migrations": _READ,
-    },
-    "reader": {
-        "events": _FOLLOW,
-        "instances": _READ,
-        "commands": _READ,
-        "codes": _READ,
-        "languages": _READ,
-        "migrations": _READ,
-    },
-}  # fmt: skip
-"""Role → collection → what it may do there; the empty name stands for every collection of the database."""
-
-_PREFIX = "ipecs_mw_"
 _NOT_FOUND = frozenset({11, 31})  # no such user, no such role
 
 
@@ -56,32 +25,34 @@ class Rights(NamedTuple):
     elsewhere: Sequence[str]
 
 
-def grant(store: Store, role: str, user: str, password: str | None) -> bool:
-    """Give `user` of this database the role of `RIGHTS` and no other; tell whether the user is new.
+class Granted(NamedTuple):
+    """Whether the user was made, and every role that it now has; those of other databases with their name."""
+
+    is_new: bool
+    roles: Sequence[str]
+
+
+def grant(store: Store, role: str, user: str, password: str | None, *, only: bool = False) -> Granted:
+    """Give `user` of this database the role of `RIGHTS`, beside those that it has, or with `only` instead of them.
 
     Role and user are made where they are missing. An existing user keeps its password where `password` is None;
     a new one needs it. Raises StoreRefused where the bootstrap's user may not do this, KeyError for a new user
     without a password.
     """
     logs.hide(password)
-    name = _PREFIX + role
+    name = ROLE_PREFIX + role
     database = store.database
-    privileges = [
-        {"resource": {"db": database.name, "collection": collection}, "actions": list(actions)}
-        for collection, actions in RIGHTS[role].items()
-    ]
+    granted = {"role": name, "db": database.name}
     with store_errors():
-        _update_or_create(store, "Role", name, {"privileges": privileges, "roles": []})
-        roles: dict[str, Any] = {"roles": [{"role": name, "db": database.name}]}
-        if password is not None:
-            return _update_or_create(store, "User", user, {"pwd": password, **roles})
-        try:
-            database.command("updateUser", user, **roles)
-        except OperationFailure as error:
-            if error.code in _NOT_FOUND:
-                raise KeyError(user) from error
-            raise
-    return False
+        _update_or_create_role(store, name, build_privileges(role, database.name))
+        known = database.command("usersInfo", user)["users"]
+        former = known[0]["roles"] if known and not only else []
+        roles = [*(one for one in former if one != granted), granted]
+        if not known and password is None:
+            raise KeyError(user)
+        changes: dict[str, Any] = {"roles": roles} | ({} if password is None else {"pwd": password})
+        database.command("updateUser" if known else "createUser", user, **changes)
+    return Granted(not known, [_spell(one, database.name) for one in roles])
 
 
 def make_uri(store: Store, user: str) -> str:
@@ -115,13 +86,17 @@ def examine_rights(store: Store) -> Rights:
     return Rights(str(users[0]["user"]), tuple(sorted(lacking)), tuple(sorted(elsewhere)))
 
 
-def _update_or_create(store: Store, what: str, name: str, content: Mapping[str, Any]) -> bool:
-    """Bring a role or user to `content`; tell whether it is new."""
+def _spell(role: Mapping[str, str], database: str) -> str:
+    """Return what people call a role: ours without the prefix, one of another database with that."""
+    if role["db"] == database:
+        return role["role"].removeprefix(ROLE_PREFIX)
+    return f"{role['role']}@{role['db']}"
+
+
+def _update_or_create_role(store: Store, name: str, privileges: Sequence[Mapping[str, Any]]) -> None:
     try:
-        store.database.command(f"update{what}", name, **content)
+        store.database.command("updateRole", name, privileges=privileges, roles=[])
     except OperationFailure as error:
         if error.code not in _NOT_FOUND:
             raise
-        store.database.command(f"create{what}", name, **content)
-        return True
-    return False
+        store.database.command("createRole", name, privileges=privileges, roles=[])

@@ -6,13 +6,7 @@ is half made must be possible, and the daemon refuses a wrong one with better wo
 
 from typing import Any
 
-from ipecs_mw import logs
-from ipecs_mw.errors import StoreRefused
-from ipecs_mw.model.schemas import Schema, build_collection_schemas
-from ipecs_mw.store.server.connection import Store
-from ipecs_mw.store.server.failures import store_errors
-
-log = logs.get_logger()
+from ipecs_mw.model.schemas import Schema
 
 _TYPES = {
     "integer": ["int", "long"],
@@ -20,27 +14,6 @@ _TYPES = {
     "boolean": "bool",
 }
 _UNKNOWN = ("default", "format", "$schema")  # what MongoDB's dialect of JSON Schema refuses
-
-
-def apply_validators(store: Store) -> None:
-    """Have each collection validated as this version of the program does; one that may not do so goes without.
-
-    Raises StoreUnavailable.
-    """
-    wanted = {
-        name: {"$jsonSchema": to_bson_schema(part)} for name, part in build_collection_schemas().items()
-    }
-    try:
-        with store_errors():
-            database = store.database
-            present = {found["name"]: found.get("options", {}) for found in database.list_collections()}
-            for name, validator in wanted.items():
-                if name not in present:
-                    database.create_collection(name, validator=validator, validationAction="warn")
-                elif present[name].get("validator") != validator:
-                    database.command("collMod", name, validator=validator, validationAction="warn")
-    except StoreRefused as error:
-        log.debug("no validators", error=str(error))
 
 
 def to_bson_schema(content: Any) -> Any:

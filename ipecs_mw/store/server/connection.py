@@ -4,12 +4,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pymongo import MongoClient, ReadPreference, WriteConcern, timeout
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.read_concern import ReadConcern
-from pymongo.uri_parser import parse_uri
 
 from ipecs_mw import logs
 from ipecs_mw.bootstrap import DEFAULT_DATABASE, Bootstrap
@@ -112,22 +112,22 @@ def open_unseen(uri: str, source: str, embedded: Embedded | None = None) -> Stor
 
 def _build_client(uri: str, source: str) -> tuple[MongoClient[Document], str]:
     try:
-        parsed = parse_uri(uri, validate=True)
-        name = parsed.get("database") or DEFAULT_DATABASE
-        if parsed.get("collection"):
-            raise InvalidURI("a database's name has no dot")
+        # names are asked for by the first operation: a resolver that does not answer is as a server that does not
         client: MongoClient[Document] = MongoClient(
             uri,
+            connect=False,
             appname="ipecs-mw",
             tz_aware=True,
             timeoutMS=int(OPERATION_SECONDS * 1000),
             serverSelectionTimeoutMS=int(_SELECTION_SECONDS * 1000),
         )
+        if "." in urlsplit(uri).path:
+            raise InvalidURI("a database's name has no dot")
     except (InvalidURI, ConfigurationError, ValueError, TypeError, PyMongoError) as error:
         raise InvalidDocument(
             "error.mongo_uri", document=source, path="mongo_uri", reason=logs.mask_uri(str(error)).rstrip(".")
         ) from error
-    return client, str(name)
+    return client, client.get_default_database(DEFAULT_DATABASE).name
 
 
 def _has_change_streams(hello: Mapping[str, Any]) -> bool:

@@ -52,7 +52,7 @@ def blames_document(code: int | None) -> bool:
 
 
 def _is_transient(error: Exception, code: int | None) -> bool:
-    if code in _TRANSIENT or code in _TRANSIENT_STATES:
+    if code in _TRANSIENT or code in _TRANSIENT_STATES or _is_without_names(error):
         return True
     if isinstance(error, errors.PyMongoError) and (
         error.timeout or error.has_error_label("RetryableWriteError")
@@ -60,6 +60,13 @@ def _is_transient(error: Exception, code: int | None) -> bool:
         return True
     # a client that a stopping process closed comes back with the next start
     return isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout | errors.WTimeoutError)
+
+
+def _is_without_names(error: Exception) -> bool:
+    """Tell whether the names of a cluster could not be asked for: the driver takes that for a wrong URI."""
+    cause = error.__cause__
+    is_of_resolver = type(cause).__module__.startswith(("dns.resolver", "dns.exception", "dns.query"))
+    return isinstance(error, errors.ConfigurationError) and (is_of_resolver or isinstance(cause, OSError))
 
 
 def _find_code(error: Exception, details: Mapping[str, Any]) -> int | None:

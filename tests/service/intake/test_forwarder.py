@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -297,6 +298,50 @@ def gaps(store: Store) -> list[tuple[str, int, int]]:
     """Return where the log has gaps by serial numbers: the id, the first and the last number."""
     found = store.database["events"].find({"data.reason": "serial_jump"}).sort("_id", 1)
     return [(gap["_id"], gap["data"]["first_serial"], gap["data"]["last_serial"]) for gap in found]
+
+
+def spans(store: Store) -> list[tuple[str | None, str]]:
+    """Return from when until when numbers are missing, each time as seconds after the start."""
+    found = store.database["events"].find({"data.reason": "serial_jump"}).sort("_id", 1)
+
+    def count(told: str | None) -> str | None:
+        return told and f"{(datetime.fromisoformat(told) - START_AT).total_seconds():g}"
+
+    return [(count(gap["data"].get("since")), count(gap["data"]["until"]) or "") for gap in found]
+
+
+def test_what_numbers_miss_lies_between_the_two_that_came(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    intake.begin_connection()
+    for seconds, serials in ((0, (1, 2)), (5, (6,)), (5, (7, 9))):
+        clock.advance(seconds)
+        intake.take_frames([call(serial) for serial in serials])
+    build(intake, EventLog(store)).step()
+    assert spans(store) == [("0", "5"), ("5", "10")], "what was received together has one instant"
+
+
+def test_what_numbers_miss_has_no_beginning_where_the_clock_was_set_back_or_nothing_came_before(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    intake.begin_connection()
+    intake.take_frames([call(1), call(3)])
+    clock.jump(-60)
+    intake.take_frames([call(6)])
+    build(intake, EventLog(store)).step()
+    assert spans(store) == [(None, "0"), (None, "-60")]
+
+
+def test_since_when_numbers_are_missing_is_known_after_a_restart(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    intake.begin_connection()
+    intake.take_frames([call(1)])
+    build(intake, EventLog(store)).step()
+    clock.advance(5)
+    intake.take_frames([call(6)])
+    build(restart(intake), EventLog(store)).step()
+    assert spans(store) == [("0", "5")]
 
 
 def restart(intake: Intake) -> Intake:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from support import START_AT, FakeClock
 
 from ipecs_mw.model.settings import HostSettings
@@ -55,3 +56,47 @@ def test_a_host_that_never_told_its_time_in_this_session_may_be_silent(clock: Fa
     clock.advance(600)
     watchdog.step()
     assert asked == ["checkconnection"]
+
+
+def tell(call_state: CallState, station: str, ref: int, kind: str = "dialing") -> None:
+    data = {"type": kind, "deviceNumber": station, "callRefID": ref, "evtSerialNum": 1}
+    call_state.note(DECODER.decode(json.dumps({"event": "call", "data": data}).encode(), START_AT))
+
+
+def measure(call_state: CallState) -> int:
+    return sum(len(name) for name, _ in call_state._calls) + sum(map(len, call_state.unconnected))
+
+
+def test_a_station_has_a_call_until_the_last_of_its_calls_ends() -> None:
+    call_state = CallState(lambda: None)
+    for station, ref, kind in (
+        ("1001", 1, "dialing"),
+        ("1001", 2, "dialing"),
+        ("1001", 1, "released"),
+        ("1002", 3, "dialing"),
+        ("1002", 3, "released"),
+    ):
+        tell(call_state, station, ref, kind)
+    assert call_state.take_busy() == ["1001"]
+    assert call_state.take_busy() == []
+
+
+@pytest.mark.parametrize("hostile", ["references", "stations", "long stations", "long references"])
+def test_what_a_host_tells_of_calls_fills_no_memory(hostile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ipecs_mw.service.session.call_state._MOST_CALLS", 100)
+    call_state = CallState(lambda: None)
+    for number in range(1000):
+        station = {"stations": str(number), "long stations": str(number) * 1000}.get(hostile, "1001")
+        tell(call_state, station, number * (10**1000 if hostile == "long references" else 1) + 1)
+    assert len(call_state._calls) <= 100
+    assert measure(call_state) <= 100 * 32
+    tell(call_state, "1002", 7)
+    assert "1002" in call_state.take_busy(), "the newest calls are those that count"
+
+
+def test_stations_that_are_no_numbers_are_not_kept_as_unconnected() -> None:
+    call_state = CallState(lambda: None)
+    for number in range(50):
+        tell(call_state, f"{number}" * 10_000, 1, "unregistered")
+    tell(call_state, "1003", 1, "unregistered")
+    assert call_state.unconnected == {"1003"}

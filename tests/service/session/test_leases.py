@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,17 @@ from sites import wait_until
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import HeldElsewhere
+from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.service.intake.gaps import Moment, bound_gap
 from ipecs_mw.service.process.threads import start_thread
-from ipecs_mw.service.session.leases import LEASE_SECONDS, AccountLease, LeaseKeeper, Standing, Watch
+from ipecs_mw.service.session.leases import (
+    LEASE_SECONDS,
+    AccountLease,
+    LeaseKeeper,
+    Standing,
+    Watch,
+    build_lease,
+)
 from ipecs_mw.store.server.connection import Store, connect, open_unseen
 
 ACCOUNT = "account:apiuser@192.0.2.1:8743"
@@ -165,6 +174,70 @@ def test_who_takes_over_finds_the_token_of_a_session_that_could_not_be_ended(sto
     taken = ask(build_keeper(store, "second"))
     assert taken.standing is Standing.OURS
     assert taken.left == {"token": "token-of-the-first", "heard_at": HEARD_AT}
+
+
+class Ahead(SystemClock):
+    """A clock that shows another time than that of the machine."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._seconds)
+
+
+@pytest.mark.parametrize("first_ahead", [-7200, 0, 5, 7200])
+@pytest.mark.parametrize("second_ahead", [-5, 0, 7200])
+def test_the_gap_after_a_take_over_covers_what_was_lost_by_the_clocks_of_both(
+    store: Store, first_ahead: float, second_ahead: float
+) -> None:
+    first, second = Ahead(first_ahead), Ahead(second_ahead)
+    lease = AccountLease(ACCOUNT, "main")
+    keeper = LeaseKeeper(store, "first", first, threading.Event())
+    keeper.add(lease, threading.Event())
+    lost = timedelta(seconds=10)
+    lease.token, lease.heard_at = "token", first.now() - lost
+    keeper._go_round(5)
+    store.database["leases"].update_one({"_id": ACCOUNT}, {"$unset": {"owner": 1, "holder": 1}})
+    taken = AccountLease(ACCOUNT, "main")
+    LeaseKeeper(store, "second", second, threading.Event()).add(taken, threading.Event())
+    assert taken.standing is Standing.OURS
+    assert taken.left_heard is not None
+    assert second.monotonic() - taken.left_heard.monotonic >= lost.total_seconds() - 0.5
+    since, until = bound_gap(taken.find_heard(None), Moment.read(second))
+    for ends_at in (lease.heard_at + lost, second.now()):
+        assert since is None or since <= ends_at - lost + timedelta(seconds=1)
+        assert until >= ends_at - timedelta(seconds=1)
+    assert (since is None) is (first_ahead > second_ahead + 10)
+
+
+@pytest.mark.parametrize(
+    ("left", "own", "is_left"),
+    [
+        (Moment(HEARD_AT, 5.0), Moment(HEARD_AT + timedelta(hours=1), 4.0), True),
+        (Moment(HEARD_AT + timedelta(hours=1), 4.0), Moment(HEARD_AT, 5.0), False),
+        (Moment(HEARD_AT, 5.0), Moment(HEARD_AT + timedelta(seconds=2)), True),
+        (Moment(HEARD_AT, 5.0), Moment(HEARD_AT + timedelta(minutes=2)), False),
+        (Moment(HEARD_AT), Moment(HEARD_AT + timedelta(seconds=2)), False),
+        (Moment(HEARD_AT), None, True),
+    ],
+)
+def test_what_counts_is_who_heard_the_host_last_by_the_clock_that_can_tell(
+    left: Moment, own: Moment | None, is_left: bool
+) -> None:
+    lease = AccountLease(ACCOUNT, "main", left_heard=left)
+    assert lease.find_heard(own) is (left if is_left else own)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("PBX.example", "pbx.example."), ("2001:db8::1", "2001:DB8:0:0::1"), ("192.0.2.1", "::ffff:192.0.2.1")],
+)
+def test_all_spellings_of_an_address_share_a_lease(one: str, other: str) -> None:
+    names = {
+        build_lease(HostSettings("main", address, "api", "secret", "UTC")).name for address in (one, other)
+    }
+    assert len(names) == 1
 
 
 def test_the_token_is_in_the_lease_when_the_login_is_done_and_with_it_since_when_events_are_ours(

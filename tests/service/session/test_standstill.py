@@ -1,9 +1,9 @@
 """Whether a gap begins early enough after the process stood still."""
 
-from datetime import timedelta
-
+import pytest
 from support import FakeClock
 
+from ipecs_mw.service.intake.gaps import Moment
 from ipecs_mw.service.session.standstill import Standstill
 
 
@@ -12,46 +12,57 @@ def test_after_short_turns_a_gap_begins_with_the_last_frame(clock: FakeClock) ->
     standstill.begin()
     for _ in range(5):
         clock.advance(0.5)
-        standstill.turn()
-    assert standstill.bound(clock.now()) == clock.now()
+        assert not standstill.turn()
+    assert standstill.bound(Moment.read(clock)) == Moment.read(clock)
 
 
 def test_right_after_a_standstill_a_gap_begins_where_that_began(clock: FakeClock) -> None:
     standstill = Standstill(clock)
     standstill.begin()
-    began_at = clock.now()
+    began = Moment.read(clock)
     clock.advance(7)
-    standstill.turn()
+    assert standstill.turn()
     clock.advance(1)
-    standstill.turn()
-    assert standstill.bound(clock.now()) == began_at
-    assert standstill.bound(began_at - timedelta(seconds=1)) == began_at - timedelta(seconds=1)
+    assert not standstill.turn()
+    assert standstill.bound(Moment.read(clock)) == began
+    assert standstill.bound(began.move_back(1)) == began.move_back(1)
 
 
 def test_of_several_standstills_in_a_row_the_first_counts(clock: FakeClock) -> None:
     standstill = Standstill(clock)
     standstill.begin()
-    began_at = clock.now()
+    began = Moment.read(clock)
     for _ in range(2):
         clock.advance(3)
         standstill.turn()
-    assert standstill.bound(clock.now()) == began_at
+    assert standstill.bound(Moment.read(clock)) == began
 
 
 def test_what_counts_is_when_the_last_frame_came_however_late_its_loss_is_noticed(clock: FakeClock) -> None:
     standstill = Standstill(clock)
     standstill.begin()
-    began_at = clock.now()
+    began = Moment.read(clock)
     clock.advance(15)
     standstill.turn()
-    heard_at = clock.now()
+    heard = Moment.read(clock)
     for _ in range(60):
         clock.advance(0.5)
         standstill.turn()
-    assert standstill.bound(heard_at) == began_at
-    assert standstill.bound(clock.now()) == clock.now(), (
+    assert standstill.bound(heard) == began
+    assert standstill.bound(Moment.read(clock)) == Moment.read(clock), (
         "a frame that came long after it is as young as it looks"
     )
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600, -5])
+def test_a_clock_that_is_set_after_a_standstill_does_not_hide_it(clock: FakeClock, seconds: float) -> None:
+    standstill = Standstill(clock)
+    standstill.begin()
+    clock.advance(7)
+    standstill.turn()
+    clock.jump(seconds)
+    heard = Moment.read(clock)
+    assert standstill.bound(heard) == heard.move_back(7)
 
 
 def test_a_standstill_of_an_earlier_connection_does_not_count(clock: FakeClock) -> None:
@@ -60,4 +71,4 @@ def test_a_standstill_of_an_earlier_connection_does_not_count(clock: FakeClock) 
     clock.advance(7)
     standstill.turn()
     standstill.begin()
-    assert standstill.bound(clock.now()) == clock.now()
+    assert standstill.bound(Moment.read(clock)) == Moment.read(clock)

@@ -4,11 +4,12 @@ import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FakeClock
+from support import START_AT, FakeClock
 from tls_host import settings
 
 from ipecs_mw.errors import (
@@ -26,7 +27,7 @@ from ipecs_mw.protocol.replies import Login
 from ipecs_mw.protocol.session import State
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.session import supervisor as module
-from ipecs_mw.service.session.leases import AccountLease
+from ipecs_mw.service.session.leases import AccountLease, Standing
 from ipecs_mw.service.session.supervisor import Drop, SessionSupervisor
 
 ALREADY = AlreadyLoggedIn("error.already_logged_in", host="main")
@@ -138,15 +139,88 @@ def test_a_session_that_ends_is_told_gapped_and_begun_again(run: Any, clock: Fak
     assert supervisor.status.reconnects == 1
 
 
-def test_no_gap_begins_after_its_end_where_the_clock_was_set_back(run: Any, clock: FakeClock) -> None:
-    class SetsBack(Stream):
+@pytest.mark.parametrize("jump", [-3600, -300, -1, 0, 300, 3600])
+def test_a_gap_covers_what_was_lost_while_the_clock_was_set(
+    run: Any, clock: FakeClock, jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost_seconds, heard_at = 600.0, START_AT
+
+    class IsSet(Stream):
         def close(self) -> None:
             super().close()
-            clock.jump(-3600)
+            clock.jump(jump)
+            clock.advance(lost_seconds)
 
-    _, _, recorded = run(SetsBack(clock, [b"a"], LOST, 1), Stream(clock, [b"b"], LOST, 1))
+    _, _, recorded = run(IsSet(clock, [b"a"], LOST, 0), Stream(clock, [b"b"], LOST, 1))
     (gap,) = (entry["data"] for entry in recorded if entry["type"] == "gap")
-    assert gap["since"] == gap["until"]
+    lost = timedelta(seconds=lost_seconds)
+    for began_at in (heard_at, heard_at + timedelta(seconds=jump)):
+        assert "since" not in gap or datetime.fromisoformat(gap["since"]) <= began_at
+        assert datetime.fromisoformat(gap["until"]) >= began_at + lost
+    assert ("since" in gap) is (jump > -lost_seconds)
+
+
+class LosesAccount(Stream):
+    """Stands still for so long that the account goes to another daemon."""
+
+    def stand_still(self, *, is_known: bool) -> None:
+        lease = self.supervisor._lease
+        self._clock.advance(20)
+        lease.is_stale = lambda: lease.standing is not Standing.THEIRS
+        lease.ask = lambda: setattr(lease, "standing", Standing.THEIRS)
+        if is_known:
+            lease.ask()
+
+    def close(self) -> None:
+        super().close()
+        self.supervisor._stop.set()  # else it would stand by for ever
+
+
+def test_after_a_standstill_the_lease_is_asked_before_anything_is_taken(run: Any, clock: FakeClock) -> None:
+    class Frozen(LosesAccount):
+        def receive(self, seconds: float) -> Sequence[bytes]:
+            if not self.is_closed:
+                self.stand_still(is_known=False)
+            return super().receive(seconds)
+
+    _, client, recorded = run(Frozen(clock, [b"a", b"b", b"c"], LOST, 1))
+    assert "frame" not in types(recorded), "the other daemon has them"
+    down = next(entry for entry in recorded if entry["type"] == "session_standing_by")
+    assert down["data"]["reason"] == "error.held_elsewhere"
+    assert client.stream._frames == [], "a full queue would make closing hang"
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_after_a_standstill_that_ends_with_the_connection_the_lease_is_asked_before_the_rest_is_taken(
+    run: Any, clock: FakeClock, is_known: bool
+) -> None:
+    class Breaks(LosesAccount):
+        def receive(self, seconds: float) -> Sequence[bytes]:
+            if self.is_closed:
+                return super().receive(seconds)
+            self.stand_still(is_known=is_known)
+            raise LOST
+
+    _, _, recorded = run(Breaks(clock, [b"a", b"b"], LOST, 1))
+    assert "frame" not in types(recorded)
+
+
+def test_after_a_standstill_of_an_owner_that_kept_its_account_everything_is_taken(
+    run: Any, clock: FakeClock
+) -> None:
+    asked: list[str] = []
+
+    class Frozen(Stream):
+        def receive(self, seconds: float) -> Sequence[bytes]:
+            clock.advance(20)
+            lease = self.supervisor._lease
+            lease.standing, lease.ask = Standing.OURS, lambda: asked.append("asked")
+            lease.is_stale = lambda: not asked
+            return super().receive(seconds)
+
+    _, _, recorded = run(Frozen(clock, [b"a", b"b"], LOST, 1))
+    assert types(recorded).count("frame") == 2
+    assert asked == ["asked"]
 
 
 def test_a_host_that_is_away_is_told_once_and_tried_ever_more_slowly(run: Any, clock: FakeClock) -> None:

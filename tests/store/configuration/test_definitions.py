@@ -1,5 +1,6 @@
 """Loading command definitions and code tables from a real MongoDB."""
 
+import json
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def test_an_id_that_is_no_text_is_refused(seeded: Store, collection: str, load: 
     seeded.database[collection].insert_one({"_id": odd})
     with pytest.raises(InvalidDocument) as caught:
         load(seeded)
-    facts = {"document": collection, "path": "_id", "value": repr(odd), "allowed": "string"}
+    facts = {"document": collection, "path": "_id", "value": json.dumps(odd), "allowed": "string"}
     assert caught.value.facts == facts
 
 

@@ -64,14 +64,14 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"document": "config.json", "line": 3, "column": 1},
     ),
     "not UTF-8": ({"commands": b'{\n"commands": "\xb0\xa1"}'}, {"document": "commands.json", "line": 2}),
-    "NaN": ({"config": '{"locale": NaN}'}, {"document": "config.json", "value": "'NaN'"}),
+    "NaN": ({"config": '{"locale": NaN}'}, {"document": "config.json", "value": '"NaN"'}),
     "a key twice": (
         {"languages__de_DE": '{"a": "1", "b": "2", "a": "3"}'},
         {"document": "languages/de-DE.json", "path": "a"},
     ),
     "a key twice deep in a file": (
         {"codes": '{"ring_types": [{"code": 4, "name": "x", "name": "y"}]}'},
-        {"document": "codes.json", "path": "name", "object": "{'code': 4, 'name': 'x'}"},
+        {"document": "codes.json", "path": "name", "object": '{"code": 4, "name": "x"}'},
     ),
     "deep nesting": ({"config": '{"a": ' + "[" * 100_000}, {"document": "config.json"}),
     "unknown setting": ({"config": config(colour=1)}, {"document": "config.json", "path": "colour"}),
@@ -109,11 +109,11 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a command that is none": ({"commands": {"commands": ["login"]}}, {"path": "commands[0]"}),
     "a wrong method": (
         {"commands": commands({"method": "BREW"})},
-        {"document": "commands.json/login", "path": "method", "value": "'BREW'"},
+        {"document": "commands.json/login", "path": "method", "value": '"BREW"'},
     ),
     "two commands of one id": (
         {"commands": commands({}, {})},
-        {"path": "commands[1].id", "value": "'login'"},
+        {"path": "commands[1].id", "value": '"login"'},
     ),
     "an integer beyond 64 bits": (
         {"commands": commands({"params": [{"name": "x", "type": "int", "in": "query", "default": 2**70}]})},
@@ -121,7 +121,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "a family that has no error table": (
         {"codes": read_json("codes.json"), "commands": commands({"family": "fax"})},
-        {"document": "commands.json/login", "path": "family", "value": "'fax'"},
+        {"document": "commands.json/login", "path": "family", "value": '"fax"'},
     ),
     "a code table missing": ({"codes": {"ring_types": []}}, {"document": "codes.json", "path": "acd_events"}),
 }

@@ -12,8 +12,9 @@ from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.events.retention import keep_events
+from ipecs_mw.store.schema.layout import RIGHTS
 from ipecs_mw.store.schema.migrations import migrate
-from ipecs_mw.store.schema.roles import RIGHTS, examine_rights, grant, make_uri
+from ipecs_mw.store.schema.roles import examine_rights, grant, make_uri
 from ipecs_mw.store.server.connection import Store, open_client
 
 Open = Callable[[str], Store]
@@ -113,13 +114,31 @@ def test_rights_that_the_daemon_lacks_are_named(open_as: Open) -> None:
     assert "insert" in rights.lacking
 
 
-def test_a_user_keeps_its_password_and_loses_its_former_role(open_as: Open, store: Store) -> None:
+def test_a_user_keeps_its_password_and_with_only_loses_its_former_roles(open_as: Open, store: Store) -> None:
     user = open_as("daemon")
-    assert grant(store, "reader", "daemon-user", None) is False
+    assert grant(store, "reader", "daemon-user", None, only=True) == (False, ["reader"])
     uri = make_uri(store, "daemon-user").replace("PASSWORD", "canary-of-a-user")
     with closing(open_client(uri, "test")) as again:
         assert not may(lambda: again.database["events"].insert_one({}))
     assert not may(user.database["config"].find_one)
+
+
+def test_roles_add_up(open_as: Open, store: Store) -> None:
+    user = open_as("sender")
+    assert grant(store, "reader", "sender-user", None) == (False, ["sender", "reader"])
+    assert grant(store, "reader", "sender-user", None) == (False, ["sender", "reader"])
+    for collection in COLLECTIONS:
+        both = {action for role in ("sender", "reader") for action in RIGHTS[role].get(collection, ())}
+        assert list_rights(user, collection) == both, collection
+
+
+def test_a_role_of_another_kind_stays_and_is_named(open_as: Open, store: Store) -> None:
+    open_as("reader")
+    other = {"role": "read", "db": "elsewhere"}
+    store.database.command("grantRolesToUser", "reader-user", roles=[other, "read"])
+    granted = grant(store, "sender", "reader-user", None)
+    assert sorted(granted.roles) == ["read", "read@elsewhere", "reader", "sender"]
+    assert grant(store, "sender", "reader-user", None, only=True).roles == ["sender"]
 
 
 def test_a_new_user_needs_a_password_and_who_may_not_grant_is_refused(open_as: Open, store: Store) -> None:

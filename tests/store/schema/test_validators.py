@@ -6,14 +6,15 @@ import pytest
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
+from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
-from ipecs_mw.store.schema.validators import apply_validators
 from ipecs_mw.store.server.connection import Store
 
 
 @pytest.fixture
 def seeded(store: Store) -> Store:
     migrate(store, SystemClock())
+    put_right(store, SystemClock())
     apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
     return store
 
@@ -49,8 +50,8 @@ def test_what_is_wrong_is_taken_and_named(seeded: Store, name: str, wrong: dict[
 
 def test_an_older_validator_is_replaced_and_the_same_one_is_left_alone(seeded: Store) -> None:
     seeded.database.command("collMod", "config", validator={})
-    apply_validators(seeded)
+    put_right(seeded, SystemClock())
     assert find_strangers(seeded, "config") == []
     before = list(seeded.database.list_collections())
-    apply_validators(seeded)
+    put_right(seeded, SystemClock())
     assert list(seeded.database.list_collections()) == before

@@ -92,7 +92,7 @@ def mask_values(value: Any) -> Any:
 
 def mask_uri(text: str) -> str:
     """Return `text` with the passwords of URIs in it masked, and every known secret."""
-    return mask(re.sub(r"(//[^:/@\s]*:)\S*@", rf"\g<1>{_MASK}@", text))
+    return mask(re.sub(r"(//[^:\s]*:)\S*@", rf"\g<1>{_MASK}@", text))
 
 
 def explain(error: IpecsMwError) -> str:

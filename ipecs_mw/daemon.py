@@ -181,7 +181,12 @@ class Daemon:
             self._store, profile, lambda: self._loaded.settings.events, clock, self._stop
         )
         self._changes = ChangeFeed(
-            self._store, self._watcher.notice, self._on_request, self._on_any_request, clock, self._stop
+            self._store,
+            self._watcher.notice,
+            self._fleet.on_request,
+            self._fleet.on_any_request,
+            clock,
+            self._stop,
         )
         self._heartbeat = Heartbeat(
             self._store, self._id, self._describe, self._find_dead, self._summarise, self._has_store, clock
@@ -245,6 +250,7 @@ class Daemon:
         """Follow what changes in MongoDB from now on."""
         self._threads.start("watch-setup", self._watcher.run, self._stop)
         self._threads.start("changes", self._changes.run, self._stop)
+        self._threads.start("requests", self._fleet.sweeper.run, self._stop)
 
     def _await_mongodb(self) -> None:
         """Wait for MongoDB after a start without it; then go on as if it had been there."""
@@ -319,16 +325,6 @@ class Daemon:
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
         self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
         return waiting
-
-    def _on_request(self, host: str | None) -> None:
-        """Wake the executor that a new request is for."""
-        for runner in self._fleet.hosts.values():
-            if host in runner.names:
-                runner.executor.on_request()
-
-    def _on_any_request(self) -> None:
-        for runner in self._fleet.hosts.values():
-            runner.executor.on_request()
 
     def _describe(self, state: str) -> dict[str, Any]:
         return {

@@ -21,10 +21,10 @@ from websockets.protocol import State
 from websockets.typing import Origin
 from websockets.uri import parse_uri
 
-from ipecs_mw.errors import ConnectionLost, HostUnreachable, IpecsMwError, ProtocolError, TokenExpired
+from ipecs_mw.errors import ConnectionLost, IpecsMwError, ProtocolError, TokenExpired
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.transport.messages import MOST_FRAME_BYTES, Messages
-from ipecs_mw.transport.tls import find_certificate_error, refuse_certificate
+from ipecs_mw.transport.tls import explain_opening, find_certificate_error, refuse_certificate
 
 _OPEN_TIMEOUT_SECONDS = 10.0
 _CLOSE_TIMEOUT_SECONDS = 2.0
@@ -198,7 +198,7 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
     either way. Raises TokenExpired, HostUnreachable, CertificateRefused, ProtocolError.
     """
     address = f"[{host.address}]" if ":" in host.address else host.address
-    path = host.stream_path.replace("{user}", quote(host.user, safe=""))
+    path = host.path_prefix + host.stream_path.replace("{user}", quote(host.user, safe=""))
     try:
         line = _open_line(host, context)
         try:
@@ -281,9 +281,4 @@ def _translate(host: HostSettings, path: str, error: Exception) -> IpecsMwError:
         return ProtocolError("error.stream_refused", host=host.name, status=status, path=path)
     if isinstance(error, InvalidHandshake | InvalidURI):
         return ProtocolError("error.stream_handshake", host=host.name, path=path, reason=str(error))
-    return HostUnreachable(
-        "error.host_unreachable",
-        host=host.name,
-        address=f"{host.address}:{host.port}",
-        reason=getattr(error, "strerror", None) or str(error) or type(error).__name__,
-    )
+    return explain_opening(host, error)

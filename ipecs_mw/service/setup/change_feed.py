@@ -75,7 +75,9 @@ class ChangeFeed:
                 self._tell_all()
             if change is None:
                 continue
-            if change.is_request:
+            if not change.is_queued:
+                self._on_any_request()
+            elif change.is_request:
                 self._on_request(change.host)
             else:
                 self._on_setup()

@@ -78,7 +78,7 @@ class Scene:
             token = self.client.login().token
             # the WebSocket does not pass the recorder
             direct = structs.replace(self._settings, port=self.host.port)
-            self._stream = open_stream(direct, _CONTEXT, token)
+            self._stream = open_stream(direct, _CONTEXT, token, SystemClock())
             if self._account == "apiuser":
                 self.ask("monitor.start", _WATCHED)
 

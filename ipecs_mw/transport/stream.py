@@ -9,7 +9,6 @@ import math
 import select
 import socket
 import ssl
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from urllib.parse import quote
@@ -21,6 +20,7 @@ from websockets.protocol import State
 from websockets.typing import Origin
 from websockets.uri import parse_uri
 
+from ipecs_mw.clock import Clock
 from ipecs_mw.errors import ConnectionLost, IpecsMwError, ProtocolError, TokenExpired
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.transport.messages import MOST_FRAME_BYTES, Messages
@@ -60,9 +60,15 @@ class Stream:
     """
 
     def __init__(
-        self, host: HostSettings, line: ssl.SSLSocket, protocol: ClientProtocol, received: bytes
+        self,
+        host: HostSettings,
+        line: ssl.SSLSocket,
+        protocol: ClientProtocol,
+        received: bytes,
+        clock: Clock,
     ) -> None:
         self._host = host
+        self._clock = clock
         self._line = line
         self._protocol = protocol
         self._messages = Messages(protocol)
@@ -72,7 +78,7 @@ class Stream:
         self._is_drained = False
         self._end: str | None = None
         self._pongs = 0
-        self._ping_at = time.monotonic() + _PING_SECONDS if host.keepalive == "ping" else math.inf
+        self._ping_at = self._clock.monotonic() + _PING_SECONDS if host.keepalive == "ping" else math.inf
         self._pong_by = self._record_by = self._leave_by = math.inf
         line.setblocking(False)
 
@@ -95,7 +101,7 @@ class Stream:
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._send()
-        self._leave_by = min(self._leave_by, time.monotonic() + _CLOSE_TIMEOUT_SECONDS)
+        self._leave_by = min(self._leave_by, self._clock.monotonic() + _CLOSE_TIMEOUT_SECONDS)
 
     def close(self) -> None:
         """Say goodbye, and let go of what still comes; bounded to two seconds, whatever the host does."""
@@ -126,7 +132,7 @@ class Stream:
             self._record_by = math.inf
         elif was_readable and self._is_drained and self._line.version() != "TLSv1.3":
             # not to the end of a record; in TLS 1.3 there are records that are none of ours
-            self._record_by = min(self._record_by, time.monotonic() + _RECORD_SECONDS)
+            self._record_by = min(self._record_by, self._clock.monotonic() + _RECORD_SECONDS)
         frames = self._messages.take(b"".join(parts))
         self._send()
         if end is not None or self._messages.is_over:
@@ -136,7 +142,7 @@ class Stream:
     def _wait(self, seconds: float) -> bool:
         """Wait until there is something to read, and return True, or until something is due."""
         due_at = min(self._ping_at, self._pong_by, self._record_by, self._leave_by)
-        seconds = max(0.0, min(seconds, due_at - time.monotonic()))
+        seconds = max(0.0, min(seconds, due_at - self._clock.monotonic()))
         self._poll.register(self._line, select.POLLIN | (select.POLLOUT if self._unsent else 0))
         events = sum(event for _, event in self._poll.poll(math.ceil(seconds * 1000)))
         if events & select.POLLOUT:
@@ -145,7 +151,7 @@ class Stream:
 
     def _look_at_clock(self) -> None:
         """Send a ping when it is time to, and give up what is overdue, unless it waits to be read."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now >= self._leave_by:
             self._finish("")
         if not self._is_drained:
@@ -190,7 +196,7 @@ class Stream:
             self._end = told or "connection dropped without a close frame"
 
 
-def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stream:
+def open_stream(host: HostSettings, context: ssl.SSLContext, token: str, clock: Clock) -> Stream:
     """Connect to the host's WebSocket with the session's token.
 
     Pings every 15 s, which also renews the session, and gives the connection up when a ping is not answered in
@@ -208,21 +214,21 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
                 max_size=MOST_FRAME_BYTES,
                 logger=_QUIET,
             )
-            received = _shake_hands(line, protocol, token)
+            received = _shake_hands(line, protocol, token, clock)
         except BaseException:
             line.close()
             raise
     except (InvalidHandshake, InvalidURI, OSError) as error:
         raise _translate(host, path, error) from error
-    return Stream(host, line, protocol, received)
+    return Stream(host, line, protocol, received, clock)
 
 
-def _shake_hands(line: ssl.SSLSocket, protocol: ClientProtocol, token: str) -> bytes:
+def _shake_hands(line: ssl.SSLSocket, protocol: ClientProtocol, token: str, clock: Clock) -> bytes:
     """Open the WebSocket; return what came after the host's answer. Raises OSError, InvalidHandshake."""
-    until = time.monotonic() + _OPEN_TIMEOUT_SECONDS
+    until = clock.monotonic() + _OPEN_TIMEOUT_SECONDS
 
     def receive() -> bytes:
-        left = until - time.monotonic()
+        left = until - clock.monotonic()
         if left <= 0:
             raise TimeoutError("timed out while waiting for handshake response")
         line.settimeout(left)

@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
+from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import (
     CertificateRefused,
     ConnectionLost,
@@ -72,7 +73,7 @@ def host(certificate: Certificate) -> Callable[..., Any]:
 
 @contextmanager
 def opened(host: HostSettings, token: str = "abc") -> Iterator[Stream]:
-    stream = open_stream(host, build_context(host), token)
+    stream = open_stream(host, build_context(host), token, SystemClock())
     try:
         yield stream
     finally:
@@ -150,17 +151,17 @@ def test_what_is_not_asked_for_waits_at_the_host_and_comes_by_the_quarter_mebiby
 
 
 def test_what_comes_after_our_goodbye_is_received_until_the_hosts(host: Callable[..., Any]) -> None:
-    is_left = threading.Event()
+    is_busy, is_left = threading.Event(), threading.Event()
 
     def talk(connection: ServerConnection) -> None:
         with connection.protocol_mutex:  # the goodbye is not answered yet
+            is_busy.set()
             is_left.wait(10)
-            for number in range(3):
-                connection.protocol.send_text(str(number).encode())
-                connection.socket.sendall(b"".join(connection.protocol.data_to_send()))
+            connection.socket.sendall(b"\x81\x010\x81\x011\x81\x012")
         wait_for_end(connection)
 
     with host(talk) as here, opened(here) as stream:
+        is_busy.wait(10)
         stream.leave()
         is_left.set()
         frames, lost = read_all(stream)
@@ -319,7 +320,7 @@ def test_a_host_that_no_longer_answers_pings_is_given_up(
             is_over.wait(10)
 
     with host(talk, ping_interval=None) as here:
-        stream = open_stream(here, build_context(here), "abc")
+        stream = open_stream(here, build_context(here), "abc", SystemClock())
         frames, lost = read_all(stream)
         is_over.set()
         stream.close()

@@ -106,7 +106,7 @@ def ask(host: HostSettings) -> int:
 
 
 def connect(host: HostSettings) -> None:
-    open_stream(host, build_context(host), "token")
+    open_stream(host, build_context(host), "token", SystemClock())
 
 
 OLD = [know_one_old_cipher, know_tls_1_1, know_no_forward_secrecy]

@@ -153,7 +153,7 @@ class SessionSupervisor:
         login = self._client.login()
         self._timer_seconds = login.timer_seconds
         self._move(Fact.LOGGED_IN)
-        stream = open_stream(self._host, self._context, self._client.token or "")
+        stream = open_stream(self._host, self._context, self._client.token or "", self._clock)
         try:
             self._intake.begin_connection()
             self.heard_at = self._clock.monotonic()

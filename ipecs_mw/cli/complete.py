@@ -102,7 +102,7 @@ def _list_paths(value: Any, path: str = "") -> Iterator[str]:
         for name, part in value.items():
             yield from _list_paths(part, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
-        entries: Mapping[Any, Any] = name_entries(value) or dict(enumerate(value))
+        entries = name_entries(value) or {str(index): part for index, part in enumerate(value)}
         for name, part in entries.items():
             yield from _list_paths(part, f"{path}[{name}]")
     else:

@@ -100,8 +100,8 @@ EXPECTED: dict[str, Any] = {
         {"_id": "undecodable", "events": 1, "last_at": at("03:13:00")},
     ],
     "What do outgoing calls cost, by station?": [
-        {"_id": {"host": "main", "station": "1001"}, "calls": 2, "seconds": 180, "cost": "1.75"},
-        {"_id": {"host": "main", "station": "1002"}, "calls": 1, "seconds": 30, "cost": "0"},
+{"_id": {"host": "main", "station": "1001"}, "calls": 2, "seconds": 180, "cost": "1.75", "unread": 0},
+        {"_id": {"host": "main", "station": "1002"}, "calls": 1, "seconds": 30, "cost": "0", "unread": 1},
     ],
 }  # fmt: skip
 

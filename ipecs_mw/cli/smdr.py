@@ -21,7 +21,6 @@ from ipecs_mw.model.numbers import find_spellings, read_number
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.model.texts import Texts
-from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.protocol.smdr import (
     MOST_RECORDS,
     Filter,
@@ -38,6 +37,7 @@ from ipecs_mw.protocol.smdr import (
     wrap_record,
 )
 from ipecs_mw.seeds import read_json, shipped_texts
+from ipecs_mw.service.intake.decoding import build_decode, build_reading
 from ipecs_mw.store.configuration.definitions import load_codes
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.events.event_log import build_document
@@ -128,7 +128,7 @@ def smdr(
         if is_count:
             click.echo(read_count(ask({"countOnly": "true", "q": wanted})))
             return
-        decode = Decoder(load_codes(store).rows, zone, captions).decode
+        decode = build_decode(build_reading(wanted_host), load_codes(store))
         documents = (
             _describe(record, wanted_host.name, decode, context.clock.now())
             for page in _read_pages(ask, wanted)

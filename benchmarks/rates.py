@@ -27,9 +27,11 @@ Place = tuple[Embedded, Path]
 
 
 @contextmanager
-def running_daemon(mongo: Embedded, folder: Path, hosts: int = 1) -> Iterator[tuple[Scene, HostProcess]]:
-    """Give a scene where the daemon has a session with each simulated host."""
-    with open_scene(mongo, folder) as scene, HostProcess(hosts) as host:
+def running_daemon(
+    mongo: Embedded, folder: Path, hosts: int = 1, program: str = "host.py"
+) -> Iterator[tuple[Scene, HostProcess]]:
+    """Give a scene where the daemon has a session with each host that `program` plays."""
+    with open_scene(mongo, folder) as scene, HostProcess(hosts, program) as host:
         scene.configure(host)
         scene.start_daemon()
         scene.await_sessions(hosts)

@@ -6,6 +6,7 @@ that keeps it longest.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple, get_args
 
@@ -27,6 +28,8 @@ _BUILD_SECONDS = 3600.0  # an index of a large collection takes longer than an o
 _NAME = "retention"
 _NOT_FOUND = 27
 _OTHER_OPTIONS = 85
+_CLOCK_IS_SET_AT = datetime(2020, 1, 1, tzinfo=UTC)
+"""A clock that shows an earlier time was never set: what it stamps would be deleted within a minute."""
 _FOR_EVER = EventSettings(retention_days=None)
 
 
@@ -125,13 +128,17 @@ def _build_indexes(longest: Mapping[str, tuple[int | None, str]]) -> Mapping[str
     kept = {kind: days * _DAY_SECONDS for kind, (days, _) in longest.items() if days is not None}
     if len(kept) == len(longest) and len(set(kept.values())) == 1:
         return {_NAME: _build_index(_NAME, next(iter(kept.values())))}
-    only = {kind: {"partialFilterExpression": {"kind": kind}} for kind in kept}
-    named = (_build_index(f"{_NAME}_{kind}", seconds, **only[kind]) for kind, seconds in kept.items())
+    named = (_build_index(f"{_NAME}_{kind}", seconds, kind=kind) for kind, seconds in kept.items())
     return {index.name: index for index in named}
 
 
-def _build_index(name: str, seconds: int, **only: Any) -> Index:
-    return Index(name, (("received_at", ASCENDING),), {"expireAfterSeconds": seconds, **only})
+def _build_index(name: str, seconds: int, **only: str) -> Index:
+    """Return an index that deletes; what a machine received whose clock was never set is not in it."""
+    options = {
+        "expireAfterSeconds": seconds,
+        "partialFilterExpression": {**only, "received_at": {"$gt": _CLOCK_IS_SET_AT}},
+    }
+    return Index(name, (("received_at", ASCENDING),), options)
 
 
 def _find_present(events: Collection[dict[str, Any]]) -> Mapping[str, Shape]:

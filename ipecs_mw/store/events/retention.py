@@ -28,8 +28,11 @@ _BUILD_SECONDS = 3600.0  # an index of a large collection takes longer than an o
 _NAME = "retention"
 _NOT_FOUND = 27
 _OTHER_OPTIONS = 85
-_CLOCK_IS_SET_AT = datetime(2020, 1, 1, tzinfo=UTC)
-"""A clock that shows an earlier time was never set: what it stamps would be deleted within a minute."""
+_CLOCK_IS_SET_AT = datetime(2020, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+"""A clock that shows an earlier time was never set: what it stamps would be deleted within a minute.
+
+In UTC and without a zone, as the driver tells of an index.
+"""
 _FOR_EVER = EventSettings(retention_days=None)
 
 

@@ -8,7 +8,13 @@ import pytest
 from sites import wait_until
 
 from ipecs_mw.model.settings import EventSettings
-from ipecs_mw.store.events.retention import Longer, describe_longer, find_longer, keep_events
+from ipecs_mw.store.events.retention import (
+    Longer,
+    describe_longer,
+    find_differences,
+    find_longer,
+    keep_events,
+)
 from ipecs_mw.store.server.connection import Store
 
 DAY = 86400
@@ -126,6 +132,14 @@ def test_what_a_machine_stamped_whose_clock_was_never_set_is_kept(store: Store, 
     finally:
         admin.command("setParameter", ttlMonitorSleepSecs=before)
     assert {event["_id"] for event in events.find()} == {"1970", "2000", "new"}
+
+
+def test_what_was_set_is_as_it_should_be(store: Store) -> None:
+    for by_kind in ({}, {"call": 30}):
+        settings = EventSettings(retention_days=365, retention_days_by_kind=by_kind)
+        keep_events(store, "default", settings)
+        differences = find_differences(store, "default", settings)
+        assert "events.retention" not in [difference.name for difference in differences]
 
 
 def test_an_index_of_an_earlier_version_is_made_anew(store: Store) -> None:

@@ -15,7 +15,7 @@ from ipecs_mw.model.texts import REFERENCE_LOCALE
 from ipecs_mw.model.validation import show_pattern
 from ipecs_mw.seeds import read_json, shipped_strings, shipped_texts
 from ipecs_mw.service.health.metrics import METRICS
-from ipecs_mw.store.schema.layout import RIGHTS
+from ipecs_mw.store.server.rights import RIGHTS
 
 TEXTS = shipped_texts(REFERENCE_LOCALE)
 CODES: dict[str, list[dict[str, Any]]] = read_json("codes.json")

@@ -5,15 +5,20 @@ import os
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_plus
 
 from msgspec import Struct
 
 from ipecs_mw import logs
 from ipecs_mw.errors import CannotStart, InvalidDocument
+from ipecs_mw.outside import read_file
 
 DEFAULT_DATABASE = "ipecs_mw"
 _EMBEDDED = "embedded:"
+_OF_MONGODB = ("admin", "config", "local")
+_IS_PLAIN = re.compile(r"(?:%[0-9A-Fa-f]{2}|[^%:/?#\[\]@+\s])*")
+"""A user or password as it may stand in a URI; the driver reads a plus as a space."""
+
 _SCHEMES = ("mongodb://", "mongodb+srv://", _EMBEDDED)
 
 
@@ -41,8 +46,25 @@ def load_bootstrap(path: Path) -> Bootstrap:
         if not folder or "\0" in folder:
             raise _wrong(path, "mongo_uri", uri, "embedded:FOLDER")
         return Bootstrap(path, uri, path.absolute().parent / folder)
-    _hide_password(uri)
+    check_uri(uri, str(path))
     return Bootstrap(path, uri)
+
+
+def check_uri(uri: str, source: str) -> None:
+    """Have the password of a server's URI hidden from every line from here on, and see that the URI can be meant.
+
+    Raises InvalidDocument, with `source` as the document that names it, for credentials with signs that are to be
+    percent-encoded, and for a database that is MongoDB's own. No part of the credentials is shown.
+    """
+    credentials, _, place = uri.partition("://")[2].rpartition("@")
+    user, _, password = credentials.partition(":")
+    for spelling in (password, unquote(password), unquote_plus(password)):
+        logs.hide(spelling)
+    if not (_IS_PLAIN.fullmatch(user) and _IS_PLAIN.fullmatch(password)):
+        raise InvalidDocument("error.mongo_uri_sign", document=source, path="mongo_uri")
+    name = unquote(place.partition("/")[2].partition("?")[0])
+    if name.lower() in _OF_MONGODB:
+        raise InvalidDocument("error.mongo_database", document=source, path="mongo_uri", database=name)
 
 
 def _read_uri(path: Path) -> str:
@@ -58,15 +80,15 @@ def _read_uri(path: Path) -> str:
             "error.field_missing", document=str(path), path="mongo_uri", allowed="mongo_uri"
         )
     if not isinstance(uri, str) or not uri.startswith(_SCHEMES):
-        # not yet known to be a URI, so that only everything before its last @ is sure to hide the password
-        shown = re.sub(r":.*@", ":***@", uri) if isinstance(uri, str) else type(uri).__name__
+        # not known to be a URI: what may be a password stands before its last @, or after its first colon
+        shown = _show_rest(uri) if isinstance(uri, str) else type(uri).__name__
         raise _wrong(path, "mongo_uri", shown, "mongodb://…, mongodb+srv://…, embedded:FOLDER")
     return uri
 
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8-sig"))  # Windows' editors begin a file with a mark
+        content = json.loads(read_file(path).decode("utf-8-sig"))  # Windows' editors begin a file with a mark
     except FileNotFoundError as error:
         raise CannotStart("error.bootstrap_missing", file=str(path.absolute())) from error
     except OSError as error:
@@ -84,13 +106,9 @@ def _read_object(path: Path) -> dict[str, Any]:
     return content
 
 
-def _hide_password(uri: str) -> None:
-    try:
-        password = urlsplit(uri).password
-    except ValueError:
-        return  # the driver says what is wrong with it, and mask_uri hides it there
-    logs.hide(password)
-    logs.hide(unquote(password) if password else None)
+def _show_rest(text: str) -> str:
+    """Return what comes after the last @, without one what comes before the first colon."""
+    return f"…{text[text.rindex('@') :]}" if "@" in text else re.sub(r"(?s):.*", ":…", text)
 
 
 def _wrong(path: Path, field: str, value: str, allowed: str) -> InvalidDocument:

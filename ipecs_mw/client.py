@@ -6,17 +6,24 @@ with Client("mongodb://127.0.0.1:27017/ipecs_mw") as client:
     client.send("call.make", deviceNumber="1001", calledDN="0123456")
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from ipecs_mw.clock import Clock, SystemClock
-from ipecs_mw.errors import CommandFailed, StoreRefused
+from ipecs_mw.errors import CommandFailed, IpecsMwError, StoreRefused
+from ipecs_mw.model.texts import Texts
+from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.coordination.requests import await_request, expire_request, is_waiting, submit_request
+from ipecs_mw.store.coordination.unserved import find_address_fault, read_addressees
 from ipecs_mw.store.server.connection import Store, open_client
 
 _GRACE_SECONDS = 20.0
+_SOON_SECONDS = 1.0
+"""A daemon that runs says within it that there is no such host; then it is looked for here."""
+
 _KEYS = {
     "failed": "error.request_failed",
     "expired": "error.request_expired",
@@ -25,7 +32,10 @@ _KEYS = {
 
 
 class Client:
-    """Sends commands through the daemon that holds the host's session; safe to share between threads."""
+    """Sends commands through the daemon that holds the host's session; safe to share between threads.
+
+    `str` of every error that it raises is a sentence, in the language of `IPECS_MW_LOCALE` or of the environment.
+    """
 
     def __init__(
         self, mongo_uri: str, *, created_by: str = "python", profile: str | None = "default"
@@ -34,7 +44,9 @@ class Client:
 
         Commands are for the daemons of `profile`, or of any where it is None.
         """
-        self._store = open_client(mongo_uri, "mongo_uri")
+        self._texts = shipped_texts()
+        with _told_in_words(self._texts):
+            self._store = open_client(mongo_uri, "mongo_uri")
         self._created_by = created_by
         self._profile = profile
         self._clock = SystemClock()
@@ -47,18 +59,20 @@ class Client:
         `host` may be left out where the daemon has only one. None is also the reply where that was lost and the
         events have shown already that the host carried the command out. A request that no daemon took within
         `timeout_seconds` is never sent. Raises CommandFailed with `state` (`failed`, `expired` or `unknown`),
-        `family`, `code`, `name` and `text`.
+        `family`, `code`, `name` and `text`; StoreUnavailable or StoreRefused where MongoDB does not do its part.
         """
-        return send(
-            self._store,
-            self._clock,
-            command,
-            arguments,
-            host=host,
-            by=self._created_by,
-            profile=self._profile,
-            timeout_seconds=timeout_seconds,
-        )
+        with _told_in_words(self._texts):
+            return send(
+                self._store,
+                self._clock,
+                command,
+                arguments,
+                host=host,
+                by=self._created_by,
+                profile=self._profile,
+                timeout_seconds=timeout_seconds,
+                texts=self._texts,
+            )
 
     def close(self) -> None:
         """Close the connection to MongoDB."""
@@ -83,6 +97,7 @@ def send(
     by: str,
     profile: str | None,
     timeout_seconds: float,
+    texts: Texts,
 ) -> Any:
     """Queue a request and return its result; raises CommandFailed as `Client.send` says."""
     now = clock.now()
@@ -97,12 +112,12 @@ def send(
         expires_at=expires_at,
         profile=profile,
     )
-    request = await_request(store, request_id, timeout_seconds, clock)
+    request = await_request(store, request_id, min(timeout_seconds, _SOON_SECONDS), clock)
     if request is None:
-        with suppress(
-            StoreRefused
-        ):  # who may only queue requests may not; the daemon takes none that has expired
-            expire_request(store, request_id)
+        _check_address(store, request_id, command, host, profile, texts)
+        request = await_request(store, request_id, max(timeout_seconds - _SOON_SECONDS, 0.0), clock)
+    if request is None:
+        _take_back(store, request_id)
         # what was claimed in the last moment still gets its reply's deadline
         request = await_request(store, request_id, _GRACE_SECONDS, clock)
     if request is None and is_waiting(store, request_id):
@@ -111,7 +126,8 @@ def send(
         raise CommandFailed("error.request_unanswered", command=command, state="unknown", id=str(request_id))
     if request["state"] == "done":
         return request.get("result")
-    error = request.get("error") or {}
+    error = request.get("error")
+    error = error if isinstance(error, dict) else {"text": str(error or "")}
     raise CommandFailed(
         _KEYS[request["state"]],
         command=command,
@@ -121,3 +137,34 @@ def send(
         name=error.get("name"),
         text=error.get("text", ""),
     )
+
+
+def _check_address(
+    store: Store, request_id: Any, command: str, host: str | None, profile: str | None, texts: Texts
+) -> None:
+    """Take a request back that no daemon would ever take; raise CommandFailed then.
+
+    Who may not read the configuration is not told so before the time is over, unless a daemon runs.
+    """
+    with suppress(StoreRefused):
+        known = read_addressees(store)
+        fault = find_address_fault(known, profile, host) if known else None
+        if fault is not None and expire_request(store, request_id):
+            names = {name: fault.facts.get(name) for name in ("family", "code", "name")}
+            text = texts.explain(fault)
+            raise CommandFailed("error.request_failed", command=command, state="failed", **names, text=text)
+
+
+def _take_back(store: Store, request_id: Any) -> None:
+    """Take a request back unless it was claimed; who may only queue leaves it, and nobody takes it late."""
+    with suppress(StoreRefused):
+        expire_request(store, request_id)
+
+
+@contextmanager
+def _told_in_words(texts: Texts) -> Iterator[None]:
+    try:
+        yield
+    except IpecsMwError as error:
+        error.sentence = texts.explain(error)
+        raise

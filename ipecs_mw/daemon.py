@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,15 +18,14 @@ from ipecs_mw.errors import (
     CannotStart,
     IpecsMwError,
     JournalError,
-    Stopped,
 )
-from ipecs_mw.model.contents import find_differences
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.masking import build_masks
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.service.health.health import HealthPort, Vitals
 from ipecs_mw.service.health.heartbeat import Heartbeat
+from ipecs_mw.service.health.watch import Watch
 from ipecs_mw.service.hosts.context import HostContext
 from ipecs_mw.service.hosts.fleet import Fleet
 from ipecs_mw.service.intake.documents import read_arrival
@@ -38,18 +37,17 @@ from ipecs_mw.service.process.notify import notify
 from ipecs_mw.service.process.state_dir import lock_state_dir
 from ipecs_mw.service.process.stopping import Stop
 from ipecs_mw.service.process.threads import LastingThreads, start_thread
+from ipecs_mw.service.process.turns import WatchedClock
 from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
-from ipecs_mw.service.setup.loading import Loaded, build_loaded, count_change, keep_setup
+from ipecs_mw.service.setup.loading import Loaded, build_loaded, count_change, find_changes, keep_setup
 from ipecs_mw.service.setup.schema import SchemaKeeper
-from ipecs_mw.service.setup.start import Beginning, begin, set_up_logs, speak
+from ipecs_mw.service.setup.start import Beginning, await_store, begin, find_spoken, set_up_logs, speak
 from ipecs_mw.service.setup.watcher import Watcher
 from ipecs_mw.store.configuration.encryption import Vault
-from ipecs_mw.store.configuration.settings import content_of
 from ipecs_mw.store.configuration.setup import Setup
 from ipecs_mw.store.events.event_log import EventLog
-from ipecs_mw.store.schema.migrations import migrate
 
 log = logs.get_logger()
 
@@ -59,7 +57,7 @@ _DRAINED_SECONDS = 6.0
 _LISTENED_SECONDS = 6.5
 _SAID_SECONDS = 7.2
 _CLOSED_SECONDS = 8.2
-_FIRST_RETRY_SECONDS = 1.0
+_LAST_LINES_SECONDS = 0.5
 _GARBAGE_OBJECTS = 100_000
 """Objects between two searches for cycles: a batch of events makes tens of thousands, none of them in a cycle."""
 
@@ -77,25 +75,30 @@ def run(
     `listeners` are called with each event, as `service/intake/listeners.py` says. Raises CannotStart for what a
     person must mend first. While MongoDB is away it starts with what it last found there, else it waits.
     """
-    stop, over = Stop(clock), threading.Event()
-    stop.attend_signals()
+    watched = WatchedClock(clock)
+    stop, over = Stop(watched), threading.Event()
+    stop.attend_signals(logs.reopen)
     logs.configure(texts)
     stop.enforce(over)
     try:
-        _run(bootstrap_option, profile, state_dir, clock, stop, listeners)
+        _run(bootstrap_option, profile, state_dir, watched, stop, listeners)
     finally:
-        over.set()
         stop.ask()
+        logs.flush(_LAST_LINES_SECONDS)
+        over.set()
 
 
 def _run(
     bootstrap_option: str | None,
     profile: str,
     state_dir: Path,
-    clock: Clock,
+    clock: WatchedClock,
     stop: Stop,
     listeners: Sequence[Listener],
 ) -> None:
+    watch = Watch(clock, stop.event)
+    threads = LastingThreads(clock)
+    threads.start("watch", watch.run, stop.event)
     bootstrap = load_bootstrap(find_bootstrap(bootstrap_option))
     log.info("start.bootstrap", file=str(bootstrap.path), version=__version__)
     held = lock_state_dir(state_dir)
@@ -107,7 +110,7 @@ def _run(
     gc.set_threshold(_GARBAGE_OBJECTS)
     try:
         try:
-            daemon = Daemon(beginning, profile, state_dir, clock, stop, listeners)
+            daemon = Daemon(beginning, profile, state_dir, clock, stop, watch, threads, listeners)
         except JournalError as error:
             raise CannotStart(error.key, **error.facts) from error
         daemon.run()
@@ -128,11 +131,15 @@ class Daemon:
         state_dir: Path,
         clock: Clock,
         stop: Stop,
+        watch: Watch,
+        threads: LastingThreads,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._store = beginning.store
         self._loaded = beginning.loaded
         self._setup = beginning.setup
+        self._applied = None if beginning.is_recalled else beginning.setup
+        self._spoken = find_spoken(beginning.loaded, beginning.setup)
         self._is_recalled = beginning.is_recalled
         self._recalled_at = clock.now() if beginning.is_recalled else None
         self._profile = profile
@@ -144,7 +151,8 @@ class Daemon:
         self._id = load_identity(state_dir)
         self._has_store = threading.Event()
         self._events = EventLog(self._store, build_masks(self._loaded.settings))
-        self._threads = LastingThreads(clock)
+        self._watch_inside = watch
+        self._threads = threads
         self._listeners = Listeners(listeners)
         self._intake = open_intake("middleware", None, state_dir, clock)
         self._own = Pipeline(self._intake, _keep_undecoded, self._events, clock)
@@ -173,7 +181,12 @@ class Daemon:
             self._store, profile, lambda: self._loaded.settings.events, clock, self._stop
         )
         self._changes = ChangeFeed(
-            self._store, self._watcher.notice, self._on_request, self._on_any_request, clock, self._stop
+            self._store,
+            self._watcher.notice,
+            self._fleet.on_request,
+            self._fleet.on_any_request,
+            clock,
+            self._stop,
         )
         self._heartbeat = Heartbeat(
             self._store, self._id, self._describe, self._find_dead, self._summarise, self._has_store, clock
@@ -237,53 +250,54 @@ class Daemon:
         """Follow what changes in MongoDB from now on."""
         self._threads.start("watch-setup", self._watcher.run, self._stop)
         self._threads.start("changes", self._changes.run, self._stop)
+        self._threads.start("requests", self._fleet.sweeper.run, self._stop)
 
     def _await_mongodb(self) -> None:
         """Wait for MongoDB after a start without it; then go on as if it had been there."""
-        last = None
-        while not self._stop.is_set():
-            try:
-                self._store.greet()
-                migrate(self._store, self._clock, stop=self._stop)
-            except Stopped:
-                return
-            except IpecsMwError as error:
-                if error.key != last:
-                    log.error("start.mongodb_away", detail=logs.explain(error))
-                last = error.key
-                self._clock.wait(self._stop, _FIRST_RETRY_SECONDS)
-            else:
-                log.info(
-                    "start.mongodb", server=self._store.server_version, database=self._store.database.name
-                )
-                self._use_store()
-                self._watch()
-                return
+        if await_store(self._store, self._clock, self._stop):
+            self._use_store()
+            self._watch()
 
-    def _apply(self, setup: Setup) -> None:
-        """Go on with other documents; raises what refuses them, nothing being changed then."""
+    def _apply(self, setup: Setup) -> IpecsMwError | None:
+        """Go on with other documents; raises what refuses them, nothing being changed then.
+
+        Returns why a part could not follow: what concerns this process alone holds up no host.
+        """
+        if setup != self._applied:
+            self._change(setup)
+        problems = []
+        for follow in (self._set_up_logs, self._set_up_health):
+            try:
+                follow()
+            except CannotStart as error:
+                problems.append(error)
+        return problems[0] if problems else None
+
+    def _change(self, setup: Setup) -> None:
         loaded = build_loaded(setup, self._profile)
         self._fleet.check(loaded)
-        self._health.change(loaded.settings.health)
-        try:
-            self._fleet.apply(loaded, partial(self._agree, loaded, setup))
-        except BaseException:
-            with suppress(CannotStart):  # who has taken its port meanwhile may give it back
-                self._health.change(self._loaded.settings.health)
-            raise
+        self._applied = None  # a defect in the middle of it leaves nothing sure
+        self._fleet.apply(loaded, partial(self._agree, loaded))
         setup = count_change(self._store, self._profile, setup, self._setup, self._clock.now())
         self._tell_change(self._setup, setup)
-        self._setup = setup
+        self._setup = self._applied = setup
         self._is_recalled = False
         keep_setup(setup, self._profile, self._state_dir)
 
-    def _agree(self, loaded: Loaded, setup: Setup) -> None:
-        """Speak as the new documents say where that has changed, the last step that may refuse them."""
+    def _set_up_logs(self) -> None:
+        """Speak as the documents say where that has changed."""
+        wanted = find_spoken(self._loaded, self._setup)
+        if wanted != self._spoken:
+            set_up_logs(self._loaded)
+            speak(self._loaded, self._profile)
+            self._spoken = wanted
+
+    def _set_up_health(self) -> None:
+        self._health.change(self._loaded.settings.health)
+
+    def _agree(self, loaded: Loaded) -> None:
+        """Go on with the new documents: nothing refuses them any more."""
         former = self._loaded.settings
-        spoken = (former.logging, former.locale, self._setup.languages)
-        if spoken != (loaded.settings.logging, loaded.settings.locale, setup.languages):
-            set_up_logs(loaded)
-            speak(loaded, self._profile)
         self._loaded = loaded
         self._events.masks = build_masks(loaded.settings)
         if former.events != loaded.settings.events:
@@ -291,21 +305,14 @@ class Daemon:
 
     def _tell_change(self, former: Setup, setup: Setup) -> None:
         """Record what has changed, secrets masked."""
-        before, after = (content_of(each.config or {}) for each in (former, setup))
-        changes = [f"{path}: {old} -> {new}" for path, old, new in find_differences(before, after)]
-        tables = [
-            name
-            for name in ("languages", "commands", "codes")
-            if getattr(former, name) != getattr(setup, name)
-        ]
-        by = str((setup.config or {}).get("updated_by", "?"))
-        if changes or tables:
+        if changes := find_changes(former, setup):
+            config = setup.config or {}
             with _journal_errors_logged():
                 self._intake.record(
                     "config.changed",
-                    revision=(setup.config or {}).get("revision", 0),
-                    by=by,
-                    changes="; ".join([*changes, *tables])[:2000],
+                    revision=config.get("revision", 0),
+                    by=str(config.get("updated_by", "?")),
+                    changes="; ".join(changes)[:2000],
                 )
 
     def _finish(self) -> int:
@@ -318,16 +325,6 @@ class Daemon:
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
         self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
         return waiting
-
-    def _on_request(self, host: str | None) -> None:
-        """Wake the executor that a new request is for."""
-        for runner in self._fleet.hosts.values():
-            if host in runner.names:
-                runner.executor.on_request()
-
-    def _on_any_request(self) -> None:
-        for runner in self._fleet.hosts.values():
-            runner.executor.on_request()
 
     def _describe(self, state: str) -> dict[str, Any]:
         return {
@@ -342,6 +339,7 @@ class Daemon:
             "is_recalled": self._is_recalled or None,
             "recalled_at": self._recalled_at,
             "refused": self._watcher.refused,
+            "amiss": self._watch_inside.find_amiss() or None,
             "hosts": {name: runner.describe() for name, runner in self._fleet.hosts.items()},
             "former_hosts": {
                 name: told
@@ -360,6 +358,7 @@ class Daemon:
                 "": self._intake.counters,
                 **{name: runner.forwarding.intake.counters for name, runner in self._fleet.hosts.items()},
             },
+            lambda: [] if self._stop.is_set() else self._watch_inside.find_hung(),
         )
 
     def _find_dead(self) -> list[str]:

@@ -2,7 +2,8 @@
 
 An error holds facts, not a sentence: `key` names a language string and `facts` fill its placeholders, so the
 same error reads well in every language. `recovery` says what the session supervisor does about it; nothing
-else decides that. `exit_code` is what the command line returns.
+else decides that. `may_have_acted` says whether the host may have done what it was asked for. `exit_code` is what
+the command line returns.
 """
 
 from enum import Enum
@@ -10,10 +11,14 @@ from typing import Any, ClassVar
 
 
 class Words:
-    """A fact that is a language string of its own, so that a sentence made of several is in one language."""
+    """A fact that is a language string of its own, so that a sentence made of several is in one language.
 
-    def __init__(self, key: str, /, **facts: Any) -> None:
+    `default` stands where no language has the string, as may be with the words of an edited code table.
+    """
+
+    def __init__(self, key: str, /, *, default: str | None = None, **facts: Any) -> None:
         self.key = key
+        self.default = default
         self.facts = facts
 
     def __eq__(self, other: object) -> bool:
@@ -47,15 +52,23 @@ class IpecsMwError(Exception):
     more: "tuple[IpecsMwError, ...]" = ()
     recovery: ClassVar[Recovery] = Recovery.RETRY
     exit_code: ClassVar[int] = 1
+    sentence: str | None = None
+    """How it reads, where that is known: who calls `ipecs_mw.Client` has no language strings."""
 
     def __init__(self, key: str, /, **facts: Any) -> None:
         super().__init__(key)
         self.key = key
         self.facts = facts
 
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether the host may have carried out what this error ended; where it is False, nothing was done."""
+        return False
+
     def __str__(self) -> str:
-        """Return the facts, for developers; people get the sentence from `Texts.explain`."""
-        return f"{self.key}: " + ", ".join(f"{name}={value!r}" for name, value in self.facts.items())
+        """Return the sentence where it is known, else the facts; people get theirs from `Texts.explain`."""
+        facts = ", ".join(f"{name}={value!r}" for name, value in self.facts.items())
+        return self.sentence or f"{self.key}: {facts}"
 
 
 class CannotStart(IpecsMwError):
@@ -130,6 +143,11 @@ class HostUnreachable(TransportError):
 class ReplyLost(TransportError):
     """The request went out and its reply never came: it may have been carried out."""
 
+    @property
+    def may_have_acted(self) -> bool:
+        """True: what became of it only events can tell."""
+        return True
+
 
 class DeadlineExceeded(ReplyLost):
     """The host did not finish its reply within the total deadline."""
@@ -176,13 +194,28 @@ class HeldElsewhere(SessionError):
 class Unexpected(IpecsMwError):
     """A defect of ours, met at a thread's top: the work goes on after a wait."""
 
+    @property
+    def may_have_acted(self) -> bool:
+        """True: nobody knows how far it came."""
+        return True
+
 
 class ProtocolError(IpecsMwError):
     """The peer sent what the protocol does not allow."""
 
+    @property
+    def may_have_acted(self) -> bool:
+        """True: there was an answer, so the request had arrived."""
+        return True
+
 
 class ReplyUnreadable(ProtocolError):
     """A reply that is not JSON, or not of the promised shape."""
+
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether the HTTP status is other than a refusal: those are 400 to 499."""
+        return self.facts.get("status", 200) not in range(400, 500)
 
 
 class CommandRefused(IpecsMwError):
@@ -191,5 +224,39 @@ class CommandRefused(IpecsMwError):
     recovery = Recovery.STOP
 
 
+class CommandExpired(IpecsMwError):
+    """A command whose time had run out before it was sent: nothing was sent."""
+
+
 class CommandFailed(IpecsMwError):
-    """A request that ended without a result; the facts hold `state`, `family`, `code`, `name` and `text`."""
+    """A request that ended without a result; `facts` has these too, and the `command`."""
+
+    @property
+    def state(self) -> str:
+        """How it ended: `failed` (not carried out), `expired` (never sent) or `unknown` (perhaps carried out)."""
+        return str(self.facts["state"])
+
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether the state is `unknown`."""
+        return self.state == "unknown"
+
+    @property
+    def family(self) -> str | None:
+        """Which table of error numbers `code` is of, `arguments` where the middleware refused."""
+        return self.facts.get("family")
+
+    @property
+    def code(self) -> int | None:
+        """The host's error number, where it gave one."""
+        return self.facts.get("code")
+
+    @property
+    def name(self) -> str | None:
+        """The stable name of the error, such as `invalidConnectionIdentifier` or `argument_missing`."""
+        return self.facts.get("name")
+
+    @property
+    def text(self) -> str:
+        """The reason as a sentence in the language of the daemon; empty where there is none."""
+        return str(self.facts.get("text") or "")

@@ -6,32 +6,31 @@ is also the key of its sentence in the language strings. Debug lines are English
 
 import json
 import logging
-import logging.handlers
-import os
 import re
 import sys
 import traceback
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
-from io import TextIOWrapper
-from pathlib import Path
+from datetime import datetime
 from typing import Any, TextIO, cast
 from urllib.parse import quote
 
 import structlog
 
+from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart, IpecsMwError
+from ipecs_mw.log_sinks import Direct, LogFile, Output, Queued, Sink, Stall
 from ipecs_mw.model.plain import escape, escape_json
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.outside import ask
 
+STDOUT = "stdout"
 _MASK = "***"
-_FILE_BYTES = 20 * 1024 * 1024
-_FILE_COUNT = 10
+_LEAST_CHARACTERS = 4  # of what can be told from other text
+_SURE_CHARACTERS = 8  # shorter ones are secrets only where they stand alone
 _secrets: set[str] = set()
-_tokens: deque[str] = deque(
-    maxlen=256
-)  # tokens pass with their sessions; every line is searched for all of them
+_tokens: deque[str] = deque(maxlen=256)  # they pass with their sessions; each line is searched for all
 _speaking: list[Texts] = []  # the strings of the last set-up; none before the first
 
 
@@ -41,34 +40,59 @@ def get_logger() -> structlog.stdlib.BoundLogger:
 
 
 def hide(secret: str | None) -> None:
-    """Have `secret` masked in every line from now on, wherever it comes from; too short to tell is ignored."""
-    if secret and len(secret) >= 4:
-        # as it stands, and as JSON, a log line and a URI spell it
-        spellings = (
-            secret,
-            json.dumps(secret)[1:-1],
-            escape_json(json.dumps(secret, ensure_ascii=False))[1:-1],
-        )
-        _secrets.update((*spellings, _printable(secret), repr(secret)[1:-1], quote(secret, safe="")))
+    """Have `secret` masked in every line from now on, wherever it comes from; too short to tell is ignored.
+
+    A short one is masked only where no letter or digit touches it: it may be a part of any word.
+    """
+    _secrets.update(_spell_out(secret or ""))
 
 
 def hide_token(token: str) -> None:
-    """Have a session's token masked from now on, until some hundred others have followed it."""
-    if token not in _tokens:
-        _tokens.append(token)
+    """Have a session's token masked from now on, as `hide` does, until some hundred others have followed it."""
+    _tokens.extend(spelling for spelling in _spell_out(token) if spelling not in _tokens)
+
+
+def _spell_out(secret: str) -> set[str]:
+    """Return a secret as it stands, and as JSON, a log line and a URI spell it."""
+    if len(secret) < _LEAST_CHARACTERS:
+        return set()
+    spellings = (secret, json.dumps(secret)[1:-1], escape_json(json.dumps(secret, ensure_ascii=False))[1:-1])
+    return {*spellings, _printable(secret), repr(secret)[1:-1], quote(secret, safe="")}
 
 
 def mask(text: str) -> str:
     """Return `text` with every known secret replaced by `***`."""
     for secret in sorted((*_secrets, *_tokens), key=len, reverse=True):  # one may be a part of another
-        if secret in text:
+        if secret not in text:
+            continue
+        if len(secret) >= _SURE_CHARACTERS:
             text = text.replace(secret, _MASK)
+        else:
+            text = re.sub(rf"{_NO_WORD_BEFORE}{re.escape(secret)}(?![^\W_])", _MASK, text)
     return text
+
+
+_NO_WORD_BEFORE = r"(?:(?<![^\W_])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"  # an escape is no letter of a word
+
+
+def mask_values(value: Any) -> Any:
+    """Return a value as JSON takes it, with every known secret in it masked; what is no secret keeps its type."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {mask(str(name)): mask_values(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [mask_values(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    masked = mask(text)
+    return value if masked == text and isinstance(value, int | float) else masked
 
 
 def mask_uri(text: str) -> str:
     """Return `text` with the passwords of URIs in it masked, and every known secret."""
-    return mask(re.sub(r"(//[^:/@\s]*:)\S*@", rf"\g<1>{_MASK}@", text))
+    return mask(re.sub(r"(//[^:\s]*:)\S*@", rf"\g<1>{_MASK}@", text))
 
 
 def explain(error: IpecsMwError) -> str:
@@ -81,17 +105,6 @@ def say(fact: Any) -> str:
     return mask(str(_speaking[0].say(fact) if _speaking else fact))
 
 
-class _Masking(logging.Formatter):
-    """Masks the finished line, so that nothing a library or a traceback says slips past."""
-
-    def __init__(self, inner: logging.Formatter) -> None:
-        super().__init__()
-        self._inner = inner
-
-    def format(self, record: logging.LogRecord) -> str:
-        return mask(self._inner.format(record))
-
-
 def configure(
     texts: Texts,
     *,
@@ -100,39 +113,37 @@ def configure(
     file: str | None = None,
     stream: TextIO | None = None,
 ) -> None:
-    """Send log lines to `stream` (stdout), and to a rotating file where one is named (10 of 20 MiB, mode 0600).
+    """Send log lines to stdout, and to a rotating file where one is named (10 of 20 MiB, mode 0600).
 
-    `form` is `text` or `json`. Raises CannotStart where the file cannot be opened, and changes nothing then.
-    Called again, it replaces what was set up before.
+    Each has a queue and a thread of its own, and holds up nobody. With `stream`, lines go there instead of stdout,
+    and at once. `form` is `text` or `json`. Raises CannotStart where the file cannot be opened, and changes
+    nothing then. Called again, it replaces what was set up before.
     """
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         _Sentences(texts),
     ]
-    last = _render_json if form == "json" else _render_text
-    formatter = _Masking(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                last,
-            ],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _Masking(texts),
+            _render_json if form == "json" else _render_text,
+        ],
     )
-    handlers: list[logging.Handler] = [_Output(stream or sys.stdout)]
-    if file is not None:
-        handlers.append(_open_file(file))
-    _speaking[:] = [texts]
     root = logging.getLogger()
     former = root.handlers[:]
+    handlers = _build_handlers(file, stream)
+    _speaking[:] = [texts]
     for handler in handlers:
         handler.setFormatter(formatter)
         root.addHandler(handler)
     for old in former:  # last: without any handler a record would go to stderr as it is, secrets and all
-        root.removeHandler(old)
-        old.close()
+        if old not in handlers:
+            root.removeHandler(old)
+            old.close()
     root.setLevel(logging.WARNING)  # libraries; their debug lines would drown ours
     logging.getLogger("ipecs_mw").setLevel(level)
     structlog.configure(
@@ -147,13 +158,64 @@ def configure(
     )
 
 
-def _open_file(file: str) -> logging.Handler:
+def _build_handlers(file: str | None, stream: TextIO | None) -> list[logging.Handler]:
+    """Return a handler for each way out; one that is in use stays, with what waits in its queue."""
+    named = None if file is None else LogFile(file)
+    if named is not None:
+        _check_file(named)
+    if stream is not None:
+        return [_Output(stream), *([Direct(named)] if named else [])]
+    in_use = {handler.sink.name: handler for handler in _queues()}
+    sinks: list[Sink] = []
+    if sys.__stdout__ is not None:  # None where the process was started with it closed
+        sinks.append(Output(STDOUT, 1, sys.__stdout__.encoding))
+    if named is not None:
+        sinks.append(named)
+    return [in_use.get(sink.name) or Queued(sink) for sink in sinks]
+
+
+def reopen() -> None:
+    """Have the files of the log opened anew, as after a rotation by another program; returns at once."""
+    for handler in _queues():
+        if isinstance(handler.sink, LogFile):
+            handler.reopen()
+
+
+def flush(seconds: float) -> None:
+    """Wait until every line is written, `seconds` at the most: what takes the lines may hang."""
+    until = SystemClock().monotonic() + seconds
+    for handler in _queues():
+        handler.drain(until)
+
+
+def look() -> None:
+    """Say once where lines are not taken any more; to be called now and then."""
+    for handler in _queues():
+        handler.look()
+
+
+def find_stalls() -> list[Stall]:
+    """Return where lines are not taken any more."""
+    return [stall for handler in _queues() if (stall := handler.find_stall()) is not None]
+
+
+def is_silent() -> bool:
+    """Tell whether lines are taken nowhere any more."""
+    return 0 < len(_queues()) == len(find_stalls())
+
+
+def _queues() -> list[Queued]:
+    return [handler for handler in logging.getLogger().handlers if isinstance(handler, Queued)]
+
+
+def _check_file(file: LogFile) -> None:
+    """Raise CannotStart where the file cannot be opened; one that does not answer may do so later."""
     try:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-        handler = _PrivateFile(file, maxBytes=_FILE_BYTES, backupCount=_FILE_COUNT, encoding="utf-8")
+        ask(file.name, file.probe)
+    except TimeoutError:
+        return
     except OSError as error:
-        raise CannotStart("error.log_file", file=file, reason=error.strerror) from error
-    return handler
+        raise CannotStart("error.log_file", file=file.name, reason=error.strerror) from error
 
 
 class _Output(logging.StreamHandler[TextIO]):
@@ -164,50 +226,19 @@ class _Output(logging.StreamHandler[TextIO]):
             sys.stderr.write(mask(traceback.format_exc()))
 
 
-class _PrivateFile(logging.handlers.RotatingFileHandler):
-    """Makes each file that it begins readable by its owner alone.
+class _Masking:
+    """Masks the values of a line, and leaves its shape: names of fields and of known events are no secrets."""
 
-    A file that cannot be written is told of once, on the other way out, and tried anew with each line.
-    """
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
 
-    _is_failing = False
-    _has_failed = False  # with the line in hand
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._has_failed = False
-        super().emit(record)
-        if self._is_failing and not self._has_failed:
-            self._is_failing = False
-            get_logger().info("logging.file_resumed", file=self.baseFilename)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's name
-        """Give the file up until the next line. What logging does instead shows the record, secrets and all."""
-        error = sys.exc_info()[1]
-        self._has_failed = True
-        stream, self.stream = self.stream, cast(TextIOWrapper, None)  # as before its first line
-        with suppress(OSError, ValueError):
-            if stream is not None:
-                stream.close()
-        if not self._is_failing:
-            self._is_failing = True  # first, for the line that says so comes here too
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            get_logger().error("logging.file_failed", file=self.baseFilename, reason=reason)
-
-    def close(self) -> None:
-        with suppress(OSError):  # what did not fit the disk is lost either way
-            super().close()
-
-    def _open(self) -> TextIOWrapper:
-        opened = super()._open()
-        os.fchmod(opened.fileno(), 0o600)
-        if opened.tell() and not self._ends_whole():
-            opened.write("\n")  # the disk was full within a line: the next one is not to be spoilt by it
-        return opened
-
-    def _ends_whole(self) -> bool:
-        with Path(self.baseFilename).open("rb") as written:
-            written.seek(-1, os.SEEK_END)
-            return written.read(1) == b"\n"
+    def __call__(
+        self, _logger: Any, _method: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        kept = {name: line[name] for name in ("time", "level")}
+        if line["event"] in self._texts:
+            kept["event"] = line["event"]
+        return {**{name: mask_values(value) for name, value in line.items()}, **kept}
 
 
 class _Sentences:
@@ -232,7 +263,7 @@ def _printable(value: Any) -> str:
 
 def _render_text(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
     time, level, event = line.pop("time"), line.pop("level"), line.pop("event")
-    text, trace = line.pop("text", None), line.pop("exception", None)
+    text, trace = line.pop("text", None), line.pop("exception", None) or line.pop("stack", None)
     fields = " ".join(f"{name}={_printable(value)}" for name, value in line.items())
     head = f"{time} {level.upper():<8} {_printable(event)}"
     rendered = " ".join(

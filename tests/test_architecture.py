@@ -15,7 +15,7 @@ STEPS = sorted((PACKAGE.parent / "migrations").glob("*.py"))
 LAYERS = (
     ("errors", "clock"),
     ("model",),
-    ("seeds", "logs", "bootstrap"),
+    ("seeds", "outside", "log_sinks", "logs", "bootstrap"),
     ("protocol",),
     ("transport", "journal", "store"),
     ("service", "client"),

@@ -1,6 +1,8 @@
 """Which bootstrap file is read, and what it may say."""
 
 import json
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import pytest
 
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.errors import CannotStart, InvalidDocument
-from ipecs_mw.logs import mask
+from ipecs_mw.logs import mask, mask_uri
+from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.store.server.connection import open_client
 
 CANARY = "canary-p4ss"
 
@@ -109,6 +113,8 @@ def test_an_empty_object_is_told_what_it_lacks(tmp_path: Path) -> None:
         "embedded:  ",
         5,
         f"mongodb:/u:{CANARY}@h/",
+        f"mongo://u:first\n{CANARY}@h/",
+        f"mongo://u:{CANARY}",
         [f"mongodb://u:{CANARY}@h/"],
         {"uri": f"mongodb://u:{CANARY}@h/"},
     ],
@@ -120,11 +126,88 @@ def test_a_wrong_connection_string_is_refused_without_its_password(tmp_path: Pat
     assert CANARY not in str(caught.value)
 
 
-@pytest.mark.parametrize(("written", "plain"), [("open%20sesame", "open sesame"), ("at@in-it", "at@in-it")])
+SIGNS = {
+    "a question mark": "sup3r?tops3cretrest",
+    "a slash": "sup3r/tops3cretrest",
+    "a hash": "sup3r#tops3cretrest",
+    "an at": "sup3r@tops3cretrest",
+    "a colon": "sup3r:tops3cretrest",
+    "digits and a slash, as a port": "27017/tops3cretrest",
+    "brackets": "sup3r[tops3cretrest]",
+    "a percent sign": "sup3r%tops3cretrest",
+    "a plus": "sup3r+tops3cretrest",
+    "a space": "sup3r tops3cretrest",
+    "a line's end": "sup3r\ntops3cretrest",
+    "an option": "sup3r?authSource=tops3cretrest&w=0",
+}
+
+
+@pytest.mark.parametrize("scheme", ["mongodb", "mongodb+srv"])
+@pytest.mark.parametrize("password", SIGNS.values(), ids=SIGNS)
+def test_a_password_with_signs_of_a_uri_is_refused_with_a_sentence_that_shows_nothing_of_it(
+    tmp_path: Path, password: str, scheme: str
+) -> None:
+    uri = f"{scheme}://user:{password}@db.example.org/"
+    with pytest.raises(InvalidDocument) as caught:
+        load_bootstrap(write(tmp_path, {"mongo_uri": uri}))
+    assert (caught.value.key, caught.value.facts["path"]) == ("error.mongo_uri_sign", "mongo_uri")
+    with pytest.raises(InvalidDocument, match=r"error\.mongo_uri_sign"):
+        open_client(uri, "mongo_uri")
+    said = shipped_texts("en-GB").explain(caught.value) + str(caught.value) + mask_uri(f"cannot read {uri}")
+    assert not [part for part in re.split(r"\W", password) if len(part) > 3 and part in said]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://me@corp:sup3r-s3cret@h/",
+        "see mongodb://h:1/ or mongodb://u:sup3r-s3cret@h/",
+        "https://u:sup3r-s3cret@h/",
+        "mongodb://:sup3r-s3cret@h/",
+        "mongodb://u/x:sup3r-s3cret@h/",
+    ],
+)
+def test_no_password_of_any_uri_in_a_text_is_shown(uri: str) -> None:
+    assert "s3cret" not in mask_uri(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://h1:27017,h2:27018,[::1]:27019/calls?replicaSet=rs0",
+        "mongodb://u:p%40ss%2Fw%3Ford@h/calls?authSource=admin",
+        "mongodb://u:a$b!c(d)e,f;g=h&i'j*k~l-m_n.o@h/",
+        "mongodb://CN=me,O=us@h/?authMechanism=MONGODB-X509",
+        "mongodb+srv://u:p@cluster.example.org/?retryWrites=true&w=majority",
+    ],
+)
+def test_what_is_written_as_a_uri_is_taken(tmp_path: Path, uri: str) -> None:
+    assert load_bootstrap(write(tmp_path, {"mongo_uri": uri})).mongo_uri == uri
+
+
+@pytest.mark.parametrize("name", ["admin", "config", "local", "Admin", "%61dmin"])
+@pytest.mark.parametrize("options", ["", "?authSource=admin&replicaSet=rs0"])
+def test_a_database_of_mongodb_s_own_is_refused_with_a_word_on_the_option_that_was_meant(
+    tmp_path: Path, name: str, options: str
+) -> None:
+    uri = f"mongodb://u:{CANARY}@h:27017/{name}{options}"
+    with pytest.raises(InvalidDocument) as caught:
+        load_bootstrap(write(tmp_path, {"mongo_uri": uri}))
+    assert caught.value.key == "error.mongo_database"
+    assert "authSource" in shipped_texts("en-GB").explain(caught.value)
+    with pytest.raises(InvalidDocument, match=r"error\.mongo_database"):
+        open_client(uri, "mongo_uri")
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [("open%20sesame", "open sesame"), ("at%40in-it", "at@in-it"), ("it@s-it", "it@s-it")],
+)
 def test_the_password_is_hidden_from_logs_as_written_and_as_meant(
     tmp_path: Path, written: str, plain: str
 ) -> None:
-    load_bootstrap(write(tmp_path, {"mongo_uri": f"mongodb://user:{written}@h/"}))
+    with suppress(InvalidDocument):
+        load_bootstrap(write(tmp_path, {"mongo_uri": f"mongodb://user:{written}@h/"}))
     assert mask(f"said {written} and {plain}.") == "said *** and ***."
 
 

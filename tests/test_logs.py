@@ -7,13 +7,15 @@ import logging
 import os
 import stat
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from ipecs_mw import logs
+from ipecs_mw import log_sinks, logs
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.seeds import shipped_texts
 
@@ -24,6 +26,7 @@ CANARY = "canary-s3cret"
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forget the secrets of other tests, and leave no handler behind."""
     monkeypatch.setattr(logs, "_secrets", set())
+    monkeypatch.setattr(logs, "_tokens", deque(maxlen=256))
     yield
     for handler in logging.getLogger().handlers[:]:
         logging.getLogger().removeHandler(handler)
@@ -100,6 +103,55 @@ def test_what_is_too_short_to_tell_is_no_secret() -> None:
     assert logs.mask("abc") == "abc"
 
 
+@pytest.mark.parametrize("secret", ["a", "1", "up", "main"[:3]])
+def test_a_token_too_short_to_tell_masks_nothing(secret: str) -> None:
+    stream = configure()
+    logs.hide_token(secret)
+    logs.get_logger().info("session.ended", host="main", n=1)
+    assert "***" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("secret", ["host", "info", "true", "session.ended", "2026", "received", "text"])
+def test_a_secret_that_is_also_a_word_of_ours_spoils_no_line(form: str, secret: str) -> None:
+    stream = configure(form)
+    logs.hide(secret)
+    logs.get_logger().info("session.ended", host=f"a {secret} b", received=True)
+    line = stream.getvalue()
+    assert "a *** b" in line
+    if form == "json":
+        found = json.loads(line)
+        assert (found["event"], found["level"], found["received"]) == ("session.ended", "info", True)
+        assert found["time"].startswith("20")
+    else:
+        assert line.split()[1:3] == ["INFO", "session.ended"]
+        assert "host=" in line
+
+
+def test_a_short_secret_is_masked_where_it_stands_alone_and_not_within_a_word() -> None:
+    logs.hide("main")
+    assert logs.mask("main, (main) t=main&u main_ %3Dmain \\nmain") == (
+        "***, (***) t=***&u ***_ %3D*** \\n***"
+    )
+    assert logs.mask("maintenance domain remains") == "maintenance domain remains"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_secret_of_digits_is_masked_where_it_is_a_number(form: str) -> None:
+    stream = configure(form)
+    logs.hide("47114711")
+    logs.get_logger().info("session.ended", host="main", n=47114711, deep={"47114711": [47114711, 1.5, None]})
+    assert "47114711" not in stream.getvalue()
+    assert stream.getvalue().count("***") == 3
+
+
+@pytest.mark.parametrize("token", ["ab+/c9d8e7f6==", 'quo"te-token', "back\\slash-token"])
+def test_a_token_is_masked_as_a_uri_and_json_spell_it_too(token: str) -> None:
+    logs.hide_token(token)
+    for spelling in (token, quote(token, safe=""), json.dumps(token)[1:-1], repr(token)[1:-1]):
+        assert logs.mask(f"token {spelling} end") == "token *** end"
+
+
 def test_the_passwords_of_uris_are_masked() -> None:
     assert logs.mask_uri("mongodb://me:pw@host/x") == "mongodb://me:***@host/x"
     assert logs.mask_uri("no uri: a@b") == "no uri: a@b"
@@ -147,7 +199,7 @@ def test_the_file_gets_the_same_lines_and_is_private(tmp_path: Path) -> None:
 def test_a_file_stays_private_when_it_is_rotated_and_when_it_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "_FILE_BYTES", 500)
+    monkeypatch.setattr(log_sinks, "_FILE_BYTES", 500)
     (tmp_path / "a.log").write_text("old\n")
     (tmp_path / "a.log").chmod(0o644)
     configure(file=str(tmp_path / "a.log"))

@@ -2,18 +2,21 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import pytest
 from sites import PASSWORD, USER, Site, is_up, wait_until
 
 from ipecs_mw import Client
-from ipecs_mw.errors import CommandFailed
+from ipecs_mw.errors import CommandFailed, InvalidDocument, StoreUnavailable
 from ipecs_mw.simulator import Account, SimulatedHost
 from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.mongod import find_free_port
 
 
 @pytest.fixture
@@ -87,18 +90,102 @@ def test_what_is_wrong_is_refused_by_name(
 def test_a_command_that_nobody_takes_in_time_is_never_sent(
     site: Site, mongo_uri: str, simulated: SimulatedHost
 ) -> None:
+    site.configure(simulated)
     with Client(mongo_uri) as client, pytest.raises(CommandFailed) as failure:
-        client.send("call.status", deviceNumber="1001", timeout_seconds=0.2, host="nowhere")
-    assert failure.value.facts["state"] == "expired"
+        client.send("call.status", deviceNumber="1001", timeout_seconds=0.2, host="host0")
+    assert failure.value.state == "expired"
+    assert str(failure.value) == "call.status was not sent: no daemon with a session took it in time."
+
+
+@pytest.fixture
+def two_hosts(site: Site, simulated: SimulatedHost) -> Iterator[Site]:
+    """A site whose configuration has two hosts, of which the second is not there; no daemon runs."""
+    with SimulatedHost(accounts=(Account(USER, PASSWORD),), is_scripted=False) as other:
+        site.configure(simulated, other)
+        yield site
+
+
+@pytest.mark.parametrize("has_daemon", [True, False])
+@pytest.mark.parametrize(("host", "name"), [(None, "host_not_named"), ("mian", "request_host")])
+def test_a_command_for_no_host_that_there_is_is_refused_at_once_with_the_names(
+    two_hosts: Site, mongo_uri: str, host: str | None, name: str, has_daemon: bool
+) -> None:
+    if has_daemon:
+        two_hosts.start()
+        wait_until(lambda: is_up(two_hosts))
+    named = ("--host", host) if host else ()
+    sent = two_hosts.run("send", "call.status", "deviceNumber=1001", "--timeout", "600", *named)
+    assert sent.returncode == 1
+    assert "host0, host1" in sent.stderr
+    with Client(mongo_uri) as client, pytest.raises(CommandFailed) as failure:
+        client.send("call.status", host=host, deviceNumber="1001", timeout_seconds=600)
+    error = failure.value
+    assert (error.state, error.family, error.code, error.name) == ("failed", "arguments", None, name)
+    assert "host0, host1" in error.text
+    assert str(error) == f"call.status failed: {error.text}"
+    assert two_hosts.store.database["requests"].count_documents({"state": {"$in": ["queued", "sent"]}}) == 0
+
+
+@pytest.mark.parametrize(
+    ("odd", "named"),
+    [
+        ({"host": "mian"}, "host0"),
+        ({"profile": "dawn"}, "default"),
+        ({"state": "Queued"}, "queued"),
+        ({"expires_at": "soon"}, "date"),
+        ({"args": {"text": "x" * (16 * 1024 * 1024 - 300)}}, "1048576"),
+    ],
+    ids=["host", "profile", "state", "expires_at", "size"],
+)
+def test_a_document_that_nobody_can_take_is_refused_and_holds_up_no_other(
+    running: Site, mongo_uri: str, odd: dict[str, Any], named: str
+) -> None:
+    requests = running.store.database["requests"]
+    written = {"host": "host0", "command": "call.status", "args": {}, "state": "queued", **odd}
+    request_id = requests.insert_one(written).inserted_id
+    with Client(mongo_uri) as client:
+        assert client.send("call.status", host="host0", deviceNumber="1001")["data"]["state"] == "idle"
+    refused = wait_until(lambda: requests.find_one({"_id": request_id, "state": "failed"}))
+    assert named in refused["error"]["text"]
+    wait_until(lambda: named in running.logged())
+
+
+def test_a_failed_command_has_what_its_documentation_says_and_reads_as_a_sentence(
+    running: Site, mongo_uri: str
+) -> None:
+    with Client(mongo_uri) as client, pytest.raises(CommandFailed) as failure:
+        client.send("call.answer", deviceNumber="1001", callRefID=999)
+    error = failure.value
+    assert (error.state, error.family, error.code, error.name) == (
+        "failed",
+        "cti",
+        106,
+        "invalidConnectionIdentifier",
+    )
+    assert error.text == "host0: the host refused call.answer: Call reference not valid (cti error 106)."
+    assert str(error) == f"call.answer failed: {error.text}"
+    assert not error.may_have_acted
+
+
+def test_a_client_that_finds_no_mongodb_says_so_in_a_sentence() -> None:
+    with pytest.raises(StoreUnavailable) as failure:
+        Client(f"mongodb://127.0.0.1:{find_free_port()}/x?serverSelectionTimeoutMS=300")
+    assert str(failure.value).startswith("MongoDB does not answer: ")
+    with pytest.raises(InvalidDocument) as wrong:
+        Client("no uri")
+    assert "mongo_uri" in str(wrong.value)
+    assert not str(wrong.value).startswith("error.")
 
 
 def test_a_command_is_for_the_daemon_of_its_profile_or_of_any(running: Site, mongo_uri: str) -> None:
     assert running.run("send", "call.status", "deviceNumber=1001").returncode == 0
     other = running.run("--profile", "night", "send", "call.status", "deviceNumber=1001", "--timeout", "0.5")
     assert other.returncode == 1
+    night = {**(running.store.database["config"].find_one({"_id": "default"}) or {}), "_id": "night"}
+    running.store.database["config"].insert_one(night)
     with Client(mongo_uri, profile="night") as client, pytest.raises(CommandFailed) as failure:
         client.send("call.status", host="host0", deviceNumber="1001", timeout_seconds=0.5)
-    assert failure.value.facts["state"] == "expired"
+    assert failure.value.state == "expired"
     with Client(mongo_uri, profile=None) as client:
         assert client.send("call.status", host="host0", deviceNumber="1001")["data"]["state"] == "idle"
     named = [request.get("profile") for request in running.store.database["requests"].find().sort("_id", 1)]

@@ -129,6 +129,7 @@ def _build_ask(store: Store, context: Context, host: HostSettings) -> Ask:
             by="ipecs-mw check",
             profile=context.profile,
             timeout_seconds=_ANSWER_SECONDS,
+            texts=context.texts,
         )
 
     return ask

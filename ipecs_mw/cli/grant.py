@@ -11,9 +11,9 @@ from ipecs_mw.cli.context import Context, current
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import read_secret_file
-from ipecs_mw.store.schema.layout import RIGHTS
 from ipecs_mw.store.schema.roles import Granted, make_uri
 from ipecs_mw.store.schema.roles import grant as grant_role
+from ipecs_mw.store.server.rights import RIGHTS
 
 _TEXTS = shipped_texts()
 

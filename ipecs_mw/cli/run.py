@@ -1,8 +1,6 @@
 """`ipecs-mw run`: the daemon."""
 
-import logging
 import os
-import sys
 
 import click
 
@@ -19,6 +17,4 @@ def run() -> None:
     context = current()
     daemon.run(context.bootstrap_option, context.profile, context.state_dir, context.texts, context.clock)
     # all that counts is done; the driver would say goodbye once more, and a server that hangs would hold us
-    logging.shutdown()
-    sys.stdout.flush()
     os._exit(0)

@@ -61,6 +61,7 @@ def send(command: str, arguments: tuple[str, ...], host: str | None, timeout: fl
             by=who(),
             profile=context.profile,
             timeout_seconds=timeout,
+            texts=context.texts,
         )
     click.echo(to_json(result, indent=1))
 

@@ -107,6 +107,7 @@ def smdr(
                 by=by,
                 profile=context.profile,
                 timeout_seconds=timeout,
+                texts=context.texts,
             )
 
         wanted = build_filter(zone, station=station, since=since, until=until)

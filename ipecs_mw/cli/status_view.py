@@ -10,6 +10,12 @@ from ipecs_mw.model.texts import Texts, join_some
 
 Instance = Mapping[str, Any]
 
+_AMISS = {
+    "thread_stalled": "thread.stalled",
+    "logging_stalled": "logging.stalled",
+    "outside_silent": "outside.silent",
+}
+"""What the daemon finds amiss with itself, and the sentence that says so."""
 _UNREAD = ("unknown", "undecodable")  # kinds of events that firmware of another version may cause
 
 
@@ -38,6 +44,7 @@ def describe(instances: Sequence[Instance], profile: str, gaps: Mapping[str, int
             lines.append(
                 "  " + texts.render("cli.status.refused", at=local_time(refused.get("at")), reason=reason)
             )
+        lines += [f"  {line}" for line in _describe_amiss(instance, texts)]
         for name, host in (instance.get("hosts") or {}).items():
             told = _describe_host(name, host, instance.get("heartbeat_at"), gaps.get(name, 0), texts)
             lines += [f"  {line}" for line in told]
@@ -46,6 +53,12 @@ def describe(instances: Sequence[Instance], profile: str, gaps: Mapping[str, int
             if problem := intake.get("problem"):
                 lines.append("    " + texts.render("cli.status.problem", detail=escape(problem)))
     return lines
+
+
+def _describe_amiss(instance: Instance, texts: Texts) -> list[str]:
+    """Return what a daemon finds amiss with itself."""
+    found = [(_AMISS.get(str(finding.get("reason"))), finding) for finding in instance.get("amiss") or ()]
+    return [escape(texts.render(key, **facts)) for key, facts in found if key is not None]
 
 
 def _describe_host(

@@ -75,8 +75,8 @@ def open_file(path: Path, clock: Clock, max_bytes: int) -> sqlite3.Connection:
         read_text_leniently(database)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
-        # some builds overwrite what is deleted, which writes every entry once more, and needs room on a full disk
-        database.execute("PRAGMA secure_delete = OFF")
+        # numbers and codes are in the entries: what is acknowledged is overwritten, whatever the build's default
+        database.execute("PRAGMA secure_delete = ON")
         database.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         page_size = database.execute("PRAGMA page_size").fetchone()[0]
         database.execute(f"PRAGMA max_page_count = {max_bytes // page_size}")
@@ -92,6 +92,26 @@ def open_file(path: Path, clock: Clock, max_bytes: int) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def sweep(database: sqlite3.Connection) -> bool:
+    """Empty the log of an open file into it, and with it what was deleted; tell whether that could be done.
+
+    A file of a version that overwrote nothing is written anew once, when it has no entries. Another reader of the
+    file puts it off.
+    """
+    is_overwritten = database.execute("SELECT 1 FROM meta WHERE name = 'is_overwritten'").fetchone()
+    if not is_overwritten and not database.execute("SELECT 1 FROM entries LIMIT 1").fetchone():
+        database.execute("VACUUM")
+        database.execute("INSERT OR REPLACE INTO meta VALUES ('is_overwritten', 1)")
+        is_overwritten = True
+    wait = database.execute("PRAGMA busy_timeout").fetchone()[0]
+    database.execute("PRAGMA busy_timeout = 0")  # who appends must not wait for who reads a copy
+    try:
+        is_busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        database.execute(f"PRAGMA busy_timeout = {wait}")
+    return bool(is_overwritten) and not is_busy
 
 
 def read_text_leniently(database: sqlite3.Connection) -> None:

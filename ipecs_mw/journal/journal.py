@@ -31,6 +31,7 @@ from ipecs_mw.journal.file import (
     remove,
     rename,
     set_aside,
+    sweep,
     translate,
 )
 
@@ -95,6 +96,7 @@ class Journal:
         self._reading: object = meta.get("reading")
         self._position: object = meta.get("position")
         self._synchronous = "FULL"  # as the file is opened
+        self._is_swept = False
         if self.entry_count:
             self.has_entries.set()
 
@@ -210,11 +212,21 @@ class Journal:
         # comes back is sent again and recognised. The next append syncs the log of the file with all that stands
         # in it before, and the numbers of entries are counted by appends alone, so none is used twice.
         with self._use("NORMAL") as database:
+            self._is_swept = False
             with _transaction(database):
                 database.execute("DELETE FROM entries WHERE seq <= ?", (seq,))
                 if position is not None and position != self._position:
                     _keep(database, "position", position)
             self._position = position or self._position
+
+    def sweep(self) -> None:
+        """Have nothing of what was acknowledged readable in the file or its log, for a time when nothing happens.
+
+        Until then the log may hold it. Raises JournalError.
+        """
+        with self._use("FULL") as database:
+            if not self._is_swept:
+                self._is_swept = sweep(database)
 
     def keep_reading(self, reading: str) -> None:
         """Keep how the entries are to be read, where it has changed. Raises JournalError."""

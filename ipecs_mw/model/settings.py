@@ -80,6 +80,13 @@ class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
             extra=_RECONNECT,
         ),
     ] = None
+    allow_old: Annotated[
+        bool,
+        Meta(
+            description="also TLS 1.0 and 1.1, AES128-SHA, short keys: for a host that knows nothing newer",
+            extra=_RECONNECT,
+        ),
+    ] = False
 
 
 class SmdrSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,6 +171,15 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "v1"
     tls: Annotated[TlsSettings, Meta(extra={"rule": check_tls})] = field(default_factory=TlsSettings)
+    path_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9._~-]+)*\Z",
+            max_length=255,
+            description="stands before every path, of REST and WebSocket: `/site1`, for a host behind a proxy",
+            extra=_RECONNECT | {"words": "allowed.path_prefix"},
+        ),
+    ] = ""
     stream_path: Annotated[
         str,
         Meta(

@@ -67,7 +67,10 @@ class Texts:
 
     def say(self, fact: Any) -> Any:
         """Return a fact as it stands in a sentence: words in this language, all else as it is."""
-        return self.render(fact.key, **fact.facts) if isinstance(fact, Words) else fact
+        if not isinstance(fact, Words):
+            return fact
+        is_said = fact.default is None or fact.key in self
+        return self.render(fact.key, **fact.facts) if is_said else fact.default
 
     def say_all(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Return facts as `say` does."""

@@ -15,8 +15,10 @@ from ipecs_mw.errors import (
     CommandRefused,
     IpecsMwError,
     LoginRefused,
+    ProtocolError,
     ReplyUnreadable,
     TokenExpired,
+    Words,
 )
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.protocol.values import mask_authorization
@@ -25,6 +27,9 @@ _EXCERPT_CHARACTERS = 120
 _LOGIN_MISMATCH = (2, 4)  # 2 in the vendor's login example, 4 in its table of common errors
 _TOKEN_INVALID = 3
 _LONGEST_TIMER_SECONDS = 86400
+_LONGEST_MESSAGE_CHARACTERS = 200
+_MOST_VALUES = 250_000
+"""Values in a reply: each takes a hundred bytes of memory or more, however short it is in JSON."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,12 @@ def read_reply(command: Command, status: int, body: bytes, codes: Codes, host: s
     """Return the JSON body of a successful reply, None where it is empty.
 
     Raises AlreadyLoggedIn, LoginRefused, TokenExpired, CommandRefused (with `family`, `code`, `name` and
-    `message`) or ReplyUnreadable.
+    `message`), ReplyUnreadable, or ProtocolError for more than 250,000 values.
     """
     if status == 200 and not body.strip():
         return None  # observed at logout
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:  # one at least stands before each value
+        raise ProtocolError("error.reply_too_many_values", host=host, most=_MOST_VALUES)
     try:
         value = _mask(json.loads(body.decode("utf-8", "replace"), strict=False))
     except (ValueError, RecursionError):
@@ -97,7 +104,7 @@ def read_login(value: Any, host: str) -> Login:
 
 
 def _refuse(command: Command, status: int, error: Mapping[str, Any], codes: Codes, host: str) -> IpecsMwError:
-    message = str(error.get("message") or "").strip()
+    message = str(error.get("message") or "").strip()[:_LONGEST_MESSAGE_CHARACTERS]
     code = error.get("code")
     code = (
         int(code) if isinstance(code, int) or (isinstance(code, str) and code.strip().isdecimal()) else None
@@ -109,23 +116,35 @@ def _refuse(command: Command, status: int, error: Mapping[str, Any], codes: Code
     if status == 401 and command.auth == "bearer" and code == _TOKEN_INVALID:
         return TokenExpired("error.token_expired", host=host)
     family, name = _explain(command, code, codes)
+    is_known = name is not None
+    # hosts send the name of the number as the message: said once, in words
+    if is_known and message and _simplify(message) != _simplify(str(name)):
+        key = "error.command_refused_saying"
+    else:
+        key = "error.command_refused" if code is not None else "error.command_refused_unnumbered"
     return CommandRefused(
-        "error.command_refused",
+        key,
         host=host,
         command=command.id,
         family=family,
         code=code,
-        name=name,
+        name=name or "unknown",
+        words=Words(f"code.errors_{family}.{code}", default=name) if is_known else message or "?",
         message=message,
     )
 
 
-def _explain(command: Command, code: int | None, codes: Codes) -> tuple[str, str]:
+def _explain(command: Command, code: int | None, codes: Codes) -> tuple[str, str | None]:
     for family in (command.family, "common"):
         name = None if code is None else codes.find_name(f"errors_{family}", code)
         if name is not None:
             return family, name
-    return command.family, "unknown"
+    return command.family, None
+
+
+def _simplify(text: str) -> str:
+    """Return the letters and digits alone: `invalid Call-Reference` and `invalidCallReference` are one."""
+    return "".join(filter(str.isalnum, text)).lower()
 
 
 def _mask(value: Any) -> Any:

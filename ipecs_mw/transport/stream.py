@@ -11,9 +11,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from ipecs_mw.errors import ConnectionLost, HostUnreachable, IpecsMwError, ProtocolError, TokenExpired
+from ipecs_mw.errors import ConnectionLost, IpecsMwError, ProtocolError, TokenExpired
 from ipecs_mw.model.settings import HostSettings
-from ipecs_mw.transport.tls import find_certificate_error, refuse_certificate
+from ipecs_mw.transport.tls import explain_opening, find_certificate_error, refuse_certificate
 
 MOST_FRAME_BYTES = 1024 * 1024
 _OPEN_TIMEOUT_SECONDS = 10.0
@@ -83,7 +83,7 @@ def open_stream(host: HostSettings, context: ssl.SSLContext, token: str) -> Stre
     CertificateRefused, ProtocolError.
     """
     address = f"[{host.address}]" if ":" in host.address else host.address
-    path = host.stream_path.replace("{user}", quote(host.user, safe=""))
+    path = host.path_prefix + host.stream_path.replace("{user}", quote(host.user, safe=""))
     try:
         secured = _open_socket(host, context)
         # entered and not left: the Stream closes it
@@ -139,9 +139,4 @@ def _translate(host: HostSettings, path: str, error: Exception) -> IpecsMwError:
         return ProtocolError("error.stream_refused", host=host.name, status=status, path=path)
     if isinstance(error, InvalidHandshake | InvalidURI):
         return ProtocolError("error.stream_handshake", host=host.name, path=path, reason=str(error))
-    return HostUnreachable(
-        "error.host_unreachable",
-        host=host.name,
-        address=f"{host.address}:{host.port}",
-        reason=getattr(error, "strerror", None) or str(error) or type(error).__name__,
-    )
+    return explain_opening(host, error)

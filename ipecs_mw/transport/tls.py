@@ -1,15 +1,21 @@
-"""How the host's certificate is trusted: one TLS context for REST and WebSocket."""
+"""How the host is reached and its certificate trusted: one TLS context for REST and WebSocket."""
 
 import hashlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from ipecs_mw.errors import CertificateRefused, HostUnreachable
+from ipecs_mw.errors import CertificateRefused, HostUnreachable, TransportError
 from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.texts import join_some
+from ipecs_mw.outside import read_file
 
 _OPEN_TIMEOUT_SECONDS = 10.0
+_MOST_AUTHORITIES_BYTES = 16 * 1024 * 1024
+_LEGACY_SERVER_CONNECT = 0x4  # OpenSSL's number; the standard library names it from Python 3.12
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_TOO_SMALL"})
+"""What OpenSSL says where the other end speaks something else."""
 
 
 class FingerprintMismatch(ssl.SSLCertVerificationError):
@@ -21,18 +27,31 @@ class FingerprintMismatch(ssl.SSLCertVerificationError):
 
 
 class TimedSocket(ssl.SSLSocket):
-    """A TLS socket that can be told how many seconds are left for all that it still reads.
+    """A TLS socket that can be told how many seconds are left for all that it still reads and writes.
 
-    The time-out of a plain one begins again with every byte, so a host that drips would hold us for ever.
+    The time-out of a plain one begins again with every byte, so a host that drips, or that never ends, would hold
+    us for ever. Raises TimeoutError where nothing is left, also where there is something to read.
     """
 
     seconds_left: Callable[[], float] | None = None
 
     def recv_into(self, *args: Any, **options: Any) -> int:
-        """Read as any socket, within the seconds left; raise TimeoutError where there are none."""
-        if self.seconds_left is not None:
-            self.settimeout(max(self.seconds_left(), 0.001))
+        """Read as any socket, within the seconds left."""
+        self._limit()
         return super().recv_into(*args, **options)
+
+    def send(self, *args: Any, **options: Any) -> int:
+        """Write as any socket, within the seconds left."""
+        self._limit()
+        return super().send(*args, **options)
+
+    def _limit(self) -> None:
+        if self.seconds_left is None:
+            return
+        seconds = self.seconds_left()
+        if seconds <= 0:
+            raise TimeoutError("timed out")
+        self.settimeout(seconds)
 
 
 def build_context(host: HostSettings) -> ssl.SSLContext:
@@ -43,7 +62,9 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
     """
     tls = host.tls
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file if tls.verify == "ca" else None)
+        context = ssl.create_default_context(
+            cadata=_read_authorities(tls.ca_file if tls.verify == "ca" else None)
+        )
     except (OSError, ssl.SSLError) as error:
         raise CertificateRefused(
             "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
@@ -51,6 +72,8 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
     # The WebSocket is read and written by two threads. On TLS 1.3 what a host sends after the handshake (session
     # tickets) has OpenSSL write while it reads, and with two threads the opening request then gets lost.
     context.maximum_version = ssl.TLSVersion.TLSv1_2
+    if tls.allow_old:
+        _allow_old(context)
     if tls.verify == "ca":
         context.sslsocket_class = TimedSocket
         return context
@@ -60,6 +83,11 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
     if tls.verify == "pin":
         context.sslsocket_class = _pinned_socket(normalise_fingerprint(tls.fingerprint_sha256 or ""))
     return context
+
+
+def _read_authorities(file: str | None) -> str | None:
+    """Return the certificates (PEM) in a file, without what people write between them; raises OSError."""
+    return None if file is None else read_file(file, _MOST_AUTHORITIES_BYTES).decode("ascii", "ignore")
 
 
 def normalise_fingerprint(text: str) -> str:
@@ -76,6 +104,7 @@ def fetch_certificate(host: HostSettings) -> bytes:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    _allow_old(context)
     try:
         return _shake_hands(host, context)
     except OSError as error:
@@ -89,10 +118,14 @@ def fetch_trusted(host: HostSettings) -> bytes:
     """
     try:
         return _shake_hands(host, build_context(host))
-    except ssl.SSLCertVerificationError as error:
-        raise refuse_certificate(host, error) from error
     except OSError as error:
-        raise _unreachable(host, error) from error
+        raise explain_opening(host, error) from error
+
+
+def explain_opening(host: HostSettings, error: BaseException) -> TransportError:
+    """Return the error for a connection that did not come to be: certificate, handshake, or the way there."""
+    refused = find_certificate_error(error)
+    return _unreachable(host, error) if refused is None else refuse_certificate(host, refused)
 
 
 def refuse_certificate(host: HostSettings, error: BaseException) -> CertificateRefused:
@@ -114,11 +147,15 @@ def refuse_certificate(host: HostSettings, error: BaseException) -> CertificateR
 
 def find_certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
     """Return the refusal of a certificate that caused `error`, however deep libraries wrapped it."""
+    return next((each for each in unwrap(error) if isinstance(each, ssl.SSLCertVerificationError)), None)
+
+
+def unwrap(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield `error` and what is inside it, the innermost last: libraries wrap what they raise."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error
+        yield error
         inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
         reason = getattr(error, "reason", None)
         error = (
@@ -127,7 +164,13 @@ def find_certificate_error(error: BaseException | None) -> ssl.SSLCertVerificati
             or error.__cause__
             or error.__context__
         )
-    return None
+
+
+def _allow_old(context: ssl.SSLContext) -> None:
+    """Take what equipment of long ago speaks: TLS 1.0 and 1.1, CBC ciphers with SHA-1, short keys."""
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.options |= _LEGACY_SERVER_CONNECT
 
 
 def _shake_hands(host: HostSettings, context: ssl.SSLContext) -> bytes:
@@ -138,9 +181,22 @@ def _shake_hands(host: HostSettings, context: ssl.SSLContext) -> bytes:
         return secured.getpeercert(binary_form=True) or b""
 
 
-def _unreachable(host: HostSettings, error: OSError) -> HostUnreachable:
-    address = f"{host.address}:{host.port}"
-    return HostUnreachable("error.host_unreachable", host=host.name, address=address, reason=str(error))
+def _unreachable(host: HostSettings, error: BaseException) -> HostUnreachable:
+    found = list(unwrap(error))
+    reason = getattr(found[-1], "strerror", None) or str(found[-1]) or type(found[-1]).__name__
+    facts = {"host": host.name, "address": f"{host.address}:{host.port}", "reason": reason}
+    handshake = next((each for each in found if isinstance(each, ssl.SSLError)), None)
+    if handshake is None:
+        return HostUnreachable("error.host_unreachable", **facts)
+    facts["reason"] = str(handshake.reason or handshake).replace("_", " ").lower()
+    if handshake.reason in _NOT_TLS:
+        return HostUnreachable("error.handshake_without_tls", **facts)
+    # those of TLS 1.3 are in every list, and are not offered
+    offered = [
+        cipher["name"] for cipher in build_context(host).get_ciphers() if cipher["protocol"] != "TLSv1.3"
+    ]
+    key = "error.handshake_failed_old" if host.tls.allow_old else "error.handshake_failed"
+    return HostUnreachable(key, **facts, ciphers=join_some(offered))
 
 
 def compute_fingerprint(certificate: bytes | None) -> str:

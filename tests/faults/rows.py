@@ -92,6 +92,25 @@ _CONFIGURATION = {
     45: ("a command definition that is wrong or leads elsewhere", "refused when it is loaded"),
 }
 
+_OUTSIDE = {
+    46: (
+        "the log's way out hangs: nobody reads stdout, the disk under the file",
+        "events, session, lease and stop go on; lines that did not fit are counted and told",
+    ),
+    47: (
+        "frames of long runs of one sign, up to the limit",
+        "no thread holds the others up: heartbeat, events and stop keep their time",
+    ),
+    49: (
+        "SIGHUP; a log file renamed or deleted; a terminal that closes",
+        "opened anew, nothing else; out in order",
+    ),
+    50: (
+        "what is read from outside never ends or never comes: password file, names, port",
+        "bounded, told, nothing else held up",
+    ),
+}
+
 ROWS: tuple[Row, ...] = tuple(
     Row(number, part, *texts)
     for part, rows in (
@@ -100,6 +119,7 @@ ROWS: tuple[Row, ...] = tuple(
         ("Data", _DATA),
         ("Process and machine", _PROCESS),
         ("Configuration", _CONFIGURATION),
+        ("Outside", _OUTSIDE),
     )
     for number, texts in rows.items()
 )

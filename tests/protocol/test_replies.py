@@ -1,11 +1,19 @@
 """Replies of the host: results, and errors with the vendor's number explained."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
-from ipecs_mw.errors import AlreadyLoggedIn, CommandRefused, LoginRefused, ReplyUnreadable, TokenExpired
+from ipecs_mw.errors import (
+    AlreadyLoggedIn,
+    CommandRefused,
+    LoginRefused,
+    ProtocolError,
+    ReplyUnreadable,
+    TokenExpired,
+)
 from ipecs_mw.model.definitions import parse_codes, parse_command
 from ipecs_mw.protocol.replies import find_missing, read_login, read_reply
 from ipecs_mw.seeds import read_json, shipped_texts
@@ -151,3 +159,108 @@ def test_what_a_reply_lacks_of_what_is_promised_is_named(
     command: str, value: Any, missing: list[str]
 ) -> None:
     assert find_missing(COMMANDS[command], value) == missing
+
+
+SHAPES = {
+    "lists": b"[" + b"[]," * 10_000_000 + b"[]]",
+    "objects": b'{"items":[' + b'{"a":1},' * 3_800_000 + b"{}]}",
+    "numbers": b"[" + b"1," * 15_000_000 + b"1]",
+    "short strings": b"[" + b'"ab",' * 6_000_000 + b'""]',
+    "names": b"{" + b",".join(b'"n%d":1' % n for n in range(2_000_000)) + b"}",
+    "deep": b"[" * 15_000_000 + b"]" * 15_000_000,
+}
+FITTING = {
+    "text beyond ASCII": '["가' + "a" * 8_000_000 + '"]',
+    "escapes": '["' + "\\ud83d\\ude00" * 650_000 + '"]',
+    "codes": '["' + "STA-P[4711] and what else there is " * 200_000 + '"]',
+    "values": "[" + "{}," * 120_000 + "{}]",
+    "long number": "[" + "1" * 8_000_000 + ".5]",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_reply_of_very_many_values_is_refused_before_it_is_read(shape: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProtocolError) as caught:
+            read("smdr.get", 200, SHAPES[shape])
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert caught.value.may_have_acted
+
+
+@pytest.mark.parametrize("shape", FITTING)
+def test_what_a_reply_takes_is_bounded_by_its_bytes(shape: str) -> None:
+    body = FITTING[shape].encode()
+    assert len(body) < 8 * 1024 * 1024 + 100
+    tracemalloc.start()
+    try:
+        read("smdr.get", 200, body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * 8 * 1024 * 1024
+
+
+def test_a_whole_number_of_a_million_digits_is_no_reply() -> None:
+    with pytest.raises(ReplyUnreadable):
+        read("smdr.get", 200, b"[" + b"9" * 1_000_000 + b"]")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            {"code": 104, "message": "invalidCallingDeviceIdentifier"},
+            "main: the host refused call.make: Calling device not valid (cti error 104).",
+        ),
+        ({"code": 104}, "main: the host refused call.make: Calling device not valid (cti error 104)."),
+        (
+            {"code": "104", "message": "Invalid calling-device identifier"},
+            "main: the host refused call.make: Calling device not valid (cti error 104).",
+        ),
+        (
+            {"code": 104, "message": "1009 is locked"},
+            "main: the host refused call.make: Calling device not valid (cti error 104). It says: 1009 is locked",
+        ),
+        ({"code": 3}, "main: the host refused call.make: Licence missing (common error 3)."),
+        (
+            {"code": 4242, "message": "out of order"},
+            "main: the host refused call.make: out of order (cti error 4242).",
+        ),
+        ({"message": "out of order"}, "main: the host refused call.make: out of order"),
+        ({}, "main: the host refused call.make: ?"),
+    ],
+)
+def test_a_refusal_is_told_in_words_and_once(error: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(CommandRefused) as caught:
+        read("call.make", 403, {"error": error})
+    assert shipped_texts("en-GB").explain(caught.value) == sentence
+
+
+def test_a_refusal_is_told_in_the_words_of_each_language() -> None:
+    with pytest.raises(CommandRefused) as caught:
+        read("call.make", 403, refuse(104, "invalidCallingDeviceIdentifier"))
+    for locale in ("de-DE", "ko-KR"):
+        sentence = shipped_texts(locale).explain(caught.value)
+        assert shipped_texts(locale).word("errors_cti", 104) in sentence
+        assert "invalidCalling" not in sentence
+
+
+def test_a_message_without_end_is_cut() -> None:
+    with pytest.raises(CommandRefused) as caught:
+        read("call.make", 403, refuse(4242, "x" * 1_000_000))
+    assert len(shipped_texts("en-GB").explain(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("status", "may_have_acted"),
+    [(200, True), (204, True), (302, True), (500, True), (503, True), (400, False), (404, False)],
+)
+def test_what_is_unreadable_may_have_been_carried_out_unless_its_status_refuses(
+    status: int, may_have_acted: bool
+) -> None:
+    with pytest.raises(ReplyUnreadable) as caught:
+        read("call.make", status, b"<html>")
+    assert caught.value.may_have_acted is may_have_acted

@@ -1,22 +1,28 @@
 """One request, one reply, within one deadline, and to nobody but the trusted host."""
 
+import gzip
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
 import pytest
+from msgspec import structs
 from tls_host import Host, Serve, pin, settings
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import (
     CertificateRefused,
+    CommandExpired,
     DeadlineExceeded,
     HostUnreachable,
     ProtocolError,
+    ReplyLost,
     TransportError,
 )
 from ipecs_mw.model.settings import HostSettings, TlsSettings
@@ -49,6 +55,17 @@ def drip(head: bytes, byte: bytes) -> Serve:
         connection.sendall(head)
         while not end.wait(0.05):
             connection.sendall(byte)
+
+    return serve
+
+
+def pour(head: bytes, piece: bytes) -> Serve:
+    """Return a host that never ends, as fast as it can."""
+
+    def serve(connection: socket.socket, end: threading.Event) -> None:
+        connection.sendall(head)
+        while not end.is_set():
+            connection.sendall(piece)
 
     return serve
 
@@ -165,8 +182,22 @@ def test_a_redirect_is_a_reply_and_nobody_follows_it(start: Start) -> None:
         drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
         drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
         drip(b"", b"H"),
+        pour(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+        pour(b"", b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n"),
+        pour(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 100),
+        pour(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
     ],
-    ids=["silence", "body", "chunks", "headers", "first line"],
+    ids=[
+        "silence",
+        "body",
+        "chunks",
+        "headers",
+        "first line",
+        "continue",
+        "continue with",
+        "trailers",
+        "records",
+    ],
 )
 def test_a_host_that_drips_or_is_silent_is_given_up_at_the_deadline(start: Start, serve: Serve) -> None:
     host = start(serve)
@@ -176,6 +207,132 @@ def test_a_host_that_drips_or_is_silent_is_given_up_at_the_deadline(start: Start
             opened.send(REQUEST, deadline_seconds=0.4)
         assert 0.3 < monotonic() - begun < 2
     assert caught.value.facts["seconds"] == 0.4
+
+
+def test_a_host_that_does_not_read_is_given_up_at_the_deadline(start: Start) -> None:
+    host = start(be_silent)
+    request = replace(REQUEST, method="POST", body=b"x" * 20_000_000)
+    with client(settings(host.port)) as opened:
+        begun = monotonic()
+        with pytest.raises(DeadlineExceeded):
+            opened.send(request, deadline_seconds=0.4)
+        assert monotonic() - begun < 3
+
+
+@contextmanager
+def mute() -> Iterator[int]:
+    """Give the port of a host that takes connections and says nothing, not even in the handshake."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def test_a_host_that_never_shakes_hands_was_sent_nothing() -> None:
+    with mute() as port, client(settings(port)) as opened, pytest.raises(HostUnreachable):
+        opened.send(REQUEST, deadline_seconds=0.4)
+
+
+def test_all_addresses_of_a_name_share_the_time_of_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    # a full queue of connections: the next one gets no answer
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
+        place = full.getsockname()
+        for _ in range(4):
+            filling = stack.enter_context(closing(socket.socket()))
+            filling.setblocking(False)
+            filling.connect_ex(place)
+        found = (socket.AF_INET, socket.SOCK_STREAM, 6, "", place)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [found] * 20)
+        with client(settings(place[1])) as opened:
+            begun = monotonic()
+            with pytest.raises(HostUnreachable):
+                opened.send(REQUEST, deadline_seconds=0.5)
+            assert monotonic() - begun < 3
+
+
+def test_a_resolver_that_is_silent_holds_a_request_up_no_longer_than_its_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: end.wait(30))
+    with client(structs.replace(settings(1), address="silent.example")) as opened:
+        begun = monotonic()
+        with pytest.raises(HostUnreachable):
+            opened.send(REQUEST, deadline_seconds=0.4)
+        assert monotonic() - begun < 3
+    end.set()
+
+
+def test_nothing_is_sent_after_the_time_that_is_named(start: Start) -> None:
+    host = start(say(OK))
+    with client(settings(host.port)) as opened, pytest.raises(CommandExpired):
+        opened.send(REQUEST, not_after=monotonic())
+    host.close()
+    assert host.received == b""
+
+
+def test_nothing_is_sent_where_the_handshake_took_until_after_that_time(certificate: Certificate) -> None:
+    received = bytearray()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.load_into(context)
+    with mute_until_told() as (listening, go):
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            go.wait(10)
+            connection.settimeout(5)
+            with context.wrap_socket(connection, server_side=True) as secured:
+                received.extend(secured.recv(100))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        until = monotonic() + 0.3
+        threading.Timer(0.4, go.set).start()
+        with (
+            client(settings(listening.getsockname()[1])) as opened,
+            pytest.raises(CommandExpired),
+        ):
+            opened.send(REQUEST, not_after=until)
+        thread.join(10)
+    assert received == b""
+
+
+@contextmanager
+def mute_until_told() -> Iterator[tuple[socket.socket, threading.Event]]:
+    """Give a listening socket and what its host waits for before it shakes hands."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening, threading.Event()
+
+
+def test_a_request_in_time_is_sent_and_the_kept_connection_asks_again(start: Start) -> None:
+    def serve(connection: socket.socket, _end: threading.Event) -> None:
+        connection.sendall(OK)
+        connection.recv(65536)
+        connection.sendall(OK)
+
+    host = start(serve)
+    with client(settings(host.port)) as opened:
+        assert opened.send(REQUEST, not_after=monotonic() + 60).status == 200
+        with pytest.raises(CommandExpired):
+            opened.send(REQUEST, not_after=monotonic())
+        assert opened.send(REQUEST, not_after=monotonic() + 60).status == 200
+    assert host.connections <= 2
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "deflate"])
+def test_a_packed_reply_is_asked_for_by_nobody_and_not_unpacked(start: Start, encoding: str) -> None:
+    bomb = gzip.compress(gzip.compress(b"\0" * 50_000_000))
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(bomb)}\r\n\r\n".encode()
+    host = start(say(head + bomb))
+    with client(settings(host.port)) as opened, pytest.raises(ReplyLost) as caught:
+        opened.send(REQUEST)
+    assert encoding in caught.value.facts["reason"]
+    assert b"Accept-Encoding: identity\r\n" in host.received
+
+
+def test_a_path_prefix_stands_before_every_path(start: Start) -> None:
+    host = start(say(OK))
+    with client(structs.replace(settings(host.port), path_prefix="/site1/pbx")) as opened:
+        assert opened.send(REQUEST).status == 200
+    assert host.received.startswith(b"GET /site1/pbx/ipxapi/server/v1/users/api/login ")
 
 
 def test_a_connection_is_as_good_for_the_next_request_as_for_the_first(start: Start) -> None:

@@ -7,10 +7,12 @@ import json
 import socket
 import socketserver
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
@@ -19,6 +21,7 @@ from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.settings import HealthSettings
+from ipecs_mw.outside import ask
 from ipecs_mw.service.health.metrics import render
 from ipecs_mw.service.intake.counters import Counters
 from ipecs_mw.service.process.threads import start_thread
@@ -26,6 +29,8 @@ from ipecs_mw.service.process.threads import start_thread
 log = logs.get_logger()
 
 _SLOWEST_CLIENT_SECONDS = 10
+_MOST_CLIENTS = 32
+_NAMED = ("reason", "thread", "file", "what", "host")  # what tells one finding from another
 _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
 
@@ -45,6 +50,8 @@ class Vitals:
     """Whether MongoDB took the last heartbeat."""
     counters: Callable[[], Mapping[str, Counters]]
     """What is counted, by host; the middleware's own under the empty name."""
+    find_hung: Callable[[], Sequence[Finding]] = tuple
+    """What stands still in such a way that a restart may help."""
 
 
 def find_unready(
@@ -75,6 +82,14 @@ def find_unready(
     return [{name: value for name, value in finding.items() if value is not None} for finding in found]
 
 
+def find_amiss(document: Mapping[str, Any]) -> list[Finding]:
+    """Return what holds up nothing, and is to be told all the same, by a stable `reason`."""
+    found = list(document.get("amiss") or ())
+    if refused := document.get("refused"):
+        found.append({"reason": "configuration_refused", "detail": refused["reason"]})
+    return found
+
+
 def _judge_intake(intake: Mapping[str, Any], now: datetime, max_lag_seconds: float) -> Iterator[Finding]:
     if intake.get("stalled_since") is not None:
         yield {
@@ -91,32 +106,49 @@ def _judge_intake(intake: Mapping[str, Any], now: datetime, max_lag_seconds: flo
 class HealthServer(socketserver.ThreadingTCPServer):
     """Answers `/healthz`, `/readyz` and `/metrics` by plain HTTP, from its construction until closed.
 
-    `serve_forever` is its thread. Raises CannotStart where the port cannot be listened on.
+    `serve_forever` is its thread. Of more clients than 32 the one that has been there longest is sent away, so
+    that neither one that says nothing nor many at once keep others out. Raises CannotStart where the port cannot
+    be listened on.
     """
 
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = _MOST_CLIENTS
 
     def __init__(self, settings: HealthSettings, vitals: Vitals, clock: Clock) -> None:
         self._vitals = vitals
         self._clock = clock
+        self._clients: dict[socket.socket, None] = {}  # in the order of their coming
+        self._counting = threading.Lock()
         self.max_lag_seconds = settings.max_lag_seconds
         self.address_family = socket.AF_INET6 if ":" in settings.address else socket.AF_INET
         try:
             super().__init__((settings.address, settings.port or 0), _Handler)
         except OSError as error:
-            raise CannotStart(
-                "error.health_port",
-                path="health.port",
-                address=settings.address,
-                port=settings.port,
-                reason=error.strerror or str(error),
-            ) from error
+            raise _refuse(settings, error) from error
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
         return int(self.socket.getsockname()[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a client on a thread of its own."""
+        with self._counting:
+            self._clients[request] = None
+            longest = next(iter(self._clients)) if len(self._clients) > _MOST_CLIENTS else None
+            if longest is not None:
+                del self._clients[longest]
+        if longest is not None:
+            with suppress(OSError):  # it may have gone by itself
+                longest.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Let a client go."""
+        with self._counting:
+            self._clients.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's signature
         """Note what went wrong with one question; the next one is answered."""
@@ -126,16 +158,21 @@ class HealthServer(socketserver.ThreadingTCPServer):
         """Return status, content type and body for a path; `accept` is the header that was sent."""
         match path.partition("?")[0]:
             case "/healthz":
-                dead = [{"reason": "thread_ended", "thread": name} for name in self._vitals.find_dead()]
-                return _judge("alive", "not_alive", dead)
+                return _judge(
+                    "alive", "not_alive", self._find_lifeless(), find_amiss(self._vitals.describe())
+                )
             case "/readyz":
                 now, is_stored = self._clock.now(), self._vitals.is_stored()
                 document = self._vitals.describe()
                 found = find_unready(document, now, self.max_lag_seconds, is_stored=is_stored)
-                return _judge("ready", "not_ready", found)
+                return _judge("ready", "not_ready", [*found, *self._find_lifeless()])
             case "/metrics":
                 return self._measure(accept)
         return HTTPStatus.NOT_FOUND, _TEXT, b"/healthz /readyz /metrics\n"
+
+    def _find_lifeless(self) -> list[Finding]:
+        dead = [{"reason": "thread_ended", "thread": name} for name in self._vitals.find_dead()]
+        return [*dead, *self._vitals.find_hung()]
 
     def _measure(self, accept: str) -> Answer:
         vitals = self._vitals
@@ -183,10 +220,19 @@ class HealthPort:
     def _open(self, settings: HealthSettings) -> HealthServer | None:
         if settings.port is None:
             return None
-        server = HealthServer(settings, self._vitals, self._clock)
+        server = self._listen(settings)
         log.info("start.health", address=settings.address, port=server.port)
         start_thread("health", server.serve_forever)
         return server
+
+    def _listen(self, settings: HealthSettings) -> HealthServer:
+        try:  # the address may be a name, and the resolver silent
+            return ask(
+                f"{settings.address}:{settings.port}",
+                partial(HealthServer, settings, self._vitals, self._clock),
+            )
+        except TimeoutError as error:
+            raise _refuse(settings, error) from error
 
     def _close(self) -> None:
         server, self._server = self._server, None
@@ -221,11 +267,19 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: a question every few seconds is not worth a line."""
 
 
-def _judge(good: str, bad: str, reasons: Sequence[Finding]) -> Answer:
+def _refuse(settings: HealthSettings, error: OSError) -> CannotStart:
+    return CannotStart(
+        "error.health_port",
+        path="health.port",
+        address=settings.address,
+        port=settings.port,
+        reason=error.strerror or str(error),
+    )
+
+
+def _judge(good: str, bad: str, reasons: Sequence[Finding], asides: Sequence[Finding] = ()) -> Answer:
+    """Return the answer for what is wrong; `asides` are told and change nothing."""
     status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-    body = {"status": bad if reasons else good, "reasons": list(reasons)}
-    return status, _JSON, (logs.mask(json.dumps(body, default=_spell, ensure_ascii=False)) + "\n").encode()
-
-
-def _spell(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    told = {tuple(finding.get(name) for name in _NAMED): finding for finding in (*asides, *reasons)}
+    body = {"status": bad if reasons else good, "reasons": logs.mask_values(list(told.values()))}
+    return status, _JSON, (json.dumps(body, ensure_ascii=False) + "\n").encode()

@@ -6,10 +6,11 @@ from functools import partial
 
 from ipecs_mw import logs
 from ipecs_mw.errors import Unexpected
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.settings import HostSettings, needs_reconnect
 from ipecs_mw.service.hosts.context import HostContext
 from ipecs_mw.service.hosts.host import HostRunner
 from ipecs_mw.service.intake.pipeline import Pipeline
+from ipecs_mw.service.requests.sweeper import RequestSweeper
 from ipecs_mw.service.session.credentials import is_encrypted, read_secret
 from ipecs_mw.service.setup.loading import Loaded
 from ipecs_mw.transport.tls import build_context
@@ -30,6 +31,7 @@ class Fleet:
         self._stop = stop
         self._retired: dict[str, HostRunner] = {}
         self._applying = threading.Lock()
+        self.sweeper = RequestSweeper(profile, lambda: self.hosts, shared.store, shared.clock, stop)
 
     def check(self, loaded: Loaded) -> None:
         """Raise CannotStart or CertificateRefused for a secret or a certificate file that cannot be used.
@@ -40,7 +42,8 @@ class Fleet:
         for index, host in enumerate(loaded.settings.hosts):
             if self._is_changed(host) or not is_encrypted(host.password):
                 self._reader(index, host)()
-            build_context(host)
+            if (runner := self.hosts.get(host.name)) is None or needs_reconnect(runner.host, host):
+                build_context(host)
 
     def apply(self, loaded: Loaded, agree: Callable[[], None] = lambda: None) -> None:
         """Have exactly these hosts run, each touched only where it must be; waits for none of them.
@@ -54,6 +57,7 @@ class Fleet:
             try:
                 steps = self._prepare(loaded, opened)
                 agree()
+                self.sweeper.commands = loaded.definitions.commands
             except BaseException:
                 for runner in opened:
                     runner.discard()
@@ -95,8 +99,9 @@ class Fleet:
 
     def _run(self, name: str, runner: HostRunner, step: Callable[[], None]) -> None:
         if name not in self.hosts:
-            uri = f"https://{runner.host.address}:{runner.host.port}/ipxapi"
-            log.info("start.host", host=name, uri=uri, user=runner.host.user)
+            host = runner.host
+            uri = f"https://{host.address}:{host.port}{host.path_prefix}/ipxapi"
+            log.info("start.host", host=name, uri=uri, user=host.user)
         self._retired.pop(name, None)
         self.hosts = {**self.hosts, name: runner}
         step()
@@ -116,6 +121,20 @@ class Fleet:
         """The pipelines of hosts no longer configured: what their journals hold is forwarded all the same."""
         retired = {name: runner.forwarding for name, runner in self._retired.copy().items()}
         return {**self._shared.former_hosts.pipelines, **retired}
+
+    def on_request(self, host: str | None) -> None:
+        """Wake the executor that a new request is for, the sweeper where there is none here."""
+        takers = [runner for runner in self.hosts.values() if host in runner.names]
+        for runner in takers:
+            runner.executor.on_request()
+        if not takers:
+            self.sweeper.notice()
+
+    def on_any_request(self) -> None:
+        """Wake whoever may have a new request to look at."""
+        for runner in self.hosts.values():
+            runner.executor.on_request()
+        self.sweeper.notice()
 
     def start_forwarding(self) -> None:
         """Forward from now on: MongoDB may be used."""

@@ -100,7 +100,8 @@ class Forwarder:
                 if not stored:
                     if self._stop.is_set():
                         return
-                    self._clock.wait(self._intake.journal.has_entries, _IDLE_SECONDS)
+                    if not self._clock.wait(self._intake.journal.has_entries, _IDLE_SECONDS):
+                        self._sweep()
                 continue
             if self._clock.wait(self._stop, self._wait_seconds()):
                 return
@@ -176,6 +177,13 @@ class Forwarder:
             self._intake.renew(stored.journal, error)
         self._stored = None
         self._intake.watch()
+
+    def _sweep(self) -> None:
+        """Have the journal's file forget what it has given, now that it is quiet."""
+        try:
+            self._intake.journal.sweep()
+        except JournalError as error:  # such as a full disk; who appends or reads next says so
+            log.debug("journal not swept", **self._where(), detail=logs.explain(error))
 
     def _succeed(self, batch: Sequence[Item]) -> None:
         if self._failures:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ipecs_mw import logs
+from ipecs_mw.outside import read_file
 from ipecs_mw.service.process.state_dir import keep_private
 
 log = logs.get_logger()
@@ -24,7 +25,7 @@ def load_identity(state_dir: Path, machine_file: Path = _MACHINE_FILE) -> str:
     file = state_dir / _FILE
     own, machine, inode = _load_own(file), "", 0
     with suppress(OSError, ValueError):  # containers often have none
-        machine = machine_file.read_text("ascii").strip()
+        machine = read_file(machine_file).decode("ascii").strip()
     with suppress(OSError):
         inode = file.stat().st_ino
     return hashlib.sha256(f"{own}\n{machine}\n{inode}".encode()).hexdigest()[:24]
@@ -32,7 +33,7 @@ def load_identity(state_dir: Path, machine_file: Path = _MACHINE_FILE) -> str:
 
 def _load_own(file: Path) -> str:
     with suppress(OSError, ValueError):
-        kept = file.read_text("ascii").strip()
+        kept = read_file(file).decode("ascii").strip()
         if len(kept) >= _LEAST_CHARACTERS:
             return kept
     made = secrets.token_hex(_LEAST_CHARACTERS // 2)

@@ -2,12 +2,15 @@
 
 import math
 import os
+import select
 import signal
 import threading
-from types import FrameType
+from collections.abc import Callable
+from functools import partial
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
+from ipecs_mw.service.process.terminal import Terminal
 from ipecs_mw.service.process.threads import start_thread
 
 log = logs.get_logger()
@@ -29,30 +32,51 @@ class Stop:
         self._clock = clock
         self._asked_at = math.inf
         self._exit_code = 0
+        self._signalled_at: float | None = None
 
     def ask(self, exit_code: int = 0) -> None:
-        """Ask to stop; the first time counts. `exit_code` is that of a process that has to be cut off.
-
-        Safe in a signal's handler.
-        """
+        """Ask to stop; the first time counts. `exit_code` is that of a process that has to be cut off."""
         if not self.event.is_set():
             self._asked_at, self._exit_code = self._clock.monotonic(), exit_code
             self.event.set()
 
-    def attend_signals(self) -> None:
-        """Have SIGTERM and SIGINT ask to stop, a second one end the process at once; for the main thread."""
-        first_at: list[float] = []
+    def attend_signals(self, on_hang_up: Callable[[], None]) -> None:
+        """Attend signals from now on; for the main thread.
 
-        def on_signal(number: int, _frame: FrameType | None) -> None:
-            now = self._clock.monotonic()
-            if first_at and now - first_at[0] > _SAME_SIGNAL_SECONDS:
-                os._exit(128 + number)
-            if not first_at:
-                first_at.append(now)
-            self.ask()
+        SIGTERM and SIGINT ask to stop, a second one ends the process at once. SIGHUP calls `on_hang_up`, which
+        must not block; where it comes because the terminal has closed, it asks to stop.
+        """
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        # a handler runs between any two steps of the main thread, which may hold any lock: it does nothing, and a
+        # thread of its own reads what came, also while the main thread hangs
+        may_end_by_hang_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # ignored by `nohup`
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(name, lambda *_: None)
+        terminal = Terminal() if may_end_by_hang_up else None
+        start_thread("signals", partial(self._read_signals, reader, terminal, on_hang_up))
 
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, on_signal)
+    def _read_signals(self, reader: int, terminal: Terminal | None, on_hang_up: Callable[[], None]) -> None:
+        while True:
+            if terminal is not None and terminal.is_there and not select.select((reader,), (), (), 1.0)[0]:
+                terminal.look()
+                continue
+            for number in os.read(reader, 64):
+                if number != signal.SIGHUP:
+                    self._on_stop_signal(number)
+                elif terminal is not None and terminal.has_just_closed():
+                    self.ask()
+                else:
+                    on_hang_up()
+
+    def _on_stop_signal(self, number: int) -> None:
+        now = self._clock.monotonic()
+        if self._signalled_at is None:
+            self._signalled_at = now
+        elif now - self._signalled_at > _SAME_SIGNAL_SECONDS:
+            os._exit(128 + number)
+        self.ask()
 
     def at(self, seconds: float) -> float:
         """Return the monotonic time `seconds` after the request."""
@@ -70,6 +94,6 @@ class Stop:
         self._clock.wait(self.event, None)
         if self._clock.wait(over, self.seconds_left(_LAST_SECONDS)):
             return
-        # whoever reads the log may hang as well
-        start_thread("last-words", lambda: log.error("daemon.cut_off")).join(_LAST_WORDS_SECONDS)
+        log.error("daemon.cut_off")
+        logs.flush(_LAST_WORDS_SECONDS)
         os._exit(self._exit_code)

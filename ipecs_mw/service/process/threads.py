@@ -16,7 +16,11 @@ T = TypeVar("T")
 _AFTER_DEFECT_SECONDS = 5.0
 
 
-class LastingThread(threading.Thread):
+class WatchedThread(threading.Thread):
+    """A thread of ours that is to go round, or to end soon; `turns.py` watches it."""
+
+
+class LastingThread(WatchedThread):
     """A thread that is to last until `stop` is set or its work is done; made by `LastingThreads`."""
 
     def __init__(self, name: str, work: Callable[[], object], clock: Clock, stop: threading.Event) -> None:
@@ -74,7 +78,7 @@ def start_thread(name: str, run: Callable[[], object]) -> threading.Thread:
         except Exception:  # a defect must not end one host's thread without a word
             log.critical("thread.ended", thread=name, detail="", exc_info=True)
 
-    thread = threading.Thread(target=watch, name=name, daemon=True)
+    thread = WatchedThread(target=watch, name=name, daemon=True)
     thread.start()
     return thread
 

@@ -17,7 +17,6 @@ from ipecs_mw.store.server.connection import Store
 log = logs.get_logger()
 
 _TICK_SECONDS = 0.5
-_EXPIRE_SECONDS = 2.0
 _UNWOKEN_SECONDS = 5.0  # the change stream wakes; this is for what it may have missed
 _AWAY_SECONDS = 2.0  # a MongoDB that did not answer is left alone for so long
 _AFTER_DEFECT_SECONDS = 5.0
@@ -57,7 +56,7 @@ class Executor:
         self._must_give_up = False
         self._has_gap = False
         self._read_again_at = 0.0
-        self._look_at = self._expire_at = 0.0
+        self._look_at = 0.0
         self._store_again_at = 0.0
 
     def on_up(self) -> None:
@@ -109,7 +108,6 @@ class Executor:
             pass
         self._use_store(self._lost_calls.step)
         self._use_store(self._resolve)
-        self._use_store(self._expire)
 
     def _use_store(self, work: Callable[[], bool]) -> bool:
         """Do work that needs MongoDB, unless that is away; tell what the work told, else False."""
@@ -130,12 +128,6 @@ class Executor:
             return True
         pause = _UNWOKEN_SECONDS if self._store.has_change_streams else _TICK_SECONDS
         self._look_at = self._clock.monotonic() + pause
-        return False
-
-    def _expire(self) -> bool:
-        if self._clock.monotonic() >= self._expire_at:
-            self._worker.expire()
-            self._expire_at = self._clock.monotonic() + _EXPIRE_SECONDS
         return False
 
     def _resolve(self) -> bool:

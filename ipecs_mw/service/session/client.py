@@ -13,6 +13,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import AlreadyLoggedIn, CommandRefused, IpecsMwError, SessionError, TokenExpired
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.outside import read_file
 from ipecs_mw.protocol.replies import Login, find_missing, read_login, read_reply
 from ipecs_mw.protocol.requests import build_request
 from ipecs_mw.service.process.state_dir import keep_private
@@ -88,14 +89,15 @@ class HostClient:
             self._send("logout", {}, token, deadline_seconds=_LOGOUT_SECONDS)
             self._forget(token)
 
-    def call(self, command_id: str, arguments: Mapping[str, Any]) -> Any:
+    def call(self, command_id: str, arguments: Mapping[str, Any], *, not_after: float | None = None) -> Any:
         """Carry out a command with the session's token and return the reply's JSON body.
 
-        Raises TransportError, SessionError, CommandRefused or ReplyUnreadable.
+        After the monotonic time `not_after` nothing is sent: CommandExpired. Else raises TransportError,
+        SessionError, CommandRefused or ProtocolError.
         """
         if self.token is None:
             raise SessionError("error.no_session", host=self._host.name)
-        return self._send(command_id, arguments, self.token)
+        return self._send(command_id, arguments, self.token, not_after=not_after)
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -108,11 +110,12 @@ class HostClient:
         secret: str,
         *,
         deadline_seconds: float = DEADLINE_SECONDS,
+        not_after: float | None = None,
     ) -> Any:
         command = self.commands[command_id]
         request = build_request(command, arguments, self._host, secret)
         with self._lock:
-            reply = self._rest.send(request, deadline_seconds=deadline_seconds)
+            reply = self._rest.send(request, deadline_seconds=deadline_seconds, not_after=not_after)
         value = read_reply(command, reply.status, reply.body, self.codes, self._host.name)
         missing = find_missing(command, value)
         if missing and command_id not in self._odd:
@@ -129,7 +132,7 @@ class HostClient:
 
     def _read_memory(self) -> Any:
         with suppress(OSError, ValueError, LookupError, TypeError):
-            return json.loads(self._memory.read_text("utf-8"))["token"]
+            return json.loads(read_file(self._memory).decode("utf-8"))["token"]
         return None
 
     def _free_account(self, token: str) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import CommandRefused, IpecsMwError
+from ipecs_mw.errors import CommandRefused, IpecsMwError, ReplyLost, SessionError
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import HostSettings, StationAccount
 from ipecs_mw.protocol.arguments import check_arguments, join_results, split_arguments
@@ -33,13 +33,30 @@ def find_command(commands: Mapping[str, Command], name: Any) -> Command:
     return command
 
 
-def carry_out(client: HostClient, command: Command, given: Mapping[str, Any]) -> Any:
+def carry_out(
+    client: HostClient, command: Command, given: Mapping[str, Any], *, not_after: float | None = None
+) -> Any:
     """Check the arguments, send as many requests as they need, and return the joined result.
 
-    Raises CommandRefused, TransportError, SessionError or ReplyUnreadable.
+    Nothing is sent after the monotonic time `not_after`. Raises CommandRefused, CommandExpired, TransportError,
+    SessionError or ProtocolError; ReplyLost, caused by any of them, where some of the requests were carried out.
     """
-    checked = check_arguments(command, given)
-    return join_results([client.call(command.id, part) for part in split_arguments(command, checked)])
+    parts = split_arguments(command, check_arguments(command, given))
+    results: list[Any] = []
+    for part in parts:
+        try:
+            results.append(client.call(command.id, part, not_after=not_after))
+        except IpecsMwError as error:
+            if not results:
+                raise
+            raise ReplyLost(
+                "error.partly_carried_out",
+                command=command.id,
+                done=len(results),
+                parts=len(parts),
+                reason=logs.explain(error),
+            ) from error
+    return join_results(results)
 
 
 def carry_out_once(
@@ -50,6 +67,8 @@ def carry_out_once(
     commands: Mapping[str, Command],
     codes: Codes,
     clock: Clock,
+    *,
+    not_after: float | None = None,
 ) -> Any:
     """Log in, carry out one command, log out; raises as `carry_out`, AlreadyLoggedIn where the account is held."""
     check_arguments(command, given)  # before anything is sent
@@ -58,9 +77,9 @@ def carry_out_once(
         memory = Path(folder) / "token"
         client = HostClient(host, lambda: password, build_context(host), commands, codes, memory, clock)
         try:
-            client.login()
+            _log_in(client)
             try:
-                return carry_out(client, command, given)
+                return carry_out(client, command, given, not_after=not_after)
             finally:
                 _log_out(client, host)
         finally:
@@ -75,6 +94,8 @@ def carry_out_as_station(
     codes: Codes,
     clock: Clock,
     decrypt: Decrypt,
+    *,
+    not_after: float | None = None,
 ) -> Any:
     """Carry out a command of a `client` account: that of the station `From`, else the first configured.
 
@@ -94,13 +115,23 @@ def carry_out_as_station(
     index = host.accounts.index(account)
     password = read_secret(account.password, f"{host.name}: accounts[{index}].password", decrypt)
     station = msgspec.structs.replace(host, user=account.user, service="client")
-    return carry_out_once(station, password, command, given, commands, codes, clock)
+    return carry_out_once(station, password, command, given, commands, codes, clock, not_after=not_after)
 
 
 def find_account(host: HostSettings, station: Any) -> StationAccount | None:
     """Return the account of a station; without one named, the first."""
     named = [account for account in host.accounts if station is None or account.user == str(station)]
     return named[0] if named else None
+
+
+def _log_in(client: HostClient) -> None:
+    try:
+        client.login()
+    except IpecsMwError as error:
+        if not error.may_have_acted:
+            raise
+        # it is the login that nobody knows the end of: the command was not sent
+        raise SessionError(error.key, **error.facts) from error
 
 
 def _log_out(client: HostClient, host: HostSettings) -> None:

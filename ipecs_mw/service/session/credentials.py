@@ -7,6 +7,7 @@ from pathlib import Path
 from ipecs_mw import logs
 from ipecs_mw.errors import SecretUnreadable
 from ipecs_mw.model.settings import SecretSource
+from ipecs_mw.outside import read_file
 
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _KEY_CREDENTIAL = "ipecs-mw-key"
@@ -50,10 +51,13 @@ def is_encrypted(source: str | SecretSource) -> bool:
 
 
 def read_secret_file(path: str, at: str) -> str:
-    """Return the secret in the first line of a file; raises SecretUnreadable where there is none."""
+    """Return the secret in the first line of a file.
+
+    Raises SecretUnreadable where there is none, or it does not come within some seconds or ends within a mebibyte.
+    """
     file = _find_file(path, at)
     try:
-        secret = file.read_text("utf-8").partition("\n")[0].rstrip("\r")
+        secret = read_file(file).decode("utf-8").partition("\n")[0].rstrip("\r")
     except (OSError, ValueError) as error:
         is_utf8 = not isinstance(error, UnicodeDecodeError)
         reason = (getattr(error, "strerror", None) or str(error)) if is_utf8 else "not UTF-8"

@@ -67,6 +67,7 @@ class ChangeFeed:
     def _follow(self) -> None:
         is_open = False
         for change in watch_changes(self._store):
+            self._clock.monotonic()  # it goes round, although it waits by the stream alone
             if self._stop.is_set():
                 return
             if not is_open:
@@ -74,7 +75,9 @@ class ChangeFeed:
                 self._tell_all()
             if change is None:
                 continue
-            if change.is_request:
+            if not change.is_queued:
+                self._on_any_request()
+            elif change.is_request:
                 self._on_request(change.host)
             else:
                 self._on_setup()

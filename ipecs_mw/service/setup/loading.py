@@ -10,17 +10,21 @@ import msgspec
 
 from ipecs_mw import logs
 from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.model.contents import find_differences
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.outside import read_file
 from ipecs_mw.service.process.state_dir import keep_private
 from ipecs_mw.store.configuration.definitions import build_codes, build_commands
-from ipecs_mw.store.configuration.settings import build_settings, count_direct_change
+from ipecs_mw.store.configuration.settings import build_settings, content_of, count_direct_change
 from ipecs_mw.store.configuration.setup import Setup
 from ipecs_mw.store.configuration.texts import Problem, build_texts
 from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
+
+_MOST_BYTES = 64 * 1024 * 1024  # four documents of MongoDB at their largest
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,14 @@ def count_change(store: Store, profile: str, setup: Setup, before: Setup | None,
     return setup if counted is setup.config else replace(setup, config=counted)
 
 
+def find_changes(former: Setup, setup: Setup) -> list[str]:
+    """Return what differs between documents, for people, secrets masked."""
+    before, after = (content_of(each.config or {}) for each in (former, setup))
+    changes = [f"{path}: {old} -> {new}" for path, old, new in find_differences(before, after)]
+    tables = ("languages", "commands", "codes")
+    return changes + [name for name in tables if getattr(former, name) != getattr(setup, name)]
+
+
 def keep_setup(setup: Setup, profile: str, state_dir: Path) -> None:
     """Keep documents that proved good (mode 0600); a full disk costs only the start without MongoDB."""
     file = _file(profile, state_dir)
@@ -79,7 +91,7 @@ def keep_setup(setup: Setup, profile: str, state_dir: Path) -> None:
 def recall_setup(profile: str, state_dir: Path) -> Setup | None:
     """Return the documents that were kept last, None where there are none that can be read."""
     try:
-        return Setup(**msgspec.json.decode(_file(profile, state_dir).read_bytes()))
+        return Setup(**msgspec.json.decode(read_file(_file(profile, state_dir), _MOST_BYTES)))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
 

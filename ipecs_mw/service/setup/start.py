@@ -9,7 +9,7 @@ from pathlib import Path
 from ipecs_mw import logs
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import CannotStart, StoreRefused, StoreUnavailable
+from ipecs_mw.errors import CannotStart, IpecsMwError, Stopped, StoreRefused, StoreUnavailable
 from ipecs_mw.service.process.notify import notify
 from ipecs_mw.service.process.stopping import Stop
 from ipecs_mw.service.process.threads import start_task
@@ -120,6 +120,26 @@ def _load(store: Store, profile: str, state_dir: Path, clock: Clock, stop: threa
     return Beginning(store, setup, loaded)
 
 
+def await_store(store: Store, clock: Clock, stop: threading.Event) -> bool:
+    """Wait until MongoDB is there and its schema is ours; tell whether it is, or `stop` was set before."""
+    last = None
+    while not stop.is_set():
+        try:
+            store.greet()
+            migrate(store, clock, stop=stop)
+        except Stopped:
+            return False
+        except IpecsMwError as error:
+            if error.key != last:
+                log.error("start.mongodb_away", detail=logs.explain(error))
+            last = error.key
+            clock.wait(stop, _FIRST_RETRY_SECONDS)
+        else:
+            log.info("start.mongodb", server=store.server_version, database=store.database.name)
+            return True
+    return False
+
+
 def speak(loaded: Loaded, profile: str) -> None:
     """Say what was loaded."""
     settings, definitions = loaded.settings, loaded.definitions
@@ -139,6 +159,11 @@ def speak(loaded: Loaded, profile: str) -> None:
                 host=host.name,
                 path=f"config/{profile} hosts[{index}].password",
             )
+
+
+def find_spoken(loaded: Loaded, setup: Setup) -> tuple[object, ...]:
+    """Return what decides how the log speaks."""
+    return loaded.settings.logging, loaded.settings.locale, setup.languages
 
 
 def set_up_logs(loaded: Loaded) -> None:

@@ -24,8 +24,9 @@ class Watcher:
     """Watches configuration, language strings, commands and codes; `run` is its thread.
 
     `apply` is called with documents that are not the `known` ones; what it raises refuses them, and the daemon
-    goes on as before. `refused` says why, until documents are good again. They are tried again every 10 s, as what
-    is amiss may be mended without them: a secret, a file of authorities, the disk, the time zones of the system.
+    goes on as before. What it returns is why a part could not follow, the rest being in use. `refused` says why,
+    until documents are good again. They are tried again every 10 s, as what is amiss may be mended without them: a
+    secret, a file of authorities, the disk, a port that another program has.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Watcher:
         store: Store,
         profile: str,
         known: Setup | None,
-        apply: Callable[[Setup], None],
+        apply: Callable[[Setup], IpecsMwError | None],
         intake: Intake,
         clock: Clock,
         stop: threading.Event,
@@ -76,7 +77,7 @@ class Watcher:
         if found == self._judged and self._clock.monotonic() < self._judge_again_at:
             return
         try:
-            self._apply(found)
+            behind = self._apply(found)
         except StoreError:
             raise
         except IpecsMwError as error:
@@ -86,6 +87,13 @@ class Watcher:
             log.critical("thread.failed", thread="watch-setup", exc_info=True)
             self._refuse(found, Unexpected("error.unexpected", reason=type(error).__name__))
             return
+        if behind is not None:
+            self._known = None  # neither these documents nor the former ones are in use as they stand
+            if self._note(found, behind) is not None:
+                log.warning("configuration.behind", detail=logs.explain(behind))
+            return
+        if self.refused is not None:
+            log.info("configuration.caught_up")
         self._known, self._judged, self.refused = found, None, None
 
     def _is_due(self) -> bool:
@@ -107,19 +115,25 @@ class Watcher:
     def _refuse(self, found: Setup, error: IpecsMwError) -> None:
         if isinstance(error, Unexpected):
             self._known = None  # how far it came nobody can tell
+        facts = self._note(found, error)
+        if facts is not None:
+            self._intake.record("config.refused", "error", **facts, detail=logs.explain(error))
+
+    def _note(self, found: Setup, error: IpecsMwError) -> Mapping[str, Any] | None:
+        """Note what is amiss with documents, to be tried again; return its facts, None where it is known."""
         reason = logs.explain(error)
         is_known = found == self._judged and self.refused is not None and self.refused["reason"] == reason
         self._judged = found
         self._judge_again_at = self._clock.monotonic() + _JUDGE_AGAIN_SECONDS
         if is_known:
-            return
+            return None
         facts: dict[str, Any] = {
             name: logs.say(error.facts[name])
             for name in ("document", "path", "allowed")
             if name in error.facts
         }
         self.refused = {**facts, "reason": reason, "at": self._clock.now()}
-        self._intake.record("config.refused", "error", **facts, detail=reason)
+        return facts
 
     def _is_to_judge_again(self) -> bool:
         return self._judged is not None and self._clock.monotonic() >= self._judge_again_at

@@ -21,16 +21,18 @@ _PIPELINE: list[dict[str, Any]] = [
             ]
         }
     },
-    {"$project": {"ns": 1, "fullDocument.host": 1}},
+    {"$project": {"ns": 1, "fullDocument.host": 1, "fullDocument.state": 1}},
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A request was queued, for `host` where it names one; else what `read_setup` returns has changed."""
+    """A request was written, for `host` where it names one; else what `read_setup` returns has changed."""
 
     is_request: bool
     host: str | None = None
+    is_queued: bool = True
+    """Whether it is in the state that a request begins with, and its host can be one."""
 
 
 def watch_changes(store: Store) -> Iterator[Change | None]:
@@ -48,5 +50,7 @@ def watch_changes(store: Store) -> Iterator[Change | None]:
 
 def _read(found: dict[str, Any]) -> Change:
     is_request = (found.get("ns") or {}).get("coll") == "requests"
-    host = (found.get("fullDocument") or {}).get("host") if is_request else None
-    return Change(is_request, host if isinstance(host, str) else None)
+    document = (found.get("fullDocument") or {}) if is_request else {}
+    host = document.get("host")
+    is_queued = document.get("state") == "queued" and isinstance(host, str | None)
+    return Change(is_request, host if isinstance(host, str) else None, is_queued or not is_request)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ipecs_mw.errors import SecretUnreadable
+from ipecs_mw.outside import read_file
 
 KEY_BYTES = 96
 
@@ -78,7 +79,7 @@ def put_following(file: Path) -> None:
 
 def _read_key(file: Path, at: str) -> bytes:
     try:
-        key = file.read_bytes()
+        key = read_file(file)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -5,8 +5,8 @@ was sent.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
@@ -18,15 +18,39 @@ from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
 DONE_STATES = frozenset({"done", "failed", "expired", "unknown"})
+MOST_BYTES = 1024 * 1024
+"""A request above it is not taken: MongoDB could not even note in one of 16 MiB what becomes of it."""
+
+TYPES: Mapping[str, Sequence[str]] = {
+    "state": ("string",),
+    "host": ("string", "null", "missing"),
+    "profile": ("string", "null", "missing"),
+    "expires_at": ("date", "null", "missing"),
+}
+"""The fields that decide who takes a request and until when, with what BSON may have there."""
+
 _FIRST_POLL_SECONDS = 0.002
 _LONGEST_POLL_SECONDS = 0.1
 _POLL_SHARE = 0.1  # of what was waited so far: the answer is noticed a tenth late at the most
 
 Request = dict[str, Any]
-_IS_ALIVE = {"$or": [{"expires_at": {"$exists": False}}, {"$expr": {"$gt": ["$expires_at", "$$NOW"]}}]}
+Secrets = Collection[str]
+"""Names of secret arguments, of whatever command, in lower case."""
+
+_MASK = "***"
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_EXPIRES_AT = {"$ifNull": ["$expires_at", {"$literal": _NEVER}]}
+IS_SOUND = {
+    "$and": [
+        {"$lte": [{"$bsonSize": "$$ROOT"}, MOST_BYTES]},
+        *({"$in": [{"$type": f"${field}"}, list(types)]} for field, types in TYPES.items()),
+    ]
+}
+_IS_ALIVE = {"$gt": [_EXPIRES_AT, "$$NOW"]}
+_HAS_EXPIRED = {"$lte": [_EXPIRES_AT, "$$NOW"]}
 
 
-def _requests(store: Store) -> Any:
+def open_requests(store: Store) -> Any:
     """Return the collection, read so that nothing that any driver may write is an error."""
     return store.database["requests"].with_options(
         codec_options=CodecOptions(
@@ -35,6 +59,25 @@ def _requests(store: Store) -> Any:
             unicode_decode_error_handler="replace",
         )
     )
+
+
+def mask_secrets(names: Secrets) -> Mapping[str, Any]:
+    """Return the arguments of a request with these masked, as an expression: also where they are no object."""
+    is_secret = {"$in": [{"$toLower": "$$this.k"}, {"$literal": sorted(names)}]}
+    entry = {"k": "$$this.k", "v": {"$cond": [is_secret, _MASK, "$$this.v"]}}
+    masked = {"$arrayToObject": {"$map": {"input": {"$objectToArray": "$args"}, "in": entry}}}
+    kind = {"$type": "$args"}
+    branches = [
+        {"case": {"$eq": [kind, "object"]}, "then": masked},
+        {"case": {"$in": [kind, ["missing", "null"]]}, "then": "$args"},
+    ]
+    return {"$switch": {"branches": branches, "default": _MASK}}
+
+
+def _end(state: str, names: Secrets, fields: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the stage that ends a request: no secret stays in one that nobody will carry out any more."""
+    changes = {name: {"$literal": value} for name, value in (fields or {}).items()}
+    return {"$set": {**changes, "args": mask_secrets(names), "state": state, "ended_at": "$$NOW"}}
 
 
 def submit_request(
@@ -71,7 +114,7 @@ def await_request(store: Store, request_id: Any, seconds: float, clock: Clock) -
     never = threading.Event()
     while True:
         with store_errors():
-            request = store.database["requests"].find_one({"_id": request_id})
+            request: Request | None = open_requests(store).find_one({"_id": request_id})
         if request is not None and request.get("state") in DONE_STATES:
             return request
         waited = clock.monotonic() - began_at
@@ -91,17 +134,18 @@ def claim_request(
 ) -> Request | None:
     """Claim the oldest request that waits for one of `hosts` (None: that names no host) and is not expired.
 
-    One that names a profile other than `profile` is left to the daemon of that one. `by` is the account that will
-    carry it out, `claim` names this claim, for `find_claimed` where its confirmation was lost.
+    One that names a profile other than `profile` is left to the daemon of that one, one that is not sound to
+    `unserved.py`. `by` is the account that will carry it out. `claim` names this claim, and no other: by it alone
+    what is claimed is found again and written to.
     """
     marks = {"claimed_by": {"$literal": by}, "claim": claim, "claimed_at": "$$NOW"}
     with store_errors():
-        claimed: Request | None = _requests(store).find_one_and_update(
+        claimed: Request | None = open_requests(store).find_one_and_update(
             {
                 "state": "queued",
                 "host": {"$in": list(hosts)},
                 "profile": {"$in": [profile, None]},
-                **_IS_ALIVE,
+                "$expr": {"$and": [IS_SOUND, _IS_ALIVE]},
             },
             [{"$set": {"state": "sent", **marks}}],
             sort=[("created_at", 1)],
@@ -113,57 +157,68 @@ def claim_request(
 def find_claimed(store: Store, claim: str) -> Request | None:
     """Return the request of a claim, if it was made."""
     with store_errors():
-        found: Request | None = _requests(store).find_one({"state": "sent", "claim": claim})
+        found: Request | None = open_requests(store).find_one({"state": "sent", "claim": claim})
     return found
 
 
-def finish_request(store: Store, request_id: Any, state: str, **fields: Any) -> None:
-    """Write how a claimed request ended: `done`, `failed` or `unknown`, with its `result` or `error`."""
-    changes = {name: {"$literal": value} for name, value in fields.items()}
+def finish_request(store: Store, claim: str, state: str, names: Secrets, **fields: Any) -> None:
+    """Write how the request of a claim ended, with its `result` or `error`; can be repeated."""
+    _change_claimed(store, claim, [_end(state, names, fields)])
+
+
+def hide_arguments(store: Store, claim: str, names: Secrets) -> bool:
+    """Mask secret arguments of a claimed request; tell whether the claim still holds."""
+    return _change_claimed(store, claim, [{"$set": {"args": mask_secrets(names)}}])
+
+
+def requeue_request(store: Store, claim: str, attempts: int, arguments: Any) -> None:
+    """Give a claimed request back, as it was: the host has refused the session before it did anything.
+
+    Can be repeated: who has claimed it by then keeps it.
+    """
+    restored = {} if arguments is None else {"args": {"$literal": arguments}}
+    changes: list[dict[str, Any]] = [
+        {"$set": {"state": "queued", "attempts": attempts, **restored}},
+        {"$unset": ["claim", "claimed_by", "claimed_at"]},
+    ]
+    _change_claimed(store, claim, changes)
+
+
+def _change_claimed(store: Store, claim: str, changes: list[dict[str, Any]]) -> bool:
+    """Change the request of a claim, unless that has passed to another; tell whether it has not."""
     with store_errors():
-        store.database["requests"].update_one(
-            {"_id": request_id, "state": "sent"}, [{"$set": {**changes, "state": state, "ended_at": "$$NOW"}}]
-        )
+        found = store.database["requests"].update_one({"state": "sent", "claim": claim}, changes)
+    return bool(found.matched_count)
 
 
-def hide_arguments(store: Store, request_id: Any, names: list[str], mask: str) -> None:
-    """Replace secret arguments of a request that was claimed."""
+def find_secrets(store: Store) -> Secrets:
+    """Return the names of the secret arguments of all commands that MongoDB defines."""
+    pipeline: list[dict[str, Any]] = [
+        {"$unwind": "$params"},
+        {"$match": {"params.secret": True}},
+        {"$group": {"_id": "$params.name"}},
+    ]
     with store_errors():
-        store.database["requests"].update_one(
-            {"_id": request_id}, {"$set": {f"args.{n}": mask for n in names}}
-        )
+        return {str(found["_id"]).lower() for found in store.database["commands"].aggregate(pipeline)}
 
 
-def requeue_request(store: Store, request_id: Any, arguments: Any) -> None:
-    """Give a claimed request back, as it was: the host has refused the session before it did anything."""
-    restored = {} if arguments is None else {"args": arguments}
+def expire_request(store: Store, request_id: Any) -> bool:
+    """Take a request back that nobody has claimed; tell whether it is."""
+    names = find_secrets(store)
     with store_errors():
-        store.database["requests"].update_one(
-            {"_id": request_id, "state": "sent"},
-            {"$set": {"state": "queued", **restored}, "$inc": {"attempts": 1}},
+        found = store.database["requests"].update_one(
+            {"_id": request_id, "state": "queued"}, [_end("expired", names)]
         )
+    return bool(found.matched_count)
 
 
-def expire_request(store: Store, request_id: Any) -> None:
-    """Take a request back that nobody has claimed."""
-    with store_errors():
-        store.database["requests"].update_one(
-            {"_id": request_id, "state": "queued"}, [{"$set": {"state": "expired", "ended_at": "$$NOW"}}]
-        )
-
-
-def expire_requests(store: Store) -> int:
+def expire_requests(store: Store, names: Secrets) -> int:
     """Mark what waited too long, whoever it is for; return how many there were."""
     with store_errors():
         return (
             store.database["requests"]
             .update_many(
-                {
-                    "state": "queued",
-                    "$expr": {"$lte": ["$expires_at", "$$NOW"]},
-                    "expires_at": {"$exists": True},
-                },
-                [{"$set": {"state": "expired", "ended_at": "$$NOW"}}],
+                {"state": "queued", "$expr": {"$and": [IS_SOUND, _HAS_EXPIRED]}}, [_end("expired", names)]
             )
             .modified_count
         )
@@ -172,18 +227,15 @@ def expire_requests(store: Store) -> int:
 def find_sent(store: Store, by: str) -> list[Request]:
     """Return what is claimed for the account `by` and has not ended."""
     with store_errors():
-        return list(_requests(store).find({"state": "sent", "claimed_by": {"$eq": by}}))
+        return list(open_requests(store).find({"state": "sent", "claimed_by": {"$eq": by}}))
 
 
-def give_up_requests(store: Store, by: str) -> int:
+def give_up_requests(store: Store, by: str, names: Secrets) -> int:
     """Mark what a dead daemon had claimed for the account `by`: whether it was carried out is unknown."""
     with store_errors():
         return (
             store.database["requests"]
-            .update_many(
-                {"state": "sent", "claimed_by": by},
-                [{"$set": {"state": "unknown", "ended_at": "$$NOW"}}],
-            )
+            .update_many({"state": "sent", "claimed_by": {"$eq": by}}, [_end("unknown", names)])
             .modified_count
         )
 

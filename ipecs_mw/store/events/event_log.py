@@ -22,9 +22,6 @@ _INDEX_NAME = re.compile(r" index: (\S+) dup key")
 _MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
 _MOST_LEVELS = 100  # MongoDB's documented limit; far above it a server refuses the whole batch
 _LEVEL_BYTES = 7  # the least that one more level takes: its type, its empty name, its length, its end
-_REFUSALS_OF_A_DOCUMENT = frozenset(
-    {2, 9, 15, 22, 10334}
-)  # BadValue, FailedToParse, Overflow, InvalidBSON, size
 _NO_MASKS = Masks()
 _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 _NOT_BSON = (bson.errors.BSONError, OverflowError, RecursionError, ValueError, TypeError)
@@ -84,8 +81,8 @@ class EventLog:
         """Store `documents`, durable on a majority when it returns; one already stored counts as stored.
 
         Raises Refused, with everything else stored, where single documents cannot be; StoreUnavailable or
-        StoreRefused, with nothing known of any of them, where MongoDB did not answer as it should, or has an
-        index of somebody's that admits no second event of a kind: the same call can be repeated.
+        StoreRefused, with nothing known of any of them, where MongoDB did not answer as it should, or somebody
+        gave the collection an index or a validator that does not admit an event: the call can be repeated.
         """
         whole: list[tuple[int, RawBSONDocument]] = []
         reasons: dict[int, str] = {}
@@ -119,24 +116,30 @@ class EventLog:
         try:
             self._raw_events.insert_many([document for _, document in whole], ordered=False)
         except BulkWriteError as error:
-            failures = error.details.get("writeErrors", ())
-            if error.details.get("writeConcernErrors") or not all(
-                blames_document(failure.get("code")) for failure in failures
-            ):
+            if error.details.get("writeConcernErrors"):
                 raise
-            for failure in failures:
-                if failure.get("code") != _DUPLICATE_KEY:
-                    reasons[whole[failure["index"]][0]] = str(failure.get("errmsg", ""))[:200]
-                elif (index := _find_index(failure)) != _ID_INDEX:
-                    raise StoreRefused("error.mongo_unique", index=index) from error
+            for failure in error.details.get("writeErrors", ()):
+                if reason := _find_blame(failure, error):
+                    reasons[whole[failure["index"]][0]] = reason
         except OperationFailure as error:
-            if error.code not in _REFUSALS_OF_A_DOCUMENT:
+            if not blames_document(error.code):
                 raise
             if len(whole) == 1:
                 reasons[whole[0][0]] = str(error)[:200]
                 return
             for half in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
                 self._insert(half, reasons)
+
+
+def _find_blame(failure: Mapping[str, Any], error: BulkWriteError) -> str | None:
+    """Return why a document is refused, None where it is stored already; raises what is not for its sake."""
+    if failure.get("code") == _DUPLICATE_KEY:
+        if (index := _find_index(failure)) != _ID_INDEX:
+            raise StoreRefused("error.mongo_unique", index=index) from error
+        return None
+    if not blames_document(failure.get("code")):
+        raise error
+    return str(failure.get("errmsg", "?"))[:200]
 
 
 def _find_index(failure: Mapping[str, Any]) -> str:

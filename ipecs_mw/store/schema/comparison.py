@@ -11,17 +11,11 @@ from pymongo.errors import OperationFailure
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import StoreRefused
-from ipecs_mw.store.schema.layout import (
-    INDEXES,
-    RIGHTS,
-    ROLE_PREFIX,
-    Index,
-    build_privileges,
-    build_validators,
-)
+from ipecs_mw.store.schema.layout import INDEXES, Index, build_validators
 from ipecs_mw.store.schema.migrations import STEP_SECONDS, hold_lock
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
+from ipecs_mw.store.server.rights import RIGHTS, ROLE_PREFIX, build_privileges
 
 _NOT_OPTIONS = frozenset({"v", "key", "ns", "background"})  # what tells of an index beside its options
 _PECULIAR = frozenset({"capped", "timeseries", "collation", "viewOn"})  # what no collection of ours is

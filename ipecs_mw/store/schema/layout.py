@@ -1,4 +1,4 @@
-"""What the database is made of: one table of the indexes of its collections, their validators, and the roles.
+"""What the database is made of: the indexes of its collections and their validators; the roles are in `RIGHTS`.
 
 A migration changes documents; what holds of the collections themselves is a row here, and `comparison.py` brings
 any database to it.
@@ -57,50 +57,8 @@ INDEXES: Mapping[str, Sequence[Index]] = {
 }
 """Collection → its indexes beside that of `_id`."""
 
-_READ = ("find",)
-_FOLLOW = ("find", "changeStream")
-_GIVE = ("find", "insert")
-
-RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    # migrations of later versions may touch any collection, so its rights are those on the whole database
-    "daemon": {
-        "": (
-            "find", "insert", "update", "remove", "changeStream", "createCollection", "listCollections",
-            "createIndex", "dropIndex", "listIndexes", "collMod", "collStats",
-        ),
-    },
-    "sender": {
-        "requests": _GIVE,
-        "instances": _READ,
-        "commands": _READ,
-        "codes": _READ,
-        "languages": _READ,
-        "migrations": _READ,
-    },
-    "reader": {
-        "events": _FOLLOW,
-        "instances": _READ,
-        "commands": _READ,
-        "codes": _READ,
-        "languages": _READ,
-        "migrations": _READ,
-    },
-}  # fmt: skip
-"""Role → collection → what it may do there; the empty name stands for every collection of the database."""
-
-ROLE_PREFIX = "ipecs_mw_"
-"""What a role of `RIGHTS` is called in MongoDB begins with this."""
-
 
 @cache
 def build_validators() -> Mapping[str, Mapping[str, Any]]:
     """Return collection → its validator, for those that people edit."""
     return {name: {"$jsonSchema": to_bson_schema(part)} for name, part in build_collection_schemas().items()}
-
-
-def build_privileges(role: str, database: str) -> list[dict[str, Any]]:
-    """Return what a role of `RIGHTS` may do, as MongoDB spells it."""
-    return [
-        {"resource": {"db": database, "collection": collection}, "actions": list(actions)}
-        for collection, actions in RIGHTS[role].items()
-    ]

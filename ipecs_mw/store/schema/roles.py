@@ -7,9 +7,9 @@ from urllib.parse import quote
 from pymongo.errors import OperationFailure
 
 from ipecs_mw import logs
-from ipecs_mw.store.schema.layout import RIGHTS, ROLE_PREFIX, build_privileges
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
+from ipecs_mw.store.server.rights import RIGHTS, ROLE_PREFIX, build_privileges
 
 _NOT_FOUND = frozenset({11, 31})  # no such user, no such role
 

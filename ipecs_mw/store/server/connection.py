@@ -4,15 +4,15 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pymongo import MongoClient, ReadPreference, WriteConcern, timeout
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.read_concern import ReadConcern
-from pymongo.uri_parser import parse_uri
 
 from ipecs_mw import logs
-from ipecs_mw.bootstrap import DEFAULT_DATABASE, Bootstrap
+from ipecs_mw.bootstrap import DEFAULT_DATABASE, Bootstrap, check_uri
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import InvalidDocument, StoreUnavailable
 from ipecs_mw.store.server.embedded import Embedded, open_embedded
@@ -23,6 +23,35 @@ _SELECTION_SECONDS = 5.0
 _GOODBYE_SECONDS = 1.0
 
 Document = dict[str, Any]
+
+STATED: Mapping[str, Any] = {
+    # what is written stays, what is read was not undone
+    "w": "majority",
+    "journal": True,
+    "readConcernLevel": "majority",
+    "readPreference": "primary",
+    "retryWrites": True,
+    "retryReads": True,
+    # a wait that ends, and not before a healthy server can have answered
+    "timeoutMS": int(OPERATION_SECONDS * 1000),
+    "connectTimeoutMS": 10_000,
+    "heartbeatFrequencyMS": 10_000,
+    "waitQueueTimeoutMS": None,
+    # a change stream keeps a connection for itself, and every host has threads that need one
+    "maxPoolSize": 100,
+    "minPoolSize": 0,
+    "maxConnecting": 2,
+    "maxIdleTimeMS": None,
+    # values come back as they were
+    "tz_aware": True,
+    "uuidRepresentation": "unspecified",
+    "unicode_decode_error_handler": "strict",
+    "datetime_conversion": "DATETIME",
+    # names are asked for by the first operation: a resolver that does not answer is as a server that does not
+    "connect": False,
+    "appname": "ipecs-mw",
+}
+"""What the driver is told whatever the URI says: its options say where the server is, and who asks."""
 
 # its own chores, such as giving up cursors of a server that is gone, need no traceback; what we ask for raises
 logging.getLogger("pymongo.client").setLevel(logging.CRITICAL)
@@ -111,23 +140,17 @@ def open_unseen(uri: str, source: str, embedded: Embedded | None = None) -> Stor
 
 
 def _build_client(uri: str, source: str) -> tuple[MongoClient[Document], str]:
+    check_uri(uri, source)
     try:
-        parsed = parse_uri(uri, validate=True)
-        name = parsed.get("database") or DEFAULT_DATABASE
-        if parsed.get("collection"):
+        selection = int(_SELECTION_SECONDS * 1000)
+        client: MongoClient[Document] = MongoClient(uri, **STATED, serverSelectionTimeoutMS=selection)
+        if "." in urlsplit(uri).path:
             raise InvalidURI("a database's name has no dot")
-        client: MongoClient[Document] = MongoClient(
-            uri,
-            appname="ipecs-mw",
-            tz_aware=True,
-            timeoutMS=int(OPERATION_SECONDS * 1000),
-            serverSelectionTimeoutMS=int(_SELECTION_SECONDS * 1000),
-        )
     except (InvalidURI, ConfigurationError, ValueError, TypeError, PyMongoError) as error:
         raise InvalidDocument(
             "error.mongo_uri", document=source, path="mongo_uri", reason=logs.mask_uri(str(error)).rstrip(".")
         ) from error
-    return client, str(name)
+    return client, client.get_default_database(DEFAULT_DATABASE).name
 
 
 def _has_change_streams(hello: Mapping[str, Any]) -> bool:

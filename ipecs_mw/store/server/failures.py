@@ -10,10 +10,13 @@ from pymongo import errors
 
 from ipecs_mw import logs
 from ipecs_mw.errors import StoreError, StoreRefused, StoreUnavailable
+from ipecs_mw.store.server.rights import explain_refusal
 
 _AUTHENTICATION_FAILED = (18, 8000)
 _UNAUTHORISED = (13,)
 _OUT_OF_DISK = (14031,)
+# bad value, cannot be parsed, overflow, invalid BSON; names and ids that older servers refuse; too large
+_ABOUT_A_DOCUMENT = frozenset({2, 9, 15, 22, 52, 53, 55, 56, 57, 10334})
 _NOT_ENCODABLE = (BSONError, OverflowError, UnicodeError, RecursionError)  # what encoding a document raises
 _DRIVER_NOTES = re.compile(r" \(configured timeouts|, Timeout: |, full error: ")  # of no use to the reader
 _TRANSIENT = frozenset({6, 7, 24, 43, 50, 64, 89, 91, 100, 112, 189, 202, 225, 262, 9001})
@@ -31,13 +34,14 @@ def store_errors() -> Iterator[None]:
 
 def translate(error: Exception) -> StoreError:
     """Return our error for one of pymongo's or bson's; secrets in its text are masked."""
-    details = getattr(error, "details", None)
-    code = _find_code(error, details if isinstance(details, Mapping) else {})
-    reason = logs.mask_uri(_DRIVER_NOTES.split(str(error))[0])[:300].rstrip(".")
+    told = getattr(error, "details", None)
+    details = told if isinstance(told, Mapping) else {}
+    code = _find_code(error, details)
+    reason = logs.mask_uri(_DRIVER_NOTES.split(_find_words(error, details))[0])[:300].rstrip(".")
     if code in _AUTHENTICATION_FAILED:
         return StoreRefused("error.mongo_password", reason=reason)
     if code in _UNAUTHORISED:
-        return StoreRefused("error.mongo_rights", reason=reason)
+        return explain_refusal(str(error))
     if code in _OUT_OF_DISK:
         return StoreRefused("error.mongo_disk", reason=reason)
     if _is_transient(error, code):
@@ -46,13 +50,15 @@ def translate(error: Exception) -> StoreError:
 
 
 def blames_document(code: int | None) -> bool:
-    """Tell whether a write error's number is about the document itself, not about the server or our rights."""
-    server = (*_AUTHENTICATION_FAILED, *_UNAUTHORISED, *_OUT_OF_DISK, *_TRANSIENT, *_TRANSIENT_STATES)
-    return code not in server
+    """Tell whether an error's number is about the document itself; any other is about the server, or its set-up.
+
+    Only what is known to be about a document is: one that is blamed is given up, while a server can be mended.
+    """
+    return code in _ABOUT_A_DOCUMENT
 
 
 def _is_transient(error: Exception, code: int | None) -> bool:
-    if code in _TRANSIENT or code in _TRANSIENT_STATES:
+    if code in _TRANSIENT or code in _TRANSIENT_STATES or _is_without_names(error):
         return True
     if isinstance(error, errors.PyMongoError) and (
         error.timeout or error.has_error_label("RetryableWriteError")
@@ -60,6 +66,23 @@ def _is_transient(error: Exception, code: int | None) -> bool:
         return True
     # a client that a stopping process closed comes back with the next start
     return isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout | errors.WTimeoutError)
+
+
+def _find_words(error: Exception, details: Mapping[str, Any]) -> str:
+    """Return what the server says, of a bulk write what it says first; without the document that it may show."""
+    if not isinstance(error, errors.BulkWriteError):
+        return str(error)
+    first: Mapping[str, Any] = next(
+        iter((*(details.get("writeErrors") or ()), *(details.get("writeConcernErrors") or ()))), {}
+    )
+    return str(first.get("errmsg") or error).split("{")[0].rstrip(": ")
+
+
+def _is_without_names(error: Exception) -> bool:
+    """Tell whether the names of a cluster could not be asked for: the driver takes that for a wrong URI."""
+    cause = error.__cause__
+    is_of_resolver = type(cause).__module__.startswith(("dns.resolver", "dns.exception", "dns.query"))
+    return isinstance(error, errors.ConfigurationError) and (is_of_resolver or isinstance(cause, OSError))
 
 
 def _find_code(error: Exception, details: Mapping[str, Any]) -> int | None:

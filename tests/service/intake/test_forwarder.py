@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sites import wait_until
 from support import START_AT, FakeClock
 
 from ipecs_mw import logs
@@ -75,6 +76,24 @@ def test_entries_are_stored_in_order_and_then_leave_the_journal(store: Store, in
     assert intake.journal.entry_count == 0
     assert intake.forwarded.stored == 2500
     assert intake.forwarded.last_event_at == START_AT
+
+
+def test_what_mongodb_has_is_gone_from_the_journal_s_file_once_it_is_quiet(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    code = b'{"event": "acd", "data": {"eventCode": 49, "authCode": "canary-4711"}}'
+    intake.take_frames([code])
+    stop = threading.Event()
+    forwarder = build(intake, EventLog(store), stop)
+    running = threading.Thread(target=forwarder.run)
+    running.start()
+    folder = intake.journal.path.parent
+    try:
+        wait_until(lambda: stored(store))
+        wait_until(lambda: not any(b"canary-4711" in part.read_bytes() for part in folder.iterdir()))
+    finally:
+        stop.set()
+        running.join()
 
 
 def test_an_entry_always_has_the_same_id_and_no_other_has_it(store: Store, intake: Intake) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sites import Site
 from support import FakeClock
 
-from ipecs_mw.errors import InvalidDocument, JournalError
+from ipecs_mw.errors import CannotStart, InvalidDocument, IpecsMwError, JournalError
 from ipecs_mw.journal.journal import open_journal
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.setup.watcher import Watcher
@@ -81,6 +81,26 @@ def test_after_a_defect_in_the_middle_of_a_change_going_back_is_a_change_too(
     watcher = build(apply)
     edit(site, "DEBUG")
     watcher.look()
+    edit(site, "INFO")
+    watcher.look()
+    assert (levels, watcher.refused) == (["DEBUG", "INFO"], None)
+
+
+def test_going_back_where_a_part_could_not_follow_is_a_change_too(
+    site: Site, build: Callable[..., Watcher]
+) -> None:
+    levels: list[str] = []
+
+    def apply(setup: Setup) -> IpecsMwError | None:
+        assert setup.config is not None
+        levels.append(setup.config["logging"]["level"])
+        return CannotStart("error.log_file", file="x", reason="y") if levels[-1] == "DEBUG" else None
+
+    watcher = build(apply)
+    edit(site, "DEBUG")
+    watcher.look()
+    assert watcher.refused is not None
+    assert "x" in watcher.refused["reason"]
     edit(site, "INFO")
     watcher.look()
     assert (levels, watcher.refused) == (["DEBUG", "INFO"], None)

@@ -52,4 +52,4 @@ def test_events_and_all_else_are_not_told(store: Store, changes: Iterator[Change
     for name in ("events", "instances", "leases"):
         store.database[name].insert_one({"host": "main"})
     store.database["requests"].insert_one({"host": {"$ne": 1}})
-    assert next(changes) == Change(is_request=True, host=None)
+    assert next(changes) == Change(is_request=True, host=None, is_queued=False)

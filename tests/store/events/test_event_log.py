@@ -1,7 +1,7 @@
 """The event log on a real MongoDB: once, whatever fails, and as long as it is wanted."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -86,6 +86,50 @@ def test_a_unique_index_of_somebody_else_s_is_named_and_never_counts_as_stored(
     store.database["events"].drop_index("my_own")
     log.append([build(1), other, build(2)])
     assert ids(store) == ["e0001", "e0002", "other"]
+
+
+SETTINGS: dict[str, tuple[Callable[[Any], object], Callable[[Any], object]]] = {
+    "a validator that refuses": (
+        lambda events: events.database.create_collection("events", validator={"host": "other"}),
+        lambda events: events.database.command("collMod", "events", validator={}),
+    ),
+    "an index of places": (
+        lambda events: events.create_index([("raw.site", "2dsphere")], name="own"),
+        lambda events: events.drop_index("own"),
+    ),
+    "an index of two lists": (
+        lambda events: events.create_index([("raw.a", 1), ("raw.b", 1)], name="own"),
+        lambda events: events.drop_index("own"),
+    ),
+    "a text index of an unknown language": (
+        lambda events: events.create_index([("raw.x", "text")], name="own"),
+        lambda events: events.drop_index("own"),
+    ),
+    "a hashed index": (
+        lambda events: events.create_index([("raw.a", "hashed")], name="own"),
+        lambda events: events.drop_index("own"),
+    ),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_what_somebody_set_up_blames_no_event_and_all_are_stored_once_it_is_gone(
+    store: Store, log: EventLog, setting: str
+) -> None:
+    set_up, undo = SETTINGS[setting]
+    set_up(store.database["events"])
+    raw = {"site": "no place", "a": [1], "b": [2], "x": "y", "language": "unknown"}
+    batch = [build(1), build(2, raw), build(3, {"text": "\x00"})]
+    for _ in range(2):
+        with pytest.raises(StoreRefused) as caught:
+            log.append(batch)
+        assert type(caught.value) is StoreRefused
+        assert "batch op errors" not in caught.value.facts["reason"]
+        assert "no place" not in caught.value.facts["reason"]
+    undo(store.database["events"])
+    log.append(batch)
+    assert ids(store) == ["e0001", "e0002", "e0003"]
+    assert (store.database["events"].find_one({"_id": "e0002"}) or {})["raw"] == raw
 
 
 def test_an_empty_batch_is_nothing(log: EventLog) -> None:

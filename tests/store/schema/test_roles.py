@@ -10,12 +10,14 @@ from pymongo.errors import OperationFailure
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.settings import EventSettings
+from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.events.retention import keep_events
-from ipecs_mw.store.schema.layout import RIGHTS
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.schema.roles import examine_rights, grant, make_uri
 from ipecs_mw.store.server.connection import Store, open_client
+from ipecs_mw.store.server.failures import store_errors
+from ipecs_mw.store.server.rights import RIGHTS
 
 Open = Callable[[str], Store]
 _UNAUTHORISED = 13
@@ -114,6 +116,66 @@ def test_rights_that_the_daemon_lacks_are_named(open_as: Open) -> None:
     assert "insert" in rights.lacking
 
 
+REFUSALS: dict[str, tuple[str, Callable[[Any], object], tuple[str, str, str, str]]] = {
+    "a sender reads events": (
+        "sender",
+        lambda db: db["events"].find_one(),
+        ("find", "events", "find", "reader / daemon"),
+    ),
+    "a sender counts events": (
+        "sender",
+        lambda db: db["events"].count_documents({"call_ref": 4711}),
+        ("aggregate", "events", "find", "reader / daemon"),
+    ),
+    "a sender follows events": (
+        "sender",
+        lambda db: db["events"].watch(),
+        ("aggregate", "events", "changeStream", "reader / daemon"),
+    ),
+    "a reader gives a command": (
+        "reader",
+        lambda db: db["requests"].insert_one({"args": "canary-4711"}),
+        ("insert", "requests", "insert", "sender / daemon"),
+    ),
+    "a reader edits the configuration": (
+        "reader",
+        lambda db: db["config"].update_one({}, {"$set": {"x": "canary-4711"}}),
+        ("update", "config", "update", "daemon"),
+    ),
+    "a reader claims a request": (
+        "reader",
+        lambda db: db["requests"].find_one_and_update({}, {"$set": {"x": "canary-4711"}}),
+        ("findAndModify", "requests", "update", "daemon"),
+    ),
+    "a sender makes an index": (
+        "sender",
+        lambda db: db["requests"].create_index("x"),
+        ("createIndexes", "requests", "createIndex", "daemon"),
+    ),
+    "a reader lists collections": (
+        "reader",
+        lambda db: db.command("collMod", "events", validator={}),
+        ("collMod", "events", "collMod", "daemon"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_who_lacks_a_right_is_told_which_for_what_and_which_roles_have_it(
+    open_as: Open, store: Store, case: str
+) -> None:
+    role, act, (command, collection, right, roles) = REFUSALS[case]
+    user = open_as(role)
+    with pytest.raises(StoreRefused) as caught, store_errors():
+        act(user.database)
+    assert caught.value.key == "error.mongo_rights"
+    place = f"{store.database.name}.{collection}"
+    assert caught.value.facts == {"command": command, "place": place, "right": right, "roles": roles}
+    said = shipped_texts("en-GB").explain(caught.value)
+    assert "canary-4711" not in said
+    assert "{" not in said
+
+
 def test_a_user_keeps_its_password_and_with_only_loses_its_former_roles(open_as: Open, store: Store) -> None:
     user = open_as("daemon")
     assert grant(store, "reader", "daemon-user", None, only=True) == (False, ["reader"])
@@ -144,8 +206,9 @@ def test_a_role_of_another_kind_stays_and_is_named(open_as: Open, store: Store) 
 def test_a_new_user_needs_a_password_and_who_may_not_grant_is_refused(open_as: Open, store: Store) -> None:
     with pytest.raises(KeyError):
         grant(store, "reader", "nobody", None)
-    with pytest.raises(StoreRefused):
+    with pytest.raises(StoreRefused) as caught:
         grant(open_as("daemon"), "reader", "nobody", "x")
+    assert caught.value.key == "error.mongo_user_rights"
 
 
 def test_a_server_without_passwords_has_no_user_to_judge(standalone_store: Store) -> None:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pymongo import WriteConcern
+from pymongo import ReadPreference, WriteConcern
+from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
 
 from ipecs_mw.bootstrap import Bootstrap, load_bootstrap
 from ipecs_mw.clock import SystemClock
@@ -50,6 +51,68 @@ def add_user(store: Store) -> Iterator[Callable[[list[str]], str]]:
 def test_writes_are_durable_whatever_the_connection_string_says(mongo: Embedded, mongo_uri: str) -> None:
     with closing(connect_to(f"{mongo_uri}&w=1&journal=false")) as store:
         assert store.database.write_concern == WriteConcern(w="majority", j=True)
+
+
+WHERE_AND_WHO = {
+    "authmechanism", "authmechanismproperties", "authsource", "compressors", "directconnection", "driver",
+    "enableoverloadretargeting", "loadbalanced", "localthresholdms", "maxadaptiveretries", "replicaset",
+    "server_api",
+    "servermonitoringmode", "srvallowedhostssuffix", "srvmaxhosts", "srvservicename", "ssl", "tls",
+    "tlsallowinvalidcertificates", "tlsallowinvalidhostnames", "tlscafile", "tlscertificatekeyfile",
+    "tlscertificatekeyfilepassword", "tlscrlfile", "tlsdisableocspendpointcheck", "tlsinsecure",
+    "zlibcompressionlevel",
+}  # fmt: skip
+"""Options of the driver that are the URI's."""
+WITH_THE_STATED = {
+    "fsync", "maxstalenessseconds", "readpreferencetags", "sockettimeoutms", "waitqueuemultiple", "wtimeoutms",
+}  # fmt: skip
+"""Options that have no effect beside those that are stated."""
+
+
+def test_each_option_that_a_uri_may_have_is_stated_or_says_where_the_server_is_and_who_asks() -> None:
+    stated = {name.lower() for name in connection.STATED} | {"serverselectiontimeoutms"}
+    assert stated | WHERE_AND_WHO | WITH_THE_STATED >= set(URI_OPTIONS_VALIDATOR_MAP)
+    assert not stated & (WHERE_AND_WHO | WITH_THE_STATED)
+
+
+UNDOING = [
+    "maxPoolSize=1", "maxPoolSize=1&waitQueueTimeoutMS=1", "w=0", "w=0&journal=false", "w=1&wTimeoutMS=1",
+    "journal=false", "retryWrites=false&retryReads=false", "readPreference=secondary",
+    "readPreference=nearest", "readConcernLevel=available",
+    "timeoutMS=1", "socketTimeoutMS=1", "connectTimeoutMS=1", "serverSelectionTimeoutMS=1", "maxIdleTimeMS=1",
+    "heartbeatFrequencyMS=3600000", "tz_aware=false", "unicode_decode_error_handler=ignore",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", UNDOING)
+@pytest.mark.filterwarnings("ignore")  # the driver warns of what it leaves aside
+def test_an_option_of_the_uri_undoes_no_guarantee(mongo_uri: str, options: str) -> None:
+    with closing(connect_to(f"{mongo_uri}&{options}")) as store, closing(connect_to(mongo_uri)) as plain:
+        pool = store.client.options.pool_options
+        assert (pool.max_pool_size, pool.wait_queue_timeout, pool.max_idle_time_seconds) == (100, None, None)
+        assert store.client.options.timeout == connection.OPERATION_SECONDS
+        for one in (store.database, store.database["x"]):
+            assert one.write_concern.document == {"w": "majority", "j": True}
+            assert one.read_preference == ReadPreference.PRIMARY
+            assert one.read_concern.level == "majority"
+        assert store.client.options.retry_writes
+        assert store.client.options.retry_reads
+        at = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+        with store.database["x"].watch(max_await_time_ms=3000) as stream:
+            store.database["x"].insert_one({"_id": options, "at": at})
+            assert stream.next()["fullDocument"]["at"] == at
+        assert plain.database["x"].find_one_and_delete({"_id": options})
+
+
+@pytest.mark.parametrize(
+    ("option", "word"), [("readPreferenceTags=dc:none", "tags"), ("maxStalenessSeconds=90", "maxStaleness")]
+)
+def test_an_option_that_does_not_go_with_what_is_stated_is_refused_with_the_reason(
+    mongo_uri: str, option: str, word: str
+) -> None:
+    with pytest.raises(InvalidDocument) as caught:
+        connect_to(f"{mongo_uri}&readPreference=secondary&{option}")
+    assert word in caught.value.facts["reason"]
 
 
 def test_instants_come_back_as_aware_utc(store: Store) -> None:
@@ -96,7 +159,7 @@ def test_a_wrong_password_is_refused_and_not_shown(mongo: Embedded) -> None:
 def test_missing_credentials_are_told_as_missing_rights(mongo: Embedded) -> None:
     with pytest.raises(StoreRefused) as caught:
         connect_to(f"mongodb://127.0.0.1:{mongo.access.port}/")
-    assert caught.value.key == "error.mongo_rights"
+    assert caught.value.key == "error.mongo_no_user"
 
 
 def test_a_user_without_rights_is_refused_at_once(add_user: Callable[[list[str]], str]) -> None:
@@ -143,7 +206,7 @@ def test_a_replica_set_without_a_primary_may_be_written_to_later(
 def test_a_uri_that_does_not_parse_names_the_file_and_never_its_password(uri: str) -> None:
     with pytest.raises(InvalidDocument) as caught:
         connect_to(uri)
-    assert caught.value.key == "error.mongo_uri"
+    assert caught.value.key in ("error.mongo_uri", "error.mongo_uri_sign")
     assert caught.value.facts["document"] == "bootstrap.json"
     assert caught.value.facts["path"] == "mongo_uri"
     assert CANARY not in str(caught.value)

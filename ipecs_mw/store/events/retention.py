@@ -70,9 +70,13 @@ def find_differences(
     differences = comparison.find_differences(store)
     with store_errors():
         found = _read_all(store, profile, settings) or {"default": EventSettings()}
-        wanted = _build_indexes(_find_longest(found))
+        wanted = {
+            name: Index(name, index.keys, _without_clock(index.options))
+            for name, index in _build_indexes(_find_longest(found)).items()
+        }
         events = store.database["events"]
-        if _find_present(events) != {name: _shape(index) for name, index in wanted.items()}:
+        present = {name: (keys, _without_clock(told)) for name, (keys, told) in _find_present(events).items()}
+        if present != {name: _shape(index) for name, index in wanted.items()}:
             mend = partial(_apply, events, wanted)
             differences.append(Difference("index", f"events.{_NAME}", is_missing=True, mend=mend))
     return differences
@@ -177,6 +181,14 @@ def _shape(index: Index) -> Shape:
 def _without_seconds(shape: Shape) -> Shape:
     keys, options = shape
     return keys, {name: value for name, value in options.items() if name != "expireAfterSeconds"}
+
+
+def _without_clock(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return options as the migrations make them: what clocks that were never set need is added by the daemon."""
+    only = dict(options.get("partialFilterExpression", {}))
+    only.pop("received_at", None)
+    rest = {name: value for name, value in options.items() if name != "partialFilterExpression"}
+    return {**rest, "partialFilterExpression": only} if only else rest
 
 
 @contextmanager

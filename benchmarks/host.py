@@ -1,95 +1,181 @@
-"""Simulated hosts in a process of their own, so that they do not share the lock of the interpreter under test.
+"""Hosts that cost as little as can be, in a process of their own: what is measured is who listens to them.
 
 Started with the number of hosts, it prints one JSON line once they listen, then answers each line on stdin, a JSON
-list, with one line. `["send", FIRST, COUNT]` writes frames as fast as they are taken and
-`["pace", FIRST, COUNT, RATE]` so many a second, divided among the hosts. `["drop"]` resets every socket. Instants
-are those of the monotonic clock, which the processes of a machine share.
+list, with one line. `["send", FIRST, COUNT]` writes frames as fast as they are taken, as many at a time as a
+record of TLS holds, and `["singly", FIRST, COUNT]` each in a record of its own; `["pace", FIRST, COUNT, RATE]` so
+many a second, divided among the hosts. Instants are those of the monotonic clock, which the processes of a machine
+share.
 """
 
+import base64
+import hashlib
 import json
+import ssl
 import sys
+import threading
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from frames import build_frames
 
-from ipecs_mw.simulator import Account, SimulatedHost
-from ipecs_mw.simulator.wire import TEXT
+from ipecs_mw.simulator.certificate import make_certificate
 
 USER, PASSWORD = "apiuser", "benchmark"
-_MOST_PENDING = 4000
-_STEP_SECONDS = 0.002
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_RECORD_BYTES = 16 * 1024
+_SHORT, _MEDIUM = 126, 65536
+_TEXT, _PING, _CLOSE = 0x81, 0x89, 0x88
+_PONG = 0x8A
+_LOGIN = {"token": "token", "checkConnectionTimer": 120, "systemType": "UCP600", "apiVersion": "1.0"}
+_REPLIES = {"login": _LOGIN, "terminals": {"count": 0, "data": []}}
 
 
-def send(hosts: Sequence[SimulatedHost], first: int, count: int) -> dict[str, Any]:
-    """Write frames; return when writing began and ended."""
+class Host(ThreadingHTTPServer):
+    """One host; `stream` is the connection that frames are written to."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        certificate = make_certificate(["127.0.0.1"], datetime.now(UTC))
+        self.fingerprint = certificate.fingerprint_sha256
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.load_into(self.context)
+        self.stream: Any = None
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer one connection, in its own thread."""
+        secured = self.context.wrap_socket(request, server_side=True)
+        self.RequestHandlerClass(secured, client_address, self)
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers requests, and opens the stream."""
+
+    protocol_version = "HTTP/1.1"
+    server: Host
+
+    def do_GET(self) -> None:
+        """Answer a request; the daemon's others than the login are of no account here."""
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            self._open_stream()
+            return
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = json.dumps(_REPLIES.get(self.path.partition("?")[0].rpartition("/")[2], {})).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - the names are those of http.server
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def _open_stream(self) -> None:
+        self.close_connection = True
+        key = self.headers["Sec-WebSocket-Key"].encode()
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header(
+            "Sec-WebSocket-Accept",
+            base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest()).decode(),
+        )
+        self.end_headers()
+        self.server.stream = self.connection
+        while head := self.rfile.read(2):  # answers pings until the client says goodbye
+            size = head[1] & 0x7F
+            mask = self.rfile.read(4)
+            content = bytes(byte ^ mask[i % 4] for i, byte in enumerate(self.rfile.read(size)))
+            if head[0] == _PING:
+                self.connection.sendall(bytes((_PONG, size)) + content)
+            elif head[0] == _CLOSE:
+                self.connection.sendall(bytes((_CLOSE, size)) + content)
+                return
+
+
+def send(hosts: Sequence[Host], first: int, count: int) -> dict[str, Any]:
+    """Write frames, many to a record of TLS; return when writing began and ended."""
+    return _write_all(hosts, first, count, _RECORD_BYTES)
+
+
+def singly(hosts: Sequence[Host], first: int, count: int) -> dict[str, Any]:
+    """Write frames, each in a record of its own; return when writing began and ended."""
+    return _write_all(hosts, first, count, 1)
+
+
+def _write_all(hosts: Sequence[Host], first: int, count: int, record_bytes: int) -> dict[str, Any]:
     share = count // len(hosts)
-    waiting = [
-        [frame.encode() for frame in build_frames(share, first + i * share)] for i in range(len(hosts))
+    writing = [
+        threading.Thread(target=_write, args=(host.stream, _group(share, first + i * share, record_bytes)))
+        for i, host in enumerate(hosts)
     ]
-    written = [0] * len(hosts)
     began = time.monotonic()
-    while sum(written) < share * len(hosts) or any(host.operate(_count_pending) for host in hosts):
-        for index, host in enumerate(hosts):
-            frames = waiting[index]
-            written[index] = host.operate(
-                lambda exchange, f=frames, at=written[index]: _push(exchange, f, at)
-            )
-        time.sleep(_STEP_SECONDS)
+    for thread in writing:
+        thread.start()
+    for thread in writing:
+        thread.join()
     return {"began": began, "ended": time.monotonic()}
 
 
-def pace(hosts: Sequence[SimulatedHost], first: int, count: int, rate: float) -> dict[str, Any]:
+def _group(count: int, first: int, record_bytes: int) -> list[bytes]:
+    """Return the bytes of `count` frames, made beforehand, in groups that fill a record of so many bytes."""
+    groups, group = [], bytearray()
+    for frame in build_frames(count, first):
+        wire = frame_wire(frame.encode())
+        if group and len(group) + len(wire) > record_bytes:
+            groups.append(bytes(group))
+            group.clear()
+        group += wire
+    return [*groups, bytes(group)]
+
+
+def _write(stream: Any, groups: Sequence[bytes]) -> None:
+    for group in groups:
+        stream.sendall(group)
+
+
+def pace(hosts: Sequence[Host], first: int, count: int, rate: float) -> dict[str, Any]:
     """Write frames at a rate; return when each left, by its number."""
     share = count // len(hosts)
-    waiting = [
-        [frame.encode() for frame in build_frames(share, first + i * share)] for i in range(len(hosts))
-    ]
+    waiting = [_group(share, first + i * share, 1) for i in range(len(hosts))]
     left: dict[int, float] = {}
     began = time.monotonic()
     for number in range(share * len(hosts)):
         time.sleep(max(0.0, began + number / rate - time.monotonic()))
         index, at = number % len(hosts), number // len(hosts)
         left[first + index * share + at] = time.monotonic()
-        hosts[index].operate(lambda exchange, f=waiting[index][at : at + 1]: _push(exchange, f, 0))
+        hosts[index].stream.sendall(waiting[index][at])
     return {"began": began, "ended": time.monotonic(), "left": left}
 
 
-def _push(exchange: Any, frames: Sequence[bytes], at: int) -> int:
-    """Hand frames from `at` on to the WebSocket, as many as it may hold; return where to go on."""
-    for stream in exchange.streams:
-        end = min(len(frames), at + _MOST_PENDING - len(stream.pending))
-        for frame in frames[at:end]:
-            stream.push(TEXT, frame)
-        return max(at, end)
-    return at
-
-
-def _count_pending(exchange: Any) -> int:
-    return sum(len(stream.pending) for stream in exchange.streams)
+def frame_wire(body: bytes) -> bytes:
+    """Return a text frame as it stands on the wire."""
+    size = len(body)
+    if size < _SHORT:
+        return bytes((_TEXT, size)) + body
+    if size < _MEDIUM:
+        return bytes((_TEXT, _SHORT)) + size.to_bytes(2) + body
+    raise ValueError(size)
 
 
 def main() -> None:
     """Serve until stdin ends."""
-    answers, sys.stdout = sys.stdout, sys.stderr  # what the hosts log is no answer
-    hosts = [
-        SimulatedHost(accounts=(Account(USER, PASSWORD),), is_scripted=False, heartbeat_seconds=3600)
-        for _ in range(int(sys.argv[1]))
-    ]
-    for host in hosts:
-        host.start()
-    acts = {"send": send, "pace": pace, "drop": lambda all_: [host.drop() for host in all_]}
+    hosts = [Host() for _ in range(int(sys.argv[1]))]
+    acts = {"send": send, "singly": singly, "pace": pace}
     print(
-        json.dumps([{"port": host.port, "fingerprint": host.fingerprint_sha256} for host in hosts]),
-        file=answers,
+        json.dumps([{"port": host.server_address[1], "fingerprint": host.fingerprint} for host in hosts]),
         flush=True,
     )
     for line in sys.stdin:
         name, *arguments = json.loads(line)
-        print(json.dumps(acts[name](hosts, *arguments)), file=answers, flush=True)
-    for host in hosts:
-        host.stop()
+        print(json.dumps(acts[name](hosts, *arguments)), flush=True)
 
 
 if __name__ == "__main__":

@@ -40,11 +40,11 @@ def wait_until(is_so: Callable[[], Any], seconds: float, every_seconds: float = 
 
 
 class HostProcess:
-    """`host.py` as a child; `ask` gives it a command and returns its answer."""
+    """`host.py`, or another program of its kind, as a child; `ask` gives it a command and returns its answer."""
 
-    def __init__(self, count: int = 1) -> None:
+    def __init__(self, count: int = 1, program: str = "host.py") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("host.py")), str(count)],
+            [sys.executable, str(Path(__file__).with_name(program)), str(count)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -28,6 +28,7 @@ _KINDS = {
 }
 _FORMS = {
     "account": "text",
+    "amount": "text; beside it the number",
     "any": "as received",
     "cause": "int",
     "digits": "text",

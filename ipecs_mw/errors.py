@@ -78,6 +78,12 @@ class CannotStart(IpecsMwError):
     exit_code = 3
 
 
+class NoSuchProfile(CannotStart):
+    """A profile that is not among those that there are."""
+
+    exit_code = 2
+
+
 class Stopped(CannotStart):
     """Asked to stop before everything was begun."""
 
@@ -222,6 +228,12 @@ class CommandRefused(IpecsMwError):
     """A command that was not carried out: by us for its arguments, or by the host with its number."""
 
     recovery = Recovery.STOP
+
+
+class NoSuchName(CommandRefused):
+    """A name on the command line, or in a request, that nothing bears; the facts say which there are."""
+
+    exit_code = 2
 
 
 class CommandExpired(IpecsMwError):

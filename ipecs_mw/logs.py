@@ -27,6 +27,7 @@ from ipecs_mw.outside import ask
 
 STDOUT = "stdout"
 _MASK = "***"
+_WORD = re.compile(r"\S+")
 _LEAST_CHARACTERS = 4  # of what can be told from other text
 _SURE_CHARACTERS = 8  # shorter ones are secrets only where they stand alone
 _secrets: set[str] = set()
@@ -92,7 +93,15 @@ def mask_values(value: Any) -> Any:
 
 def mask_uri(text: str) -> str:
     """Return `text` with the passwords of URIs in it masked, and every known secret."""
-    return mask(re.sub(r"(//[^:\s]*:)\S*@", rf"\g<1>{_MASK}@", text))
+    return mask(_WORD.sub(_mask_word, text))
+
+
+def _mask_word(found: re.Match[str]) -> str:
+    """Return a run of text without the password that it has as a URI: up to its last `@`, whatever is in it."""
+    word = found[0]
+    scheme, end = word.find("//"), word.rfind("@")
+    begin = word.find(":", scheme + 2) + 1
+    return f"{word[:begin]}{_MASK}{word[end:]}" if scheme >= 0 and 0 < begin <= end else word
 
 
 def explain(error: IpecsMwError) -> str:

@@ -78,7 +78,7 @@ class Scene:
             token = self.client.login().token
             # the WebSocket does not pass the recorder
             direct = structs.replace(self._settings, port=self.host.port)
-            self._stream = open_stream(direct, _CONTEXT, token)
+            self._stream = open_stream(direct, _CONTEXT, token, SystemClock())
             if self._account == "apiuser":
                 self.ask("monitor.start", _WATCHED)
 
@@ -132,7 +132,7 @@ class Scene:
         self.host.send(_MARK)
         events: list[Event] = []
         while not events or events[-1].type != "mark":
-            frames = self._stream.receive(100, 10)
+            frames = self._stream.receive(10)
             assert frames, "the mark did not come"
             events += [_DECODER.decode(frame, START_AT) for frame in frames]
         return [" ".join((event.kind, event.type, *event.stations[:1])) for event in events[:-1]]

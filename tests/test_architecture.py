@@ -35,7 +35,7 @@ SIMULATOR_MAY_IMPORT = {"simulator", "clock", "errors", "model", "seeds", "logs"
 OWNERS = {
     "requests": ("transport/rest.py",),
     "urllib3": ("transport/rest.py",),
-    "websockets": ("transport/stream.py",),
+    "websockets": ("transport/messages.py", "transport/stream.py"),
     "pymongo": ("store/",),
     "bson": ("store/",),
     "sqlite3": ("journal/",),

@@ -21,7 +21,14 @@ LOCALES = sorted(STRINGS)
 
 FIELD_TABLES = {"call_fields", "smdr_fields"}  # they spell the wire's fields; people never read them
 WORDLESS_TABLES = {*FIELD_TABLES, "smdr_directions"}  # whose letters the vendor leaves unexplained
-FROM_SEEDS = ("code.", "command.", "kind.", "param.")  # the program builds these keys out of data
+FROM_SEEDS = (
+    "click.",
+    "code.",
+    "command.",
+    "field.",
+    "kind.",
+    "param.",
+)  # the program builds these keys out of data
 
 ERRORS = {name for name, value in vars(errors).items() if isinstance(value, type)}
 LOG_LEVELS = {"info", "warning", "error", "critical", "exception"}

@@ -5,7 +5,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from http.client import HTTPConnection
 from typing import Any
@@ -66,10 +66,15 @@ class Told:
     def __init__(self) -> None:
         self.document: Mapping[str, Any] = describe()
         self.dead: list[str] = []
+        self.hung: list[Mapping[str, Any]] = []
         self.is_stored = True
         self.counters = {"main": Counters(), "": Counters()}
         self.vitals = Vitals(
-            lambda: self.document, lambda: self.dead, lambda: self.is_stored, lambda: self.counters
+            lambda: self.document,
+            lambda: self.dead,
+            lambda: self.is_stored,
+            lambda: self.counters,
+            lambda: self.hung,
         )
 
 
@@ -195,6 +200,36 @@ def test_a_client_that_says_nothing_holds_up_no_other(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as silent:
         silent.sendall(b"GET /healthz")
         assert ask(port, "/healthz")[0] == 200
+
+
+def test_many_clients_that_say_nothing_are_sent_away_for_who_asks(port: int) -> None:
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(closing(socket.create_connection(("127.0.0.1", port), 10)))
+            for _ in range(200)
+        ]
+        for _ in range(5):
+            assert ask(port, "/healthz")[0] == 200
+        silent[0].settimeout(10)
+        assert silent[0].recv(1) == b""
+        handlers = [each for each in threading.enumerate() if "process_request_thread" in each.name]
+        assert len(handlers) < 100
+
+
+def test_what_stands_still_makes_the_daemon_not_alive_and_what_holds_up_nothing_is_told(
+    port: int, told: Told
+) -> None:
+    refused = {"path": "health.port", "reason": "taken", "at": START_AT}
+    silent = {"reason": "outside_silent", "what": "/mnt/password", "seconds": 9}
+    told.document = {**describe(), "refused": refused, "amiss": [silent]}
+    status, _, body = ask(port, "/healthz")
+    assert (status, json.loads(body)["status"]) == (200, "alive")
+    assert json.loads(body)["reasons"] == [silent, {"reason": "configuration_refused", "detail": "taken"}]
+    told.hung = [{"reason": "thread_stalled", "thread": "session-main"}]
+    for path in ("/healthz", "/readyz"):
+        status, _, body = ask(port, path)
+        assert status == 503
+        assert told.hung[0] in json.loads(body)["reasons"]
 
 
 def test_a_port_that_is_taken_is_named(told: Told, clock: FakeClock) -> None:

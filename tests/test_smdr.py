@@ -89,7 +89,7 @@ def test_the_shell_lists_counts_filters_and_exports_what_the_host_holds(
     assert {row["stations"] for row in rows} == {"1002"}
     assert "9182736455" not in json.dumps(list(site.store.database["requests"].find()), default=str)
     wrong = site.run("smdr", "--host", "nowhere")
-    assert wrong.returncode == 1
+    assert wrong.returncode == 2
     assert "host0" in wrong.stderr
 
 

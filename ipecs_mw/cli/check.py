@@ -31,6 +31,7 @@ from ipecs_mw.service.doctor.host_findings import (
     examine_monitoring,
     examine_switches,
     examine_way,
+    examine_writing,
     log_in,
 )
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands
@@ -92,6 +93,7 @@ def _examine_hosts(
         # the daemon may have an environment of its own, with secrets that are not in ours
         at = f"config/{context.profile} hosts[{index}]"
         password = examine_secrets(host, at, decrypt, notes, "warning" if alive else "error")
+        examine_writing(store, host, notes)
         if examine_way(host, context.clock, notes):
             if alive:
                 _examine_running(store, context, host, alive, notes)

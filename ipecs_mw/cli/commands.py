@@ -4,7 +4,7 @@ import click
 
 from ipecs_mw.cli.complete import complete_command
 from ipecs_mw.cli.context import current, load_words
-from ipecs_mw.errors import CommandRefused
+from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.definitions import Command, Parameter
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.arguments import describe
@@ -39,7 +39,7 @@ def commands(command_id: str | None) -> None:
             )
         return
     if command_id not in known:
-        raise CommandRefused("error.command_unknown", command=command_id)
+        raise NoSuchName("error.command_unknown", command=command_id)
     for line in explain(known[command_id], texts):
         click.echo(line)
 

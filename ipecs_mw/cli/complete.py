@@ -1,31 +1,43 @@
-"""Shell completion of command ids, their parameters and allowed values."""
+"""Shell completion: command ids with their parameters and values, hosts, types of events, paths of settings."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
+from ipecs_mw.cli.names import list_hosts, list_types
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.definitions import Command, parse_command
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.store.configuration.definitions import load_commands
-from ipecs_mw.store.server.connection import open_client
+from ipecs_mw.store.configuration.settings import load_document
+from ipecs_mw.store.events.event_query import list_values
+from ipecs_mw.store.server.connection import Store, open_client
 
 _PATIENCE_SECONDS = 1.0  # whoever pressed the key is waiting
 
+T = TypeVar("T")
 
-def known_commands(context: click.Context) -> dict[str, Command]:
-    """Return the definitions by id: those in MongoDB where it answers at once, else those that ship."""
+
+def ask_store(context: click.Context, read: Callable[[Store], T], default: T) -> T:
+    """Return what `read` finds in MongoDB, `default` where MongoDB does not answer at once."""
     try:
         file = find_bootstrap(context.find_root().params.get("bootstrap"))
-        with closing(
-            open_client(load_bootstrap(file).mongo_uri, str(file), seconds=_PATIENCE_SECONDS)
-        ) as store:
-            return load_commands(store)
+        uri = load_bootstrap(file).mongo_uri
+        with closing(open_client(uri, str(file), seconds=_PATIENCE_SECONDS)) as store:
+            return read(store)
     except IpecsMwError:
-        documents = read_json("commands.json")["commands"]
-        return {command.id: command for command in map(parse_command, documents)}
+        return default
+
+
+def known_commands(context: click.Context) -> Mapping[str, Command]:
+    """Return the definitions by id: those in MongoDB, else those that ship."""
+    return ask_store(context, load_commands, {}) or {
+        command.id: command for command in map(parse_command, read_json("commands.json")["commands"])
+    }
 
 
 def complete_command(
@@ -52,3 +64,48 @@ def complete_argument(
         values = parameter.choices or ("",)
         found += [f"{parameter.name}={value}" for value in values]
     return [CompletionItem(text) for text in found if text.startswith(incomplete)]
+
+
+def complete_host(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the hosts that are configured or named by events, and begin so."""
+    profile = context.find_root().params.get("profile") or "default"
+
+    def read(store: Store) -> set[str]:
+        return {*list_hosts(store, profile), *list_values(store, "host")}
+
+    return _offer(ask_store(context, read, set()), incomplete)
+
+
+def complete_type(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the types of events that begin so."""
+    return _offer(ask_store(context, list_types, []), incomplete)
+
+
+def complete_path(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the paths of the settings that the profile has, else of those that ship, and that begin so."""
+    profile = context.find_root().params.get("profile") or "default"
+    shipped = read_json("config.json")
+    found = ask_store(context, lambda store: load_document(store, profile), None) or shipped
+    return _offer(_list_paths({**shipped, **found}), incomplete)
+
+
+def _list_paths(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the path of each setting, in the order of the document: `hosts[0].port`."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _list_paths(part, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        for index, part in enumerate(value):
+            yield from _list_paths(part, f"{path}[{index}]")
+    else:
+        yield path
+
+
+def _offer(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]

@@ -11,7 +11,9 @@ import click
 from msgspec import to_builtins
 
 from ipecs_mw.cli.ask import ask_secret, ask_value
+from ipecs_mw.cli.complete import complete_path
 from ipecs_mw.cli.context import Context, current, who
+from ipecs_mw.cli.help import Chapter
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.words import local_time
 from ipecs_mw.errors import ChangedMeanwhile, InvalidDocument
@@ -38,7 +40,7 @@ _MOST_TRIES = 5
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
-@click.group(help=_TEXTS.render("help.config"))
+@click.group(cls=Chapter, help=_TEXTS.render("help.config"))
 def config() -> None:
     """Hold the commands together."""
 
@@ -58,7 +60,7 @@ def schema() -> None:
 
 
 @config.command(help=_TEXTS.render("help.config.get"))
-@click.argument("path")
+@click.argument("path", shell_complete=complete_path)
 def get(path: str) -> None:
     """Print one setting as JSON, defaults included, secrets masked."""
     context = current()
@@ -78,7 +80,7 @@ def get(path: str) -> None:
 
 
 @config.command("set", help=_TEXTS.render("help.config.set"))
-@click.argument("path")
+@click.argument("path", shell_complete=complete_path)
 @click.argument("value")
 def set_(path: str, value: str) -> None:
     """Write one setting as a new revision, after the whole configuration proved valid with it."""

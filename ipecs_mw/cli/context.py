@@ -13,7 +13,7 @@ import click
 
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import CannotStart, StoreError, StoreRefused
+from ipecs_mw.errors import CannotStart, NoSuchProfile, StoreError, StoreRefused
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import Decrypt, find_key_file
@@ -80,11 +80,14 @@ def who() -> str:
 def load_words(store: Store, context: Context) -> Texts:
     """Return the language strings of the profile's locale, the shipped ones where MongoDB has none yet.
 
-    Who may not read the configuration gets them in the locale of the environment.
+    Who may not read the configuration gets them in the locale of the environment. Raises NoSuchProfile where
+    there are others.
     """
     try:
         settings, _ = load_settings(store, context.profile)
         locale = os.environ.get("IPECS_MW_LOCALE") or settings.locale
+    except NoSuchProfile:
+        raise
     except (CannotStart, StoreRefused):
         locale = shipped_texts().locale
     try:

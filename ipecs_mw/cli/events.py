@@ -1,47 +1,45 @@
 """`ipecs-mw events`: ask the event log."""
 
-import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from ipecs_mw.cli.context import current, load_words
-from ipecs_mw.cli.output import WRITERS, write_lines
-from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.cli.complete import complete_host, complete_type
+from ipecs_mw.cli.context import Context, current, load_words
+from ipecs_mw.cli.event_csv import BASE, find_columns, find_unknown, write_csv
+from ipecs_mw.cli.event_table import write_table
+from ipecs_mw.cli.names import check_host, check_type
+from ipecs_mw.cli.output import FORMS, Event, write_json, write_jsonl
+from ipecs_mw.cli.streams import has_every_sign
+from ipecs_mw.cli.times import Instant, check_span
+from ipecs_mw.errors import CannotStart
+from ipecs_mw.model.texts import Texts
+from ipecs_mw.seeds import read_json, shipped_texts
+from ipecs_mw.store.configuration.definitions import load_codes
 from ipecs_mw.store.events.event_query import Filter, count_events, find_events, follow_events
+from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 _KINDS = ("acd", "call", "presence", "smdr", "system", "unknown", "undecodable")
 _MOST_EVENTS = 1_000_000_000  # what MongoDB takes as a limit is a number of 32 bits
-_AGO = re.compile(r"(\d+)\s*([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_BYTE_ORDER_MARK = "\ufeff"
 
-
-class Instant(click.ParamType[datetime]):
-    """`2026-11-24`, `2026-11-24T10:00`, with or without a zone (else this machine's), or `15m`, `2h`, `7d` ago."""
-
-    name = "time"
-
-    def convert(
-        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Return the instant in UTC."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            if ago := _AGO.fullmatch(value.strip()):
-                return current().clock.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-            return datetime.fromisoformat(value.strip()).astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(_TEXTS.render("cli.events.bad_time", value=value), param, ctx)
+# option → those that make no sense beside it
+_APART = {
+    "follow": ("until", "before", "count"),
+    "count": ("before", "after", "columns", "bom"),
+}
 
 
 @click.command(help=_TEXTS.render("help.events"))
-@click.option("--host", help=_TEXTS.render("help.events.host"))
+@click.option("--host", shell_complete=complete_host, help=_TEXTS.render("help.events.host"))
 @click.option("--kind", type=click.Choice(_KINDS), help=_TEXTS.render("help.events.kind"))
-@click.option("--type", "type_", help=_TEXTS.render("help.events.type"))
+@click.option("--type", "type_", shell_complete=complete_type, help=_TEXTS.render("help.events.type"))
 @click.option("--code", type=int, help=_TEXTS.render("help.events.code"))
 @click.option("--station", help=_TEXTS.render("help.events.station"))
 @click.option("--call", type=int, help=_TEXTS.render("help.events.call"))
@@ -55,17 +53,23 @@ class Instant(click.ParamType[datetime]):
     help=_TEXTS.render("help.events.limit"),
 )
 @click.option("--before", metavar="ID", help=_TEXTS.render("help.events.before"))
+@click.option("--after", metavar="ID", help=_TEXTS.render("help.events.after"))
 @click.option(
     "--format",
     "form",
-    type=click.Choice(tuple(WRITERS)),
+    type=click.Choice(FORMS),
     default="table",
     show_default=True,
     help=_TEXTS.render("help.events.format"),
 )
-@click.option("--count", "is_count", is_flag=True, help=_TEXTS.render("help.events.count"))
-@click.option("--follow", "is_follow", is_flag=True, help=_TEXTS.render("help.events.follow"))
+@click.option("--columns", metavar="NAME,…", help=_TEXTS.render("help.events.columns"))
+@click.option("--bom", is_flag=True, help=_TEXTS.render("help.events.bom"))
+@click.option("--count", is_flag=True, help=_TEXTS.render("help.events.count"))
+@click.option("--follow", is_flag=True, help=_TEXTS.render("help.events.follow"))
+@click.pass_context
 def events(
+    click_context: click.Context,
+    /,
     host: str | None,
     kind: str | None,
     type_: str | None,
@@ -76,29 +80,108 @@ def events(
     until: datetime | None,
     limit: int,
     before: str | None,
+    after: str | None,
     form: str,
-    is_count: bool,
-    is_follow: bool,
+    columns: str | None,
+    bom: bool,
+    count: bool,
+    follow: bool,
 ) -> None:
     """Print the events that match, newest first; with --follow the new ones as they come."""
+    _check_options(click_context.params)
     context = current()
     wanted = Filter(host, kind, type_, code, station, call, since, until)
     with context.open_store() as store:
         texts = load_words(store, context)
-        if is_count:
+        check_host(store, context, host, texts)
+        check_type(store, type_, texts)
+        if count:
             click.echo(count_events(store, wanted))
             return
-        if is_follow:
-            writer = write_lines if form == "table" else WRITERS["jsonl" if form == "json" else form]
+        chosen = _choose_columns(store, wanted, columns) if form == "csv" else ()
+        if bom and has_every_sign():
+            click.echo(_BYTE_ORDER_MARK, nl=False)
+        if follow:
+            is_limited = click_context.get_parameter_source("limit") is not ParameterSource.DEFAULT
+            coming = follow_events(store, wanted, context.clock, after=after)
+            lines = _write(
+                islice(coming, limit) if is_limited and limit else coming,
+                form,
+                chosen,
+                texts,
+                context,
+                is_live=True,
+            )
             with suppress(KeyboardInterrupt):  # asked to stop: that is how following ends
-                for line in writer(follow_events(store, wanted, context.clock), texts):
-                    click.echo(line)
+                _print(lines)
             return
         # one more than asked tells whether there is a next page
-        found = find_events(store, wanted, limit=limit + 1 if limit else 0, before=before)
-        shown = list(islice(found, limit)) if limit and form == "table" else found
-        page = shown if isinstance(shown, list) or not limit else islice(shown, limit)
-        for line in WRITERS[form](page, texts):
-            click.echo(line)
-        if isinstance(shown, list) and shown and next(iter(found), None) is not None:
-            click.echo(texts.render("cli.events.more", id=shown[-1]["_id"]), err=True)
+        found = find_events(store, wanted, limit=limit + 1 if limit else 0, before=before, after=after)
+        page = _Page(found, limit)
+        _print(_write(page, form, chosen, texts, context))
+        if form == "table" and page.last_id is not None and next(iter(found), None) is not None:
+            click.echo(texts.render("cli.events.more", id=page.last_id), err=True)
+
+
+class _Page:
+    """The first `limit` events (0: all), which remembers the last one that was given."""
+
+    def __init__(self, events: Iterator[dict[str, Any]], limit: int) -> None:
+        self.last_id: str | None = None
+        self._events = islice(events, limit or None)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for event in self._events:
+            self.last_id = event["_id"]
+            yield event
+
+
+def _check_options(given: dict[str, Any]) -> None:
+    """Refuse what makes no sense together, as wrong usage."""
+    for option, others in _APART.items():
+        for other in others:
+            if given[option] and given[other]:
+                raise click.UsageError(_TEXTS.render("cli.apart", option=f"--{option}", other=f"--{other}"))
+    for option in ("columns", "bom"):
+        if given[option] and given["form"] != "csv":
+            raise click.UsageError(_TEXTS.render("cli.only_with", option=f"--{option}", other="--format csv"))
+    check_span(given["since"], given["until"])
+
+
+def _choose_columns(store: Store, wanted: Filter, columns: str | None) -> Sequence[str]:
+    if columns is None:
+        try:
+            tables = load_codes(store).rows
+        except CannotStart:  # never seeded
+            tables = read_json("codes.json")
+        return find_columns(tables, kind=wanted.kind, type_=wanted.type, code=wanted.code)
+    chosen = [name.strip() for name in columns.split(",")]
+    if unknown := find_unknown(chosen):
+        allowed = ", ".join((*BASE, "data", "data.NAME", "problems", "raw", "seq"))
+        message = _TEXTS.render("cli.no_such_name", name=", ".join(unknown), allowed=allowed)
+        raise click.BadParameter(message, param_hint="--columns")
+    return chosen
+
+
+def _write(
+    events: Iterable[Event],
+    form: str,
+    columns: Sequence[str],
+    texts: Texts,
+    context: Context,
+    *,
+    is_live: bool = False,
+) -> Iterator[str]:
+    match form:
+        case "csv":
+            return write_csv(events, columns)
+        case "json" if not is_live:  # an array that never ends is no JSON
+            return write_json(events)
+        case "json" | "jsonl":
+            return write_jsonl(events)
+    return write_table(events, texts, now=context.clock.now(), is_live=is_live)
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)

@@ -11,9 +11,10 @@ import click
 from msgspec import structs
 
 from ipecs_mw.cli.context import Context, current
+from ipecs_mw.cli.help import Chapter
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.words import local_time
-from ipecs_mw.errors import CommandRefused, JournalError
+from ipecs_mw.errors import CommandRefused, JournalError, NoSuchName
 from ipecs_mw.journal.file import find_files, is_open_elsewhere, read_owner, rename
 from ipecs_mw.journal.journal import Entry
 from ipecs_mw.journal.salvage import open_salvage
@@ -33,7 +34,7 @@ _TEXTS = shipped_texts()
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group(help=_TEXTS.render("help.journal"))
+@click.group(cls=Chapter, help=_TEXTS.render("help.journal"))
 def journal() -> None:
     """Hold the commands together."""
 
@@ -177,4 +178,4 @@ def _build_decode(store: Store, context: Context, name: str | None, noted: Readi
     if noted is not None and noted.host == name:
         return build_decode(noted, load_codes(store))
     allowed = ", ".join(host.name for host in hosts)
-    raise CommandRefused("error.no_such_host", host=name or "-", allowed=allowed)
+    raise NoSuchName("error.no_such_host", host=name or "-", allowed=allowed)

@@ -121,7 +121,7 @@ def draw(picture: Picture, host: Mapping[str, Any], now: float, texts: Texts) ->
         stamp = local_time(event.get("received_at"))[11:]
         names = ", ".join(event.get("stations") or ())
         events.add_row(
-            stamp, Text(name_event(event, texts)), Text(escape(names)), Text(describe_event(event))
+            stamp, Text(name_event(event, texts)), Text(escape(names)), Text(describe_event(event, texts))
         )
     body = Table.grid(expand=True, padding=(0, 1))
     body.add_column(ratio=2)

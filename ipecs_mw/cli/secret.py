@@ -6,7 +6,8 @@ import click
 
 from ipecs_mw.cli.ask import ask_secret
 from ipecs_mw.cli.context import Context, current, who
-from ipecs_mw.errors import CannotStart
+from ipecs_mw.cli.help import Chapter
+from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.settings import HostSettings, parse_settings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import find_key_file
@@ -17,7 +18,7 @@ from ipecs_mw.store.configuration.settings import content_of, load_present, save
 _TEXTS = shipped_texts()
 
 
-@click.group(help=_TEXTS.render("help.secret"))
+@click.group(cls=Chapter, help=_TEXTS.render("help.secret"))
 def secret() -> None:
     """Hold the commands together."""
 
@@ -64,13 +65,13 @@ def _find_place(
     index = next((index for index, found in enumerate(hosts) if found.name == name), None)
     if index is None:
         names = ", ".join(found.name for found in hosts)
-        raise CannotStart("error.host_unknown", host=name, profile=context.profile, allowed=names or "-")
+        raise NoSuchName("error.host_unknown", host=name, profile=context.profile, allowed=names or "-")
     part: dict[str, Any] = content["hosts"][index]
     if account is None:
         return part, f"hosts[{index}].password"
     users = [found.user for found in hosts[index].accounts]
     if account not in users:
         allowed = ", ".join(users) or "-"
-        raise CannotStart("error.account_unknown", account=account, host=name, allowed=allowed)
+        raise NoSuchName("error.account_unknown", account=account, host=name, allowed=allowed)
     number = users.index(account)
     return part["accounts"][number], f"hosts[{index}].accounts[{number}].password"

@@ -9,7 +9,7 @@ from ipecs_mw.cli.complete import complete_argument, complete_command
 from ipecs_mw.cli.context import Context, current, who
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.client import send as send_request
-from ipecs_mw.errors import CommandRefused
+from ipecs_mw.errors import NoSuchName
 from ipecs_mw.protocol.arguments import check_arguments
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.commands import carry_out_as_station, carry_out_once, find_command
@@ -76,7 +76,7 @@ def _send_directly(
     names = [host.name for host in settings.hosts]
     wanted = host_name or (names[0] if len(names) == 1 else None)
     if wanted not in names:
-        raise CommandRefused("error.no_such_host", host=wanted or "-", allowed=", ".join(names))
+        raise NoSuchName("error.no_such_host", host=wanted or "-", allowed=", ".join(names))
     index = names.index(wanted)
     host = settings.hosts[index]
     decrypt = context.build_decrypt(store)

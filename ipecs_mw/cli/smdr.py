@@ -1,28 +1,26 @@
 """`ipecs-mw smdr`: the call records that the host holds, asked for through the daemon."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words, who
-from ipecs_mw.cli.events import Instant
-from ipecs_mw.cli.output import WRITERS
-from ipecs_mw.cli.words import local_time
+from ipecs_mw.cli.event_csv import find_columns, write_csv
+from ipecs_mw.cli.output import FORMS, write_json, write_jsonl
+from ipecs_mw.cli.table import cell_len, is_narrow_screen, screen_width, write_rows
+from ipecs_mw.cli.times import Instant, check_span
+from ipecs_mw.cli.words import local_time, local_zone
 from ipecs_mw.client import send
-from ipecs_mw.errors import CommandRefused
+from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.model.numbers import find_spellings, read_number
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.model.texts import Texts
-from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.protocol.smdr import (
     MOST_RECORDS,
     Filter,
@@ -38,18 +36,26 @@ from ipecs_mw.protocol.smdr import (
     read_records,
     wrap_record,
 )
-from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.seeds import read_json, shipped_texts
+from ipecs_mw.service.intake.decoding import build_decode, build_reading
 from ipecs_mw.store.configuration.definitions import load_codes
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.events.event_log import build_document
 
 _TEXTS = shipped_texts()
-_COLUMNS = (
-    "index", "station_number", "co_number", "direction", "number1", "number2", "duration_seconds", "cost",
-    "account_code", "disconnect_cause_name",
-)  # fmt: skip
-_HEADS = ("start", "index", "station", "trunk", "direction", "number1", "number2", "duration", "cost", "account",
-          "cause")  # fmt: skip
+# column → its head, its most cells, and whether a narrow screen has it; the last one has the rest of the line
+_COLUMNS = {
+    "number1": ("number1", 16, True),
+    "number2": ("number2", 16, True),
+    "station_number": ("station", 7, True),
+    "direction": ("direction", 3, True),
+    "duration_seconds": ("duration", 7, True),
+    "co_number": ("trunk", 5, False),
+    "index": ("index", 7, False),
+    "cost": ("cost", 8, False),
+    "account_code": ("account", 10, False),
+    "disconnect_cause_name": ("cause", 0, True),
+}
 
 _PATTERN = frozenset("*?\\")
 
@@ -57,7 +63,7 @@ Ask = Callable[[dict[str, Any]], Any]
 
 
 @click.command(help=_TEXTS.render("help.smdr"))
-@click.option("--host", help=_TEXTS.render("help.send.host"))
+@click.option("--host", shell_complete=complete_host, help=_TEXTS.render("help.send.host"))
 @click.option("--station", help=_TEXTS.render("help.smdr.station"))
 @click.option("--since", type=Instant(), help=_TEXTS.render("help.smdr.since"))
 @click.option("--until", type=Instant(), help=_TEXTS.render("help.smdr.until"))
@@ -65,7 +71,7 @@ Ask = Callable[[dict[str, Any]], Any]
 @click.option(
     "--format",
     "form",
-    type=click.Choice(tuple(WRITERS)),
+    type=click.Choice(FORMS),
     default="table",
     show_default=True,
     help=_TEXTS.render("help.events.format"),
@@ -89,6 +95,7 @@ def smdr(
     timeout: float,
 ) -> None:
     """Print the records that match, in the order of their index."""
+    check_span(since, until)
     context = current()
     with context.open_store() as store:
         texts = load_words(store, context)
@@ -121,21 +128,32 @@ def smdr(
         if is_count:
             click.echo(read_count(ask({"countOnly": "true", "q": wanted})))
             return
-        decode = Decoder(load_codes(store).rows, zone, captions).decode
+        decode = build_decode(build_reading(wanted_host), load_codes(store))
         documents = (
             _describe(record, wanted_host.name, decode, context.clock.now())
             for page in _read_pages(ask, wanted)
             for record in page
         )
-        for line in _write_table(documents, texts) if form == "table" else WRITERS[form](documents, texts):
+        for line in _write(documents, form, texts, context.clock.now()):
             click.echo(line)
+
+
+def _write(documents: Iterable[dict[str, Any]], form: str, texts: Texts, now: datetime) -> Iterator[str]:
+    match form:
+        case "csv":
+            return write_csv(documents, find_columns(read_json("codes.json"), kind="smdr"))
+        case "json":
+            return write_json(documents)
+        case "jsonl":
+            return write_jsonl(documents)
+    return _write_table(documents, texts, now)
 
 
 def _find_host(hosts: Iterable[HostSettings], name: str | None) -> HostSettings:
     found = [host for host in hosts if name is None or host.name == name]
     if len(found) != 1:
         allowed = ", ".join(host.name for host in hosts)
-        raise CommandRefused("error.no_such_host", host=name or "-", allowed=allowed)
+        raise NoSuchName("error.no_such_host", host=name or "-", allowed=allowed)
     return found[0]
 
 
@@ -167,16 +185,17 @@ def _describe(
     return {name: value for name, value in document.items() if name not in ("received_at", "seq")}
 
 
-def _write_table(documents: Iterable[dict[str, Any]], texts: Texts) -> Iterator[str]:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in _HEADS:
-        table.add_column(texts.render(f"cli.smdr.{head}"), no_wrap=True)
-    for document in documents:
+def _write_table(documents: Iterable[dict[str, Any]], texts: Texts, now: datetime) -> Iterator[str]:
+    width = screen_width()
+    is_narrow = is_narrow_screen(width)
+    shown = {name: column for name, column in _COLUMNS.items() if column[2] or not is_narrow}
+
+    def spell(document: dict[str, Any]) -> tuple[str, ...]:
         data = document.get("data", {})
         start = local_time(document["at"]) if "at" in document else str(data.get("start_time", ""))
-        cells = (start, *(str(data.get(name, "")) for name in _COLUMNS))
-        table.add_row(*(Text(escape(cell)) for cell in cells))
-    console = Console(file=io.StringIO(), width=None if Console().is_terminal else 220)
-    with console.capture() as captured:
-        console.print(table)
-    yield captured.get().rstrip("\n")
+        return (start, *(escape(str(data.get(name, ""))) for name in shown))
+
+    start = texts.render("cli.smdr.start") + f" ({local_zone(now)})"
+    heads = [texts.render(f"cli.smdr.{head}") for head, _, _ in shown.values()]
+    widest = [max(cells, cell_len(head)) for head, (_, cells, _) in zip(heads, shown.values(), strict=True)]
+    yield from write_rows((start, *heads), map(spell, documents), width, widest=[25, *widest[:-1]])

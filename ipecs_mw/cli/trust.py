@@ -6,7 +6,7 @@ import click
 
 from ipecs_mw.cli.context import Context, current, who
 from ipecs_mw.cli.words import local_time
-from ipecs_mw.errors import CannotStart
+from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings, parse_settings
 from ipecs_mw.seeds import shipped_texts
@@ -29,7 +29,7 @@ def trust(host: str, is_agreed: bool) -> None:
         index = next((index for index, found in enumerate(hosts) if found.name == host), None)
         if index is None:
             names = ", ".join(found.name for found in hosts)
-            raise CannotStart("error.host_unknown", host=host, profile=context.profile, allowed=names or "-")
+            raise NoSuchName("error.host_unknown", host=host, profile=context.profile, allowed=names or "-")
         certificate = fetch_certificate(hosts[index])
         found = compute_fingerprint(certificate)
         for line in describe(hosts[index], certificate, context):

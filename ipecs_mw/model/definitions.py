@@ -18,7 +18,7 @@ Place = Literal["query", "body", "raw", "path"]
 ParameterType = Literal["posint", "int", "digits", "digits[]", "dial", "string", "bool", "enum", "query"]
 Form = Literal[
     "int", "digits", "text", "group", "keypad", "hex", "duration", "secret", "station", "number", "flag", "any",
-    "account", "cause",
+    "account", "cause", "amount",
 ]  # fmt: skip
 Role = Literal["station", "party", "group", "call_ref", "serial", "at"]
 

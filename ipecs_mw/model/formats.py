@@ -1,8 +1,42 @@
 """Settings that say how numbers, text, dates and amounts are written where the phone systems stand."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+
+Encoding = Literal[
+    "cp437", "cp850", "cp852", "cp866", "cp874", "cp949", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254",
+    "cp1255", "cp1256", "cp1257", "cp1258", "euc-jp", "gb2312", "iso-8859-1", "iso-8859-2", "iso-8859-3",
+    "iso-8859-4", "iso-8859-5", "iso-8859-6", "iso-8859-7", "iso-8859-8", "iso-8859-9", "iso-8859-10",
+    "iso-8859-13", "iso-8859-14", "iso-8859-15", "iso-8859-16", "koi8-r", "koi8-u", "tis-620",
+]  # fmt: skip
+"""Code pages in which no part of a letter looks like a quotation mark or backslash of JSON."""
+
+
+class FormatSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a phone system writes text, dates and amounts: its administrator chose them."""
+
+    encoding: Annotated[
+        Encoding | None,
+        Meta(
+            description="code page of text that is not UTF-8, such as names; null: `cp949` where `timezone` is"
+            " Asia/Seoul, else such a text is left out, and the rest of its event is kept"
+        ),
+    ] = None
+    dates: Annotated[
+        Literal["ymd", "dmy", "mdy"] | None,
+        Meta(
+            description="order of day, month and year, also with a year of two digits; null: only dates that begin"
+            " with a year of four digits are read"
+        ),
+    ] = None
+    decimal: Annotated[
+        Literal[".", ","] | None,
+        Meta(
+            description="sign between units and fractions of a cost; null: only costs are read that have a point"
+            " and no sign between thousands"
+        ),
+    ] = None
 
 
 class NumberSettings(Struct, frozen=True, forbid_unknown_fields=True):

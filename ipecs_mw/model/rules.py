@@ -11,12 +11,13 @@ from ipecs_mw.model.contents import MASK
 Wrong = Iterator[tuple[str, Any, Words]]
 
 MOST_NUMBERS = 10_000
+_NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})  # among the zones of a system, and none
 _SECRET_FORMS = ("env", "file", "encrypted")
 
 
 def is_timezone(name: str) -> bool:
-    """Tell whether `name` is a zone of the IANA database."""
-    return name in available_timezones() and bool(ZoneInfo(name))
+    """Tell whether `name` is a zone of the IANA database: one that means the same on every machine."""
+    return name not in _NO_PLACES and name in available_timezones() and bool(ZoneInfo(name))
 
 
 def check_timezone(name: str) -> Wrong:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field, inspect
 
-from ipecs_mw.model.formats import NumberSettings
+from ipecs_mw.model.formats import FormatSettings, NumberSettings
 from ipecs_mw.model.rules import (
     check_address,
     check_file,
@@ -150,7 +150,8 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: Annotated[
         str,
         Meta(
-            description="IANA name of the zone that the host's clock shows, such as Asia/Singapore",
+            description="IANA name of the zone that the host's clock shows, such as Asia/Singapore;"
+            " `Etc/GMT-9` is 9 hours ahead of UTC, not behind",
             extra={"rule": check_timezone},
         ),
     ]
@@ -214,6 +215,7 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         list[Numbers],
         Meta(description="extensions whose presence is wanted, as `monitor`", extra={"rule": check_numbers}),
     ] = field(default_factory=list)
+    formats: FormatSettings = field(default_factory=FormatSettings)
     smdr: SmdrSettings = field(default_factory=SmdrSettings)
     accounts: Annotated[
         list[StationAccount], Meta(description="station users, for commands that only they may give")

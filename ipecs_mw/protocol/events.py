@@ -11,14 +11,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ipecs_mw.model.event import Event
+from ipecs_mw.model.formats import FormatSettings
 from ipecs_mw.protocol.host_time import to_utc
 from ipecs_mw.protocol.json_frames import parse_frame
 from ipecs_mw.protocol.values import (
     MASK,
     READERS,
+    Odd,
     Reader,
+    read_amount,
     read_int,
     read_text,
+    strip_padding,
     to_snake,
 )
 
@@ -30,17 +34,19 @@ _AUTHORIZATION_FRAME = re.compile(rb'"eventCode"\s*+:\s*+"?+\s*+0*+86\b|AUTHORIZ
 _CLOCK_FRAME = re.compile(rb'"eventCode"\s*+:\s*+"?+\s*+0*+68\b')
 _ACD_DATA = re.compile(rb'("data1"\s*+:\s*+"?+)[^",}]*+')
 _AUTHORIZATION_BYTES = re.compile(rb'((?:STA|SYS)-P\[)[^\]"\\]*+')
+_PLAIN = FormatSettings()
 _MOST_TYPE_CHARACTERS = 64  # of a type that no table knows
 
 
 class _Field:
     """How one field of the wire is read: our name, the reader, the table of its words, its role."""
 
-    __slots__ = ("name", "read", "role", "word_name", "words")
+    __slots__ = ("is_amount", "name", "read", "role", "word_name", "words")
 
     def __init__(self, row: Row, tables: Tables) -> None:
         self.name: str = row["name"]
         self.read: Reader = READERS[row["as"]]
+        self.is_amount = row["as"] == "amount"
         self.role: str | None = row.get("role") or ("station" if row["as"] == "station" else None)
         self.word_name = self.name.removesuffix("_code") + "_name"
         self.words = {entry["code"]: entry["name"] for entry in tables.get(row.get("lookup", ""), ())}
@@ -49,10 +55,14 @@ class _Field:
 class Decoder:
     """Decodes the frames of one host: built once from the code tables and the host's time zone.
 
-    `captions` are the site's names of the two number fields of a call record, where they are known.
+    `captions` are the site's names of the two number fields of a call record, where they are known; `formats` are
+    how the host writes.
     """
 
-    def __init__(self, tables: Tables, zone: ZoneInfo, captions: Sequence[str] = ()) -> None:
+    def __init__(
+        self, tables: Tables, zone: ZoneInfo, captions: Sequence[str] = (), formats: FormatSettings = _PLAIN
+    ) -> None:
+        self._formats = formats
         self._zone = zone
         self._captions = captions
         self._acd = {row["code"]: row for row in tables["acd_events"]}
@@ -69,10 +79,10 @@ class Decoder:
         """Return the event of a frame."""
         body = _mask_accounts(body)
         try:
-            value, problems = parse_frame(body)
+            value, problems = parse_frame(body, self._formats.encoding)
         except ValueError as error:
             return build_undecodable(body, received_at, str(error))
-        found = _Found(received_at, list(problems))
+        found = _Found(received_at, list(problems), self._formats)
         kind, data = _open_envelope(value)
         decoder = self._decoders.get(kind)
         if decoder is None or not isinstance(data, dict):
@@ -120,7 +130,7 @@ class Decoder:
         found.add_all(fields, data)
         reason = found.read("DisconnectCause", read_text, data.get("DisconnectCause"))
         if reason and "-" in reason:
-            found.data["disconnect_reason"] = reason.partition("-")[2].strip()
+            found.data["disconnect_reason"] = strip_padding(reason.partition("-")[2])
         return found.finish("smdr", "smdr", raw)
 
 
@@ -146,7 +156,7 @@ def _open_envelope(value: Any) -> tuple[str, Any]:
     if not isinstance(value, dict):
         return "", None
     if isinstance(value.get("event"), str) and "data" in value:
-        return value["event"].strip().lower(), value["data"]
+        return strip_padding(value["event"]).lower(), value["data"]
     for kind, telling in (
         ("acd", "eventCode"),
         ("call", "type"),
@@ -161,9 +171,21 @@ def _open_envelope(value: Any) -> tuple[str, Any]:
 class _Found:
     """What was read of a frame so far."""
 
-    __slots__ = ("at", "call_ref", "code", "data", "group", "problems", "received_at", "serial", "stations")
+    __slots__ = (
+        "at",
+        "call_ref",
+        "code",
+        "data",
+        "formats",
+        "group",
+        "problems",
+        "received_at",
+        "serial",
+        "stations",
+    )
 
-    def __init__(self, received_at: datetime, problems: list[str]) -> None:
+    def __init__(self, received_at: datetime, problems: list[str], formats: FormatSettings) -> None:
+        self.formats = formats
         self.received_at = received_at
         self.problems = problems
         self.at: datetime | None = None
@@ -180,6 +202,9 @@ class _Found:
             return None
         try:
             return reader(value)
+        except Odd as odd:
+            self.problems.append(f"{wire}: {odd}")
+            return None
         except (ValueError, TypeError, OverflowError):
             self.problems.append(f"{wire}: unexpected value")
             return None
@@ -188,9 +213,17 @@ class _Found:
         text = self.read(wire, read_text, value)
         if text is not None:
             try:
-                self.at = to_utc(text, zone, self.received_at)
+                self.at = to_utc(text, zone, self.received_at, self.formats.dates)
             except (ValueError, OverflowError):
                 self.problems.append(f"{wire}: unexpected value")
+
+    def add_amount(self, wire: str, name: str, text: str) -> None:
+        """Add the amount of a text and its currency beside it."""
+        amount = self.read(wire, lambda text: read_amount(text, self.formats.decimal), text)
+        if amount is not None:
+            self.data[f"{name}_amount"] = amount[0]
+            if amount[1]:
+                self.data[f"{name}_currency"] = amount[1]
 
     def add(self, wire: str, field: _Field, value: Any) -> None:
         ours = self.read(wire, field.read, value)
@@ -209,6 +242,8 @@ class _Found:
                     self.group = ours
                 if field.words and not isinstance(ours, list | dict) and ours in field.words:
                     self.data[field.word_name] = field.words[ours]
+                if field.is_amount:
+                    self.add_amount(wire, field.name, ours)
 
     def add_all(self, fields: Mapping[str, _Field], data: Mapping[str, Any], skip: str | None = None) -> None:
         parties = []

@@ -2,7 +2,7 @@
 
 Hosts pad with spaces and zeros, leave blanks, send numbers as strings and strings as numbers (interface notes,
 "Field notes"). Each reader takes any JSON value and returns ours, None for blank; it raises ValueError for what
-does not fit.
+does not fit, `Odd` where there is a reason to give.
 """
 
 import re
@@ -15,13 +15,33 @@ _INT64 = 1 << 63
 _FLAGS = {"true": True, "false": False, "1": True, "0": False, "on": True, "off": False}
 _KEYPAD = {"10": "0", "11": "*", "12": "#"}  # data1 of ACD events 13, 14 and 17
 _AUTHORIZATION = re.compile(r"((?:STA|SYS)-P\[)[^\]]*")
+_PADDING: Final = "".join(c for c in map(chr, range(0x3001)) if c.isspace()) + "\0\u200b\u2060\ufeff"
+_LONGEST_AMOUNT = 40
+_LONGEST_NAME = 256
 MASK: Final = "***"
+
+
+class Odd(ValueError):
+    """A value that does not fit, and in short why."""
+
+
+class Unreadable(str):
+    r"""A text whose bytes are in no encoding that is known of the host; they are spelled `\xfc`."""
+
+    __slots__ = ()
+
+
+def strip_padding(text: str) -> str:
+    """Return a text without what hosts fill up fields with: blanks of any kind, tabs, NUL bytes."""
+    return text.strip(_PADDING)
 
 
 def read_text(value: Any) -> str | None:
     """Return a string without padding: `" Kim "` → `Kim`."""
     if isinstance(value, str):
-        return value.strip() or None
+        if type(value) is Unreadable:
+            raise Odd("not text in UTF-8")
+        return strip_padding(value) or None
     if value is None:
         return None
     if type(value) is not int:
@@ -43,7 +63,7 @@ def read_int(value: Any) -> int | None:
     if isinstance(value, bool):
         raise ValueError(value)
     if isinstance(value, str):
-        value = value.strip()
+        value = strip_padding(value)
         if not value:
             return None
         value = int(value)
@@ -80,13 +100,59 @@ def read_keypad(value: Any) -> str | None:
 
 
 def read_duration(value: Any) -> int | None:
-    """Return seconds of `HHMMSS` or `hh:mm:ss`."""
+    """Return seconds of `HHMMSS`, `mm:ss` or `hh:mm:ss`; only the first number of each may be of any size."""
     text = read_text(value)
     if text is None:
         return None
-    digits = text.replace(":", "").zfill(6)
-    hours, minutes, seconds = int(digits[:-4]), int(digits[-4:-2]), int(digits[-2:])
-    return _check_size(hours * 3600 + minutes * 60 + seconds)
+    parts = text.split(":", 3) if ":" in text else _split_digits(text)
+    if len(parts) > 3 or not all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
+        raise Odd("no duration")
+    first, *rest = map(int, parts)
+    if any(part > 59 for part in rest):
+        raise Odd("doubtful duration")
+    seconds = first
+    for part in rest:
+        seconds = seconds * 60 + part
+    return _check_size(seconds)
+
+
+def _split_digits(text: str) -> list[str]:
+    digits = text.zfill(6)
+    return [digits[:-4], digits[-4:-2], digits[-2:]]
+
+
+def read_amount(text: str, decimal: str | None) -> tuple[str, str]:
+    """Return (amount as a decimal number, currency or nothing) of a text as the host writes it.
+
+    `decimal` is the sign between units and fractions; the other one, a blank or an apostrophe can stand between
+    thousands, and nowhere else. Where it is not known, only what no other sign could mean is read: `1.50`, and
+    neither `1,200` nor `1.200`. Raises Odd.
+    """
+    found = _AMOUNTS[decimal].fullmatch(text) if len(text) <= _LONGEST_AMOUNT else None
+    if found is None or (found["before"] and found["after"]):
+        raise Odd("unreadable amount")
+    whole = int("".join(filter(str.isdecimal, found["whole"])))
+    fraction = f".{found['fraction']}" if found["fraction"] else ""
+    return f"{found['sign']}{whole}{fraction}", found["before"] or found["after"]
+
+
+def _compile_amount(decimal: str, thousands: str, fraction: str = "[0-9]{1,6}") -> re.Pattern[str]:
+    whole = (
+        rf"[0-9]{{1,18}}|[0-9]{{1,3}}(?:[{thousands}' \u00a0][0-9]{{3}}){{1,5}}"
+        if thousands
+        else "[0-9]{1,18}"
+    )
+    return re.compile(
+        rf"(?P<before>[^0-9.,'\s+-]{{0,4}})\s{{0,2}}(?P<sign>-?)(?P<whole>{whole})"
+        rf"(?:{re.escape(decimal)}(?P<fraction>{fraction}))?\s{{0,2}}(?P<after>[^0-9.,'\s+-]{{0,4}})"
+    )
+
+
+_AMOUNTS: Final = {
+    ".": _compile_amount(".", ","),
+    ",": _compile_amount(",", "."),
+    None: _compile_amount(".", "", "[0-9]{1,2}|[0-9]{4,6}"),
+}
 
 
 def read_flag(value: Any) -> bool | None:
@@ -103,7 +169,11 @@ def read_flag(value: Any) -> bool | None:
 
 def read_secret(value: Any) -> str | None:
     """Return the mask where there was a secret."""
-    return None if value is None or value == "" or (isinstance(value, str) and not value.strip()) else MASK
+    return (
+        None
+        if value is None or value == "" or (isinstance(value, str) and not strip_padding(value))
+        else MASK
+    )
 
 
 def read_account(value: Any) -> str | None:
@@ -119,12 +189,15 @@ def read_cause(value: Any) -> int | None:
 
 
 def read_any(value: Any) -> Any:
-    """Return the value as it is, blanks aside."""
-    return None if value in ("", [], {}) or (isinstance(value, str) and not value.strip()) else value
+    """Return the value as it is, blanks and the padding of a text aside."""
+    if isinstance(value, str):
+        return read_text(value)
+    return None if value in ([], {}) else value
 
 
 READERS: Final[dict[str, Reader]] = {
     "account": read_account,
+    "amount": read_text,
     "any": read_any,
     "cause": read_cause,
     "digits": read_digits,
@@ -147,6 +220,9 @@ def mask_authorization(text: str) -> str:
 
 
 def to_snake(name: str) -> str:
-    """Return a wire name in our spelling: `evtSerialNum` → `evt_serial_num`, `STATION RING` → `station_ring`."""
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    """Return a wire name in our spelling: `evtSerialNum` → `evt_serial_num`, `STATION RING` → `station_ring`.
+
+    Of one longer than any name is, the beginning.
+    """
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name[:_LONGEST_NAME])
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

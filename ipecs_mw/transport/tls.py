@@ -69,9 +69,6 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
         raise CertificateRefused(
             "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
         ) from error
-    # The WebSocket is read and written by two threads. On TLS 1.3 what a host sends after the handshake (session
-    # tickets) has OpenSSL write while it reads, and with two threads the opening request then gets lost.
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
     if tls.allow_old:
         _allow_old(context)
     if tls.verify == "ca":
@@ -191,7 +188,7 @@ def _unreachable(host: HostSettings, error: BaseException) -> HostUnreachable:
     facts["reason"] = str(handshake.reason or handshake).replace("_", " ").lower()
     if handshake.reason in _NOT_TLS:
         return HostUnreachable("error.handshake_without_tls", **facts)
-    # those of TLS 1.3 are in every list, and are not offered
+    # those of TLS 1.3 are in every list: a host that knows it has no trouble with ciphers
     offered = [
         cipher["name"] for cipher in build_context(host).get_ciphers() if cipher["protocol"] != "TLSv1.3"
     ]

@@ -103,6 +103,21 @@ def test_without_mongodb_the_file_says_so_and_holds_the_rest(tmp_path: Path) -> 
     assert json.loads(parts["versions.json"])["python"]
 
 
+@pytest.mark.parametrize("sign", ["?", "/", "@", " ", "#", "+"])
+@pytest.mark.parametrize("command", ["support", "check", "status", "run"])
+def test_no_part_of_a_password_with_signs_of_a_uri_is_shown_by_any_command(
+    tmp_path: Path, sign: str, command: str
+) -> None:
+    bootstrap, file = tmp_path / "bootstrap.json", tmp_path / "support.zip"
+    bootstrap.write_text(json.dumps({"mongo_uri": f"mongodb://user:first-half{sign}second-half@127.0.0.1/"}))
+    options = ["--bootstrap", str(bootstrap), "--state-dir", str(tmp_path / "none")]
+    more = ["--output", str(file)] if command == "support" else []
+    result = CliRunner().invoke(cli, [*options, command, *more])
+    shown = result.output + str(result.exception) + "".join(read_all(file).values() if more else ())
+    assert "half" not in shown
+    assert "mongo_uri" in shown
+
+
 def test_a_file_that_is_there_is_not_overwritten(site: Site, invoke: Invoke) -> None:
     file = site.folder / "kept"
     file.write_text("kept")

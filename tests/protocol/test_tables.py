@@ -15,8 +15,9 @@ DECODER = Decoder(TABLES, ZoneInfo("UTC"))
 RECEIVED_AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 ALIASES = {"muteon": "setmuteon"}  # two spellings of one event
 SAMPLES = {
-    "account": "4711", "any": [{"a": 1}], "cause": "16-x", "digits": "0170", "duration": "000105", "flag": "true",
-    "group": "620", "hex": "10", "int": "1", "keypad": "12", "secret": "918273", "station": "1001", "text": "x",
+    "account": "4711", "amount": "1.50", "any": [{"a": 1}], "cause": "16-x", "digits": "0170",
+    "duration": "000105", "flag": "true", "group": "620", "hex": "10", "int": "1", "keypad": "12",
+    "secret": "918273", "station": "1001", "text": "x",
 }  # fmt: skip
 
 

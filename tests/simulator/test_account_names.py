@@ -36,7 +36,7 @@ def test_an_account_of_any_name_can_log_in_and_stream(build_host: Build, tmp_pat
         at_host, lambda: "secret-pass", context, commands, codes, tmp_path / "token", SystemClock()
     )
     product.login()
-    stream = open_stream(at_host, context, product.token or "")
+    stream = open_stream(at_host, context, product.token or "", SystemClock())
     try:
         assert host.sessions[user].is_streaming
     finally:

@@ -1,6 +1,7 @@
 """One request, one reply, within one deadline, and to nobody but the trusted host."""
 
 import gzip
+import os
 import socket
 import ssl
 import threading
@@ -15,6 +16,7 @@ import pytest
 from msgspec import structs
 from tls_host import Host, Serve, pin, settings
 
+from ipecs_mw import outside
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import (
     CertificateRefused,
@@ -154,6 +156,28 @@ def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         with pytest.raises(CertificateRefused) as caught:
             build_context(settings(1, TlsSettings("ca", ca_file=str(file))))
         assert caught.value.facts["file"] == str(file)
+
+
+def test_authorities_with_words_between_them_are_read(
+    start: Start, certificate: Certificate, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.pem").write_text(f"Zertifikat für unsere Häuser\n{certificate.pem}\nund weiter nichts\n")
+    tls = TlsSettings("ca", ca_file=str(tmp_path / "ca.pem"))
+    with client(settings(start(say(OK)).port, tls)) as opened:
+        assert opened.send(REQUEST).status == 200
+
+
+def test_an_authority_that_never_ends_or_never_comes_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    monkeypatch.setattr(outside.read_file, "__defaults__", (4096, 0.1))
+    for name in ("pipe", "endless"):
+        file = str(tmp_path / name)
+        with pytest.raises(CertificateRefused) as caught:
+            build_context(settings(1, TlsSettings("ca", ca_file=file)))
+        assert caught.value.facts["file"] == file
 
 
 def test_the_fingerprint_can_be_asked_for_beforehand(start: Start, certificate: Certificate) -> None:

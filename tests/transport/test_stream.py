@@ -4,6 +4,7 @@ import http
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
+from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import (
     CertificateRefused,
     ConnectionLost,
@@ -28,7 +30,8 @@ from ipecs_mw.errors import (
 from ipecs_mw.model.settings import HostSettings, TlsSettings
 from ipecs_mw.simulator.certificate import Certificate, make_certificate
 from ipecs_mw.transport import stream as module
-from ipecs_mw.transport.stream import MOST_FRAME_BYTES, Stream, open_stream
+from ipecs_mw.transport.messages import MOST_FRAME_BYTES
+from ipecs_mw.transport.stream import Stream, open_stream
 from ipecs_mw.transport.tls import build_context, normalise_fingerprint
 
 Talk = Callable[[ServerConnection], Any]
@@ -70,7 +73,7 @@ def host(certificate: Certificate) -> Callable[..., Any]:
 
 @contextmanager
 def opened(host: HostSettings, token: str = "abc") -> Iterator[Stream]:
-    stream = open_stream(host, build_context(host), token)
+    stream = open_stream(host, build_context(host), token, SystemClock())
     try:
         yield stream
     finally:
@@ -82,7 +85,7 @@ def read_all(stream: Stream) -> tuple[list[bytes], ConnectionLost]:
     frames: list[bytes] = []
     for _ in range(10_000):
         try:
-            frames += stream.receive(100, 5)
+            frames += stream.receive(5)
         except ConnectionLost as lost:
             return frames, lost
     raise AssertionError
@@ -120,12 +123,151 @@ def test_text_that_is_no_utf_8_is_received_as_it_is(host: Callable[..., Any]) ->
 
 def test_nothing_to_read_is_no_frames_after_the_time_out(host: Callable[..., Any]) -> None:
     with host(wait_for_end) as here, opened(here) as stream:
-        assert stream.receive(10, 0.05) == []
+        assert stream.receive(0.05) == []
 
 
-def test_no_more_frames_are_returned_than_asked_for(host: Callable[..., Any]) -> None:
-    with host(lambda c: [c.send("x") for _ in range(10)]) as here, opened(here) as stream:
-        assert 1 <= len(stream.receive(3, 5)) <= 3
+def test_what_is_not_asked_for_waits_at_the_host_and_comes_by_the_quarter_mebibyte(
+    host: Callable[..., Any],
+) -> None:
+    size, count = 50_000, 1000
+    sent: list[int] = []
+
+    def talk(connection: ServerConnection) -> None:
+        for number in range(count):
+            connection.send(number.to_bytes(4) * (size // 4))
+            sent.append(number)
+
+    with host(talk) as here, opened(here) as stream:
+        before = -1
+        while len(sent) != before:
+            before = len(sent)
+            time.sleep(0.5)
+        assert len(sent) * size < 20 * 1024 * 1024, "taken in, although nobody asked for it"
+        groups = []
+        while sum(map(len, groups)) < count:
+            groups.append(stream.receive(5))
+    assert max(sum(map(len, group)) for group in groups) < 256 * 1024 + size + 16 * 1024
+    assert [int.from_bytes(frame[:4]) for group in groups for frame in group] == list(range(count))
+
+
+def test_what_comes_after_our_goodbye_is_received_until_the_hosts(host: Callable[..., Any]) -> None:
+    is_busy, is_left = threading.Event(), threading.Event()
+
+    def talk(connection: ServerConnection) -> None:
+        with connection.protocol_mutex:  # the goodbye is not answered yet
+            is_busy.set()
+            is_left.wait(10)
+            connection.socket.sendall(b"\x81\x010\x81\x011\x81\x012")
+        wait_for_end(connection)
+
+    with host(talk) as here, opened(here) as stream:
+        is_busy.wait(10)
+        stream.leave()
+        is_left.set()
+        frames, lost = read_all(stream)
+    assert frames == [b"0", b"1", b"2"]
+    assert lost.facts["reason"] == "1000"
+
+
+@pytest.mark.parametrize("is_loud", [True, False])
+def test_a_host_that_does_not_take_leave_is_left_after_two_seconds(
+    host: Callable[..., Any], *, is_loud: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CLOSE_TIMEOUT_SECONDS", 0.2)
+    is_over = threading.Event()
+
+    def talk(connection: ServerConnection) -> None:
+        with connection.protocol_mutex:
+            while not is_over.wait(0 if is_loud else 0.1):
+                connection.socket.sendall(b"\x81\x01x" if is_loud else b"")
+
+    with host(talk) as here:
+        try:
+            with opened(here):
+                began = time.monotonic()
+            assert time.monotonic() - began < 10
+        finally:
+            is_over.set()
+
+
+def test_pings_that_are_answered_keep_the_connection_also_where_nobody_looked_in_time(
+    host: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PING_SECONDS", 0.1)
+    with host(wait_for_end) as here, opened(here) as stream:
+        for _ in range(5):
+            assert stream.receive(0.2) == []
+            time.sleep(0.3)  # a disk that hangs: the answer to a ping waits unread beyond its time
+
+
+def test_a_host_that_talks_of_nothing_but_pings_and_never_reads_is_given_up(host: Callable[..., Any]) -> None:
+    is_over = threading.Event()
+
+    def talk(connection: ServerConnection) -> None:
+        with connection.protocol_mutex, suppress(OSError):
+            while not is_over.is_set():
+                connection.socket.sendall((b"\x89\x7d" + b"x" * 125) * 1000)
+
+    with host(talk) as here, opened(here) as stream:
+        try:
+            frames, lost = read_all(stream)
+        finally:
+            is_over.set()
+    assert frames == []
+    assert "does not read" in lost.facts["reason"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\n",
+        b"x" * 200_000,
+        b"",
+    ],
+)
+def test_an_answer_that_opens_nothing_is_refused(certificate: Certificate, answer: bytes) -> None:
+    with answering(certificate, answer) as port, pytest.raises(ProtocolError), opened(settings(port)):
+        pass
+
+
+@pytest.mark.parametrize("dripped", [b"HTTP/1.1 101 S", b"HTTP/1.1 401 No\r\nContent-Length: 9999\r\n\r\n"])
+def test_an_answer_that_never_ends_is_given_up(
+    certificate: Certificate, dripped: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_OPEN_TIMEOUT_SECONDS", 1.0)
+    with (
+        answering(certificate, dripped, is_endless=True) as port,
+        pytest.raises(HostUnreachable),
+        opened(settings(port)),
+    ):
+        pass
+
+
+@contextmanager
+def answering(certificate: Certificate, answer: bytes, *, is_endless: bool = False) -> Iterator[int]:
+    """Give the port of a server that answers a request with these bytes, and then drips where `is_endless`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.load_into(context)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve_one() -> None:
+        with suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+            while is_endless:
+                time.sleep(0.05)
+                connection.sendall(b"x")
+
+    thread = threading.Thread(target=serve_one)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        thread.join(10)
+        listener.close()
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 1012, 1013])
@@ -178,7 +320,7 @@ def test_a_host_that_no_longer_answers_pings_is_given_up(
             is_over.wait(10)
 
     with host(talk, ping_interval=None) as here:
-        stream = open_stream(here, build_context(here), "abc")
+        stream = open_stream(here, build_context(here), "abc", SystemClock())
         frames, lost = read_all(stream)
         is_over.set()
         stream.close()
@@ -250,7 +392,7 @@ def test_a_line_that_dies_within_a_record_of_tls_is_given_up(
 
 def test_the_system_too_gives_a_dead_line_up_within_40_seconds(host: Callable[..., Any]) -> None:
     with host(wait_for_end) as here, opened(here) as stream:
-        line = stream._connection.socket
+        line = stream._line
         assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         idle, interval, count = (
             line.getsockopt(socket.IPPROTO_TCP, option)

@@ -24,7 +24,7 @@ def test_the_websocket_opens_every_time_at_a_host_that_sends_session_tickets() -
         context = build_context(host)
         token = log_in(host, context)
         for _ in range(300):
-            open_stream(host, context, token).close()
+            open_stream(host, context, token, SystemClock()).close()
 
 
 def log_in(host: HostSettings, context: ssl.SSLContext) -> str:

@@ -34,6 +34,7 @@ ALLOWED = TlsSettings("off", allow_old=True)
 
 def know_one_old_cipher(context: ssl.SSLContext) -> None:
     context.set_ciphers("AES128-SHA:@SECLEVEL=0")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
 
 
 def know_tls_1_1(context: ssl.SSLContext) -> None:
@@ -46,6 +47,7 @@ def know_tls_1_1(context: ssl.SSLContext) -> None:
 
 def know_no_forward_secrecy(context: ssl.SSLContext) -> None:
     context.set_ciphers("AES256-GCM-SHA384:@SECLEVEL=0")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,7 @@ def ask(host: HostSettings) -> int:
 
 
 def connect(host: HostSettings) -> None:
-    open_stream(host, build_context(host), "token")
+    open_stream(host, build_context(host), "token", SystemClock())
 
 
 OLD = [know_one_old_cipher, know_tls_1_1, know_no_forward_secrecy]

@@ -1,5 +1,6 @@
 """What keeps a phone system from telling us: findings about the way there, the account, licences and switches."""
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +21,11 @@ from ipecs_mw.model.settings import HostSettings, expand_numbers
 from ipecs_mw.model.texts import join_some
 from ipecs_mw.protocol.smdr import read_records
 from ipecs_mw.service.doctor.findings import Level, Notes
+from ipecs_mw.service.intake.problems import find_shared
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.service.session.commands import carry_out
 from ipecs_mw.service.session.monitoring import SUBSCRIPTIONS, read_verdicts
-from ipecs_mw.store.schema.examination import find_newest
+from ipecs_mw.store.schema.examination import find_last, find_newest
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.transport.certificate import read_certificate
 from ipecs_mw.transport.tls import build_context, fetch_trusted
@@ -33,6 +35,8 @@ _CLOCK_SECONDS = 60.0
 _ZONE_SECONDS = 900.0  # clocks that are so far apart differ by a time zone, not by drift
 _EXPIRES_DAYS = 30
 _SILENT_SECONDS = 300.0
+_LAST_EVENTS = 500
+_REVERSED_ZONE = re.compile(r"Etc/GMT([+-])([1-9][0-9]?)")  # POSIX counts the hours west of Greenwich
 _VERDICTS = {
     "monitor": ("monitor_accepted", "monitor_refused"),
     "presence": ("presence_accepted", "presence_refused"),
@@ -169,6 +173,16 @@ def examine_events(
             notes.add("acd", at=heard_at)
         if newest and "at" in newest:
             _judge_clock((newest["at"] - newest["received_at"]).total_seconds(), host.timezone, notes)
+
+
+def examine_writing(store: Store, host: HostSettings, notes: Notes) -> None:
+    """Look whether the settings fit how the host writes: zones that mislead, problems that most events share."""
+    if found := _REVERSED_ZONE.fullmatch(host.timezone):
+        name = "zone_behind" if found[1] == "+" else "zone_ahead"
+        notes.add(name, "warning", zone=host.timezone, hours=int(found[2]))
+    with notes.step("events_unknown", "warning"):
+        for shared in find_shared(find_last(store, host.name, _LAST_EVENTS)):
+            notes.add("events_problem", "warning", **shared._asdict())
 
 
 def _silent_seconds(heard_at: datetime | None, up_since: datetime | None, clock: Clock) -> float | None:

@@ -92,7 +92,7 @@ class HostRunner:
         """
         former = self.host
         has_new_codes = definitions.codes.rows != self._definitions.codes.rows
-        is_read_otherwise = (former.timezone, former.smdr) != (host.timezone, host.smdr) or has_new_codes
+        is_read_otherwise = build_reading(former) != build_reading(host) or has_new_codes
         decode = build_decode(build_reading(host), definitions.codes)
         host_session = None
         if needs_reconnect(former, host) or self._host_session.is_stopped:

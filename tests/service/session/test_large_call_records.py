@@ -18,7 +18,7 @@ from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.session.call_records import RecordReader
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.store.server.connection import Store
-from ipecs_mw.transport.stream import MOST_FRAME_BYTES
+from ipecs_mw.transport.messages import MOST_FRAME_BYTES
 
 DECODER = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore"))
 HOST = HostSettings("main", "192.0.2.10", "apiuser", "secret", "Asia/Singapore")

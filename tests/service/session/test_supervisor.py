@@ -45,12 +45,15 @@ class Stream:
         self.is_closed = False
         self.supervisor: SessionSupervisor
 
-    def receive(self, _most: int, _seconds: float) -> Sequence[bytes]:
+    def receive(self, _seconds: float) -> Sequence[bytes]:
         if self._frames:
             return [self._frames.pop(0)]
         self._clock.advance(self._up_seconds)
         self._up_seconds = 0
         raise self._end
+
+    def leave(self) -> None:
+        self.is_closed = True
 
     def close(self) -> None:
         self.is_closed = True
@@ -175,10 +178,10 @@ class LosesAccount(Stream):
 
 def test_after_a_standstill_the_lease_is_asked_before_anything_is_taken(run: Any, clock: FakeClock) -> None:
     class Frozen(LosesAccount):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+        def receive(self, seconds: float) -> Sequence[bytes]:
             if not self.is_closed:
                 self.stand_still(is_known=False)
-            return super().receive(most, seconds)
+            return super().receive(seconds)
 
     _, client, recorded = run(Frozen(clock, [b"a", b"b", b"c"], LOST, 1))
     assert "frame" not in types(recorded), "the other daemon has them"
@@ -192,9 +195,9 @@ def test_after_a_standstill_that_ends_with_the_connection_the_lease_is_asked_bef
     run: Any, clock: FakeClock, is_known: bool
 ) -> None:
     class Breaks(LosesAccount):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+        def receive(self, seconds: float) -> Sequence[bytes]:
             if self.is_closed:
-                return super().receive(most, seconds)
+                return super().receive(seconds)
             self.stand_still(is_known=is_known)
             raise LOST
 
@@ -208,12 +211,12 @@ def test_after_a_standstill_of_an_owner_that_kept_its_account_everything_is_take
     asked: list[str] = []
 
     class Frozen(Stream):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+        def receive(self, seconds: float) -> Sequence[bytes]:
             clock.advance(20)
             lease = self.supervisor._lease
             lease.standing, lease.ask = Standing.OURS, lambda: asked.append("asked")
             lease.is_stale = lambda: not asked
-            return super().receive(most, seconds)
+            return super().receive(seconds)
 
     _, _, recorded = run(Frozen(clock, [b"a", b"b"], LOST, 1))
     assert types(recorded).count("frame") == 2
@@ -288,60 +291,28 @@ def test_a_wrong_password_is_never_hammered(run: Any, clock: FakeClock) -> None:
 
 def test_what_another_thread_met_ends_the_session(run: Any, clock: FakeClock) -> None:
     class Dropping(Stream):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+        def receive(self, seconds: float) -> Sequence[bytes]:
             self.supervisor.note()(TokenExpired("error.token_expired", host="main"))
-            return [] if not self.is_closed else super().receive(most, seconds)
+            return [] if not self.is_closed else super().receive(seconds)
 
     _, _, recorded = run(Dropping(clock, [], LOST, 1))
     down = next(entry for entry in recorded if entry["type"] == "session_down")
     assert down["data"]["reason"] == "error.token_expired"
 
 
-def test_a_stream_that_hangs_in_closing_does_not_hold_up_the_next_session(
-    run: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.1)
-    over = threading.Event()
-
-    class Hanging(Stream):
-        def close(self) -> None:
-            over.wait(30)
-
-    try:
-        _, _, recorded = run(Hanging(clock, [b"a"], LOST, 1), Stream(clock, [b"b"], LOST, 1))
-    finally:
-        over.set()
-    assert types(recorded).count("session_up") == 2
-
-
-def test_a_stream_that_never_ends_its_sending_does_not_hold_up_the_next_session(
-    run: Any, clock: FakeClock
-) -> None:
-    class Flooding(Stream):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
-            clock.advance(1)
-            if self.is_closed:
-                return [b"more"]
-            return super().receive(most, seconds)
-
-    _, _, recorded = run(Flooding(clock, [], LOST, 1), Stream(clock, [b"b"], LOST, 1))
-    assert types(recorded).count("session_up") == 2
-    assert types(recorded).count("frame") < 10
-
-
 def test_what_another_thread_met_late_leaves_the_next_session_alone(run: Any, clock: FakeClock) -> None:
     met: list[Drop] = []
 
     class Noting(Stream):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+        def receive(self, seconds: float) -> Sequence[bytes]:
             met.append(self.supervisor.note())
-            return super().receive(most, seconds)
+            return super().receive(seconds)
 
     class Struck(Stream):
-        def receive(self, most: int, seconds: float) -> Sequence[bytes]:
+        def receive(self, seconds: float) -> Sequence[bytes]:
             met[0](TokenExpired("error.token_expired", host="main"))
             assert self.supervisor.is_up or self.is_closed
-            return super().receive(most, seconds)
+            return super().receive(seconds)
 
     _, _, recorded = run(Noting(clock, [], LOST, 1), Struck(clock, [b"a"], LOST, 1))
     downs = [entry["data"]["reason"] for entry in recorded if entry["type"] == "session_down"]

@@ -8,7 +8,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dns.rcode
+import dns.resolver
 import pytest
+from faults.names import CLUSTER, name_server
 from pymongo import ReadPreference, WriteConcern
 from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
 
@@ -229,3 +232,29 @@ def test_no_log_line_of_a_connection_holds_the_password(
     caplog.set_level(logging.DEBUG)
     store.database["x"].insert_one({})
     assert mongo.access.password not in caplog.text
+
+
+@pytest.mark.parametrize("rcode", [None, dns.rcode.SERVFAIL, dns.rcode.NXDOMAIN, dns.rcode.REFUSED])
+def test_names_that_are_not_answered_are_as_a_server_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, rcode: int | None
+) -> None:
+    with name_server() as names:
+        names.rcode = rcode
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers, resolver.port = ["127.0.0.1"], names.port
+        monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
+        with pytest.raises(StoreUnavailable) as caught:
+            connect_to(f"mongodb+srv://someone:{CANARY}@{CLUSTER}/db")
+    assert CANARY not in str(caught.value)
+
+
+def test_a_machine_without_a_resolver_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dns.resolver, "default_resolver", dns.resolver.Resolver(configure=False))
+    with pytest.raises(StoreUnavailable):
+        connect_to(f"mongodb+srv://{CLUSTER}/db")
+
+
+@pytest.mark.parametrize("uri", ["mongodb+srv://127.0.0.1/db", f"mongodb+srv://{CLUSTER}:27017/db"])
+def test_a_cluster_that_a_person_must_mend_is_refused(uri: str) -> None:
+    with pytest.raises((StoreRefused, InvalidDocument)):
+        connect_to(uri)

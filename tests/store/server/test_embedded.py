@@ -2,12 +2,14 @@
 
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -20,6 +22,7 @@ from pymongo.errors import OperationFailure
 import ipecs_mw
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart
+from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.server import embedded, mongod
 from ipecs_mw.store.server.embedded import Embedded, open_embedded
 from ipecs_mw.store.server.mongod import find_mongod, is_answering, start_mongod
@@ -254,7 +257,43 @@ def test_the_variable_comes_before_the_path_and_the_path_before_the_wheel(
     with pytest.raises(CannotStart) as caught:
         find_mongod()
     assert caught.value.key == "error.mongod_missing"
-    assert caught.value.facts == {"variable": mongod.VARIABLE, "package": mongod.WHEEL}
+    assert caught.value.facts == {"variable": mongod.VARIABLE, "package": mongod.WHEELS["linux", "x86_64"]}
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "key"),
+    [
+        ("darwin", "arm64", "error.mongod_missing"),
+        ("darwin", "x86_64", "error.mongod_missing_here"),
+        ("linux", "aarch64", "error.mongod_missing_here"),
+        ("freebsd14", "amd64", "error.mongod_missing_here"),
+    ],
+)
+def test_a_machine_that_no_package_has_a_mongod_for_is_told_what_to_do_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, machine: str, key: str
+) -> None:
+    monkeypatch.delenv(mongod.VARIABLE, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    with pytest.raises(CannotStart) as caught:
+        find_mongod()
+    said = shipped_texts("en-GB").explain(caught.value)
+    assert caught.value.key == key
+    assert mongod.VARIABLE in said
+    assert ("mongo_uri" in said) == (key == "error.mongod_missing_here")
+
+
+def test_the_extra_and_the_constraints_choose_the_packages_that_the_program_names() -> None:
+    root = Path(mongod.__file__).parents[3]
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    assert sorted(project["optional-dependencies"]["embedded"]) == sorted(
+        f"{package}; sys_platform == '{system}' and platform_machine == '{machine}'"
+        for (system, machine), package in mongod.WHEELS.items()
+    )
+    pinned = (root / "constraints.txt").read_text("utf-8")
+    assert all(package in pinned for package in mongod.WHEELS.values())
 
 
 def test_a_variable_that_names_no_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,9 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
     "store/coordination/test_instances.py": {
         "test_what_looks_like_an_expression_is_kept_as_a_value": (33,),
     },
+    "protocol/test_frame_time.py": {
+        "test_a_long_run_of_whatever_bytes_takes_no_more_than_its_length": (47,),
+    },
     "store/schema/test_migrations.py": {
         "test_a_runner_that_was_killed_inside_a_step_is_taken_over": (14,),
         "test_a_newer_schema_is_refused_with_its_number": (14,),
@@ -86,6 +89,7 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
         "test_without_change_streams_it_looks_every_second": (10,),
         "test_an_invalid_change_is_refused_as_a_whole_until_it_is_mended": (43,),
         "test_a_deleted_configuration_and_emptied_words_leave_the_last_good_ones": (43,),
+        "test_a_password_file_that_never_answers_is_told_and_what_else_changes_is_followed": (50,),
     },
     "test_logs.py": {
         "test_what_a_host_sends_cannot_steer_a_terminal_or_forge_a_line": (34,),

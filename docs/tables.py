@@ -174,15 +174,18 @@ def describe_lookups() -> str:
 
 def describe_command_line() -> str:
     """Return every command of `ipecs-mw` with its options."""
-    context = click.Context(cli, info_name="ipecs-mw")
-    sections = [_describe_options("ipecs-mw", "", cli)]
-    for name in cli.list_commands(context):
-        command = cli.get_command(context, name)
-        if command is not None:
-            sections.append(_describe_options(f"ipecs-mw {name}", f"{name}.", command))
-        for below, part in getattr(command, "commands", {}).items():
-            sections.append(_describe_options(f"ipecs-mw {name} {below}", f"{name}.{below}.", part))
-    return "\n".join(sections)
+    return "\n".join([_describe_options("ipecs-mw", "", cli), *_describe_below(cli, "")])
+
+
+def _describe_below(group: click.Group, path: str) -> Iterator[str]:
+    context = click.Context(group, info_name=path)
+    for name in group.list_commands(context) if group is cli else group.commands:
+        command = group.get_command(context, name)
+        if command is None:
+            continue
+        yield _describe_options(f"ipecs-mw {path}{name}", f"{path}{name}.".replace(" ", "."), command)
+        if isinstance(command, click.Group):
+            yield from _describe_below(command, f"{path}{name} ")
 
 
 def describe_metrics() -> str:

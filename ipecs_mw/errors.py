@@ -94,12 +94,6 @@ class InvalidDocument(CannotStart):
     """A document (bootstrap, configuration, definition, seed file) has a wrong field."""
 
 
-class WrongName(InvalidDocument):
-    """Somebody names what is not there; the facts list what is."""
-
-    exit_code = 2
-
-
 class SecretUnreadable(CannotStart):
     """A secret of the configuration cannot be had from where it is kept."""
 

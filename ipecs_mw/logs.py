@@ -262,6 +262,8 @@ class _Sentences:
         event = str(line["event"])
         if event in self._texts:
             line["text"] = self._texts.render(event, **{k: v for k, v in line.items() if k != "event"})
+            if line.get("detail") and str(line["detail"]) in line["text"]:
+                del line["detail"]  # once is enough
         return line
 
 

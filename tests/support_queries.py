@@ -67,6 +67,22 @@ MORNING: list[tuple[str, Any]] = [
     ("02:10:12", _call("connected", "1001", 104, callingDN="0698765432", calledDN="1001")),
     ("02:11:12", _call("transferring", "1001", 104, transferorDN="1001", transferToDN="1003")),
     ("02:11:12", _call("released", "1001", 104, releasedDN="1001")),
+    # 106: the attendant answers, puts the caller into the queue, and 1001 answers after two minutes
+    ("02:20:00", _acd(3, "co 001", "station 1000", 106)),
+    ("02:20:05", _acd(42, "station 1000", "co 001", 106)),
+    ("02:21:00", _acd(62, "co 001", call=106, data1="620")),
+    ("02:21:00", _acd(44, "station 1000", "co 001", 106)),
+    ("02:23:00", _acd(42, "station 1001", "co 001", 106)),
+    ("02:25:00", _acd(44, "station 1001", "co 001", 106)),
+    # 107: a machine answers and puts the caller into the queue, who gives up
+    ("02:30:00", _acd(3, "co 002", "station 1999", 107)),
+    ("02:30:01", _acd(42, "station 1999", "co 002", 107)),
+    ("02:30:20", _acd(62, "co 002", call=107, data1="621")),
+    ("02:30:21", _acd(44, "station 1999", "co 002", 107)),
+    ("02:32:40", _acd(44, "co 002", call=107)),
+    # 108 still waits
+    ("02:50:00", _acd(3, "co 003", call=108)),
+    ("02:50:01", _acd(62, "co 003", call=108, data1="620")),
     ("03:00:00", ("session_down", {"reason": "error.connection_lost"})),
     ("03:05:00", ("gap", {"since": "2026-11-24 03:00:00+00:00", "until": "2026-11-24 03:05:00+00:00"})),
     ("03:10:00", {"event": "acd", "data": {"eventCode": 199, "eventString": "LUNCH BREAK"}}),
@@ -80,10 +96,27 @@ MORNING: list[tuple[str, Any]] = [
 ]
 
 
+# another phone system, which uses the same references, stations and trunks at the same time
+BRANCH: list[tuple[str, Any]] = [
+    ("00:20:00", _acd(14, "station 1001", data1="1", data2="620")),
+    ("01:00:10", _acd(3, "co 001", call=101, data1="620", data2="5")),
+    ("01:00:11", _acd(62, "co 001", call=101, data1="620")),
+    ("01:00:31", _acd(42, "station 1001", "co 001", 101)),
+    ("01:00:41", _acd(44, "station 1001", "co 001", 101)),
+    ("01:20:30", _acd(42, "station 1001", "co 002", 102)),
+    ("01:40:30", _acd(42, "station 1001", "co 002", 103)),
+]
+
+
 def build_morning() -> Iterator[dict[str, Any]]:
-    """Yield the documents of the morning, made as the forwarder makes them."""
+    """Yield the documents of the morning at both phone systems, made as the forwarder makes them."""
+    for host, morning in (("main", MORNING), ("branch", BRANCH)):
+        yield from _build(host, morning)
+
+
+def _build(host: str, morning: list[tuple[str, Any]]) -> Iterator[dict[str, Any]]:
     decoder = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore"))
-    for seq, (clock, content) in enumerate(MORNING, start=1):
+    for seq, (clock, content) in enumerate(morning, start=1):
         match content:
             case (name, data):
                 event = Event("system", name, at(clock), at=at(clock), data=data)
@@ -92,5 +125,5 @@ def build_morning() -> Iterator[dict[str, Any]]:
             case _:
                 event = decoder.decode(json.dumps(content).encode(), at(clock))
         yield build_document(
-            f"main:test:{seq:012d}:{event.received_at.timestamp():010.0f}000000", "main", seq, event
+            f"{host}:test:{seq:012d}:{event.received_at.timestamp():010.0f}000000", host, seq, event
         )

@@ -91,6 +91,14 @@ def test_a_secret_is_masked_wherever_it_stands(form: str, secret: str) -> None:
         assert part not in output
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_line_says_each_sentence_once(form: str) -> None:
+    stream = configure(form)
+    for event in ("config.refused", "nobody.says"):
+        logs.get_logger().error(event, detail="hosts[0].port is 0.", path="hosts[0].port")
+    assert [line.count("hosts[0].port is 0.") for line in stream.getvalue().splitlines()] == [1, 1]
+
+
 def test_a_secret_that_is_part_of_another_leaves_nothing_of_it() -> None:
     for secret in ("1234", "12345678", "123456"):
         logs.hide(secret)

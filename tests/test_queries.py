@@ -46,26 +46,49 @@ EXPECTED: dict[str, Any] = {
         }
     ),
     "Which calls did station 1001 have today?": [
-        {"_id": 101, "began_at": at("01:00:00"), "ended_at": at("01:03:36")},
-        {"_id": 102, "began_at": at("01:20:00"), "ended_at": at("01:20:00")},
-        {"_id": 104, "began_at": at("02:10:00"), "ended_at": at("02:11:12")},
-        {"_id": 105, "began_at": at("03:12:00"), "ended_at": at("03:12:00")},
+        {"_id": {"host": host, "call": call}, "began_at": at(began), "ended_at": at(ended)}
+        for host, call, began, ended in [
+            ("main", 101, "01:00:00", "01:03:36"),
+            ("branch", 101, "01:00:31", "01:00:41"),
+            ("main", 102, "01:20:00", "01:20:00"),
+            ("branch", 102, "01:20:30", "01:20:30"),
+            ("branch", 103, "01:40:30", "01:40:30"),
+            ("main", 104, "02:10:00", "02:11:12"),
+            ("main", 106, "02:23:00", "02:25:00"),
+            ("main", 105, "03:12:00", "03:12:00"),
+        ]
     ],
-    "How many incoming calls were not answered, by hour?": [{"_id": at("01:00:00"), "calls": 2}],
+    "How many incoming calls were not answered, by hour?": [
+        {"_id": {"host": "main", "hour": at("01:00:00")}, "calls": 2},
+        {"_id": {"host": "main", "hour": at("02:00:00")}, "calls": 1},
+    ],
     "Who waited longest in a queue?": [
-        {"_id": 102, "group": "620", "seconds": 90},
-        {"_id": 101, "group": "620", "seconds": 35},
+        {"_id": {"host": host, "call": call}, "group": group, "seconds": seconds, "is_given_up": is_given_up}
+        for host, call, group, seconds, is_given_up in [
+            ("main", 107, "621", 140, True),
+            ("main", 106, "620", 120, False),
+            ("main", 102, "620", 90, True),
+            ("main", 101, "620", 35, False),
+            ("branch", 101, "620", 20, False),
+        ]
     ],
     "Which agents are logged in now?": [
-        {"station": "1001", "group": "620", "since": at("00:30:00")},
-        {"station": "1004", "group": "621", "since": at("00:55:00")},
+        {"host": "branch", "station": "1001", "group": "620", "since": at("00:20:00")},
+        {"host": "main", "station": "1001", "group": "620", "since": at("00:30:00")},
+        {"host": "main", "station": "1004", "group": "621", "since": at("00:55:00")},
     ],
-    "How long does each agent talk on average?": [{"_id": "1001", "calls": 2, "seconds": 120.0}],
-    "Which hour of the day is the busiest?": [{"_id": 9, "calls": 3}, {"_id": 10, "calls": 1}],
-    "Who transferred to whom?": [{"_id": {"by": "1001", "to": "1003"}, "calls": 1}],
+    "How long does each agent talk on average?": [
+        {"_id": {"host": "main", "station": "1001"}, "calls": 2, "seconds": 120.0}
+    ],
+    "Which hour of the day is the busiest?": [
+        {"_id": {"host": "main", "hour": 10}, "calls": 4},
+        {"_id": {"host": "main", "hour": 9}, "calls": 3},
+        {"_id": {"host": "branch", "hour": 9}, "calls": 1},
+    ],
+    "Who transferred to whom?": [{"_id": {"host": "main", "by": "1001", "to": "1003"}, "calls": 1}],
     "When did this number call?": [
-        {"received_at": at("01:00:00"), "call_ref": 101},
-        {"received_at": at("01:20:00"), "call_ref": 102},
+        {"received_at": at("01:00:00"), "host": "main", "call_ref": 101},
+        {"received_at": at("01:20:00"), "host": "main", "call_ref": 102},
     ],
     "Where are gaps and outages?": lambda rows: (
         [row["type"] for row in rows] == ["daemon_started", "session_down", "gap"]
@@ -77,8 +100,8 @@ EXPECTED: dict[str, Any] = {
         {"_id": "undecodable", "events": 1, "last_at": at("03:13:00")},
     ],
     "What do outgoing calls cost, by station?": [
-        {"_id": "1001", "calls": 2, "seconds": 180, "cost": "1.75", "unread": 0},
-        {"_id": "1002", "calls": 1, "seconds": 30, "cost": "0", "unread": 1},
+{"_id": {"host": "main", "station": "1001"}, "calls": 2, "seconds": 180, "cost": "1.75", "unread": 0},
+        {"_id": {"host": "main", "station": "1002"}, "calls": 1, "seconds": 30, "cost": "0", "unread": 1},
     ],
 }  # fmt: skip
 

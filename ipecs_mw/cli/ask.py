@@ -1,12 +1,15 @@
 """What is handed to a command from the keyboard or by standard input: the command line anybody may see."""
 
+import json
 import sys
+from typing import Any
 
 import click
 
 from ipecs_mw.cli.context import Context
-from ipecs_mw.errors import CannotStart
+from ipecs_mw.errors import CannotStart, InvalidDocument
 from ipecs_mw.logs import hide
+from ipecs_mw.model.contents import mask_passwords
 
 
 def ask_secret(context: Context, at: str) -> str:
@@ -28,6 +31,30 @@ def ask_secret(context: Context, at: str) -> str:
 def ask_value() -> str:
     """Return all of standard input, without the end of its last line."""
     return _read(sys.stdin.buffer.read()).removesuffix("\n").removesuffix("\r")
+
+
+def read_setting(context: Context, at: str, name: str, value: str) -> Any:
+    """Return what a value of the command line stands for, `-` being standard input; a bare word is a string.
+
+    `name` is the setting's, `at` its place. Raises InvalidDocument for a password that all can see there.
+    """
+    if value == "-" and name == "password":
+        value = ask_secret(context, at)
+        parsed = _parse(value)
+        return parsed if isinstance(parsed, dict) else value  # a password may look like a number
+    if value == "-":
+        return _parse(ask_value())
+    parsed = _parse(value)
+    if mask_passwords(parsed, name, keeps_encrypted=True) != parsed:
+        raise InvalidDocument("error.secret_on_command_line", path=at)
+    return parsed
+
+
+def _parse(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _read(data: bytes) -> str:

@@ -152,7 +152,7 @@ def to_document(finding: Finding, texts: Texts) -> dict[str, Any]:
     """Return a finding as JSON shows it."""
     text, advice = _sentences(finding, texts)
     document = {"where": finding.where, "check": finding.name, "level": finding.level, "text": text}
-    return document | ({"advice": advice} if advice else {}) | {"facts": dict(finding.facts)}
+    return document | ({"advice": advice} if advice else {}) | {"facts": texts.say_all(finding.facts)}
 
 
 def describe(finding: Finding, texts: Texts) -> list[str]:

@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.cli.names import list_hosts, list_types
 from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.model.contents import name_entries
 from ipecs_mw.model.definitions import Command, parse_command
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.store.configuration.definitions import load_commands
@@ -96,13 +97,14 @@ def complete_path(
 
 
 def _list_paths(value: Any, path: str = "") -> Iterator[str]:
-    """Yield the path of each setting, in the order of the document: `hosts[0].port`."""
+    """Yield the path of each setting, in the order of the document: `hosts[main].port`."""
     if isinstance(value, dict):
         for name, part in value.items():
             yield from _list_paths(part, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
-        for index, part in enumerate(value):
-            yield from _list_paths(part, f"{path}[{index}]")
+        entries = name_entries(value) or {str(index): part for index, part in enumerate(value)}
+        for name, part in entries.items():
+            yield from _list_paths(part, f"{path}[{name}]")
     else:
         yield path
 

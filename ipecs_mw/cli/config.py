@@ -1,7 +1,7 @@
 """`ipecs-mw config`: show, edit and compare settings, and go back to a former revision."""
 
 import json
-import re
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -10,15 +10,18 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from ipecs_mw.cli.ask import ask_secret, ask_value
+from ipecs_mw.cli.ask import read_setting
 from ipecs_mw.cli.complete import complete_path
-from ipecs_mw.cli.context import Context, current, who
+from ipecs_mw.cli.config_host import host
+from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.help import Chapter
 from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.words import local_time
-from ipecs_mw.errors import ChangedMeanwhile, InvalidDocument
+from ipecs_mw.cli.saving import save
+from ipecs_mw.cli.words import describe_difference, local_time
+from ipecs_mw.errors import ChangedMeanwhile, InvalidDocument, NoSuchName
 from ipecs_mw.logs import mask
-from ipecs_mw.model.contents import MASK, find_differences, mask_passwords, restore_passwords
+from ipecs_mw.model.contents import MASK, Difference, find_differences, mask_passwords
+from ipecs_mw.model.paths import find_value, put_value, split_path
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.schemas import build_config_schema
 from ipecs_mw.model.settings import parse_settings, read_bookkeeping
@@ -31,13 +34,11 @@ from ipecs_mw.store.configuration.settings import (
     load_document,
     load_history,
     load_present,
-    save_settings,
 )
 from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 _MOST_TRIES = 5
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 @click.group(cls=Chapter, help=_TEXTS.render("help.config"))
@@ -67,31 +68,28 @@ def get(path: str) -> None:
     with context.open_store() as store:
         document = load_present(store, context.profile)
     settings = parse_settings(document, source=f"config/{context.profile}")
-    value: Any = to_builtins(settings)
-    for step in _steps(path):
-        try:
-            value = value[step]
-        except (LookupError, TypeError):
-            allowed = (
-                ", ".join(value) if isinstance(value, dict) else f"0 … {len(value) - 1}" if value else "-"
-            )
-            raise _no_such_setting(context, path, allowed) from None
+    try:
+        value = find_value(to_builtins(settings), path)
+    except LookupError as error:
+        raise _no_such_setting(context, path, str(error)) from None
     click.echo(to_json(mask_passwords(value, path.rpartition(".")[2]), indent=1))
 
 
 @config.command("set", help=_TEXTS.render("help.config.set"))
 @click.argument("path", shell_complete=complete_path)
 @click.argument("value")
-def set_(path: str, value: str) -> None:
+@click.option("--yes", "is_agreed", is_flag=True, help=_TEXTS.render("help.yes"))
+def set_(path: str, value: str, is_agreed: bool) -> None:
     """Write one setting as a new revision, after the whole configuration proved valid with it."""
     context = current()
-    parsed = _read_value(context, path, value)
+    name = split_path(path)[-1][0]
+    parsed = read_setting(context, f"config/{context.profile} {path}", name, value)
     with context.open_store() as store:
         document = load_present(store, context.profile)
         for tries_left in reversed(range(_MOST_TRIES)):
             content = _put(context, content_of(document), path, parsed)
             try:
-                _save(store, context, content, document)
+                save(store, context, content, document, is_agreed=is_agreed)
             except ChangedMeanwhile:
                 # this changes one setting only, so what somebody else changed can stay, unless hosts[0] is
                 # another host by now
@@ -112,8 +110,9 @@ def history() -> None:
         kept = read_bookkeeping(newer, source=f"config_history/{context.profile}")
         at = local_time(kept.updated_at)
         facts = {"revision": kept.revision, "updated_by": escape(kept.updated_by)}
-        click.echo(context.texts.render("cli.config.revision", **facts, at=at))
-        for line in _describe_changes(older, newer, [newer]) if older else ():
+        key = "cli.config.revision" if kept.revision else "cli.config.uncounted"
+        click.echo(context.texts.render(key, **facts, at=at))
+        for line in _describe_changes(older, newer, [newer], context) if older else ():
             click.echo(f"  {line}")
 
 
@@ -130,13 +129,14 @@ def diff(revision: int | None, other: int | None) -> None:
     last = other if other is not None else newest
     before, after = (_find_revision(context, known, number) for number in (first, last))
     between = [known[number] for number in known if min(first, last) < number <= max(first, last)]
-    lines = _describe_changes(before, after, between)
+    lines = _describe_changes(before, after, between, context)
     for line in lines or [context.texts.render("cli.config.same", first=first, last=last)]:
         click.echo(line)
 
 
 @config.command(help=_TEXTS.render("help.config.edit"))
-def edit() -> None:
+@click.option("--yes", "is_agreed", is_flag=True, help=_TEXTS.render("help.yes"))
+def edit(is_agreed: bool) -> None:
     """Open the configuration in the editor until it is valid or given up; passwords are not shown there."""
     context = current()
     with context.open_store() as store:
@@ -149,11 +149,12 @@ def edit() -> None:
                 click.echo(context.texts.render("cli.config.unchanged"))
                 return
             try:
-                _save(store, context, _read(text, context), found)
+                save(store, context, _read(text, context), found, is_agreed=is_agreed)
             except InvalidDocument as error:
                 if not sys.stdin.isatty():
                     raise
-                click.echo(escape(mask(context.texts.explain(error))), err=True)
+                for sentence in context.texts.explain_each(error):
+                    click.echo(escape(mask(sentence)), err=True)
                 click.confirm(context.texts.render("cli.config.again"), default=True, abort=True, err=True)
             else:
                 return
@@ -161,20 +162,18 @@ def edit() -> None:
 
 @config.command(help=_TEXTS.render("help.config.rollback"))
 @click.argument("revision", type=int)
-def rollback(revision: int) -> None:
+@click.option("--yes", "is_agreed", is_flag=True, help=_TEXTS.render("help.yes"))
+def rollback(revision: int, is_agreed: bool) -> None:
     """Make a former revision's content the next revision."""
     context = current()
     with context.open_store() as store:
         present = load_document(store, context.profile)
         known = _by_number(context, _load_history(store, context))
-        _save(store, context, content_of(_find_revision(context, known, revision)), present)
+        content = content_of(_find_revision(context, known, revision))
+        save(store, context, content, present, is_agreed=is_agreed)
 
 
-def _save(store: Store, context: Context, content: dict[str, Any], base: Mapping[str, Any] | None) -> None:
-    """Save what was made of the document `base`, None where it was missing; masked passwords are those there."""
-    content = restore_passwords(content, content_of(base or {}))
-    revision = save_settings(store, context.profile, content, who(), at=context.clock.now(), base=base)
-    click.echo(context.texts.render("cli.config.saved", profile=context.profile, revision=revision))
+config.add_command(host)
 
 
 def _load_history(store: Store, context: Context) -> list[dict[str, Any]]:
@@ -189,69 +188,47 @@ def _load_history(store: Store, context: Context) -> list[dict[str, Any]]:
     return revisions
 
 
-def _by_number(context: Context, revisions: Iterable[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+def _by_number(context: Context, revisions: Iterable[dict[str, Any]]) -> dict[float, dict[str, Any]]:
+    """Return number → revision; what is not counted yet comes after all, and has no number to be called by."""
     source = f"config_history/{context.profile}"
-    return {read_bookkeeping(found, source=source).revision: found for found in revisions}
-
-
-def _read_value(context: Context, path: str, value: str) -> Any:
-    """Return what a value of the command line stands for, `-` being standard input; a bare word is a string.
-
-    Raises InvalidDocument for a password that stands there for all to see.
-    """
-    at, name = f"config/{context.profile} {path}", _steps(path)[-1]
-    if value == "-" and name == "password":
-        value = ask_secret(context, at)
-        parsed = _parse(value)
-        return parsed if isinstance(parsed, dict) else value  # a password may look like a number
-    if value == "-":
-        return _parse(ask_value())
-    parsed = _parse(value)
-    if mask_passwords(parsed, str(name), keeps_encrypted=True) != parsed:
-        raise InvalidDocument("error.secret_on_command_line", path=at)
-    return parsed
-
-
-def _parse(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
+    return {read_bookkeeping(found, source=source).revision or math.inf: found for found in revisions}
 
 
 def _put(context: Context, content: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """Return the content with one setting changed."""
-    place: Any = content
-    *parents, last = _steps(path)
     try:
-        for step in parents:
-            place = place.setdefault(step, {}) if isinstance(place, dict) else place[step]
-        place[last] = value
-    except (LookupError, TypeError, AttributeError):
-        raise _no_such_setting(context, path, "-") from None
+        put_value(content, path, value)
+    except LookupError as error:
+        raise _no_such_setting(context, path, str(error)) from None
     return content
 
 
-def _find_revision(context: Context, known: Mapping[int, dict[str, Any]], revision: int) -> dict[str, Any]:
+def _find_revision(
+    context: Context, known: Mapping[float, dict[str, Any]], revision: float
+) -> dict[str, Any]:
     if revision not in known:
-        raise InvalidDocument(
+        numbers = [str(number) for number in known if number != math.inf]
+        raise NoSuchName(
             "error.config_revision",
             profile=context.profile,
             revision=revision,
-            allowed=", ".join(map(str, known)) or "-",
+            allowed=", ".join(numbers) or "-",
         )
     return known[revision]
 
 
 def _describe_changes(
-    before: Mapping[str, Any], after: Mapping[str, Any], revisions: Iterable[Mapping[str, Any]]
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    revisions: Iterable[Mapping[str, Any]],
+    context: Context,
 ) -> list[str]:
     """Return a line for each setting that differs; a changed password is known from the `revisions` between."""
     shown = [mask_passwords(content_of(document)) for document in (before, after)]
-    lines = {place: f"{place}: {old} -> {new}" for place, old, new in find_differences(*shown)}
+    differences = {found.path: found for found in find_differences(*shown)}
     for place in (place for revision in revisions for place in revision.get("secrets_changed") or ()):
-        lines.setdefault(place, f"{place}: {MASK!r} -> {MASK!r}")
-    return [escape(line) for line in lines.values()]
+        differences.setdefault(place, Difference(place, MASK, MASK))
+    return [describe_difference(found, context.texts) for found in differences.values()]
 
 
 def _read(text: str, context: Context) -> dict[str, Any]:
@@ -278,11 +255,7 @@ def _list_hosts(document: Mapping[str, Any]) -> list[Any]:
     return [host.get("name") for host in hosts if isinstance(host, dict)] if isinstance(hosts, list) else []
 
 
-def _steps(path: str) -> list[str | int]:
-    return [name or int(index) for name, index in _STEP.findall(path)] or [path]
-
-
-def _no_such_setting(context: Context, path: str, allowed: str) -> InvalidDocument:
-    return InvalidDocument(
+def _no_such_setting(context: Context, path: str, allowed: str) -> NoSuchName:
+    return NoSuchName(
         "error.field_unknown", document=f"config/{context.profile}", path=path, value="-", allowed=allowed
     )

@@ -5,15 +5,16 @@ from typing import Any
 import click
 
 from ipecs_mw.cli.ask import ask_secret
-from ipecs_mw.cli.context import Context, current, who
+from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.help import Chapter
+from ipecs_mw.cli.saving import save
 from ipecs_mw.errors import NoSuchName
-from ipecs_mw.model.settings import HostSettings, parse_settings
+from ipecs_mw.model.settings import HostSettings, SecretSource, parse_settings
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.service.session.credentials import find_key_file
+from ipecs_mw.service.session.credentials import find_key_file, is_encrypted
 from ipecs_mw.store.configuration.encryption import encrypt
 from ipecs_mw.store.configuration.encryption import rotate as rotate_key
-from ipecs_mw.store.configuration.settings import content_of, load_present, save_settings
+from ipecs_mw.store.configuration.settings import content_of, load_present
 
 _TEXTS = shipped_texts()
 
@@ -37,15 +38,13 @@ def set_(host: str, account: str | None, makes_key: bool) -> None:
         content = content_of(document)
         place, path = _find_place(content, hosts, host, account, context)
         at = f"config/{context.profile} {path}"
-        is_new_file = not key_file.exists()
+        is_first = makes_key or not any(is_encrypted(source) for source in _list_passwords(hosts))
         place["password"] = {
             "encrypted": encrypt(store, key_file, ask_secret(context, at), at, makes_key=makes_key)
         }
-        now = context.clock.now()
-        revision = save_settings(store, context.profile, content, who(), at=now, base=document)
-    if is_new_file:
-        click.echo(context.texts.render("cli.secret.new_file", file=str(key_file.absolute())))
-    click.echo(context.texts.render("cli.config.saved", profile=context.profile, revision=revision))
+        if is_first:  # now that something depends on it, whenever the file was made
+            click.echo(context.texts.render("cli.secret.key_file", file=str(key_file.absolute())))
+        save(store, context, content, document)
 
 
 @secret.command(help=_TEXTS.render("help.secret.rotate"))
@@ -56,6 +55,12 @@ def rotate() -> None:
     with context.open_store() as store:
         count = rotate_key(store, key_file)
     click.echo(context.texts.render("cli.secret.rotated", count=count, file=str(key_file.absolute())))
+
+
+def _list_passwords(hosts: list[HostSettings]) -> list[str | SecretSource]:
+    return [
+        password for host in hosts for password in (host.password, *(each.password for each in host.accounts))
+    ]
 
 
 def _find_place(

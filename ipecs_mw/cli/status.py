@@ -96,11 +96,11 @@ def _render(
     return "\n".join(describe(instances, context.profile, _count_gaps(store, context, instances), texts))
 
 
-def _count_gaps(store: Store, context: Context, instances: Sequence[Instance]) -> dict[str, Any]:
-    """Return how many gaps each host had lately; none where this account may not read the event log."""
+def _count_gaps(store: Store, context: Context, instances: Sequence[Instance]) -> dict[str, Any] | None:
+    """Return how many gaps each host had lately; None where this account may not read the event log."""
     since = context.clock.now() - _GAPS_OF
     names = {name for instance in instances for name in instance.get("hosts") or {}}
     try:
         return {name: count_events(store, Filter(type="gap", host=name, since=since)) for name in names}
     except StoreRefused:
-        return {}
+        return None

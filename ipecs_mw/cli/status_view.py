@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ipecs_mw.cli.words import local_time
+from ipecs_mw.model.extensions import join_ranges, join_verdicts
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts, join_some
 
@@ -19,8 +20,10 @@ _AMISS = {
 _UNREAD = ("unknown", "undecodable")  # kinds of events that firmware of another version may cause
 
 
-def describe(instances: Sequence[Instance], profile: str, gaps: Mapping[str, int], texts: Texts) -> list[str]:
-    """Return the lines for these daemons; `gaps` are those of the last 24 hours, by host."""
+def describe(
+    instances: Sequence[Instance], profile: str, gaps: Mapping[str, int] | None, texts: Texts
+) -> list[str]:
+    """Return the lines for these daemons; `gaps` are those of the last 24 hours, by host, None: not to be seen."""
     if not instances:
         return [texts.render("cli.status.none", profile=profile)]
     lines = []
@@ -46,13 +49,13 @@ def describe(instances: Sequence[Instance], profile: str, gaps: Mapping[str, int
             )
         lines += [f"  {line}" for line in _describe_amiss(instance, texts)]
         for name, host in (instance.get("hosts") or {}).items():
-            told = _describe_host(name, host, instance.get("heartbeat_at"), gaps.get(name, 0), texts)
+            told = _describe_host(name, host, instance.get("heartbeat_at"), (gaps or {}).get(name, 0), texts)
             lines += [f"  {line}" for line in told]
         for name, intake in (instance.get("former_hosts") or {}).items():
             lines.append("  " + texts.render("cli.status.former", name=name, waiting=_count_waiting(intake)))
             if problem := intake.get("problem"):
                 lines.append("    " + texts.render("cli.status.problem", detail=escape(problem)))
-    return lines
+    return lines if gaps is not None else [*lines, texts.render("cli.status.gaps_unseen")]
 
 
 def _describe_amiss(instance: Instance, texts: Texts) -> list[str]:
@@ -76,27 +79,35 @@ def _describe_host(
         )
     lines.append("  " + _describe_events(host, texts))
     lines += [f"  {line}" for line in _describe_trouble(host, seen_at, gaps, texts)]
-    for subscription, verdicts in (host.get("monitors") or {}).items():
-        refused = [f"{number} ({verdict})" for number, verdict in verdicts.get("refused", {}).items()]
-        text = texts.render(
-            f"cli.status.{subscription}",
-            accepted=verdicts.get("accepted", 0),
-            refused=escape(join_some(refused)) or "–",
-        )
-        lines.append("  " + text)
-        if unconnected := verdicts.get("unconnected"):
-            lines.append(
-                "  " + texts.render("cli.status.unconnected", numbers=escape(join_some(unconnected)))
-            )
-    return lines
+    return lines + [f"  {line}" for line in _describe_monitors(host.get("monitors") or {}, texts)]
+
+
+def _describe_monitors(monitors: Mapping[str, Any], texts: Texts) -> list[str]:
+    """Return a line for each subscription, and one for the numbers of all that are refused alike."""
+    lines = []
+    for subscription, verdicts in monitors.items():
+        refused = verdicts.get("refused") or {}
+        facts = {"accepted": verdicts.get("accepted", 0), "refused": len(refused)}
+        lines.append(texts.render(f"cli.status.{subscription}", **facts))
+    told: list[tuple[str, list[str]]] = []
+    for key in ("refused", "unconnected"):
+        found = {name: verdicts[key] for name, verdicts in monitors.items() if verdicts.get(key)}
+        for numbers in found.values():
+            ranges = join_verdicts(numbers) if isinstance(numbers, Mapping) else join_ranges(numbers)
+            if (key, ranges) not in told:
+                told.append((key, ranges))
+    words = {"refused": "cli.status.numbers_refused", "unconnected": "cli.status.unconnected"}
+    return lines + [texts.render(words[key], numbers=escape(join_some(ranges))) for key, ranges in told]
 
 
 def _describe_events(host: Mapping[str, Any], texts: Texts) -> str:
+    received, stored, waiting = host.get("received", 0), host.get("stored", 0), _count_waiting(host)
     return texts.render(
         "cli.status.events",
-        received=host.get("received", 0),
-        stored=host.get("stored", 0),
-        waiting=_count_waiting(host),
+        received=received,
+        others=max(0, stored + waiting - received),
+        stored=stored,
+        waiting=waiting,
         last=local_time(host.get("last_event_at")) or "–",
         reconnects=host.get("reconnects", 0),
     )

@@ -4,13 +4,14 @@ from typing import Any
 
 import click
 
-from ipecs_mw.cli.context import Context, current, who
+from ipecs_mw.cli.context import Context, current
+from ipecs_mw.cli.saving import save
 from ipecs_mw.cli.words import local_time
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings, parse_settings
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.configuration.settings import content_of, load_present, save_settings
+from ipecs_mw.store.configuration.settings import content_of, load_present
 from ipecs_mw.transport.certificate import read_certificate
 from ipecs_mw.transport.tls import compute_fingerprint, fetch_certificate, normalise_fingerprint
 
@@ -45,9 +46,7 @@ def trust(host: str, is_agreed: bool) -> None:
         content: dict[str, Any] = content_of(document)
         tls = content["hosts"][index].setdefault("tls", {})
         tls.update(verify="pin", fingerprint_sha256=found)
-        at = context.clock.now()
-        revision = save_settings(store, context.profile, content, who(), at=at, base=document)
-        click.echo(context.texts.render("cli.config.saved", profile=context.profile, revision=revision))
+        save(store, context, content, document)
 
 
 def describe(host: HostSettings, der: bytes, context: Context) -> list[str]:

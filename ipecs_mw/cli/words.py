@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from ipecs_mw.model.contents import Difference
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import read_json
@@ -29,6 +30,12 @@ _HIDDEN = frozenset({"source_type", "dest_type", "device_number", "service_dn", 
 def local_time(at: datetime | None) -> str:
     """Return an instant in this machine's zone, to the second."""
     return "" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def describe_difference(difference: Difference, texts: Texts) -> str:
+    """Return a place with what stood there and what stands there now."""
+    path, before, after = difference
+    return escape(f"{path}: {texts.say(before)} -> {texts.say(after)}")
 
 
 def local_zone(at: datetime) -> str:

@@ -6,6 +6,7 @@ from string import Formatter
 from typing import Any
 
 from ipecs_mw.errors import IpecsMwError, Words
+from ipecs_mw.model.reasons import translate_reason
 
 REFERENCE_LOCALE = "en-GB"
 """The locale that every key exists in; its placeholders are the ones a translation must have."""
@@ -65,6 +66,10 @@ class Texts:
         text = self._by_key.get(key)
         return key if text is None else text.format_map(_Facts(self.say_all(facts)))
 
+    def read(self, key: str) -> str:
+        """Return the text of `key` as it stands, placeholders and all."""
+        return self._by_key.get(key, key)
+
     def say(self, fact: Any) -> Any:
         """Return a fact as it stands in a sentence: words in this language, all else as it is."""
         if not isinstance(fact, Words):
@@ -73,8 +78,11 @@ class Texts:
         return self.render(fact.key, **fact.facts) if is_said else fact.default
 
     def say_all(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Return facts as `say` does."""
-        return {name: self.say(fact) for name, fact in facts.items()}
+        """Return facts as `say` does, and what the operating system gives as a `reason` in words."""
+        said = {name: self.say(fact) for name, fact in facts.items()}
+        if isinstance(reason := said.get("reason"), str):
+            said["reason"] = translate_reason(reason, self.read)
+        return said
 
     def explain(self, error: IpecsMwError) -> str:
         """Return the sentence of an error, with those of what else is wrong."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from support import explain
 
 from ipecs_mw.cli import cli
 from ipecs_mw.clock import SystemClock
@@ -50,7 +51,7 @@ def interfere(store: Store, monkeypatch: pytest.MonkeyPatch, update: dict[str, A
             store.database["config"].update_one({"_id": "default"}, left.pop())
         return save_settings(*arguments, **options)
 
-    monkeypatch.setattr(sys.modules["ipecs_mw.cli.config"], "save_settings", save)
+    monkeypatch.setattr(sys.modules["ipecs_mw.cli.saving"], "save_settings", save)
 
 
 def test_a_setting_is_read_with_its_default(run: Run) -> None:
@@ -65,7 +66,7 @@ def test_a_change_is_a_new_revision_that_can_be_taken_back(run: Run, store: Stor
     assert json.loads(run("get", "hosts[0].port").stdout) == 9000
     history = run("history").stdout
     assert "port: 8743 -> 9000" in history
-    assert "locale: 'en-GB' -> 'de-DE'" in history
+    assert "locale: en-GB -> de-DE" in history
     assert run("rollback", "1").exit_code == 0
     assert json.loads(run("get", "hosts[0].port").stdout) == 8743
     found = store.database["config"].find_one({"_id": "default"})
@@ -171,8 +172,8 @@ def test_what_somebody_else_changed_during_the_editing_is_not_overwritten(
 def test_two_revisions_are_compared_in_either_direction(run: Run) -> None:
     run("set", "hosts[0].port", "9000")
     run("set", "locale", "de-DE")
-    assert run("diff").stdout.splitlines() == ["locale: 'en-GB' -> 'de-DE'"]
-    both = ["hosts[main].port: 8743 -> 9000", "locale: 'en-GB' -> 'de-DE'"]
+    assert run("diff").stdout.splitlines() == ["locale: en-GB -> de-DE"]
+    both = ["hosts[main].port: 8743 -> 9000", "locale: en-GB -> de-DE"]
     assert sorted(run("diff", "1").stdout.splitlines()) == both
     assert run("diff", "2", "1").stdout.splitlines() == ["hosts[main].port: 9000 -> 8743"]
     assert "same content" in run("diff", "3", "3").stdout
@@ -183,9 +184,9 @@ def test_a_changed_password_is_told_though_neither_is_kept_or_shown(run: Run, st
     set_password(run, "canary-new")
     run("set", "locale", "de-DE")
     assert "canary" not in str(list(store.database["config_history"].find()))
-    assert "hosts[main].password: '***' -> '***'" in run("history").stdout
+    assert "hosts[main].password: *** -> ***" in run("history").stdout
     assert "hosts[main].password" in run("diff", "2").stdout
-    assert run("diff", "3").stdout.splitlines() == ["locale: 'en-GB' -> 'de-DE'"]
+    assert run("diff", "3").stdout.splitlines() == ["locale: en-GB -> de-DE"]
 
 
 def test_going_back_keeps_the_present_password_where_the_history_has_none(run: Run, store: Store) -> None:
@@ -223,7 +224,7 @@ def test_a_deleted_configuration_is_told_and_brought_back(run: Run, store: Store
         result = run(*arguments)
         assert result.exit_code == 0
         assert "config rollback 2" in result.stderr
-        assert "locale: 'en-GB' -> 'de-DE'" in result.stdout
+        assert "locale: en-GB -> de-DE" in result.stdout
     assert run("rollback", "2").exit_code == 0
     assert (config_of(store)["locale"], config_of(store)["revision"]) == ("de-DE", 3)
     assert run("history").stderr == ""
@@ -289,11 +290,11 @@ def test_an_edit_by_hand_during_the_editing_is_not_overwritten_though_it_counts_
 
 def test_an_edit_by_hand_is_told_as_such_and_stays_in_the_history(run: Run, store: Store) -> None:
     store.database["config"].update_one({"_id": "default"}, {"$set": {"locale": "de-DE"}})
-    assert f"by {DIRECTLY}\n  locale: 'en-GB' -> 'de-DE'" in run("history").stdout
+    assert f"by {DIRECTLY}\n  locale: en-GB -> de-DE" in run("history").stdout
     run("set", "locale", "ko-KR")
     told = run("history").stdout
-    assert f"by {DIRECTLY}\n  locale: 'en-GB' -> 'de-DE'" in told
-    assert "locale: 'de-DE' -> 'ko-KR'" in told
+    assert f"by {DIRECTLY}\n  locale: en-GB -> de-DE" in told
+    assert "locale: de-DE -> ko-KR" in told
     assert run("rollback", "2").exit_code == 0
     assert config_of(store)["locale"] == "de-DE"
 
@@ -350,3 +351,116 @@ def test_bookkeeping_that_somebody_wrote_is_named_by_every_command(
         result = run(*arguments)
         assert isinstance(result.exception, InvalidDocument), arguments
         assert (result.exception.facts["path"], result.exception.facts["value"]) == (field, json.dumps(value))
+
+
+def test_what_diff_and_history_print_is_what_get_and_set_read(run: Run, store: Store) -> None:
+    run("set", "hosts[main].accounts", '[{"user": "1001", "password": {"env": "A"}}]')
+    for path, value in (
+        ("hosts[main].tls.ca_file", "/etc/ca.pem"),
+        ("hosts[main].accounts[1001].password", '{"file": "/x"}'),
+        ("events.retention_days_by_kind.call", "7"),
+        ("hosts[0].version", "v2"),
+    ):
+        assert run("set", path, value).exit_code == 0
+        printed = run("diff").stdout.partition(": ")[0]
+        assert run("get", path).exit_code == 0
+        assert path.replace("[0]", "[main]").startswith(printed) or printed.startswith(path)
+        assert printed in run("history").stdout
+    assert config_of(store)["hosts"][0]["accounts"][0]["password"] == {"file": "/x"}
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("hosts[nosuch].port", "main"),
+        ("hosts[main].nosuch", "address"),
+        ("hosts[7]", "main"),
+        ("lokale", "locale"),
+    ],
+)
+def test_a_path_that_is_not_there_is_wrong_usage_that_names_what_is(run: Run, path: str, names: str) -> None:
+    error = run("get", path).exception
+    assert isinstance(error, IpecsMwError)
+    assert (error.exit_code, names in explain(error)) == (2, True)
+
+
+def test_values_are_shown_in_words_and_as_set_reads_them(run: Run) -> None:
+    run("set", "hosts[main].tls", '{"verify": "off"}')
+    shown = run("diff").stdout
+    assert "hosts[main].tls.verify: ca -> off" in shown
+    assert "hosts[main].tls.ca_file: null -> (not set)" in shown
+    assert "None" not in shown
+    run("set", "hosts[main].user", '"123"')
+    assert 'user: apiuser -> "123"' in run("diff").stdout
+
+
+def test_the_same_value_again_makes_no_revision(run: Run, store: Store) -> None:
+    before = config_of(store)
+    for arguments in (("set", "locale", "en-GB"), ("set", "hosts[main].port", "8743"), ("rollback", "1")):
+        result = run(*arguments)
+        assert (result.exit_code, "Nothing was changed" in result.stdout) == (0, True)
+    assert config_of(store) == before
+    assert store.database["config_history"].count_documents({}) == 1
+
+
+def test_an_edit_in_mongodb_has_no_number_before_it_is_counted(run: Run, store: Store) -> None:
+    store.database["config"].update_one({"_id": "default"}, {"$set": {"hosts.0.port": 99999}})
+    assert "No revision yet" in run("history").stdout
+    assert "hosts[main].port: 8743 -> 99999" in run("diff").stdout
+    assert run("rollback", "2").exception is not None
+    store.database["config"].update_one({"_id": "default"}, {"$set": {"hosts.0.port": 9000}})
+    assert "99999" not in run("history").stdout
+    run("set", "locale", "de-DE")
+    told = run("history").stdout
+    assert ("No revision yet" in told, told.count("Revision ")) == (False, 3)
+    assert "8743 -> 9000" in run("diff", "1", "2").stdout
+
+
+def test_a_phone_system_is_added_and_dropped_after_a_question(run: Run, store: Store) -> None:
+    settings = [
+        "address=192.0.2.20",
+        "user=other",
+        "timezone=Europe/Berlin",
+        'password={"env": "B"}',
+        "tls.verify=off",
+    ]
+    assert run("host", "add", "branch", *settings).exit_code == 0
+    assert [host["name"] for host in config_of(store)["hosts"]] == ["main", "branch"]
+    assert config_of(store)["hosts"][1]["tls"] == {"verify": "off"}
+    for arguments in (
+        ("host", "remove", "branch"),
+        ("set", "hosts", "[]"),
+        ("rollback", "1"),
+        ("set", "hosts[branch].name", "other"),
+    ):
+        refused = run(*arguments, typed="n\n")
+        assert (refused.exit_code, "branch" in refused.stderr) == (1, True), arguments
+        assert len(config_of(store)["hosts"]) == 2
+    assert run("host", "remove", "branch", typed="y\n").exit_code == 0
+    assert [host["name"] for host in config_of(store)["hosts"]] == ["main"]
+    assert run("set", "hosts", "[]", "--yes").exit_code == 0
+    assert config_of(store)["hosts"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "names"),
+    [
+        (("add", "main", "address=192.0.2.20"), 3, ("hosts[1].name", "hosts[1].user", "hosts[1].timezone")),
+        (("add", "branch", "address"), 2, ("KEY=VALUE",)),
+        (("add", "branch", "password=canary-argument"), 3, ("password",)),
+        (("remove", "nosuch"), 2, ("main",)),
+    ],
+)
+def test_a_phone_system_that_cannot_be_added_or_dropped_is_told(
+    run: Run, store: Store, arguments: tuple[str, ...], code: int, names: tuple[str, ...]
+) -> None:
+    before = config_of(store)
+    result = run("host", *arguments)
+    told, found = result.output, result.exit_code
+    if isinstance(result.exception, IpecsMwError):
+        told, found = explain(result.exception), result.exception.exit_code
+    assert found == code
+    for name in names:
+        assert name in told
+    assert "canary" not in told
+    assert config_of(store) == before

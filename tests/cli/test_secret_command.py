@@ -15,7 +15,7 @@ from click.testing import Result
 from fault_proxy import FaultProxy
 from sites import PASSWORD, Site, is_up, ring, wait_until
 
-from ipecs_mw.errors import CannotStart
+from ipecs_mw.errors import CannotStart, NoSuchName, StoreRefused
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.configuration.master_key import make_key
 
@@ -202,7 +202,7 @@ def test_the_password_of_a_station_account_is_set_by_its_user(
     assert set(stored(site)["accounts"][0]["password"]) == {"encrypted"}
     assert stored(site)["password"] == {"env": "CANARY"}
     result = set_password(invoke, "--account", "1002")
-    assert isinstance(result.exception, CannotStart)
+    assert isinstance(result.exception, NoSuchName)
     assert result.exception.facts == {"account": "1002", "host": "host0", "allowed": "1001"}
 
 
@@ -218,7 +218,7 @@ def test_former_revisions_keep_what_is_encrypted_and_nobody_is_shown_it(
     shown = "".join(invoke("config", name).output for name in ("show", "history", "diff"))
     assert first["encrypted"] not in shown
     assert second["encrypted"] not in shown
-    assert "hosts[host0].password.encrypted: '***' -> '***'" in shown
+    assert "hosts[host0].password.encrypted: *** -> ***" in shown
     revision = site.store.database["config"].find_one({})["revision"]  # type: ignore[index]
     assert invoke("config", "set", "hosts[0].port", "9000").exit_code == 0
     assert stored(site)["password"] == second
@@ -240,7 +240,7 @@ def test_what_cannot_be_set_changes_nothing(
 ) -> None:
     site.configure(simulated)
     result = invoke("secret", "set", host, input=given)
-    assert isinstance(result.exception, CannotStart)
+    assert isinstance(result.exception, CannotStart | NoSuchName)
     assert result.exception.key == key
     assert stored(site)["password"] == {"env": "CANARY"}
     assert not key_file.exists()
@@ -282,4 +282,41 @@ def test_another_password_is_told_as_a_change_and_not_shown(
     wait_until(lambda: is_up(site), 60)
     set_password(invoke)
     changed = wait_until(lambda: site.store.database["events"].find_one({"type": "config_changed"}), 60)
-    assert changed["data"]["changes"] == "hosts[host0].password.encrypted: '***' -> '***'"
+    assert changed["data"]["changes"] == "hosts[host0].password.encrypted: *** -> ***"
+
+
+def test_without_the_extra_nothing_is_made_and_the_next_call_warns_of_the_key_file(
+    site: Site, simulated: SimulatedHost, invoke: Invoke, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.configure(simulated)
+    before = stored(site)
+    with monkeypatch.context() as without:
+        without.setattr("ipecs_mw.store.configuration.encryption.find_spec", lambda _: None)
+        error = set_password(invoke).exception
+    assert isinstance(error, CannotStart)
+    assert error.key == "error.encryption_missing"
+    assert (key_file.exists(), stored(site)) == (False, before)
+    assert str(key_file) in set_password(invoke).output
+
+
+def test_a_key_file_that_served_nothing_is_not_left_behind(
+    site: Site, simulated: SimulatedHost, invoke: Invoke, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.configure(simulated)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise StoreRefused("error.mongo_refused", reason="no right")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr("ipecs_mw.store.configuration.encryption._open_encryption", refuse)
+        assert isinstance(set_password(invoke).exception, StoreRefused)
+    assert not key_file.exists()
+
+
+def test_a_key_file_made_before_is_warned_of_with_the_first_password_that_needs_it(
+    site: Site, simulated: SimulatedHost, invoke: Invoke, key_file: Path
+) -> None:
+    site.configure(simulated)
+    make_key(key_file)
+    assert str(key_file) in set_password(invoke).output
+    assert str(key_file) not in set_password(invoke).output

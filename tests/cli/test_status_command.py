@@ -1,5 +1,6 @@
 """`ipecs-mw status` on a real MongoDB: what is wrong stands in it, and --watch shows it as it changes."""
 
+import json
 import os
 import select
 import signal
@@ -51,8 +52,32 @@ def test_of_many_numbers_that_were_refused_the_first_are_named(invoke: Invoke, s
     refused = {str(number): "invalidMonitorObjectType" for number in range(1000, 1100)}
     save(store, monitors={"monitor": {"accepted": 3, "refused": refused, "unconnected": []}})
     said = invoke("status").stdout
-    assert "1019 (invalidMonitorObjectType), …" in said
-    assert "1020" not in said
+    assert said.count("1000-1099 (invalidMonitorObjectType)") == 1
+    assert "refused 100" in said
+
+
+def test_numbers_that_all_subscriptions_refuse_are_named_once_as_ranges(invoke: Invoke, store: Store) -> None:
+    refused = dict.fromkeys(("1001", "1000", "0999", "1003", "12"), "invalid") | {"1002": "noLicense"}
+    save(store, monitors={name: {"accepted": 0, "refused": refused} for name in ("monitor", "presence")})
+    said = invoke("status").stdout
+    assert said.count("refused: 12, 0999-1001, 1003 (invalid), 1002 (noLicense)") == 1
+
+
+def test_the_figures_add_up(invoke: Invoke, store: Store) -> None:
+    save(store, received=28938, stored=28972, journal={"entries": 3})
+    said = invoke("status").stdout
+    assert "received 28938, others (the middleware's own, from before the start) 37" in said
+
+
+def test_what_a_sender_may_not_see_is_said(site: Site, invoke: Invoke) -> None:
+    save(site.store)
+    (site.folder / "password").write_text("sender-password")
+    name = f"s{site.store.database.name}"
+    granted = invoke("grant", "sender", name, "--password-file", str(site.folder / "password"))
+    uri = granted.stdout.split()[-1].replace("PASSWORD", "sender-password")
+    (site.folder / "bootstrap.json").write_text(json.dumps({"mongo_uri": uri}))
+    said = invoke("status")
+    assert (said.exit_code, "may not read the event log" in said.stdout) == (0, True), said
 
 
 def test_a_configuration_that_was_refused_and_one_that_was_recalled_are_told(

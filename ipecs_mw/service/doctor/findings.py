@@ -10,7 +10,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.settings import HostSettings, SecretSource, Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE
-from ipecs_mw.service.session.credentials import Decrypt, is_encrypted, read_secret
+from ipecs_mw.service.session.credentials import Decrypt, find_odd_sign, is_encrypted, read_secret
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.configuration.texts import load_texts
@@ -132,6 +132,8 @@ def examine_secrets(
             found = secret if path == f"{at}.password" else found
             is_plain = not isinstance(source, SecretSource)
             notes.add("secret_plain" if is_plain else "secret", "warning" if is_plain else "ok", path=path)
+            if odd := find_odd_sign(secret):
+                notes.add("secret_odd", "warning", path=path, sign=odd)
     return found
 
 

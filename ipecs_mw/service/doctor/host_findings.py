@@ -17,6 +17,7 @@ from ipecs_mw.errors import (
     LoginRefused,
 )
 from ipecs_mw.model.definitions import Codes, Command
+from ipecs_mw.model.extensions import join_verdicts
 from ipecs_mw.model.settings import HostSettings, expand_numbers
 from ipecs_mw.model.texts import join_some
 from ipecs_mw.protocol.smdr import read_records
@@ -134,7 +135,7 @@ def note_verdicts(name: str, accepted: int, refused: Mapping[str, str], notes: N
     if not refused:
         notes.add(_VERDICTS[name][0], count=accepted)
         return
-    numbers = join_some([f"{number} ({verdict})" for number, verdict in refused.items()])
+    numbers = join_some(join_verdicts(refused))
     level: Level = "warning" if accepted else "error"
     notes.add(_VERDICTS[name][1], level, count=accepted, refused=len(refused), numbers=numbers)
 

@@ -192,7 +192,11 @@ class Forwarder:
             )
         self._failures = 0
         stored = self._intake.forwarded.stored + len(batch)
-        self._intake.forwarded = Forwarded(stored=stored, last_event_at=batch[-1].document["received_at"])
+        heard = (
+            item.document["received_at"] for item in reversed(batch) if item.document["kind"] != "system"
+        )
+        last = next(heard, self._intake.forwarded.last_event_at)  # of the host, not what we say of ourselves
+        self._intake.forwarded = Forwarded(stored=stored, last_event_at=last)
         gaps = [item.document["data"] for item in batch if item.is_gap]
         for gap in gaps:
             log.warning("gap", **{"since": "?", **self._where(), **gap})

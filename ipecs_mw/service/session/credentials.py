@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ipecs_mw import logs
-from ipecs_mw.errors import SecretUnreadable
+from ipecs_mw.errors import SecretUnreadable, Words
 from ipecs_mw.model.settings import SecretSource
 from ipecs_mw.outside import read_file
 
@@ -16,6 +16,14 @@ _KEY_FILE = "secret.key"
 
 Decrypt = Callable[[str, str], str]
 """Encrypted secret, and its place in the configuration → the secret: `Vault.decrypt`."""
+
+_QUOTES = frozenset({('"', '"'), ("'", "'"), ("`", "`"), ("“", "”"), ("‘", "’"), ("„", "“")})
+_ODD_SIGNS = {
+    "\r": "odd.carriage_return",
+    "\n": "odd.line_break",
+    "\t": "odd.tab",
+    "\ufeff": "odd.byte_order_mark",
+}
 
 
 def find_key_file(state_dir: Path) -> Path:
@@ -43,6 +51,20 @@ def read_secret(source: str | SecretSource, at: str, decrypt: Decrypt) -> str:
         secret = read_secret_file(source.file or "", at)
     logs.hide(secret)
     return secret
+
+
+def find_odd_sign(secret: str) -> Words | None:
+    """Return in words what hardly belongs to a secret, though it is taken as given; None where nothing is odd."""
+    if len(secret) > 1 and (secret[0], secret[-1]) in _QUOTES:
+        return Words("odd.quotes")
+    if secret != secret.strip(" "):
+        return Words("odd.blank")
+    for sign in secret:
+        if sign in _ODD_SIGNS:
+            return Words(_ODD_SIGNS[sign])
+        if not sign.isprintable():
+            return Words("odd.sign", code=f"U+{ord(sign):04X}")
+    return None
 
 
 def is_encrypted(source: str | SecretSource) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ipecs_mw import logs
 from ipecs_mw.errors import CommandRefused, IpecsMwError, ProtocolError, SessionError
+from ipecs_mw.model.extensions import join_verdicts
 from ipecs_mw.model.settings import HostSettings, expand_numbers
 from ipecs_mw.service.intake.gaps import Moment
 from ipecs_mw.service.intake.intake import Intake
@@ -195,9 +196,10 @@ class Monitoring:
         accepted = len(verdicts) - len(refused)
         self._intake.record("monitor.started", subscription=name, accepted=accepted, refused=len(refused))
         told = self._told.setdefault(name, {})
-        for number, verdict in refused.items():
-            if told.get(number) != verdict:  # once: a connection that flaps asks for all of them each time
-                log.warning("monitor.number_refused", host=self._intake.host, number=number, verdict=verdict)
+        # once: a connection that flaps asks for all of them each time
+        if fresh := {number: verdict for number, verdict in refused.items() if told.get(number) != verdict}:
+            numbers = "; ".join(join_verdicts(fresh))
+            log.warning("monitor.numbers_refused", host=self._intake.host, subscription=name, numbers=numbers)
         self._told[name] = {**told, **verdicts}
 
 

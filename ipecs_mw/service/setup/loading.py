@@ -74,7 +74,8 @@ def count_change(store: Store, profile: str, setup: Setup, before: Setup | None,
 def find_changes(former: Setup, setup: Setup) -> list[str]:
     """Return what differs between documents, for people, secrets masked."""
     before, after = (content_of(each.config or {}) for each in (former, setup))
-    changes = [f"{path}: {old} -> {new}" for path, old, new in find_differences(before, after)]
+    differences = find_differences(before, after)
+    changes = [f"{path}: {logs.say(old)} -> {logs.say(new)}" for path, old, new in differences]
     tables = ("languages", "commands", "codes")
     return changes + [name for name in tables if getattr(former, name) != getattr(setup, name)]
 

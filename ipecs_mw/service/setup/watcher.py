@@ -132,7 +132,8 @@ class Watcher:
             for name in ("document", "path", "allowed")
             if name in error.facts
         }
-        self.refused = {**facts, "reason": reason, "at": self._clock.now()}
+        revision = (found.config or {}).get("revision")
+        self.refused = {**facts, "reason": reason, "revision": revision, "at": self._clock.now()}
         return facts
 
     def _is_to_judge_again(self) -> bool:

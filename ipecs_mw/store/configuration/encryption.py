@@ -7,7 +7,8 @@ The driver's explicit encryption does it all: no `mongocryptd` and no shared lib
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from pymongo.errors import ConfigurationError, EncryptionError, PyMongoError
 
-from ipecs_mw.errors import SecretUnreadable, StoreUnavailable
+from ipecs_mw.errors import IpecsMwError, SecretUnreadable, StoreUnavailable
 from ipecs_mw.store.configuration.master_key import find_following, load_keys, make_key, put_following
 from ipecs_mw.store.server.connection import Document, Store
 from ipecs_mw.store.server.failures import store_errors, translate
@@ -60,22 +61,44 @@ def encrypt(store: Store, key_file: Path, secret: str, at: str, *, makes_key: bo
 
     The first secret of a database makes its data key, and the master key where the file is missing; `makes_key`
     has the same done where data keys are there of which the file's master key opens none. Raises SecretUnreadable,
-    StoreError.
+    StoreError; a key file is not left behind then.
     """
+    _require_extra(at)
     with store_errors():
         is_first = store.database[COLLECTION].find_one({}, {"_id": True}) is None
-    if is_first or makes_key:
-        make_key(key_file)
+    is_made = (is_first or makes_key) and make_key(key_file)
+    try:
+        return _encrypt(store, key_file, secret, at, may_begin=is_first or makes_key)
+    except IpecsMwError:
+        if is_made:
+            _drop_unused(store, key_file, at)
+        raise
+
+
+def _encrypt(store: Store, key_file: Path, secret: str, at: str, *, may_begin: bool) -> str:
     keys = load_keys(key_file, at)
     name = [*keys][-1]  # where a rotation is under way, the following one
     with store_errors():
         data_key = store.database[COLLECTION].find_one({_PROVIDER: {"$in": list(keys)}})
-    if data_key is None and not (is_first or makes_key):
+    if data_key is None and not may_begin:
         raise _wrong_key(store, key_file, keys, at)
     with _open_encryption(store, keys, at) as encryption:
         data_key_id = data_key["_id"] if data_key else encryption.create_data_key(name)
         locked = encryption.encrypt(secret, _ALGORITHM, key_id=data_key_id)
     return base64.b64encode(locked).decode()
+
+
+def _require_extra(at: str) -> None:
+    if find_spec("pymongocrypt") is None:
+        raise SecretUnreadable("error.encryption_missing", path=at)
+
+
+def _drop_unused(store: Store, key_file: Path, at: str) -> None:
+    """Remove a key file that was made for nothing, unless MongoDB may have something that it has locked."""
+    with suppress(IpecsMwError, OSError), store_errors():
+        names = [*load_keys(key_file, at)]
+        if store.database[COLLECTION].find_one({_PROVIDER: {"$in": names}}) is None:
+            key_file.unlink()
 
 
 def rotate(store: Store, key_file: Path) -> int:

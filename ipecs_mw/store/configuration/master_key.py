@@ -38,10 +38,10 @@ def name_key(key: bytes) -> str:
     return f"local:{hashlib.sha256(key).hexdigest()[:16]}"
 
 
-def make_key(file: Path) -> None:
+def make_key(file: Path) -> bool:
     """Make a file with a new master key, durable before this returns; one that is there stays as it is.
 
-    Raises SecretUnreadable where it cannot be written.
+    Tells whether it was made. Raises SecretUnreadable where it cannot be written.
     """
     fresh = file.with_name(file.name + ".new")
     try:
@@ -53,13 +53,17 @@ def make_key(file: Path) -> None:
                 opened.write(secrets.token_bytes(KEY_BYTES))
                 opened.flush()
                 os.fsync(opened.fileno())
-            with suppress(FileExistsError):
+            try:
                 os.link(fresh, file)  # whole or not at all, and never over another
+                is_made = True
+            except FileExistsError:
+                is_made = False
         finally:
             fresh.unlink(missing_ok=True)
         _make_durable(file.parent)
     except OSError as error:
         raise SecretUnreadable("error.key_file_write", file=str(file), reason=error.strerror) from error
+    return is_made
 
 
 def find_following(file: Path) -> Path:

@@ -1,7 +1,8 @@
 """Seeds → MongoDB: what would be added or changed, and doing it without overwriting what somebody edited.
 
 Every seeded document carries `seeded`, the digest of the content it was given. A document whose content has
-another digest was edited since, and stays unless force is used.
+another digest was edited since, and stays unless force is used. That of a configuration is the content itself,
+which is compared field by field.
 """
 
 import hashlib
@@ -15,12 +16,18 @@ from pymongo import ReplaceOne, UpdateOne
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import InvalidDocument, StoreRefused
 from ipecs_mw.model.contents import Difference, find_differences
+from ipecs_mw.model.merging import merge, seal_passwords
 from ipecs_mw.model.settings import BOOKKEEPING
 from ipecs_mw.model.texts import fallback_chain
 from ipecs_mw.model.validation import show
 from ipecs_mw.seeds import shipped_strings
 from ipecs_mw.store.configuration.seed_files import Seeds, read_seeds
-from ipecs_mw.store.configuration.settings import find_newest_revision, save_settings
+from ipecs_mw.store.configuration.settings import (
+    find_newest_revision,
+    find_seeded,
+    mark_seeded,
+    save_settings,
+)
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -33,13 +40,20 @@ Action = Literal["add", "change", "keep_edited", "same"]
 
 
 class Row(Struct, frozen=True):
-    """What happens to one document: its new `content` and the document that it would replace."""
+    """What happens to one document: its new `content` and the document that it would replace.
+
+    `kept` are the paths of edits that stay, `refused` those where the seed says something new that is not applied.
+    Of a configuration `seeded` is what the seeds have said then.
+    """
 
     collection: str
     id: str
     action: Action
     content: dict[str, Any]
     former: dict[str, Any] | None = None
+    kept: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    seeded: dict[str, Any] | None = None
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -79,22 +93,17 @@ def plan(store: Store, seeds: Seeds, profile: str, *, force: bool = False) -> Pl
         deleted_revision = find_newest_revision(store, profile)
     if deleted_revision:  # a daemon that still runs with what was deleted would take the example over
         documents.pop(("config", profile), None)
-    rows = (
-        Row(
-            collection,
-            _id,
+    rows = []
+    for (collection, _id), content in documents.items():
+        present = former.get((collection, _id))
+        if collection != "config":
+            rows.append(_plan_whole(collection, _id, content, present, force))
+        elif seeds.is_shipped and present is not None:
             # the configuration that ships is an example: it begins a profile and never replaces one
-            _choose(
-                former.get((collection, _id)),
-                content,
-                force,
-                is_example=seeds.is_shipped and collection == "config",
-            ),
-            content,
-            former.get((collection, _id)),
-        )
-        for (collection, _id), content in documents.items()
-    )
+            is_same = _content_of(present) == content
+            rows.append(Row(collection, _id, "same" if is_same else "keep_edited", content, present))
+        else:
+            rows.append(_plan_config(store, profile, content, present, force))
     return Plan(profile, tuple(rows), deleted_revision)
 
 
@@ -107,12 +116,8 @@ def apply(store: Store, plan: Plan, clock: Clock, by: str) -> None:
     for collection in COLLECTIONS:
         rows = [row for row in plan.rows if row.collection == collection]
         if collection == "config":
-            written = [row for row in rows if row.action in ("add", "change")]
-            for row in written:
-                digest = compute_digest(row.content)
-                at, base = clock.now(), row.former
-                save_settings(store, row.id, row.content, by, at=at, seeded=digest, base=base)
-            rows = [row for row in rows if row not in written]
+            missed += sum(not _write_config(store, row, clock, by) for row in rows)
+            continue
         operations = [operation for row in rows for operation in _build_operations(row)]
         if operations:
             with store_errors():
@@ -168,16 +173,51 @@ def _refuse_contradictions(seeds: Seeds, tables: set[str], locales: set[str]) ->
             )
 
 
-def _choose(
-    former: Mapping[str, Any] | None, content: Mapping[str, Any], force: bool, *, is_example: bool
-) -> Action:
+def _plan_whole(
+    collection: str,
+    _id: str,
+    content: dict[str, Any],
+    former: dict[str, Any] | None,
+    force: bool,
+) -> Row:
+    """Plan a document that is replaced as a whole or not at all."""
     if former is None:
-        return "add"
-    present = compute_digest(_content_of(former))
-    if present == compute_digest(content):
-        return "same"
-    is_unedited = present == former.get("seeded") and not is_example
-    return "change" if force or is_unedited else "keep_edited"
+        return Row(collection, _id, "add", content)
+    present, wanted = compute_digest(_content_of(former)), compute_digest(content)
+    if present == wanted:
+        return Row(collection, _id, "same", content, former)
+    if force or present == former.get("seeded"):
+        return Row(collection, _id, "change", content, former)
+    paths = tuple(found.path for found in find_differences(_content_of(former), content))
+    kept, refused = (paths, ()) if wanted == former.get("seeded") else ((), paths)
+    return Row(collection, _id, "keep_edited", content, former, kept, refused)
+
+
+def _plan_config(
+    store: Store,
+    profile: str,
+    content: dict[str, Any],
+    former: dict[str, Any] | None,
+    force: bool,
+) -> Row:
+    """Plan a configuration, which is merged field by field with what was changed in MongoDB."""
+    if former is None:
+        return Row("config", profile, "add", content, seeded=seal_passwords(content))
+    present = _content_of(former)
+    base = find_seeded(store, profile, former)
+    content, seeded, kept, refused = merge(base, present, content, is_forced=force)
+    action: Action = "keep_edited" if kept or refused else "same"
+    action = "change" if content != present else action
+    return Row("config", profile, action, content, former, kept, refused, seeded)
+
+
+def _write_config(store: Store, row: Row, clock: Clock, by: str) -> bool:
+    """Write a configuration as its row says; tell whether the document was still what it was."""
+    if row.action in ("add", "change"):
+        save_settings(store, row.id, row.content, by, at=clock.now(), seeded=row.seeded, base=row.former)
+    elif row.former is not None and row.seeded is not None and row.former.get("seeded") != row.seeded:
+        return mark_seeded(store, row.id, row.former, row.seeded)
+    return True
 
 
 def _build_operations(row: Row) -> Iterator[ReplaceOne[dict[str, Any]] | UpdateOne]:

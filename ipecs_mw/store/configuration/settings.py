@@ -15,6 +15,7 @@ from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.errors import CannotStart, ChangedMeanwhile, NoSuchProfile
 from ipecs_mw.model.contents import find_differences, mask_passwords
+from ipecs_mw.model.merging import seal_passwords
 from ipecs_mw.model.settings import BOOKKEEPING, Settings, parse_settings, read_bookkeeping
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
@@ -92,10 +93,10 @@ def save_settings(
     by: str,
     *,
     at: datetime,
-    seeded: str | None = None,
+    seeded: Document | None = None,
     base: Document | UnsetType | None = UNSET,
 ) -> int:
-    """Validate `content` and make it the next revision of `profile`; return that revision.
+    """Validate `content` and make it the next revision of `profile`, if it is not the present one; return it.
 
     `base` is the document that the content was made of, None for one that was missing; where it is left out, the
     content replaces whatever is there. Every revision stays in `config_history`; a password that is written out
@@ -111,6 +112,8 @@ def save_settings(
     newest = find_newest_revision(store, profile)
     if former is not None:
         counted = _count(store, profile, former, at)
+        if content == content_of(former) and counted is former:
+            return int(former["revision"])
         _keep(store, profile, counted)
         newest = max(newest, int(counted["revision"]))
     document = {"_id": profile, **content, "revision": newest + 1, "updated_at": at, "updated_by": by}
@@ -122,6 +125,26 @@ def save_settings(
         raise ChangedMeanwhile("error.config_changed_meanwhile", profile=profile)
     _keep(store, profile, document)
     return newest + 1
+
+
+def find_seeded(store: Store, profile: str, document: Document) -> dict[str, Any] | None:
+    """Return what the seeds last said of the configuration in `document`, passwords sealed; None: nobody knows.
+
+    Former versions kept only a digest: then it is the revision that was written with it.
+    """
+    seeded = document.get("seeded")
+    if isinstance(seeded, Mapping):
+        return dict(seeded)
+    with store_errors():
+        found = store.database["config_history"].find_one(
+            {"profile": profile, "seeded": seeded, "revision": {"$type": "number"}}, sort=[("revision", 1)]
+        )
+    return seal_passwords(content_of(found)) if seeded and found else None
+
+
+def mark_seeded(store: Store, profile: str, document: Document, seeded: Document) -> bool:
+    """Remember what the seeds said, with no new revision; tell whether the document was still what it was."""
+    return _replace(store, profile, document, {**document, "seeded": seeded})
 
 
 def count_direct_change(
@@ -144,15 +167,17 @@ def count_direct_change(
 def load_history(store: Store, profile: str) -> list[dict[str, Any]]:
     """Return every revision of `profile`, the newest first; in the former ones passwords read `***`.
 
-    A change that is not counted yet has the number that it will get.
+    A change that is not counted yet comes first and has no number: which it gets, if any, nobody knows.
     """
     present = load_document(store, profile)
     with store_errors():
         former = list(store.database["config_history"].find({"profile": profile}).sort("revision", -1))
     if present is None:
         return former
-    counted = dict(_count(store, profile, present, present.get("updated_at")))
-    return [counted, *(found for found in former if found.get("revision") != counted["revision"])]
+    counted = dict(_count(store, profile, present, None))
+    if counted["revision"] == present.get("revision"):
+        return [counted, *(found for found in former if found.get("revision") != counted["revision"])]
+    return [{name: part for name, part in counted.items() if name not in ("revision", "updated_at")}, *former]
 
 
 def content_of(document: Document) -> dict[str, Any]:
@@ -183,7 +208,7 @@ def _count(
 
 def _keep(store: Store, profile: str, document: Document) -> None:
     """Put a revision into the history, where it is not there yet."""
-    entry = {name: value for name, value in _mask(document).items() if name != "_id"}
+    entry = {name: value for name, value in _mask(document).items() if name not in ("_id", "seeded")}
     with store_errors():
         history = store.database["config_history"]
         number = {"profile": profile, "revision": document["revision"]}

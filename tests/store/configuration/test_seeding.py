@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from ipecs_mw.cli.seed import seed
-from ipecs_mw.errors import CannotStart, StoreRefused
+from ipecs_mw.errors import CannotStart, StoreRefused, Words
 from ipecs_mw.seeds import read_json, shipped_strings, shipped_texts
 from ipecs_mw.store.configuration import seed_files
 from ipecs_mw.store.configuration.seeding import apply, find_differences, plan, read_seeds
@@ -385,9 +385,9 @@ def test_differences_name_the_innermost_place_and_match_list_entries_by_name() -
     before = {"hosts": [{"name": "a", "port": 1}, {"name": "b", "port": 2}], "locale": "en-GB"}
     after = {"hosts": [{"name": "b", "port": 3}, {"name": "c", "port": 4}], "locale": "en-GB"}
     assert list(find_differences(before, after)) == [
-        ("hosts[a]", "{'name': 'a', 'port': 1}", "-"),
+        ("hosts[a]", '{"name": "a", "port": 1}', Words("value.unset")),
         ("hosts[b].port", "2", "3"),
-        ("hosts[c]", "-", "{'name': 'c', 'port': 4}"),
+        ("hosts[c]", Words("value.unset"), '{"name": "c", "port": 4}'),
     ]
     assert list(find_differences({"x": [1, 2]}, {"x": [2, 1]})) == [("x", "[1, 2]", "[2, 1]")]
 
@@ -395,7 +395,7 @@ def test_differences_name_the_innermost_place_and_match_list_entries_by_name() -
 def test_a_changed_password_shows_as_a_difference_without_its_value() -> None:
     before = {"hosts": [{"name": "a", "password": "canary1"}]}
     assert list(find_differences(before, {"hosts": [{"name": "a", "password": "canary2"}]})) == [
-        ("hosts[a].password", "'***'", "'***'")
+        ("hosts[a].password", "***", "***")
     ]
     assert "canary" not in str(list(find_differences(before, {})))
 
@@ -413,6 +413,112 @@ def test_the_command_tells_what_it_added_changed_and_kept(store: Store, tmp_path
     assert dump(store)["languages"][0]["text"] == "\x1b[2Jmeins"
     _run(context, str(tmp_path), "--force")
     assert dump(store)["languages"][0]["text"] == "eins"
+
+
+def test_a_file_stays_the_source_beside_what_commands_and_people_set_in_mongodb(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock, write(tmp_path, config=config()))
+    store.database["config"].update_one({"_id": "default"}, {"$set": PINNED | {"logging.level": "DEBUG"}})
+    changed = config(events={"retention_days": 30})
+    changed["hosts"] = [{**changed["hosts"][0], "port": 9000, "monitor": ["2000-2099"]}]
+    for _ in range(2):
+        _run(_Context(store, clock), str(write(tmp_path, config=changed)))
+        host, content = _load_host(store)
+        assert (host["port"], host["monitor"], content["events"]) == (
+            9000,
+            ["2000-2099"],
+            {"retention_days": 30},
+        )
+        assert (host["tls"]["verify"], host["tls"]["fingerprint_sha256"]) == ("pin", "AB" * 32)
+        assert (host["password"], content["logging"]["level"]) == ({"encrypted": "x"}, "DEBUG")
+    assert content["revision"] == 3  # the second import was none
+
+
+def test_what_a_file_says_anew_against_an_edit_is_told_with_exit_code_1_until_it_is_forced(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock, write(tmp_path, config=config()))
+    store.database["config"].update_one(
+        {"_id": "default"}, {"$set": PINNED | {"hosts.0.port": 1, "locale": "ko-KR"}}
+    )
+    write(tmp_path, config={**config(locale="de-DE"), "logging": {"level": "ERROR"}})
+    for _ in range(2):  # it is told as long as it is so
+        result = CliRunner().invoke(seed, [str(tmp_path)], obj=_Context(store, clock))
+        assert result.exit_code == 1
+        assert "NOT APPLIED, changed in MongoDB too: locale" in result.output
+        host, content = _load_host(store)
+        assert (content["locale"], host["port"], content["logging"]) == ("ko-KR", 1, {"level": "ERROR"})
+    _run(_Context(store, clock), str(tmp_path), "--force")
+    host, content = _load_host(store)
+    assert (content["locale"], host["port"]) == ("de-DE", 8743)
+    assert (host["tls"]["verify"], host["password"]) == ("pin", {"encrypted": "x"})
+
+
+def test_a_text_that_a_folder_and_somebody_changed_is_told_with_exit_code_1(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock, write(tmp_path, languages__de_DE={"a": "eins"}))
+    store.database["languages"].update_one({"_id": "de-DE:a"}, {"$set": {"text": "meins"}})
+    _run(_Context(store, clock), str(tmp_path))  # which says nothing new
+    write(tmp_path, languages__de_DE={"a": "uno"})
+    result = CliRunner().invoke(seed, [str(tmp_path)], obj=_Context(store, clock))
+    assert (result.exit_code, "languages/de-DE:a: NOT APPLIED" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("is_agreed", [False, True])
+def test_a_phone_system_that_the_file_drops_is_asked_about(
+    store: Store, tmp_path: Path, clock: Any, is_agreed: bool
+) -> None:
+    import_seeds(store, clock)  # the example, which is no phone system of anybody
+    first = config()["hosts"][0]
+    _run(_Context(store, clock), str(write(tmp_path, config=config(hosts=[{**first, "name": "a"}]))))
+    store.database["config"].update_one({"_id": "default"}, {"$set": PINNED})
+    write(tmp_path, config=config(hosts=[{**first, "name": "b", "user": "other"}]))
+    result = CliRunner().invoke(
+        seed, [str(tmp_path), *["--yes"] * is_agreed], obj=_Context(store, clock), input="n\n"
+    )
+    assert result.exit_code == (0 if is_agreed else 1), result.output
+    assert _load_host(store)[0]["name"] == ("b" if is_agreed else "a")
+
+
+def test_a_written_out_password_follows_the_file_and_is_kept_in_no_readable_form_beside_it(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    for secret in ("canary-1", "canary-2"):
+        content = config()
+        content["hosts"][0]["password"] = secret
+        import_seeds(store, clock, write(tmp_path, config=content))
+        assert _load_host(store)[0]["password"] == secret
+        store.database["config"].update_one({"_id": "default"}, {"$set": {"locale": "ko-KR"}})
+    store.database["config"].update_one({"_id": "default"}, {"$set": PINNED})
+    import_seeds(store, clock, tmp_path)
+    assert _load_host(store)[0]["password"] == {"encrypted": "x"}
+    assert "canary" not in str(dump(store))
+
+
+def test_a_configuration_that_a_former_version_seeded_is_merged_by_its_history(
+    store: Store, tmp_path: Path, clock: Any
+) -> None:
+    import_seeds(store, clock, write(tmp_path, config=config()))
+    for name in ("config", "config_history"):
+        store.database[name].update_many({}, {"$set": {"seeded": "digest"}})
+    store.database["config"].update_one({"_id": "default"}, {"$set": PINNED})
+    _run(_Context(store, clock), str(write(tmp_path, config=config(locale="de-DE"))))
+    host, content = _load_host(store)
+    assert (content["locale"], host["tls"]["verify"]) == ("de-DE", "pin")
+
+
+PINNED = {
+    "hosts.0.tls.verify": "pin",
+    "hosts.0.tls.fingerprint_sha256": "AB" * 32,
+    "hosts.0.password": {"encrypted": "x"},
+}
+
+
+def _load_host(store: Store) -> tuple[dict[str, Any], dict[str, Any]]:
+    (content,) = dump(store)["config"]
+    return content["hosts"][0], content
 
 
 class _Context:

@@ -125,7 +125,8 @@ def present(store: Store) -> dict[str, Any]:
 
 def list_history(store: Store) -> list[tuple[int, str, str]]:
     return [
-        (found["revision"], found["locale"], found["updated_by"]) for found in load_history(store, "default")
+        (found.get("revision"), found["locale"], found["updated_by"])
+        for found in load_history(store, "default")
     ]
 
 

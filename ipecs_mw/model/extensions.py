@@ -1,0 +1,27 @@
+"""Extensions for people to read: ranges instead of one after the other."""
+
+from collections.abc import Iterable, Mapping
+
+
+def join_ranges(numbers: Iterable[str]) -> list[str]:
+    """Return numbers as ranges, `["1000-1002", "1200"]`; what is no number stands alone."""
+    found: list[list[str]] = []
+    for number in sorted(set(numbers), key=lambda text: (len(text), text)):
+        last = found[-1][1] if found else ""
+        if (
+            last.isdecimal()
+            and number.isdecimal()
+            and len(last) == len(number)
+            and int(number) == int(last) + 1
+        ):
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return [first if first == last else f"{first}-{last}" for first, last in found]
+
+
+def join_verdicts(refused: Mapping[str, str]) -> list[str]:
+    """Return refused numbers as ranges with why: `["1000-1019 (invalid)"]`."""
+    verdicts = dict.fromkeys(refused.values())
+    numbers = {each: [number for number, verdict in refused.items() if verdict == each] for each in verdicts}
+    return [f"{', '.join(join_ranges(found))} ({each})" for each, found in numbers.items()]

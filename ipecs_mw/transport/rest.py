@@ -177,8 +177,9 @@ def _open_socket(address: str, port: int, seconds_left: Callable[[], float]) -> 
     """Return a socket to the first of the name's addresses that answers; they share the time of one connection."""
     enough = seconds_left() - _CONNECT_SECONDS
     failure: OSError = TimeoutError("timed out")
+    left = _limit(seconds_left() - max(enough, 0))
     look_up = partial(socket.getaddrinfo, address, port, type=socket.SOCK_STREAM)
-    for family, kind, protocol, _, place in ask(address, look_up, _limit(seconds_left() - max(enough, 0))):
+    for family, kind, protocol, _, place in ask(f"{address}:{port}", look_up, left):
         opened = socket.socket(family, kind, protocol)
         try:
             opened.settimeout(_limit(seconds_left() - max(enough, 0)))

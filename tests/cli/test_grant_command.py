@@ -54,6 +54,7 @@ def test_daemon_sender_and_reader_do_their_work_with_their_roles_alone(
     listed = run(reader, "events", "--call", "4711", "--format", "jsonl")
     assert json.loads(listed.stdout.splitlines()[0])["type"] == "station_ring"
     assert run(reader, "status").exit_code == run(sender, "status").exit_code == 0
+    assert run(reader, "migrate", "--status").exit_code == run(sender, "migrate", "--status").exit_code == 0
     for file, arguments in (
         (sender, ("events",)),
         (reader, ("send", "call.make")),

@@ -161,6 +161,7 @@ class Fleet:
         return sum(intake.drain(max(0.0, until - self._shared.clock.monotonic())) for intake in pipelines)
 
     def _tell_to_stop(self) -> list[HostRunner]:
+        self.sweeper.notice()
         runners = [*self.hosts.values(), *self._retired.copy().values()]
         for runner in runners:
             runner.stop()

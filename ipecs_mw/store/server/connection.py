@@ -34,7 +34,6 @@ STATED: Mapping[str, Any] = {
     "retryWrites": True,
     "retryReads": True,
     # a wait that ends, and not before a healthy server can have answered
-    "timeoutMS": int(OPERATION_SECONDS * 1000),
     "connectTimeoutMS": 10_000,
     "heartbeatFrequencyMS": 10_000,
     "waitQueueTimeoutMS": None,
@@ -147,8 +146,12 @@ def _build_client(uri: str, source: str) -> tuple[MongoClient[Document], str]:
             split_options(
                 query, validate=True, warn=False
             )  # else one that is mistyped has no effect, with a warning
-        selection = int(_SELECTION_SECONDS * 1000)
-        client: MongoClient[Document] = MongoClient(uri, **STATED, serverSelectionTimeoutMS=selection)
+        client: MongoClient[Document] = MongoClient(
+            uri,
+            **STATED,
+            timeoutMS=int(OPERATION_SECONDS * 1000),
+            serverSelectionTimeoutMS=int(_SELECTION_SECONDS * 1000),
+        )
         if "." in urlsplit(uri).path:
             raise InvalidURI("a database's name has no dot")
     except (InvalidURI, ConfigurationError, ValueError, TypeError, PyMongoError) as error:

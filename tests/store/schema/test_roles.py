@@ -13,6 +13,7 @@ from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.events.retention import keep_events
+from ipecs_mw.store.schema.comparison import describe_differences, put_right
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.schema.roles import examine_rights, grant, make_uri
 from ipecs_mw.store.server.connection import Store, open_client
@@ -101,6 +102,10 @@ def test_the_daemon_s_role_is_enough_to_migrate_seed_watch_and_keep_events(open_
     for name in COLLECTIONS:
         daemon.database[name].delete_many({})
     migrate(daemon, SystemClock())
+    daemon.database["events"].drop_index("newest")
+    outcome = put_right(daemon, SystemClock())
+    assert "events.newest (index)" in describe_differences(outcome.mended)
+    assert outcome.left == []
     apply(daemon, plan(daemon, read_seeds(None), "default"), SystemClock(), "test")
     for days in (30, 365, None, 7):
         keep_events(daemon, "default", EventSettings(retention_days=days))

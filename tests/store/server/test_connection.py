@@ -73,7 +73,7 @@ WITH_THE_STATED = {
 
 
 def test_each_option_that_a_uri_may_have_is_stated_or_says_where_the_server_is_and_who_asks() -> None:
-    stated = {name.lower() for name in connection.STATED} | {"serverselectiontimeoutms"}
+    stated = {name.lower() for name in connection.STATED} | {"timeoutms", "serverselectiontimeoutms"}
     assert stated | WHERE_AND_WHO | WITH_THE_STATED >= set(URI_OPTIONS_VALIDATOR_MAP)
     assert not stated & (WHERE_AND_WHO | WITH_THE_STATED)
 

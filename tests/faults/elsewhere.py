@@ -26,9 +26,15 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
     "service/intake/test_forwarder.py": {
         "test_one_frame_that_mongodb_refuses_is_kept_as_bytes_beside_its_neighbours": (12,),
     },
+    "service/intake/test_gaps.py": {
+        "test_a_gap_is_as_long_as_the_loss_by_the_clock_before_and_by_the_clock_after": (41, 48),
+    },
     "service/intake/test_listeners.py": {
         "test_one_that_raises_and_one_that_blocks_hold_up_nobody": (42,),
         "test_what_does_not_fit_is_dropped_for_the_slow_one_alone": (42,),
+    },
+    "service/session/test_leases.py": {
+        "test_the_gap_after_a_take_over_covers_what_was_lost_by_the_clocks_of_both": (48,),
     },
     "service/session/test_supervisor.py": {
         "test_flapping_makes_the_waits_grow_and_a_stable_while_resets_them": (22,),
@@ -58,6 +64,9 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
     "store/coordination/test_instances.py": {
         "test_what_looks_like_an_expression_is_kept_as_a_value": (33,),
     },
+    "protocol/test_frame_time.py": {
+        "test_a_long_run_of_whatever_bytes_takes_no_more_than_its_length": (47,),
+    },
     "store/schema/test_migrations.py": {
         "test_a_runner_that_was_killed_inside_a_step_is_taken_over": (14,),
         "test_a_newer_schema_is_refused_with_its_number": (14,),
@@ -80,6 +89,7 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
         "test_without_change_streams_it_looks_every_second": (10,),
         "test_an_invalid_change_is_refused_as_a_whole_until_it_is_mended": (43,),
         "test_a_deleted_configuration_and_emptied_words_leave_the_last_good_ones": (43,),
+        "test_a_password_file_that_never_answers_is_told_and_what_else_changes_is_followed": (50,),
     },
     "test_logs.py": {
         "test_what_a_host_sends_cannot_steer_a_terminal_or_forge_a_line": (34,),

@@ -16,6 +16,7 @@ from urllib.error import HTTPError
 
 import pytest
 from faults.oracle import Witness, is_streaming
+from faults.recording import Rounds
 from sites import PASSWORD, Site, wait_until
 
 from ipecs_mw.store.server.mongod import find_free_port
@@ -84,7 +85,7 @@ def drain(reader: int, until: str, seconds: float = _UP_SECONDS) -> str:
 
 
 @pytest.mark.fault(46, few=2, many=10)
-def test_a_stdout_that_nobody_reads_holds_up_nothing(witness: Witness, rounds: int) -> None:
+def test_a_stdout_that_nobody_reads_holds_up_nothing(witness: Witness, rounds: Rounds) -> None:
     site, host, port = witness.site, witness.host, find_free_port()
     site.configure(host)
     configure(site, health={"port": port}, logging={"level": "DEBUG", "format": "text", "file": None})
@@ -94,7 +95,7 @@ def test_a_stdout_that_nobody_reads_holds_up_nothing(witness: Witness, rounds: i
         wait_until(lambda: [each["file"] for each in ask(port, "/healthz")[1]] == ["stdout"], _UP_SECONDS)
         assert ask(port, "/healthz")[0] == 503
         assert ask(port, "/readyz")[1][-1]["reason"] == "logging_stalled"
-        for _ in range(rounds):
+        for _ in rounds:
             host.drop(how="rst")
             wait_until(lambda: is_streaming(host), _UP_SECONDS)
             witness.await_flow()
@@ -159,7 +160,7 @@ def test_a_daemon_that_cannot_start_ends_with_its_code_although_nobody_reads_its
 
 @pytest.mark.fault(49, few=2, many=10)
 def test_after_a_sighup_the_log_goes_on_in_a_new_file_and_the_session_stays(
-    witness: Witness, tmp_path: Path, rounds: int
+    witness: Witness, tmp_path: Path, rounds: Rounds
 ) -> None:
     site, host, file = witness.site, witness.host, tmp_path / "daemon.log"
     site.configure(host)
@@ -167,7 +168,7 @@ def test_after_a_sighup_the_log_goes_on_in_a_new_file_and_the_session_stays(
     process = site.start()
     wait_until(lambda: is_streaming(host), _UP_SECONDS)
     wait_until(lambda: "session.up" in file.read_text(), _UP_SECONDS)
-    for number in range(rounds):
+    for number in rounds:
         file.rename(tmp_path / f"kept.{number}")
         process.send_signal(signal.SIGHUP)
         wait_until(lambda: file.exists() and "logging.reopened" in file.read_text())

@@ -61,7 +61,10 @@ def _watch(scene: Scene, host: HostProcess, frames: int) -> list[float]:
 
 def measure_send(mongo: Embedded, folder: Path, commands: int) -> list[Row]:
     """Return the row of a command: from the request's insert until its reply is read."""
-    with running_daemon(mongo, folder) as (scene, _host), Client(scene.uri) as client:
+    with (
+        running_daemon(mongo, folder, program="simulated_host.py") as (scene, _host),
+        Client(scene.uri) as client,
+    ):
         ours = _time_each(commands, lambda: client.send("terminals.get", startIndex=1, count=10))
         notes = scene.store.database["notes"]
         plain = _time_each(commands, lambda: [notes.insert_one({}) for _ in range(_WRITES_OF_A_REQUEST)])

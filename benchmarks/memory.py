@@ -10,7 +10,7 @@ from pathlib import Path
 from frames import build_frames
 from rates import check, running_daemon
 from rows import Row
-from scene import await_idle, paused, read_memory_bytes
+from scene import await_idle, forget_peak, paused, read_memory_bytes, read_peak_bytes
 
 from ipecs_mw.store.server.embedded import Embedded
 
@@ -26,14 +26,17 @@ def measure_memory(mongo: Embedded, folder: Path, frames: int) -> list[Row]:
     """Return rows of the memory over `frames` events live, then over as many that come while MongoDB is away."""
     with running_daemon(mongo, folder) as (scene, host):
         pid = scene.daemons[0].pid
+        forget_peak(pid)
         with sampled(pid) as live:
             host.ask("send", 1, frames)
             scene.await_stored(frames, _LIVE_SECONDS)
-        with sampled(pid) as away:
-            with paused(mongo):
-                host.ask("send", frames + 1, frames)
-                await_idle(pid)
-            scene.await_stored(2 * frames, _LIVE_SECONDS)
+        live_peak = read_peak_bytes(pid) / _MEBIBYTE
+        forget_peak(pid)
+        with paused(mongo):
+            host.ask("send", frames + 1, frames)
+            await_idle(pid)
+        scene.await_stored(2 * frames, _LIVE_SECONDS)
+        away_peak = read_peak_bytes(pid) / _MEBIBYTE
         check(scene, 2 * frames)
     sample = [sys.getsizeof(frame.encode()) for frame in build_frames(_SAMPLED_FRAMES, frames)]
     queued = statistics.mean(sample) * frames / _MEBIBYTE
@@ -41,7 +44,7 @@ def measure_memory(mongo: Embedded, folder: Path, frames: int) -> list[Row]:
         Row(
             "memory",
             f"the most over {frames:,} events, {when}",
-            max(samples),
+            peak,
             "MiB",
             "the same frames in a list",
             queued,
@@ -49,7 +52,7 @@ def measure_memory(mongo: Embedded, folder: Path, frames: int) -> list[Row]:
             is_most=True,
             is_absolute=True,
         )
-        for when, samples in (("live", live), ("MongoDB away, then back", away))
+        for when, peak in (("live", live_peak), ("MongoDB away, then back", away_peak))
     ]
     half = len(live) // 2
     growth = Row(

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from frames import build_frames
 from rows import Row
-from scene import HostProcess, Scene, await_idle, open_scene, paused, wait_until
+from scene import HostProcess, Scene, await_idle, open_scene, paused, read_cpu_seconds, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.protocol.events import Decoder
@@ -27,9 +27,11 @@ Place = tuple[Embedded, Path]
 
 
 @contextmanager
-def running_daemon(mongo: Embedded, folder: Path, hosts: int = 1) -> Iterator[tuple[Scene, HostProcess]]:
-    """Give a scene where the daemon has a session with each simulated host."""
-    with open_scene(mongo, folder) as scene, HostProcess(hosts) as host:
+def running_daemon(
+    mongo: Embedded, folder: Path, hosts: int = 1, program: str = "host.py"
+) -> Iterator[tuple[Scene, HostProcess]]:
+    """Give a scene where the daemon has a session with each host that `program` plays."""
+    with open_scene(mongo, folder) as scene, HostProcess(hosts, program) as host:
         scene.configure(host)
         scene.start_daemon()
         scene.await_sessions(hosts)
@@ -37,11 +39,11 @@ def running_daemon(mongo: Embedded, folder: Path, hosts: int = 1) -> Iterator[tu
 
 
 @contextmanager
-def running_naive(mongo: Embedded, folder: Path) -> Iterator[tuple[Scene, HostProcess]]:
-    """Give a scene where `naive.py` listens to a simulated host."""
+def running_naive(mongo: Embedded, folder: Path, *how: str) -> Iterator[tuple[Scene, HostProcess]]:
+    """Give a scene where `naive.py` listens to a host."""
     program = str(Path(__file__).with_name("naive.py"))
     with open_scene(mongo, folder) as scene, HostProcess() as host:
-        command = [sys.executable, program, scene.uri, str(host.hosts[0]["port"])]
+        command = [sys.executable, program, scene.uri, str(host.hosts[0]["port"]), *how]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
             try:
                 assert client.stdout is not None
@@ -52,19 +54,20 @@ def running_naive(mongo: Embedded, folder: Path) -> Iterator[tuple[Scene, HostPr
 
 
 def measure_rates(mongo: Embedded, folder: Path, frames: int, rounds: int) -> list[Row]:
-    """Return the rows of live and draining; each ratio is the median of `rounds` rounds of all four in turn."""
+    """Return the rows of live and draining; each ratio is the median of `rounds` rounds of all in turn."""
     measures: dict[str, Callable[[Embedded, Path, int], float]] = {
         "limit": measure_limit,
         "live": measure_live,
         "drain": measure_drain,
         "naive": measure_naive,
+        "batches": measure_batches,
     }
     found: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(rounds):
         for name, measure in measures.items():
             found[name].append(measure(mongo, folder, frames))
 
-    def row(title: str, ours: str, plain: str, plain_name: str, goal: float) -> Row:
+    def row(title: str, ours: str, plain: str, plain_name: str, goal: float | None) -> Row:
         ratio = statistics.median(a / b for a, b in zip(found[ours], found[plain], strict=True))
         value = statistics.median(found[ours])
         return Row("rates", title, value, "/s", plain_name, value / ratio, goal)
@@ -72,6 +75,7 @@ def measure_rates(mongo: Embedded, folder: Path, frames: int, rounds: int) -> li
     limit = "`insert_many` of the same documents"
     return [
         row("live, host → committed", "live", "naive", "naive client", 20.0),
+        row("live, host → committed", "live", "batches", "naive client that batches", None),
         row("live, host → committed", "live", "limit", limit, 0.5),
         row("draining a backlog of the journal", "drain", "limit", limit, 0.8),
     ]
@@ -87,6 +91,31 @@ def measure_naive(mongo: Embedded, folder: Path, frames: int) -> float:
     """Return frames a second of `naive.py`, measured as `measure_live` does."""
     with running_naive(mongo, folder) as (scene, host):
         return _send_all(scene, host, frames // _NAIVE_SHARE)
+
+
+def measure_batches(mongo: Embedded, folder: Path, frames: int) -> float:
+    """Return frames a second of `naive.py` where it batches, measured as `measure_live` does."""
+    with running_naive(mongo, folder, "batches") as (scene, host):
+        return _send_all(scene, host, frames)
+
+
+def measure_processor_time(mongo: Embedded, folder: Path, frames: int, rounds: int) -> list[Row]:
+    """Return the row of the daemon's processor time an event, frames coming as fast as they are taken."""
+
+    def measure() -> float:
+        with running_daemon(mongo, folder) as (scene, host):
+            pid = scene.daemons[0].pid
+            host.ask("send", 1, _BATCH)
+            scene.await_stored(_BATCH)
+            await_idle(pid)
+            before = read_cpu_seconds(pid)
+            host.ask("send", _BATCH + 1, frames)
+            scene.await_stored(_BATCH + frames)
+            await_idle(pid)
+            return (read_cpu_seconds(pid) - before) / frames
+
+    value = statistics.median(measure() for _ in range(rounds))
+    return [Row("rates", "live: processor time an event", 1e6 * value, "µs")]
 
 
 def _send_all(scene: Scene, host: HostProcess, frames: int) -> float:

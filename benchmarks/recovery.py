@@ -17,7 +17,7 @@ _TIMER_SECONDS = 120.0
 def measure_recovery(mongo: Embedded, folder: Path, rounds: int) -> list[Row]:
     """Return the rows of SIGKILL and of a dropped socket; each the median of `rounds`."""
     dropped, killed = [], []
-    with running_daemon(mongo, folder) as (scene, host):
+    with running_daemon(mongo, folder, program="simulated_host.py") as (scene, host):
         for _ in range(rounds):
             sessions = scene.count_sessions()
             began = time.monotonic()

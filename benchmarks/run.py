@@ -19,7 +19,7 @@ from growth import measure_hosts, measure_log
 from latency import measure_latency, measure_send
 from memory import measure_memory
 from page import render_page, render_table
-from rates import measure_rates
+from rates import measure_processor_time, measure_rates
 from recovery import measure_recovery
 from rows import Row
 from steps import measure_steps
@@ -61,7 +61,10 @@ SMALL: Size = {
 }
 
 MEASURES: dict[str, Sequence[Measure]] = {
-    "rates": [lambda m, f, s: measure_rates(m, f, s["rate_frames"], s["rate_rounds"])],
+    "rates": [
+        lambda m, f, s: measure_rates(m, f, s["rate_frames"], s["rate_rounds"]),
+        lambda m, f, s: measure_processor_time(m, f, s["rate_frames"], s["rate_rounds"]),
+    ],
     "latency": [
         lambda m, f, s: measure_latency(m, f, s["latency_frames"]),
         lambda m, f, s: measure_send(m, f, s["commands"]),

@@ -183,6 +183,17 @@ def read_memory_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def forget_peak(pid: int) -> None:
+    """Have the system note the most memory of a process anew from now on."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def read_peak_bytes(pid: int) -> int:
+    """Return the most resident memory that a process has had, as the system notes it: no moment is missed."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+
 @contextmanager
 def paused(mongo: Embedded) -> Iterator[None]:
     """Have MongoDB stand still: it takes connections, and answers nothing."""

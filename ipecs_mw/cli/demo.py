@@ -178,7 +178,7 @@ def _watch(
                 picture.add(arrived.popleft(), now)
             host = _describe_host(store, host)
             if isinstance(live, Live):
-                live.update(draw(picture, host, now, context.texts))
+                live.update(draw(picture, host, now, context.texts, console.size))
             elif now >= next_line:
                 click.echo(summarise(picture, host, now, context.texts))
                 next_line = now + _LINE_SECONDS

@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -14,8 +15,9 @@ from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 
 _RATE_SECONDS = 5.0
-_SHOWN_EVENTS = 12
-_SHOWN_STATIONS = 20
+_KEPT_EVENTS = 200  # more than a screen has lines
+_WIDE = 110
+_HEAD_LINES, _FRAME_LINES = 3, 2
 
 # ACD code → what it makes of the station at its source; None: back to what its agent does
 _STATION_STATES: Mapping[int, str | None] = {
@@ -53,7 +55,7 @@ class Picture:
         self.agents: dict[str, str] = {}
         self.busy: dict[str, tuple[str, int | None]] = {}
         self.calls: set[int] = set()
-        self.recent: deque[Mapping[str, Any]] = deque(maxlen=_SHOWN_EVENTS)
+        self.recent: deque[Mapping[str, Any]] = deque(maxlen=_KEPT_EVENTS)
         self._arrivals: deque[float] = deque()
 
     def add(self, event: Mapping[str, Any], now: float) -> None:
@@ -88,22 +90,52 @@ class Picture:
             self.busy[station] = (state, call)
 
 
-def draw(picture: Picture, host: Mapping[str, Any], now: float, texts: Texts) -> RenderableType:
-    """Return the whole view: connection, rates, stations, the last events in words."""
+def draw(
+    picture: Picture, host: Mapping[str, Any], now: float, texts: Texts, size: tuple[int, int]
+) -> RenderableType:
+    """Return the whole view: connection, rates, stations, the last events in words.
+
+    It fits `size`, in columns and lines: side by side where there is room, else one above the other; as many
+    events as there are lines for.
+    """
+    width, height = size
+    left = height - _HEAD_LINES - 1  # the cursor has the last line
+    if width >= _WIDE:
+        body = Table.grid(expand=True, padding=(0, 1))
+        body.add_column(ratio=2)
+        body.add_column(ratio=5)
+        body.add_row(
+            _draw_stations(picture, texts, left - _FRAME_LINES - 1),
+            _draw_events(picture, texts, left - _FRAME_LINES),
+        )
+        return Group(_draw_head(picture, host, now, texts), body)
+    shown = min(len(picture.agents.keys() | picture.busy.keys()), max(left // 3 - 1, 1))
+    stations = _draw_stations(picture, texts, shown)
+    events = _draw_events(picture, texts, left - (shown + 1 + _FRAME_LINES) - _FRAME_LINES)
+    return Group(_draw_head(picture, host, now, texts), stations, events)
+
+
+def _draw_head(picture: Picture, host: Mapping[str, Any], now: float, texts: Texts) -> RenderableType:
     state = str(host.get("state", "offline"))
-    head = Table.grid(expand=True)
+    head = Table.grid(expand=True, padding=(0, 1))
     for _ in range(4):
-        head.add_column(ratio=1)
+        head.add_column(no_wrap=True)
     head.add_row(
         Text(f"● {texts.render(f'state.{state}')}", "bold green" if state == "up" else "bold red"),
         Text(texts.render("demo.rate", rate=f"{picture.rate(now):.1f}")),
         Text(texts.render("demo.total", total=picture.total)),
         Text(texts.render("demo.calls", calls=len(picture.busy))),
     )
+    return Panel(head, title="ipecs-mw")
+
+
+def _draw_stations(picture: Picture, texts: Texts, most: int) -> RenderableType:
+    """Return the stations by number; the busy ones first where there are too many."""
+    numbers = sorted(picture.agents.keys() | picture.busy.keys(), key=lambda n: (n not in picture.busy, n))
     stations = Table(box=None, expand=True, pad_edge=False)
     for name in ("station", "agent", "activity", "call"):
-        stations.add_column(texts.render(f"demo.{name}"))
-    for number in sorted(picture.agents.keys() | picture.busy.keys())[:_SHOWN_STATIONS]:
+        stations.add_column(texts.render(f"demo.{name}"), no_wrap=True)
+    for number in sorted(numbers[: max(most, 0)]):
         activity, call = picture.busy.get(number, ("", None))
         agent = picture.agents.get(number, "")
         stations.add_row(
@@ -112,24 +144,26 @@ def draw(picture: Picture, host: Mapping[str, Any], now: float, texts: Texts) ->
             Text(texts.render(f"demo.{activity}") if activity else "", _STYLES.get(activity, "")),
             "" if call is None else str(call),
         )
+    return Panel(stations, title=texts.render("demo.agents"))
+
+
+def _draw_events(picture: Picture, texts: Texts, most: int) -> RenderableType:
+    """Return the last events, the newest first, a line each."""
     events = Table(box=None, expand=True, pad_edge=False, show_header=False)
-    events.add_column(width=8)
+    events.add_column(width=8, no_wrap=True)
+    events.add_column(ratio=5, no_wrap=True)
     events.add_column(ratio=2, no_wrap=True)
-    events.add_column(ratio=1, no_wrap=True)
-    events.add_column(ratio=4, no_wrap=True)
-    for event in reversed(picture.recent):
+    events.add_column(ratio=6, no_wrap=True)
+    for event in islice(reversed(picture.recent), max(most, 0)):
         stamp = local_time(event.get("received_at"))[11:]
         names = ", ".join(event.get("stations") or ())
         events.add_row(
-            stamp, Text(name_event(event, texts)), Text(escape(names)), Text(describe_event(event, texts))
+            stamp,
+            Text(escape(name_event(event, texts))),
+            Text(escape(names)),
+            Text(describe_event(event, texts)),
         )
-    body = Table.grid(expand=True, padding=(0, 1))
-    body.add_column(ratio=2)
-    body.add_column(ratio=5)
-    body.add_row(
-        Panel(stations, title=texts.render("demo.agents")), Panel(events, title=texts.render("demo.events"))
-    )
-    return Group(Panel(head, title="ipecs-mw"), body)
+    return Panel(events, title=texts.render("demo.events"))
 
 
 def summarise(picture: Picture, host: Mapping[str, Any], now: float, texts: Texts) -> str:

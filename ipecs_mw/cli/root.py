@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from ipecs_mw import __version__
 from ipecs_mw.cli.click_texts import translate_click
@@ -48,6 +49,12 @@ class Commands(Chapter):
         for heading, names in COMMANDS.items():
             with formatter.section(_TEXTS.render(f"help.heading.{heading}")):
                 formatter.write_dl([(name, first_sentence(_TEXTS.render(f"help.{name}"))) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, without importing them, and the options of `ipecs-mw` itself."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=first_sentence(_TEXTS.render(f"help.{name}"))) for name in names]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any

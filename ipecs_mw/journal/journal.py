@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -160,7 +161,7 @@ class Journal:
         can still be recorded; where `is_heard`, they move `heard_at`. Raises JournalFull at the cap or on a full
         disk, JournalError where the disk fails otherwise.
         """
-        rows = [(a.connection, (a.received_at - EPOCH) // MICROSECOND, a.source, a.body) for a in arrivals]
+        rows = [(a.connection, _count_microseconds(a.received_at), a.source, a.body) for a in arrivals]
         frames_at = max((at for _, at, source, _ in rows if source == "frame"), default=None)
         heard_at = frames_at if is_heard else None
         with self._use("FULL") as database:
@@ -332,6 +333,12 @@ def build_entry(row: Sequence[Any]) -> Entry:
     return Entry(seq, Arrival(connection, build_instant(received_at), source, body))
 
 
+@lru_cache(maxsize=64)  # what came together has one instant
+def _count_microseconds(at: datetime) -> int:
+    return (at - EPOCH) // MICROSECOND
+
+
+@lru_cache(maxsize=64)
 def build_instant(microseconds: Any) -> datetime:
     """Return the instant that so many microseconds since 1970 are; raise ValueError where there is none."""
     try:

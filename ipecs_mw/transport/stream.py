@@ -42,13 +42,13 @@ _HEAD_END = b"\r\n\r\n"
 _NOT_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 _LINE_OPTIONS = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+    ("TCP_KEEPIDLE", 15),
+    ("TCP_KEEPALIVE", 15),  # its name on macOS
+    ("TCP_KEEPINTVL", 5),
+    ("TCP_KEEPCNT", 3),
+    ("TCP_USER_TIMEOUT", 30_000),
 )
-"""The system gives a dead line up after 30 s, also where no pings are sent."""
+"""The system gives a dead line up after 30 s, also where no pings are sent; each as far as the system has it."""
 
 _QUIET = logging.Logger("websockets", logging.CRITICAL)  # noqa: LOG001 - what ends a connection is raised, not logged
 
@@ -268,8 +268,10 @@ def _open_line(host: HostSettings, context: ssl.SSLContext) -> ssl.SSLSocket:
     """Return a socket with TLS up; raises OSError."""
     plain = socket.create_connection((host.address, host.port), _OPEN_TIMEOUT_SECONDS)
     try:
-        for option in _LINE_OPTIONS:
-            plain.setsockopt(*option)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _LINE_OPTIONS:
+            if (option := getattr(socket, name, None)) is not None:
+                plain.setsockopt(socket.IPPROTO_TCP, option, value)
         return context.wrap_socket(plain, server_hostname=host.address)
     except BaseException:
         plain.close()

@@ -1,5 +1,9 @@
 """Shell completion offers commands, parameters and allowed values, with or without MongoDB."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from sites import Site
 
@@ -20,6 +24,12 @@ def complete(site: Site, *words: str) -> list[str]:
         (("send", "forward."), "forward.get"),
         (("send", "dnd.set", ""), "svcType=enable"),
         (("commands", "call.ma"), "call.make"),
+        (("events", "--host", "ma"), "main"),
+        (("smdr", "--host", ""), "main"),
+        (("events", "--type", "station_r"), "station_ring"),
+        (("config", "get", "hosts[0].po"), "hosts[0].port"),
+        (("config", "set", "events."), "events.retention_days"),
+        (("eve",), "events"),
     ],
 )
 def test_commands_parameters_and_values_are_offered(site: Site, words: tuple[str, ...], offered: str) -> None:
@@ -36,3 +46,27 @@ def test_a_command_that_was_added_in_mongodb_is_offered(site: Site) -> None:
 def test_without_mongodb_the_shipped_commands_are_offered(site: Site) -> None:
     (site.folder / "bootstrap.json").write_text('{"mongo_uri": "mongodb://127.0.0.1:1/"}')
     assert "forward.get" in complete(site, "send", "forward.")
+
+
+@pytest.mark.parametrize("words", ["ipecs-mw --help", "ipecs-mw ev", "ipecs-mw "])
+def test_naming_the_commands_imports_nothing_of_what_they_need(words: str) -> None:
+    heavy = {"pymongo", "requests", "websockets", "rich", "structlog", "msgspec"}
+    script = f"""
+import sys
+from ipecs_mw.cli.root import cli
+try:
+    cli.main(sys.argv[1:], prog_name="ipecs-mw", standalone_mode=False)
+finally:
+    sys.stderr.write(" ".join(sorted({heavy!r} & set(sys.modules))))
+"""
+    completing = {"_IPECS_MW_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words.split()[1:]],
+        env={**os.environ, **({} if "--help" in words else completing)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "events" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")

@@ -15,7 +15,7 @@ from click.testing import Result
 from fault_proxy import FaultProxy
 from sites import PASSWORD, Site, is_up, ring, wait_until
 
-from ipecs_mw.errors import CannotStart, StoreRefused
+from ipecs_mw.errors import CannotStart, NoSuchName, StoreRefused
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.configuration.master_key import make_key
 
@@ -202,7 +202,7 @@ def test_the_password_of_a_station_account_is_set_by_its_user(
     assert set(stored(site)["accounts"][0]["password"]) == {"encrypted"}
     assert stored(site)["password"] == {"env": "CANARY"}
     result = set_password(invoke, "--account", "1002")
-    assert isinstance(result.exception, CannotStart)
+    assert isinstance(result.exception, NoSuchName)
     assert result.exception.facts == {"account": "1002", "host": "host0", "allowed": "1001"}
 
 
@@ -240,7 +240,7 @@ def test_what_cannot_be_set_changes_nothing(
 ) -> None:
     site.configure(simulated)
     result = invoke("secret", "set", host, input=given)
-    assert isinstance(result.exception, CannotStart)
+    assert isinstance(result.exception, CannotStart | NoSuchName)
     assert result.exception.key == key
     assert stored(site)["password"] == {"env": "CANARY"}
     assert not key_file.exists()

@@ -26,9 +26,15 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
     "service/intake/test_forwarder.py": {
         "test_one_frame_that_mongodb_refuses_is_kept_as_bytes_beside_its_neighbours": (12,),
     },
+    "service/intake/test_gaps.py": {
+        "test_a_gap_is_as_long_as_the_loss_by_the_clock_before_and_by_the_clock_after": (41, 48),
+    },
     "service/intake/test_listeners.py": {
         "test_one_that_raises_and_one_that_blocks_hold_up_nobody": (42,),
         "test_what_does_not_fit_is_dropped_for_the_slow_one_alone": (42,),
+    },
+    "service/session/test_leases.py": {
+        "test_the_gap_after_a_take_over_covers_what_was_lost_by_the_clocks_of_both": (48,),
     },
     "service/session/test_supervisor.py": {
         "test_flapping_makes_the_waits_grow_and_a_stable_while_resets_them": (22,),

@@ -156,6 +156,18 @@ class Witness:
         self._delivered.clear()
         return Verdict(len(numbers), gaps, lost)
 
+    def check_covered(self) -> None:
+        """Raise AssertionError for what is stored twice, or missing outside the time of every gap.
+
+        For events of several daemons whose clocks differ, whose order is not that of their ids.
+        """
+        log = self.read_log()
+        numbers = [number for document in log if (number := number_of(document)) is not None]
+        assert len(numbers) == len(set(numbers)), "stored twice"
+        spans = [(gap["data"].get("since"), gap["data"]["until"]) for gap in log if gap["type"] == "gap"]
+        for number in sorted(set(range(self.next)) - set(numbers)):
+            self._check_covered(range(number, number + 1), spans)
+
     def _check_covered(self, missing: range, spans: list[tuple[str | None, str]]) -> None:
         """Raise AssertionError for a missing number that was sent at no time that a gap in its place names."""
         for number in missing:

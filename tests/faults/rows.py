@@ -78,6 +78,10 @@ _PROCESS = {
     40: ("a damaged journal", "set aside with an alarm, a new one begun, the rest readable"),
     41: ("the clock jumps", "timers and order do not depend on it"),
     42: ("a listener that fails or blocks", "the others and the log go on"),
+    48: (
+        "clocks that jump, differ or go on while events are lost",
+        "the gap covers all that is missing",
+    ),
 }
 _CONFIGURATION = {
     43: (

@@ -1,8 +1,6 @@
-"""The clock jumps, frames come in storms, and a long backlog waits at the start."""
+"""Frames come in storms, and a long backlog waits at the start."""
 
-import os
 import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,22 +9,13 @@ import pytest
 from faults.oracle import Witness, is_streaming
 from faults.recording import IS_FULL, Rounds
 from faults.servers import ReplicaSet
-from sites import PASSWORD, Site, ring, wait_until
+from sites import ring, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.journal.journal import Arrival, open_journal
 
 _UP_SECONDS = 60.0
 _MOST_MEMORY_KIB = 250 * 1024
-_JUMPY = """
-import os, pathlib
-from datetime import timedelta
-from ipecs_mw.clock import SystemClock
-now, file = SystemClock.now, pathlib.Path(os.environ["JUMP"])
-SystemClock.now = lambda clock: now(clock) + timedelta(seconds=float(file.read_text() or 0))
-from ipecs_mw.cli import main
-main()
-"""
 
 
 def begin(witness: Witness) -> subprocess.Popen[str]:
@@ -40,40 +29,6 @@ def begin(witness: Witness) -> subprocess.Popen[str]:
 def read_memory_kib(process: subprocess.Popen[str], name: str = "VmHWM") -> int:
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name))
-
-
-def start_with_jumping_clock(site: Site, jump: Path) -> None:
-    """Run the daemon with a wall clock that is off by as many seconds as the file says."""
-    options = site.command("run")[3:]
-    with (site.folder / f"run{len(site.processes)}.log").open("w") as output:
-        environment = {**os.environ, "CANARY": PASSWORD, "JUMP": str(jump)}
-        command = [sys.executable, "-c", _JUMPY, *options]
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, text=True)
-    site.processes.append(process)
-
-
-@pytest.mark.fault(41, few=4, many=40)
-def test_a_clock_that_jumps_an_hour_changes_neither_timers_nor_order(
-    witness: Witness, rounds: Rounds
-) -> None:
-    jump = witness.site.folder / "jump"
-    jump.write_text("0")
-    witness.site.configure(witness.host)
-    start_with_jumping_clock(witness.site, jump)
-    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
-    witness.await_flow()
-    for number in rounds:
-        jump.write_text(str((3600, 0, -3600, 0)[number % 4]))
-        witness.send(100)
-        time.sleep(0.5)
-        witness.await_flow()
-    assert witness.judge().gaps == 0
-    assert witness.site.count(type="session_up") == 1
-    found = list(witness.site.store.database["events"].find({"type": "station_ring"}).sort("_id", 1))
-    seqs = [event["seq"] for event in found]
-    assert seqs == sorted(seqs)
-    instants = [event["received_at"] for event in found]
-    assert instants != sorted(instants), "the clock did not jump"
 
 
 @pytest.mark.fault(38, few=1, many=5)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from faults.recording import Rounds
 from sites import Site, is_up, ring, wait_until
 
 from ipecs_mw.simulator import SimulatedHost
@@ -25,14 +26,14 @@ def restore_without_indexes(events: Any) -> None:
 
 @pytest.mark.fault(51, few=2, many=10)
 def test_events_dropped_while_frames_come_are_told_by_check_and_put_right_by_migrate(
-    site: Site, simulated: SimulatedHost, rounds: int
+    site: Site, simulated: SimulatedHost, rounds: Rounds
 ) -> None:
     events = site.store.database["events"]
     site.configure(simulated)
     site.start()
     wait_until(lambda: is_up(site), _UP_SECONDS)
     wait_until(lambda: not differences(site), _UP_SECONDS)
-    for number in range(rounds):
+    for number in rounds:
         simulated.send(ring(number))
         wait_until(lambda number=number: site.count(call_ref=number), _UP_SECONDS)
         if number % 2:

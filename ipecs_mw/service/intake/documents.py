@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -105,8 +106,12 @@ def build_entry_id(host: str | None, journal_id: str, entry: Entry) -> str:
     once more that MongoDB has: its new entries are others, and must not count as stored. It is short, in
     milliseconds and hexadecimal as in the journal's id, because each index of `events` holds the id.
     """
-    millis = (entry.arrival.received_at - EPOCH) // MILLISECOND
-    return f"{host or '-'}:{journal_id}:{entry.seq:012d}:{millis:0{INSTANT_DIGITS}x}"
+    return f"{host or '-'}:{journal_id}:{entry.seq:012d}:{_spell_instant(entry.arrival.received_at)}"
+
+
+@lru_cache(maxsize=64)  # what came together has one instant
+def _spell_instant(at: datetime) -> str:
+    return f"{(at - EPOCH) // MILLISECOND:0{INSTANT_DIGITS}x}"
 
 
 def read_arrival(arrival: Arrival, decode: Decode) -> Event:

@@ -23,10 +23,6 @@ class Moment:
         """Return the moment that it is."""
         return cls(clock.now(), clock.monotonic())
 
-    def move_back(self, seconds: float) -> "Moment":
-        """Return the moment so much earlier, by the wall clock as it is now."""
-        return Moment(self.at - timedelta(seconds=seconds), self.monotonic - seconds)
-
 
 def bound_gap(since: Moment | None, until: Moment) -> tuple[datetime | None, datetime]:
     """Return the beginning and the end of what is missing, by the wall clock.

@@ -41,6 +41,7 @@ _BETWEEN_SECONDS = (
 )
 _TURN_SECONDS = 10.0  # for another host of ours to give the account back
 _LOOK_SECONDS = 0.05
+_CLOCK_SECONDS = 60.0  # by which our clock may differ from MongoDB's
 _NOTE_LAG = timedelta(seconds=2 * RENEW_SECONDS)  # a note is older than what its owner heard last
 
 
@@ -169,6 +170,7 @@ class LeaseKeeper:
         self._members = threading.Lock()
         self._asking = threading.Lock()
         self._rounds = 0
+        self._is_clock_wrong = False
         self._away_until = -math.inf
 
     def add(self, lease: AccountLease, stop: threading.Event) -> None:
@@ -282,7 +284,15 @@ class LeaseKeeper:
         self._away_until = -math.inf
         for name, lease in holders.items():
             self._settle(lease, found[name], began)
+        self._compare_clocks()
         return True
+
+    def _compare_clocks(self) -> None:
+        """Say once that our clock is wrong, or MongoDB's: it stamps every event."""
+        ahead = self._table.server_ahead_seconds
+        is_wrong, self._is_clock_wrong = self._is_clock_wrong, abs(ahead) > _CLOCK_SECONDS
+        if self._is_clock_wrong and not is_wrong:
+            log.warning("clock.differs", seconds=round(abs(ahead)))
 
     def _lasted(self, began: float) -> float:
         return self._clock.monotonic() - began

@@ -39,7 +39,10 @@ class FoundLease:
 
 
 class LeaseTable:
-    """The collection `leases` as `owner` uses it; what it holds it holds for `seconds`. Raises StoreError."""
+    """The collection `leases` as `owner` uses it; what it holds it holds for `seconds`. Raises StoreError.
+
+    `server_ahead_seconds` is by how much MongoDB's clock was ahead of ours at the last read that found a lease.
+    """
 
     def __init__(self, store: Store, owner: str, holder: str, seconds: float, clock: Clock) -> None:
         self._leases = store.database["leases"]
@@ -47,6 +50,7 @@ class LeaseTable:
         self._holder = holder
         self._seconds = seconds
         self._clock = clock
+        self.server_ahead_seconds = 0.0
 
     def write(
         self, renewed: Collection[str], notes: Mapping[str, Note], given_back: Mapping[str, Note]
@@ -76,6 +80,8 @@ class LeaseTable:
         fields: dict[str, Any] = {**dict.fromkeys(names_of, True), "now": "$$NOW"}
         with store_errors():
             found = list(self._leases.find({"_id": {"$in": list(names)}}, fields))
+        for document in found[:1]:
+            self.server_ahead_seconds = (document["now"] - self._clock.now()).total_seconds()
         leases = {name: FoundLease(name) for name in names}
         for document in found:
             name, holder = document["_id"], document.get("holder")

@@ -6,6 +6,7 @@ that keeps it longest.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple, get_args
 
@@ -27,6 +28,11 @@ _BUILD_SECONDS = 3600.0  # an index of a large collection takes longer than an o
 _NAME = "retention"
 _NOT_FOUND = 27
 _OTHER_OPTIONS = 85
+_CLOCK_IS_SET_AT = datetime(2020, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+"""A clock that shows an earlier time was never set: what it stamps would be deleted within a minute.
+
+In UTC and without a zone, as the driver tells of an index.
+"""
 _FOR_EVER = EventSettings(retention_days=None)
 
 
@@ -64,9 +70,13 @@ def find_differences(
     differences = comparison.find_differences(store)
     with store_errors():
         found = _read_all(store, profile, settings) or {"default": EventSettings()}
-        wanted = _build_indexes(_find_longest(found))
+        wanted = {
+            name: Index(name, index.keys, _without_clock(index.options))
+            for name, index in _build_indexes(_find_longest(found)).items()
+        }
         events = store.database["events"]
-        if _find_present(events) != {name: _shape(index) for name, index in wanted.items()}:
+        present = {name: (keys, _without_clock(told)) for name, (keys, told) in _find_present(events).items()}
+        if present != {name: _shape(index) for name, index in wanted.items()}:
             mend = partial(_apply, events, wanted)
             differences.append(Difference("index", f"events.{_NAME}", is_missing=True, mend=mend))
     return differences
@@ -125,13 +135,17 @@ def _build_indexes(longest: Mapping[str, tuple[int | None, str]]) -> Mapping[str
     kept = {kind: days * _DAY_SECONDS for kind, (days, _) in longest.items() if days is not None}
     if len(kept) == len(longest) and len(set(kept.values())) == 1:
         return {_NAME: _build_index(_NAME, next(iter(kept.values())))}
-    only = {kind: {"partialFilterExpression": {"kind": kind}} for kind in kept}
-    named = (_build_index(f"{_NAME}_{kind}", seconds, **only[kind]) for kind, seconds in kept.items())
+    named = (_build_index(f"{_NAME}_{kind}", seconds, kind=kind) for kind, seconds in kept.items())
     return {index.name: index for index in named}
 
 
-def _build_index(name: str, seconds: int, **only: Any) -> Index:
-    return Index(name, (("received_at", ASCENDING),), {"expireAfterSeconds": seconds, **only})
+def _build_index(name: str, seconds: int, **only: str) -> Index:
+    """Return an index that deletes; what a machine received whose clock was never set is not in it."""
+    options = {
+        "expireAfterSeconds": seconds,
+        "partialFilterExpression": {**only, "received_at": {"$gt": _CLOCK_IS_SET_AT}},
+    }
+    return Index(name, (("received_at", ASCENDING),), options)
 
 
 def _find_present(events: Collection[dict[str, Any]]) -> Mapping[str, Shape]:
@@ -167,6 +181,14 @@ def _shape(index: Index) -> Shape:
 def _without_seconds(shape: Shape) -> Shape:
     keys, options = shape
     return keys, {name: value for name, value in options.items() if name != "expireAfterSeconds"}
+
+
+def _without_clock(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return options as the migrations make them: what clocks that were never set need is added by the daemon."""
+    only = dict(options.get("partialFilterExpression", {}))
+    only.pop("received_at", None)
+    rest = {name: value for name, value in options.items() if name != "partialFilterExpression"}
+    return {**rest, "partialFilterExpression": only} if only else rest
 
 
 @contextmanager

@@ -77,8 +77,9 @@ def put_right(
     if not choose():
         return Outcome()
     mended, left, reason = [], [], ""
-    with hold_lock(store, clock, stop or threading.Event()):
+    with hold_lock(store, clock, stop or threading.Event()) as lock:
         for difference in choose():
+            lock.check()
             try:
                 _mend(difference)
                 mended.append(difference)

@@ -9,11 +9,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from pymongo import timeout
+from pymongo.errors import DuplicateKeyError
 
 import ipecs_mw
 from ipecs_mw import logs
@@ -49,6 +51,19 @@ class MigrationStatus(Struct, frozen=True):
     number: int
     name: str
     state: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The lock on the schema as `owner` holds it."""
+
+    store: Store
+    owner: str
+
+    def check(self) -> None:
+        """Raise CannotStart where another has it: a runner that stood still has lost it without knowing."""
+        if not acquire_lease(self.store, _LEASE, self.owner, _LEASE_SECONDS):
+            raise CannotStart("error.migration_lost")
 
 
 def find_migrations(folder: Path | None = None) -> list[Migration]:
@@ -96,16 +111,17 @@ def migrate(
 
     One runner at a time: others wait up to two minutes. Whether what the steps made is still there asks
     `comparison.put_right`. Raises CannotStart for a schema newer than the program, a step that was changed after
-    it was applied, or a lock that stays held, Stopped where `stop` is set while it waits, or between two steps.
+    it was applied, or a lock that stays held or was lost to another, Stopped where `stop` is set while it waits,
+    or between two steps.
     """
     stop = stop or threading.Event()
     if not _find_pending(store, folder):
         return []
-    with hold_lock(store, clock, stop):
+    with hold_lock(store, clock, stop) as lock:
         pending = _find_pending(store, folder)
         for migration in pending:
             _check(stop)
-            _apply(store, clock, migration)
+            _apply(store, clock, migration, lock)
     return [migration.number for migration in pending]
 
 
@@ -127,19 +143,25 @@ def _find_pending(store: Store, folder: Path | None) -> list[Migration]:
     return [migration for migration in find_migrations(folder) if migration.number in pending]
 
 
-def _apply(store: Store, clock: Clock, migration: Migration) -> None:
-    record = {
-        "name": migration.name,
-        "checksum": migration.checksum,
-        "by": f"{socket.gethostname()}:{os.getpid()}",
-    }
+def _apply(store: Store, clock: Clock, migration: Migration, lock: Lock) -> None:
+    """Apply a step; one that another runner has begun meanwhile, or has done, keeps the other's record."""
+    lock.check()
+    record = {"name": migration.name, "checksum": migration.checksum, "by": lock.owner}
     with store_errors():
         records = store.database["migrations"]
         started = {**record, "state": "started", "started_at": clock.now()}
-        records.update_one({"_id": migration.number}, {"$set": started}, upsert=True)
+        try:
+            undone = {"_id": migration.number, "state": {"$ne": "done"}}
+            records.update_one(undone, {"$set": started}, upsert=True)
+        except DuplicateKeyError:  # done by another, while this one stood still
+            raise CannotStart("error.migration_lost") from None
         with timeout(STEP_SECONDS):
             _load_apply(migration)(store.database)
-        records.update_one({"_id": migration.number}, {"$set": {"state": "done", "done_at": clock.now()}})
+        lock.check()
+        ours = {"_id": migration.number, "by": lock.owner}
+        done = records.update_one(ours, {"$set": {"state": "done", "done_at": clock.now()}})
+    if not done.matched_count:
+        raise CannotStart("error.migration_lost")
     log.info("migration.applied", number=migration.number, name=migration.name)
 
 
@@ -154,7 +176,7 @@ def _load_apply(migration: Migration) -> Callable[[Any], None]:
 
 
 @contextmanager
-def hold_lock(store: Store, clock: Clock, stop: threading.Event) -> Iterator[None]:
+def hold_lock(store: Store, clock: Clock, stop: threading.Event) -> Iterator[Lock]:
     """Hold the lock on the schema while the block runs, renewed by a thread: a step may take longer than it lasts.
 
     Raises CannotStart where another holds it for two minutes, Stopped where `stop` is set meanwhile.
@@ -182,7 +204,7 @@ def hold_lock(store: Store, clock: Clock, stop: threading.Event) -> Iterator[Non
     renewer = threading.Thread(target=renew, name="migration-lease", daemon=True)
     renewer.start()
     try:
-        yield
+        yield Lock(store, owner)
     finally:
         done.set()
         renewer.join()

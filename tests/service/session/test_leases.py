@@ -1,5 +1,6 @@
 """The leases on accounts, as one daemon keeps them beside another."""
 
+import io
 import os
 import signal
 import socket
@@ -16,10 +17,12 @@ import pytest
 from pymongo import MongoClient, monitoring
 from sites import wait_until
 
+from ipecs_mw import logs
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import HeldElsewhere
 from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.intake.gaps import Moment, bound_gap
 from ipecs_mw.service.process.threads import start_thread
 from ipecs_mw.service.session.leases import (
@@ -209,6 +212,19 @@ def test_the_gap_after_a_take_over_covers_what_was_lost_by_the_clocks_of_both(
         assert since is None or since <= ends_at - lost + timedelta(seconds=1)
         assert until >= ends_at - timedelta(seconds=1)
     assert (since is None) is (first_ahead > second_ahead + 10)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "is_told"), [(0, False), (-30, False), (120, True), (-86400 * 365 * 56, True)]
+)
+def test_a_clock_that_differs_from_mongodb_s_is_told_once(store: Store, ahead: float, is_told: bool) -> None:
+    output = io.StringIO()
+    logs.configure(shipped_texts("en-GB"), stream=output)
+    keeper = LeaseKeeper(store, "first", Ahead(ahead), threading.Event())
+    keeper.add(AccountLease(ACCOUNT, "main"), threading.Event())
+    for _ in range(3):
+        keeper._go_round(5)
+    assert output.getvalue().count("clock.differs") == is_told
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,34 @@
 """How long MongoDB keeps events, by kind."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sites import wait_until
 
 from ipecs_mw.model.settings import EventSettings
-from ipecs_mw.store.events.retention import Longer, describe_longer, find_longer, keep_events
+from ipecs_mw.store.events.retention import (
+    Longer,
+    describe_longer,
+    find_differences,
+    find_longer,
+    keep_events,
+)
 from ipecs_mw.store.server.connection import Store
 
 DAY = 86400
 
 
+def _find_kind(only: Mapping[str, Any]) -> object:
+    assert set(only) <= {"kind", "received_at"}
+    return only.get("kind")
+
+
 def kept(store: Store) -> dict[str, tuple[int, object]]:
     indexes = store.database["events"].index_information()
     return {
-        name: (index["expireAfterSeconds"] // DAY, index.get("partialFilterExpression"))
+        name: (index["expireAfterSeconds"] // DAY, _find_kind(index["partialFilterExpression"]))
         for name, index in indexes.items()
         if "expireAfterSeconds" in index
     }
@@ -40,13 +54,13 @@ def test_each_kind_has_an_index_of_its_own_where_kinds_differ(store: Store) -> N
         keep_events(store, "default", settings)
         found = kept(store)
         assert "retention" not in found  # it would delete what is to be kept longer
-        assert found["retention_call"] == (30, {"kind": "call"})
-        assert found["retention_smdr"] == (1000, {"kind": "smdr"})
-        assert found["retention_acd"] == (365, {"kind": "acd"})
+        assert found["retention_call"] == (30, "call")
+        assert found["retention_smdr"] == (1000, "smdr")
+        assert found["retention_acd"] == (365, "acd")
         assert "retention_system" not in found
         assert len(found) == 6
     keep_events(store, "default", EventSettings(retention_days=30, retention_days_by_kind={"call": 7}))
-    assert kept(store)["retention_call"] == (7, {"kind": "call"})
+    assert kept(store)["retention_call"] == (7, "call")
     keep_events(store, "default", EventSettings(retention_days=30))
     assert kept(store) == {"retention": (30, None)}
 
@@ -76,9 +90,9 @@ def test_each_kind_is_kept_as_long_as_the_profile_says_that_keeps_it_longest(sto
     longer = keep_events(store, "own", settings)
     assert sorted(longer) == [("call", 90, "other"), ("smdr", None, "other"), ("system", 30, "other")]
     found = kept(store)
-    assert found["retention_call"] == (90, {"kind": "call"})
-    assert found["retention_acd"] == (60, {"kind": "acd"})
-    assert found["retention_system"] == (30, {"kind": "system"})
+    assert found["retention_call"] == (90, "call")
+    assert found["retention_acd"] == (60, "acd")
+    assert found["retention_system"] == (30, "system")
     assert "retention_smdr" not in found
     facts = describe_longer(longer)
     assert facts["profiles"] == "other"
@@ -95,4 +109,41 @@ def test_a_profile_that_cannot_be_read_may_keep_events_for_ever(store: Store, ev
 def test_a_profile_that_says_nothing_means_the_default(store: Store) -> None:
     store.database["config"].insert_one({"_id": "other", "hosts": []})
     keep_events(store, "own", EventSettings(retention_days=7))
+    assert kept(store) == {"retention": (365, None)}
+
+
+@pytest.mark.parametrize("by_kind", [{}, {"call": 30}])
+def test_what_a_machine_stamped_whose_clock_was_never_set_is_kept(store: Store, by_kind: Any) -> None:
+    events = store.database["events"]
+    now = datetime.now(UTC)
+    for name, at in (
+        ("1970", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("2000", datetime(2000, 1, 1, tzinfo=UTC)),
+        ("old", now - timedelta(days=400)),
+        ("new", now),
+    ):
+        events.insert_one({"_id": name, "kind": "call", "received_at": at})
+    admin = store.client.admin
+    before = admin.command("getParameter", ttlMonitorSleepSecs=1)["ttlMonitorSleepSecs"]
+    admin.command("setParameter", ttlMonitorSleepSecs=1)
+    try:
+        keep_events(store, "default", EventSettings(retention_days=365, retention_days_by_kind=by_kind))
+        wait_until(lambda: not events.count_documents({"_id": "old"}), 90)
+    finally:
+        admin.command("setParameter", ttlMonitorSleepSecs=before)
+    assert {event["_id"] for event in events.find()} == {"1970", "2000", "new"}
+
+
+def test_what_was_set_is_as_it_should_be(store: Store) -> None:
+    for by_kind in ({}, {"call": 30}):
+        settings = EventSettings(retention_days=365, retention_days_by_kind=by_kind)
+        keep_events(store, "default", settings)
+        differences = find_differences(store, "default", settings)
+        assert "events.retention" not in [difference.name for difference in differences]
+
+
+def test_an_index_of_an_earlier_version_is_made_anew(store: Store) -> None:
+    events = store.database["events"]
+    events.create_index("received_at", name="retention", expireAfterSeconds=365 * DAY)
+    keep_events(store, "default", EventSettings(retention_days=365))
     assert kept(store) == {"retention": (365, None)}

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ipecs_mw.errors import CannotStart, StoreRefused
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.coordination.leases import acquire_lease
 from ipecs_mw.store.schema import migrations
-from ipecs_mw.store.schema.migrations import find_migrations, load_status, migrate
+from ipecs_mw.store.schema.migrations import find_migrations, hold_lock, load_status, migrate
 from ipecs_mw.store.server import connection
 from ipecs_mw.store.server.connection import Store, connect
 
@@ -107,6 +108,58 @@ def test_a_runner_that_was_killed_inside_a_step_is_taken_over(
     step.write_text(COUNT.format(number=2))
     assert migrate(store, clock, folder) == [2]
     assert applied(store) == [1, 2]
+
+
+TAKE_OVER = """
+def apply(db):
+    db["applied"].insert_one({{"step": {number}}})
+    db["leases"].update_one({{"_id": "migrations"}}, [{{"$set": {{
+        "owner": "next", "expires_at": {{"$add": ["$$NOW", 60000]}}}}}}])
+"""
+
+
+def test_a_runner_that_has_lost_the_lock_while_it_stood_still_neither_marks_nor_goes_on(
+    store: Store, folder: Path, clock: SystemClock
+) -> None:
+    (folder / "0001_first.py").write_text(TAKE_OVER.format(number=1))
+    with pytest.raises(CannotStart) as caught:
+        migrate(store, clock, folder)
+    assert caught.value.key == "error.migration_lost"
+    assert states(store, folder) == [(1, "half-done"), (2, "pending")]
+    assert applied(store) == [1]
+    assert (store.database["leases"].find_one({"_id": "migrations"}) or {})["owner"] == "next"
+
+
+def test_the_record_of_the_runner_that_took_over_stays(
+    store: Store, folder: Path, clock: SystemClock
+) -> None:
+    taken = '    db["migrations"].update_one({"_id": 1}, {"$set": {"by": "next"}})\n'
+    (folder / "0001_first.py").write_text(COUNT.format(number=1) + taken)
+    with pytest.raises(CannotStart) as caught:
+        migrate(store, clock, folder)
+    assert caught.value.key == "error.migration_lost"
+    record = store.database["migrations"].find_one({"_id": 1}) or {}
+    assert (record["by"], record["state"]) == ("next", "started")
+
+
+def test_a_step_that_another_runner_has_done_meanwhile_is_not_begun_again(
+    store: Store, folder: Path, clock: SystemClock
+) -> None:
+    done = '    db["migrations"].insert_one({"_id": 2, "state": "done", "by": "next", "checksum": "x"})\n'
+    (folder / "0001_first.py").write_text(COUNT.format(number=1) + done)
+    with pytest.raises(CannotStart):
+        migrate(store, clock, folder)
+    assert applied(store) == [1]
+    assert (store.database["migrations"].find_one({"_id": 2}) or {})["by"] == "next"
+
+
+def test_a_lock_is_known_to_be_lost_before_the_first_step(store: Store, folder: Path) -> None:
+    with hold_lock(store, SystemClock(), threading.Event()) as lock:
+        lock.check()
+        store.database["leases"].update_one({"_id": "migrations"}, {"$set": {"owner": "next"}})
+        with pytest.raises(CannotStart):
+            lock.check()
+    assert store.database["leases"].count_documents({"_id": "migrations", "owner": "next"}) == 1
 
 
 def test_a_newer_schema_is_refused_with_its_number(store: Store, folder: Path, clock: SystemClock) -> None:

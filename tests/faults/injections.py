@@ -25,6 +25,9 @@ DAMAGED = (
     '{"event":"acd","data":{"text":"@"}}{"event":"acd"}',
     b'{"event":"acd","data":{"text":"\xb1\xe8 @"}}',
     b"\xff\xfe\x00 @",
+    "{\u201cevent\u201d:\u201cacd\u201d,\u201cdata\u201d:{\u201ctext\u201d:\u201c@\u201d}}",
+    '{"event":"acd","data":{"text":"@",},}',
+    b'\xef\xbb\xbf{"event":"acd","data":{"text":"@"}}',
 )
 UNUSUAL = (
     '{"event":"acd","data":{"text":"@","eventCode":NaN}}',

@@ -148,7 +148,7 @@ def test_an_untrusted_certificate_is_refused_with_its_fingerprint(
     wait_until(lambda: "error.certificate_untrusted" in site.logged())
     fingerprint = simulated.fingerprint_sha256.replace(":", "").upper()
     assert fingerprint in site.logged().replace(":", "")
-    assert "tls.fingerprint_sha256" in site.logged()
+    assert "ipecs-mw trust host0" in site.logged()
 
 
 def test_a_second_daemon_on_the_same_state_directory_cannot_start(

@@ -15,6 +15,8 @@ from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.store.configuration.seeding import COLLECTIONS, Plan, Row, apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import content_of, load_settings
+from ipecs_mw.store.events.retention import find_differences
+from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
 
 _MOST_DIFFERENCES = 10
@@ -38,6 +40,7 @@ def seed(directory: Path | None, dry_run: bool, force: bool, is_agreed: bool) ->
     with context.open_store() as store:
         if not dry_run:
             migrate(store, context.clock)
+            put_right(store, context.clock, find_differences)
         planned = plan(store, seeds, context.profile, force=force)
         config = next((row for row in planned.rows if row.collection == "config"), None)
         if not dry_run:

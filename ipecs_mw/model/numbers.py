@@ -65,6 +65,7 @@ _SHORTEST_EMBEDDED = 5  # of a number that is looked for inside other text too
 _SHORTEST_NATIONAL = 6  # digits behind a prefix, where a country has numbers of any length
 _MOST_GROUPS = 7  # of digits, with blanks or the like between, that are one number
 _MOST_SEPARATORS = 3
+_LONGEST_SPELLING = 256
 _SEPARATORS = "".join(map(chr, (*range(0x2000, 0x2016), 0x202F, 0x2212, 0xA0, 0xAD))) + " \t./-()"
 _SCHEMES = frozenset({"sip", "sips", "tel"})
 _GROUP = re.compile(r"[+0-9*#][0-9*#]*")
@@ -84,7 +85,9 @@ def read_number(text: str) -> str | None:
     core, _ = _find_core(text)
     if _NO_NUMBER.fullmatch(core):
         return None
-    number = ("+" + core[1:].replace("(0)", "", 1) if core.startswith("+") else core).translate(_DROPPED)
+    number = core
+    if len(core) <= _LONGEST_SPELLING:  # what is longer is bare or no number
+        number = ("+" + core[1:].replace("(0)", "", 1) if core[:1] == "+" else core).translate(_DROPPED)
     return number if len(number) >= SHORTEST_NUMBER and _NUMBER.fullmatch(number) else None
 
 

@@ -149,3 +149,25 @@ def test_a_deleted_configuration_is_restored_by_what_the_sentence_says(
     assert code == 3
     assert "config rollback 1" in sentence
     assert "seed" not in sentence
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status",),
+        ("config", "show"),
+        ("config", "set", "locale", "de-DE"),
+        ("config", "host", "remove", "main"),
+        ("trust", "main"),
+        ("secret", "set", "main"),
+        ("run",),
+    ],
+)
+def test_a_profile_that_is_not_there_is_wrong_usage_that_lists_those_that_are(
+    run: Callable[[], tuple[int, str]], tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    options = ["--bootstrap", str(tmp_path / "bootstrap.json"), "--state-dir", str(tmp_path / "state")]
+    result = CliRunner().invoke(cli, [*options, "--profile", "nosuch", *arguments])
+    assert isinstance(result.exception, IpecsMwError), result.output
+    assert result.exception.exit_code == 2
+    assert "default" in shipped_texts("en-GB").explain(result.exception)

@@ -14,12 +14,12 @@ from ipecs_mw.simulator.faults import KINDS
 from ipecs_mw.store.coordination.requests import submit_request
 
 REFUSED_BY_BSON = (
-    '{"event":"acd","data":{"text":"@ \\ud800"}}',
     '{"event":"acd","data":{"text":"@","number":36893488147419103232}}',
     '{"event":"acd","data":{"text":"@","deep":' + "[" * 150 + "]" * 150 + "}}",
     '{"event":"acd","data":{"text":"@","a\\u0000b":1}}',
 )
 DAMAGED = (
+    '{"event":"acd","data":{"text":"@ \\ud800"}}',
     "no JSON at all @",
     '{"event":"acd","data":{"eventCode":66,"text":"@',
     '{"event":"acd","data":{"text":"@"}}{"event":"acd"}',

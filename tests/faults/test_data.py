@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -33,9 +34,9 @@ def is_kept_as_bytes(sent: bytes, event: Mapping[str, Any]) -> bool:
 def is_kept_with_what_is_wrong(sent: bytes, event: Mapping[str, Any]) -> bool:
     """Tell whether it says what is wrong, beside its bytes or, where it reads as JSON, beside all of that.
 
-    What is no text in it is written out as a number.
+    What is no text in it is written out.
     """
-    text = sent.decode("utf-8-sig", "backslashreplace").replace("\\x", "\\\\x")
+    text = re.sub(r"\\(?=x|ud8)", r"\\\\", sent.decode("utf-8-sig", "backslashreplace"))
     try:
         kept = json.loads(text)
     except ValueError:

@@ -25,7 +25,7 @@ from ipecs_mw.store.events.event_log import EventLog, Refused
 from ipecs_mw.store.server.connection import Store
 
 DECODER = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore"))
-NUL_IN_A_NAME = b'{"event": "call", "data": {"type": "held", "deviceNumber": "1001", "x\\u0000": 1}}'
+NUL_IN_A_NAME = b'{"event": "call", "data": {"type": "held", "deviceNumber": "1001", "x\\u0000": ""}}'
 
 
 def frame(number: int) -> bytes:

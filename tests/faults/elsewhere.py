@@ -115,7 +115,7 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
         "test_every_damaged_frame_is_one_document": (30,),
     },
     "test_recovery.py": {
-        "test_frames_that_come_while_mongodb_is_stopped_are_stored_afterwards": (1,),
+        "test_frames_that_come_while_mongodb_is_stopped_are_stored_afterwards": (2,),
     },
     "test_smdr.py": {
         "test_call_events_that_are_missing_have_the_records_read": (24,),

@@ -1,5 +1,7 @@
 """The host sends what no host should: the connection stays, and everything is kept."""
 
+import csv
+import io
 import json
 import random
 import re
@@ -13,6 +15,8 @@ from faults.oracle import Witness, is_streaming, number_of
 from faults.recording import Rounds
 from faults.test_machine import read_memory_kib
 from sites import wait_until
+
+from ipecs_mw.cli.output import FORMS
 
 _UP_SECONDS = 60.0
 _LIMIT_BYTES = 1024 * 1024
@@ -138,3 +142,29 @@ def test_a_compressed_frame_that_nobody_agreed_on_ends_the_connection_and_costs_
     wait_until(lambda: witness.site.count(type="session_up") == 2, _UP_SECONDS)
     assert witness.judge(may_lose=True).gaps == 1
     assert read_memory_kib(witness.site.processes[-1]) - before < _BOMB_BYTES / 1024 / 2
+
+
+@pytest.mark.fault(34)
+def test_names_that_would_steer_a_terminal_or_a_spreadsheet_are_shown_harmless_everywhere(
+    witness: Witness,
+) -> None:
+    begin(witness)
+    site, names = (
+        witness.site,
+        [f"{sign}[/red]x[bold]" for sign in ("=", "+", "@", "\x1b[2J", "\u202e", "\r\n")],
+    )
+    for name in names:
+        data = {"type": "unregistered", "deviceNumber": name, "deviceName": name, name: name}
+        for kind in ("call", "acd", "smdr", name):
+            witness.host.send(json.dumps({"event": kind, "data": data}))
+    witness.judge()
+    assert site.count(**{"raw.event": {"$in": names}}) == len(names)
+    shown = {form: site.run("events", "--limit", "0", "--format", form).stdout for form in FORMS}
+    shown |= {command: site.run(command).stdout for command in ("status", "check")} | {"log": site.logged()}
+    for place, text in shown.items():
+        assert text, place
+        assert not [line for line in text.split("\n") if not line.isprintable()], place
+    for form in FORMS:
+        assert shown[form].count("[/red]x[bold]") >= len(names), "taken for markup"
+    cells = [cell for row in csv.reader(io.StringIO(shown["csv"])) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]

@@ -130,7 +130,7 @@ def test_watching_in_a_terminal_redraws_in_place(site: Site) -> None:
     process = watch(site, inside)
     os.close(inside)
     seen = b""
-    while seen.count(b"main: up") < 2:
+    while seen.count(b"main: connected") < 2:
         assert process.poll() is None, seen.decode()
         assert select.select([terminal], [], [], 60)[0], seen.decode()
         seen += os.read(terminal, 4096)

@@ -102,17 +102,20 @@ def test_an_invalid_change_is_refused_as_a_whole_until_it_is_mended(
 ) -> None:
     start(site, simulated)
     good = config(site)
-    change(site, "logging.level", "DEBUG")
-    wait_until(lambda: "session state" in site.logged() or site.count(type="config_changed") == 1)
-    change(site, "hosts.0.monitor", ["1003"])
-    change(site, path, value)
+    wait_until(lambda: len(simulated.sessions[USER].presence) == 10)
+    changes = {"hosts.0.presence": ["1003"], path: value}
+    site.store.database["config"].update_one({"_id": "default"}, {"$set": changes})
     wait_until(lambda: refused(site).get("path") == named, 10)
-    wait_until(lambda: site.count(type="config_refused") >= 1)
+    wait_until(lambda: site.count(type="config_refused") == 1)
     assert named in refused(site)["reason"]
+    assert named in site.run("status").stdout
     assert is_up(site)
+    assert len(simulated.sessions[USER].presence) == 10, "a part of what was refused took effect"
     site.store.database["config"].replace_one({"_id": "default"}, good)
     wait_until(lambda: not refused(site), 10)
-    assert simulated.sessions[USER].is_streaming
+    change(site, "hosts.0.presence", ["1003"])
+    wait_until(lambda: simulated.sessions[USER].presence == {"1003"}, 10)
+    assert site.count(type="session_up") == 1
 
 
 def test_an_edit_by_hand_becomes_a_revision_that_says_so(site: Site, simulated: SimulatedHost) -> None:

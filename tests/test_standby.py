@@ -13,6 +13,7 @@ from pathlib import Path
 from fault_proxy import FaultProxy
 from sites import PASSWORD, USER, Site, is_up, ring, wait_until
 
+from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.simulator import Account, SimulatedHost
 
 HOSTS = 8
@@ -33,6 +34,11 @@ def find_gap(site: Site) -> tuple[datetime, datetime]:
     assert gap is not None
     since, until = (datetime.fromisoformat(gap["data"][name]) for name in ("since", "until"))
     return since, until
+
+
+def count_waiting(site: Site) -> int:
+    with open_salvage(site.folder / "state" / "host-host0.journal") as found:
+        return found.count_entries()
 
 
 @contextmanager
@@ -246,7 +252,7 @@ def test_without_mongodb_it_starts_with_what_it_last_found_there_and_journals(
         assert "last good configuration" in site.logged()
         for number in range(50):
             simulated.send(ring(number))
-        time.sleep(1)
+        wait_until(lambda: count_waiting(site) >= 50)
         assert site.count(type="station_ring") == 0
         wait_until(lambda: site.logged().count("monitor.started") == 4)
         simulated.send({"event": "call", "data": {"deviceINFO": [{"deviceNumber": "1001"}]}})

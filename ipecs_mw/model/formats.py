@@ -19,22 +19,22 @@ class FormatSettings(Struct, frozen=True, forbid_unknown_fields=True):
     encoding: Annotated[
         Encoding | None,
         Meta(
-            description="code page of text that is not UTF-8, such as names; null: `cp949` where `timezone` is"
-            " Asia/Seoul, else such a text is left out, and the rest of its event is kept"
+            description="code page of text that is not UTF-8, such as names; null: `cp949` if `timezone` is"
+            " Asia/Seoul, else such a text is left out and the rest of the event is kept"
         ),
     ] = None
     dates: Annotated[
         Literal["ymd", "dmy", "mdy"] | None,
         Meta(
-            description="order of day, month and year, also with a year of two digits; null: only dates that begin"
-            " with a year of four digits are read"
+            description="order of day, month and year, also for years of two digits; null: read only dates"
+            " that begin with a year of four digits"
         ),
     ] = None
     decimal: Annotated[
         Literal[".", ","] | None,
         Meta(
-            description="sign between units and fractions of a cost; null: only costs are read that have a point"
-            " and no sign between thousands"
+            description="decimal sign of a cost; null: read only costs with a point and without a sign between"
+            " thousands"
         ),
     ] = None
 
@@ -44,30 +44,32 @@ class NumberSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     country: Annotated[
         Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,2}\Z")] | None,
-        Meta(description="country code, such as `65`; null: a national number and its `+` form are two"),
+        Meta(
+            description="country code, such as `65`; null: a national number and its `+` form count as two numbers"
+        ),
     ] = None
     trunk_prefix: Annotated[
         str,
         Meta(
             pattern=r"^[0-9*#]{0,3}\Z",
-            description="what is dialled for an outside line, such as `9`; empty where nothing is",
+            description="digit or digits dialled for an outside line, such as `9`; empty if there are none",
         ),
     ] = ""
     national_prefix: Annotated[
         Annotated[str, Meta(pattern=r"^[0-9]{0,3}\Z")] | None,
         Meta(
-            description="what is dialled before a national number, such as `0`; empty where nothing is, null:"
-            " what the country has"
+            description="digits dialled before a national number, such as `0`; empty if there are none; null:"
+            " those of the country"
         ),
     ] = None
     international_prefix: Annotated[
         Annotated[str, Meta(pattern=r"^[0-9]{1,5}\Z")] | None,
-        Meta(description="what is dialled for `+`, such as `00`; null: what the country has"),
+        Meta(description="digits dialled for `+`, such as `00`; null: those of the country"),
     ] = None
     national_digits: Annotated[
         Annotated[int, Meta(ge=5, le=12)] | None,
         Meta(
-            description="digits of a national number without its prefix (5 to 12), where all have the same; null:"
-            " what the country has"
+            description="number of digits of a national number without its prefix (5 to 12), if all have the same;"
+            " null: that of the country"
         ),
     ] = None

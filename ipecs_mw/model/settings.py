@@ -45,7 +45,8 @@ class SecretSource(Struct, frozen=True, forbid_unknown_fields=True):
     file: Annotated[
         str | None,
         Meta(
-            description="path of a file, may begin with `$CREDENTIALS_DIRECTORY/`; its first line is the secret",
+            description="path of a file whose first line is the secret; it may begin with"
+            " `$CREDENTIALS_DIRECTORY/`",
             extra={"rule": check_file},
         ),
     ] = None
@@ -62,14 +63,14 @@ class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["ca", "pin", "off"],
         Meta(
             description="`ca`: signed by a trusted authority; `pin`: exactly the certificate with this"
-            " fingerprint; `off`: anything (warned about at every start)",
+            " fingerprint; `off`: any certificate (with a warning at every start)",
             extra=_RECONNECT,
         ),
     ] = "ca"
     ca_file: Annotated[
         str | None,
         Meta(
-            description="PEM file of the authorities; null means the system's",
+            description="PEM file of the trusted authorities; null: those of the system",
             extra=_RECONNECT | {"rule": check_file},
         ),
     ] = None
@@ -83,7 +84,7 @@ class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     allow_old: Annotated[
         bool,
         Meta(
-            description="also TLS 1.0 and 1.1, AES128-SHA, short keys: for a host that knows nothing newer",
+            description="also allow TLS 1.0 and 1.1, AES128-SHA and short keys, for a host that has nothing newer",
             extra=_RECONNECT,
         ),
     ] = False
@@ -92,12 +93,14 @@ class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
 class SmdrSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What happens with the call records that the host stores."""
 
-    backfill: Annotated[bool, Meta(description="read the records that were missed while away")] = True
+    backfill: Annotated[
+        bool, Meta(description="read the records that were missed while the daemon was not connected")
+    ] = True
     number_captions: Annotated[
         Annotated[list[Caption], Meta(min_length=2, max_length=2)] | None,
         Meta(
             description="captions that the administrator chose for the two number fields of a call record;"
-            " null tells them by their order"
+            " null: recognise them by their order"
         ),
     ] = None
     delete_after_store: Annotated[
@@ -112,7 +115,8 @@ class StationAccount(Struct, frozen=True, forbid_unknown_fields=True):
     password: Annotated[
         str | SecretSource,
         Meta(
-            description="authorization code followed by the suffix code; kept as the host's password",
+            description="authorization code followed by the suffix code; written in the same forms as the"
+            " host's password",
             extra={"rule": check_secret},
         ),
     ]
@@ -125,7 +129,7 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z",
-            description="our name for the host; stands in every event",
+            description="our name for the host; every event of the host has it",
             extra=_RECONNECT | {"words": "allowed.host_name"},
         ),
     ]
@@ -150,8 +154,8 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
     timezone: Annotated[
         str,
         Meta(
-            description="IANA name of the zone that the host's clock shows, such as Asia/Singapore;"
-            " `Etc/GMT-9` is 9 hours ahead of UTC, not behind",
+            description="IANA name of the time zone of the host's clock, such as Asia/Singapore; `Etc/GMT-9`"
+            " is 9 hours ahead of UTC, not behind",
             extra={"rule": check_timezone},
         ),
     ]
@@ -177,7 +181,7 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             pattern=r"^(/[A-Za-z0-9._~-]+)*\Z",
             max_length=255,
-            description="stands before every path, of REST and WebSocket: `/site1`, for a host behind a proxy",
+            description="prefix of every path of REST and WebSocket, such as `/site1`, for a host behind a proxy",
             extra=_RECONNECT | {"words": "allowed.path_prefix"},
         ),
     ] = ""
@@ -200,8 +204,8 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
     silence_seconds: Annotated[
         Annotated[int, Meta(ge=5, le=3600)] | None,
         Meta(
-            description="a host that tells its time every minute (ACD event 68) and then says nothing for so long"
-            " (5 to 3600 s) is asked, and after as long again reconnected; null never does"
+            description="seconds of silence (5 to 3600), for a host that tells its time every minute (ACD"
+            " event 68). Then the daemon asks the host; if the silence goes on, it connects anew. null: never"
         ),
     ] = 180
     monitor: Annotated[
@@ -245,7 +249,7 @@ class EventSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     retention_days: Annotated[
         Days | None,
-        Meta(description="days after which an event is deleted; null keeps them for ever"),
+        Meta(description="days after which an event is deleted; null: never"),
     ] = 365
     retention_days_by_kind: Annotated[
         dict[Kind, Days | None],
@@ -264,8 +268,8 @@ class JournalSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=16,
             le=1048576,
-            description="cap of each phone system's journal, in MiB; read at the start. At the cap reading stops:"
-            " nothing is deleted",
+            description="limit of each phone system's journal, in MiB; read at the start. At the limit the"
+            " daemon stops reading and deletes nothing",
         ),
     ] = 1024
 
@@ -275,13 +279,15 @@ class LoggingSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
-        Meta(description="the least severe lines that are written"),
+        Meta(description="the lowest level that is written"),
     ] = "INFO"
-    format: Annotated[Literal["text", "json"], Meta(description="lines to read, or to process")] = "text"
+    format: Annotated[Literal["text", "json"], Meta(description="`text` for people, `json` for programs")] = (
+        "text"
+    )
     file: Annotated[
         str | None,
         Meta(
-            description="also write to this file, rotated at 20 MiB, 10 files kept",
+            description="also write to this file; rotated at 20 MiB, 10 old files kept",
             extra={"rule": check_file},
         ),
     ] = None
@@ -299,14 +305,16 @@ class HealthSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             min_length=1,
             max_length=253,
-            description="the address of ours that this port listens on",
+            description="the address of this machine on which the port listens",
             extra={"words": "allowed.address", "rule": check_address},
         ),
     ] = "127.0.0.1"
     max_lag_seconds: Annotated[
         int,
         Meta(
-            ge=1, le=86400, description="`/readyz` says no while an event waits for MongoDB longer than this"
+            ge=1,
+            le=86400,
+            description="`/readyz` answers 503 while an event has waited longer than this for MongoDB",
         ),
     ] = 60
 

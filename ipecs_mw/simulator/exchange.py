@@ -63,7 +63,7 @@ class Exchange:
         self.records = records
         self.streams: set[Stream] = set()
         self.http_connections: set[Any] = set()
-        self.asked: Counter[str] = Counter()  # commands that were carried out for somebody logged in
+        self.asked: Counter[str] = Counter()  # logins, refused ones too, and commands of who is in
         self._zone = ZoneInfo(plan.timezone)
         self._oddities = Oddities(plan.oddities, plan.seed)
         self._emitted = 0

@@ -77,6 +77,7 @@ class RestApi:
             raise refuse("unknown", family="common", status=404)
         authorization = request.headers.get("authorization", "")
         if row["auth"] == "basic":
+            self._exchange.asked[row["id"]] += 1
             return _reply(self._log_in(service, user, authorization))
         session = self._exchange.sessions.find(service, user, read_bearer(authorization))
         if service not in row["services"]:

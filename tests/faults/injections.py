@@ -14,17 +14,20 @@ from ipecs_mw.simulator.faults import KINDS
 from ipecs_mw.store.coordination.requests import submit_request
 
 REFUSED_BY_BSON = (
-    '{"event":"acd","data":{"text":"@ \\ud800"}}',
     '{"event":"acd","data":{"text":"@","number":36893488147419103232}}',
     '{"event":"acd","data":{"text":"@","deep":' + "[" * 150 + "]" * 150 + "}}",
     '{"event":"acd","data":{"text":"@","a\\u0000b":1}}',
 )
 DAMAGED = (
+    '{"event":"acd","data":{"text":"@ \\ud800"}}',
     "no JSON at all @",
     '{"event":"acd","data":{"eventCode":66,"text":"@',
     '{"event":"acd","data":{"text":"@"}}{"event":"acd"}',
     b'{"event":"acd","data":{"text":"\xb1\xe8 @"}}',
     b"\xff\xfe\x00 @",
+    "{\u201cevent\u201d:\u201cacd\u201d,\u201cdata\u201d:{\u201ctext\u201d:\u201c@\u201d}}",
+    '{"event":"acd","data":{"text":"@",},}',
+    b'\xef\xbb\xbf{"event":"acd","data":{"text":"@"}}',
 )
 UNUSUAL = (
     '{"event":"acd","data":{"text":"@","eventCode":NaN}}',

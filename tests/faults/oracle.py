@@ -17,6 +17,7 @@ from typing import Any
 from sites import Site, ring, wait_until
 
 from ipecs_mw.clock import SystemClock
+from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.coordination.requests import DONE_STATES, submit_request
 
@@ -117,6 +118,11 @@ class Witness:
         """Return how many frames of this number, or of those that a query names, are stored."""
         return self.site.count(type="station_ring", call_ref=number, **{"raw.data.time": _TIME})
 
+    def count_waiting(self) -> int:
+        """Return how many entries the journal of the host holds."""
+        with open_salvage(self.site.folder / "state" / f"host-{self._name}.journal") as found:
+            return found.count_entries()
+
     def judge(self, *, may_lose: bool = False, seconds: float = _PATIENCE_SECONDS) -> Verdict:
         """Return the verdict once new events flow; `may_lose` allows what was in a socket that broke to be lost.
 
@@ -190,6 +196,11 @@ def find_number(frame: bytes) -> int | None:
     """Return the number in the bytes of a frame."""
     found = _NUMBER.search(frame)
     return int(found[1] or found[2]) if found else None
+
+
+def count_logins(host: SimulatedHost) -> int:
+    """Return how often anybody has asked the host to be let in."""
+    return host.operate(lambda exchange: exchange.asked["login"])
 
 
 def is_streaming(host: SimulatedHost) -> bool:

@@ -31,7 +31,7 @@ _MONGODB = {
     12: ("frames that BSON refuses", "that event is kept as its bytes, its neighbours as events"),
     13: (
         "two daemons on one state directory or one account",
-        "the second waits; a dead owner's place is taken",
+        "the second is refused or stands by; a dead owner's place is taken",
     ),
     14: ("a migration is killed half-way", "the next run completes it; no start before"),
     51: (

@@ -104,7 +104,15 @@ class ReplicaSet:
             server.kill()
 
 
-def fail_point(client: MongoClient[dict[str, Any]], name: str, times: int, **data: Any) -> None:
-    """Have the server fail the next `times` commands as `data` says; 0 turns it off."""
+def fail_point(client: MongoClient[dict[str, Any]], name: str, times: int, **data: Any) -> int:
+    """Have the server fail the next `times` commands as `data` says; 0 turns it off.
+
+    Return how often it has failed one since it was started.
+    """
     mode: Any = {"times": times} if times else "off"
-    client.admin.command("configureFailPoint", name, mode=mode, data=data)
+    return int(client.admin.command("configureFailPoint", name, mode=mode, data=data)["count"])
+
+
+def await_failures(client: MongoClient[dict[str, Any]], name: str, count: int) -> None:
+    """Wait until the server has failed so many commands since it was started, by what `fail_point` returns."""
+    client.admin.command("waitForFailPoint", name, timesEntered=count, maxTimeMS=60_000)

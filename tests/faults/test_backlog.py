@@ -11,8 +11,6 @@ from faults.recording import Rounds
 from faults.servers import ReplicaSet, fail_point
 from sites import ring, wait_until
 
-from ipecs_mw.journal.salvage import open_salvage
-
 _UP_SECONDS = 60.0
 _PRIMARY_STEPPED_DOWN = 189
 
@@ -28,12 +26,6 @@ def refused_inserts(own_set: ReplicaSet, witness: Witness) -> Iterator[None]:
             yield
         finally:
             fail_point(client, "failCommand", 0)
-
-
-def count_waiting(witness: Witness) -> int:
-    """Return how many entries the journal of the host holds."""
-    with open_salvage(witness.site.folder / "state" / "host-host0.journal") as found:
-        return found.count_entries()
 
 
 def call(serial: int) -> str:
@@ -54,10 +46,10 @@ def test_a_serial_number_that_jumps_where_a_killed_daemon_stopped_forwarding_is_
         serial = 1000 * number
         host.send(call(serial))
         wait_until(lambda serial=serial: site.count(serial=serial) == 1, _UP_SECONDS)
-        wait_until(lambda: count_waiting(own_witness) == 0, _UP_SECONDS)
+        wait_until(lambda: own_witness.count_waiting() == 0, _UP_SECONDS)
         with refused_inserts(own_set, own_witness):
             host.send(call(serial + 5))
-            wait_until(lambda: count_waiting(own_witness) >= 1, _UP_SECONDS)
+            wait_until(lambda: own_witness.count_waiting() >= 1, _UP_SECONDS)
             process.kill()
             process.wait(10)
     site.start()
@@ -79,13 +71,13 @@ def test_what_a_killed_daemon_leaves_of_a_host_that_is_renamed_then_is_stored_by
         own_witness.await_flow()
         with refused_inserts(own_set, own_witness):
             own_witness.send(300)
-            wait_until(lambda: count_waiting(own_witness) >= 300, _UP_SECONDS)
+            wait_until(lambda: own_witness.count_waiting() >= 300, _UP_SECONDS)
             process.kill()
             process.wait(10)
         rename(own_witness, "renamed")
         process = site.start()
         wait_until(lambda: own_witness.count_rings(own_witness.next - 1) == 1, _UP_SECONDS)
-        wait_until(lambda: count_waiting(own_witness) == 0, _UP_SECONDS)
+        wait_until(lambda: own_witness.count_waiting() == 0, _UP_SECONDS)
         process.terminate()
         assert process.wait(15) == 0
         rename(own_witness, "host0")

@@ -1,7 +1,10 @@
 """The host sends what no host should: the connection stays, and everything is kept."""
 
+import csv
+import io
 import json
 import random
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,10 +13,15 @@ import pytest
 from faults.injections import DAMAGED, OPERATORS, REFUSED_BY_BSON, UNUSUAL
 from faults.oracle import Witness, is_streaming, number_of
 from faults.recording import Rounds
+from faults.test_machine import read_memory_kib
 from sites import wait_until
+
+from ipecs_mw.cli.output import FORMS
 
 _UP_SECONDS = 60.0
 _LIMIT_BYTES = 1024 * 1024
+_BINARY = b"\x00\x01"
+_BOMB_BYTES = 100_000_000
 
 
 def begin(witness: Witness) -> None:
@@ -28,7 +36,16 @@ def is_kept_as_bytes(sent: bytes, event: Mapping[str, Any]) -> bool:
 
 
 def is_kept_with_what_is_wrong(sent: bytes, event: Mapping[str, Any]) -> bool:
-    return bool(event["problems"]) and (event["raw"] == sent or event["kind"] != "undecodable")
+    """Tell whether it says what is wrong, beside its bytes or, where it reads as JSON, beside all of that.
+
+    What is no text in it is written out.
+    """
+    text = re.sub(r"\\(?=x|ud8)", r"\\\\", sent.decode("utf-8-sig", "backslashreplace"))
+    try:
+        kept = json.loads(text)
+    except ValueError:
+        kept = sent
+    return bool(event["problems"]) and bool(event["raw"] == kept)
 
 
 def is_kept_as_json(sent: bytes, event: Mapping[str, Any]) -> bool:
@@ -65,6 +82,7 @@ def test_odd_frames_are_kept_beside_their_neighbours_and_the_connection_stays(
             sent[number] = body
             witness.send(chance.randint(0, 2))
     witness.host.send("")
+    witness.host.send(_BINARY)
     verdict = witness.judge()
     assert verdict.gaps == 0
     assert witness.site.count(type="session_up") == 1
@@ -73,13 +91,17 @@ def test_odd_frames_are_kept_beside_their_neighbours_and_the_connection_stays(
     assert stored.keys() == sent.keys()
     wrong = [(body, stored[number]) for number, body in sent.items() if not is_kept(body, stored[number])]
     assert not wrong, wrong[0]
+    for body in (b"", _BINARY):
+        assert witness.site.count(kind="undecodable", raw=body, problems={"$type": "string"}) == 1
+    assert witness.site.count(type="station_ring") == witness.next - len(sent), "the neighbours are events"
     assert "Traceback" not in witness.site.logged()
 
 
-def pad(size: int) -> str:
-    """Return an odd frame that is `size` bytes long once it has its number, which takes up to eight bytes."""
-    head, tail = '{"event":"padded","data":{"number":"@","padding":"', '"}}'
-    return head + "x" * (size - len(head) - len(tail) - 8) + tail
+def send_padded(witness: Witness, size: int) -> None:
+    """Send an odd frame that is `size` bytes long with its number."""
+    head, tail = f'{{"event":"padded","data":{{"number":"#{witness.next}#","padding":"', '"}}'
+    _, body = witness.send_odd(head + "x" * (size - len(head) - len(tail)) + tail)
+    assert len(body) == size
 
 
 @pytest.mark.fault(31, few=1, many=5)
@@ -89,7 +111,7 @@ def test_a_frame_up_to_the_limit_is_stored_and_one_above_it_is_a_gap_and_no_stor
     begin(witness)
     for _ in rounds:
         for size in (_LIMIT_BYTES - 1000, _LIMIT_BYTES):
-            witness.send_odd(pad(size))
+            send_padded(witness, size)
         witness.await_flow()
         ups = witness.site.count(type="session_up")
         witness.host.send("x" * (_LIMIT_BYTES + 1))
@@ -98,6 +120,8 @@ def test_a_frame_up_to_the_limit_is_stored_and_one_above_it_is_a_gap_and_no_stor
     verdict = witness.judge(may_lose=True)
     assert verdict.gaps == len(rounds)
     assert witness.site.count(type="padded") == 2 * len(rounds)
+    too_large = {"data.reason": "error.connection_lost", "data.detail": {"$regex": "1009"}}
+    assert witness.site.count(type="session_down", **too_large) == len(rounds)
     assert witness.site.count(type="session_up") == len(rounds) + 1
 
 
@@ -106,7 +130,8 @@ def test_a_compressed_frame_that_nobody_agreed_on_ends_the_connection_and_costs_
     witness: Witness,
 ) -> None:
     begin(witness)
-    bomb = zlib.compress(b"0" * 100_000_000, 9)[2:-4]
+    before = read_memory_kib(witness.site.processes[-1])
+    bomb = zlib.compress(b"0" * _BOMB_BYTES, 9)[2:-4]
     assert len(bomb) < _LIMIT_BYTES
 
     def push(exchange: object) -> None:
@@ -116,3 +141,30 @@ def test_a_compressed_frame_that_nobody_agreed_on_ends_the_connection_and_costs_
     witness.host.operate(push)
     wait_until(lambda: witness.site.count(type="session_up") == 2, _UP_SECONDS)
     assert witness.judge(may_lose=True).gaps == 1
+    assert read_memory_kib(witness.site.processes[-1]) - before < _BOMB_BYTES / 1024 / 2
+
+
+@pytest.mark.fault(34)
+def test_names_that_would_steer_a_terminal_or_a_spreadsheet_are_shown_harmless_everywhere(
+    witness: Witness,
+) -> None:
+    begin(witness)
+    site, names = (
+        witness.site,
+        [f"{sign}[/red]x[bold]" for sign in ("=", "+", "@", "\x1b[2J", "\u202e", "\r\n")],
+    )
+    for name in names:
+        data = {"type": "unregistered", "deviceNumber": name, "deviceName": name, name: name}
+        for kind in ("call", "acd", "smdr", name):
+            witness.host.send(json.dumps({"event": kind, "data": data}))
+    witness.judge()
+    assert site.count(**{"raw.event": {"$in": names}}) == len(names)
+    shown = {form: site.run("events", "--limit", "0", "--format", form).stdout for form in FORMS}
+    shown |= {command: site.run(command).stdout for command in ("status", "check")} | {"log": site.logged()}
+    for place, text in shown.items():
+        assert text, place
+        assert not [line for line in text.split("\n") if not line.isprintable()], place
+    for form in FORMS:
+        assert shown[form].count("[/red]x[bold]") >= len(names), "taken for markup"
+    cells = [cell for row in csv.reader(io.StringIO(shown["csv"])) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]

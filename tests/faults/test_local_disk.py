@@ -37,9 +37,9 @@ def overfill(witness: Witness, most: int) -> None:
 def check_alarms(witness: Witness) -> None:
     events = witness.site.store.database["events"]
     alarms = [event["data"]["percent"] for event in events.find({"type": "journal_filling"}).sort("_id")]
-    assert [percent for percent in alarms if percent >= 95]
-    assert alarms == sorted(alarms)
+    assert alarms == sorted(set(alarms))
     assert len(alarms) <= 3
+    assert alarms[-1] >= 95
     assert events.count_documents({"type": "journal_eased"}) == 1
     assert events.find_one({"type": "session_down"})["data"]["reason"] == "error.journal_full"  # type: ignore[index]
 
@@ -94,6 +94,7 @@ def test_a_full_disk_under_the_journal_stops_the_reading_until_there_is_room(
     ballast.unlink()
     verdict = own_witness.judge(may_lose=True)
     assert verdict.stored > 400
+    assert verdict.gaps == 1
     check_alarms(own_witness)
 
 

@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 import pytest
 from faults.oracle import Witness, is_streaming
 from faults.recording import Rounds
-from sites import PASSWORD, Site, wait_until
+from sites import PASSWORD, USER, Site, wait_until
 
 from ipecs_mw.store.server.mongod import find_free_port
 
@@ -55,6 +55,13 @@ def start(site: Site, stdout: int, **options: Any) -> subprocess.Popen[str]:
 def configure(site: Site, **settings: Any) -> None:
     changes = {path.replace("__", "."): value for path, value in settings.items()}
     site.store.database["config"].update_one({"_id": "default"}, {"$set": changes})
+
+
+def find_lease(site: Site) -> dict[str, Any]:
+    """Return the lease of the account."""
+    lease = site.store.database["leases"].find_one({"_id": {"$regex": USER}})
+    assert lease is not None
+    return lease
 
 
 def ask(port: int, path: str) -> tuple[int, list[dict[str, Any]]]:
@@ -99,6 +106,8 @@ def test_a_stdout_that_nobody_reads_holds_up_nothing(witness: Witness, rounds: R
             host.drop(how="rst")
             wait_until(lambda: is_streaming(host), _UP_SECONDS)
             witness.await_flow()
+        held_until = find_lease(site)["expires_at"]
+        wait_until(lambda: find_lease(site)["expires_at"] > held_until, _UP_SECONDS)
         told = site.run("status")
         assert "stdout" in told.stdout
         asked_at = time.monotonic()

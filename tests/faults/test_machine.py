@@ -9,13 +9,14 @@ import pytest
 from faults.oracle import Witness, is_streaming
 from faults.recording import IS_FULL, Rounds
 from faults.servers import ReplicaSet
+from faults.test_backlog import refused_inserts
 from sites import ring, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.journal.journal import Arrival, open_journal
 
 _UP_SECONDS = 60.0
-_MOST_MEMORY_KIB = 250 * 1024
+_MOST_MEMORY_KIB = 150 * 1024
 
 
 def begin(witness: Witness) -> subprocess.Popen[str]:
@@ -46,21 +47,27 @@ def test_a_storm_is_stored_in_order_with_little_memory(witness: Witness, rounds:
 def test_a_backlog_delays_no_start_and_drains_with_little_memory(
     own_witness: Witness, own_set: ReplicaSet
 ) -> None:
-    witness, entries = own_witness, 1_000_000 if IS_FULL else 20_000
+    witness = own_witness
+    entries, padding = (
+        (1_000_000, 0) if IS_FULL else (1_000, 100_000)
+    )  # all of it would be more than the memory that is left
     state = witness.site.folder / "state"
     state.mkdir(mode=0o700)
     journal, _ = open_journal(state / "host-host0.journal", SystemClock())
     connection = journal.begin_connection()
     at = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
-    for first in range(0, entries, 1000):
-        numbers = range(first, min(first + 1000, entries))
-        journal.append(Arrival(connection, at, "frame", ring(number).encode()) for number in numbers)
+    for first in range(0, entries, 100):
+        numbers = range(first, first + 100)
+        frames = [ring(number).encode() + b" " * padding for number in numbers]
+        journal.append(Arrival(connection, at, "frame", frame) for frame in frames)
     journal.close()
     witness.site.configure(witness.host)
-    begun_at = time.monotonic()
-    process = witness.site.start()
-    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
-    assert time.monotonic() - begun_at < 20
+    with refused_inserts(own_set, witness):
+        begun_at = time.monotonic()
+        process = witness.site.start()
+        wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+        assert time.monotonic() - begun_at < 20
+        assert witness.count_waiting() >= entries
     wait_until(lambda: witness.site.count() >= entries, max(60, entries / 500))
     found = (
         witness.site.store.database["events"].find({"type": "station_ring"}, {"call_ref": 1}).sort("_id", 1)

@@ -12,6 +12,7 @@ from faults.servers import ReplicaSet
 from sites import wait_until
 
 _UP_SECONDS = 40.0
+_HUNG_SECONDS = (5.0, 60.0, 25.0, 5.0)
 
 
 def begin(witness: Witness) -> None:
@@ -34,12 +35,15 @@ def test_mongod_killed_in_the_middle_of_batches_costs_nothing(
         time.sleep(chance.uniform(0.0, 0.6))
         server.kill()
         burst.join()
+        own_witness.send(100)
+        wait_until(lambda: own_witness.count_waiting() >= 100, _UP_SECONDS)
         time.sleep(chance.uniform(0.0, 30.0 if number % 7 == 6 else 3.0))
         server.start()
         wait_until(own_set.find_primary, 60)
     own_witness.judge()
     assert own_witness.site.count(type="gap") == 0
     assert own_witness.site.count(type="session_up") == 1, "the connection to the host was touched"
+    wait_until(lambda: own_witness.count_waiting() == 0, _UP_SECONDS)
 
 
 @pytest.mark.fault(2, few=1, many=4)
@@ -52,7 +56,9 @@ def test_mongod_paused_holds_up_no_frame_and_doubles_none(
         own_set.servers[0].signal(signal.SIGSTOP)
         try:
             own_witness.send(1000)
-            time.sleep((5.0, 60.0, 25.0, 5.0)[number])
+            # what came before may be stored by now, though the journal cannot know
+            wait_until(lambda: own_witness.count_waiting() >= 1000, _HUNG_SECONDS[number])
+            time.sleep(_HUNG_SECONDS[number])
         finally:
             own_set.servers[0].signal(signal.SIGCONT)
         own_witness.await_flow()

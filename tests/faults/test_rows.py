@@ -1,9 +1,11 @@
-"""Every fault has a test, and the tests that are named as proof exist."""
+"""Every fault has a test and stands in the page, and the tests that are named as proof exist."""
 
 import ast
+import re
 from pathlib import Path
 
 from faults.elsewhere import ELSEWHERE
+from faults.report import PAGE
 from faults.rows import ROWS
 
 TESTS = Path(__file__).parent.parent
@@ -22,3 +24,9 @@ def test_the_tests_elsewhere_exist() -> None:
     for file, tests in ELSEWHERE.items():
         code = (TESTS / file).read_text("utf-8")
         assert not [name for name in tests if f"def {name}(" not in code], file
+
+
+def test_the_page_shows_every_row_as_it_is() -> None:
+    table = PAGE.read_text("utf-8").partition("<!-- end -->")[0]
+    shown = re.findall(r"^\| (\d+) \| (.+?) \| (.+?) \| .+ \| .+ \|$", table, re.MULTILINE)
+    assert shown == [(str(row.number), row.fault, row.outcome) for row in ROWS]

@@ -39,7 +39,7 @@ def test_frames_of_long_runs_hold_up_neither_heartbeat_nor_events_nor_the_stop(
         assert (instance["heartbeat_at"] - asked_at).total_seconds() < _LEASE_SECONDS
         expected = before + len(_HEADS) * len(_RUNS)
         wait_until(
-            lambda count=expected: site.count(kind={"$in": ["undecodable", "unknown"]}) >= count, _UP_SECONDS
+            lambda count=expected: site.count(kind={"$in": ["undecodable", "unknown"]}) == count, _UP_SECONDS
         )
         witness.await_flow()
     assert site.count(type="session_down") == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
-from faults.oracle import Witness, ask, is_streaming
+from faults.oracle import Witness, ask, count_logins, is_streaming
 from faults.recording import Rounds
 from sites import PASSWORD, USER, Site, wait_until
 
@@ -15,6 +15,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
 
 _UP_SECONDS = 40.0
+_BACK_SECONDS = 10.0
 
 
 def begin(witness: Witness, **changes: Any) -> None:
@@ -37,25 +38,28 @@ def test_a_token_that_dies_in_mid_session_costs_one_login_for_everybody_and_no_e
             wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
             witness.await_flow()
         witness.host.expire_tokens()
-        before = witness.site.count(type="session_up")
+        before, logins = witness.site.count(type="session_up"), count_logins(witness.host)
         asked = [ask(witness.site, "call.status", deviceNumber="1001") for _ in range(4)]
         witness.send(100)
         for look in asked:
             assert wait_until(look, _UP_SECONDS)["state"] == "done"
         wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
         witness.await_flow()
-        assert witness.site.count(type="session_up") <= before + 1
-    witness.judge(may_lose=True)
+        assert count_logins(witness.host) == logins + 1
+        assert witness.site.count(type="session_up") == before + 1
+    witness.judge()
 
 
 @pytest.mark.fault(15)
 def test_a_token_that_dies_before_the_websocket_opens_is_renewed_at_once(witness: Witness) -> None:
     begin(witness)
+    logins = count_logins(witness.host)
     witness.host.faults.is_refusing_streams = True
     witness.host.drop()
     wait_until(lambda: "error.token_expired" in witness.site.logged(), _UP_SECONDS)
     witness.host.faults.is_refusing_streams = False
-    wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+    wait_until(lambda: is_streaming(witness.host), 10)
+    assert count_logins(witness.host) > logins
     witness.judge()
 
 
@@ -72,7 +76,8 @@ def test_a_killed_daemon_is_back_within_seconds_although_its_account_was_logged_
         wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
         assert time.monotonic() - begun_at < 15
         witness.await_flow()
-    witness.judge(may_lose=True)
+    assert witness.site.logged().count("session.account_freed") == len(rounds)
+    assert witness.judge(may_lose=True).gaps == len(rounds)
 
 
 @pytest.mark.fault(16)
@@ -121,8 +126,9 @@ def test_whatever_way_a_socket_ends_what_was_received_is_stored(
     begin(witness)
     for _ in rounds:
         witness.send(300)
+        ups = witness.site.count(type="session_up")
         witness.host.drop(how=how, code=code)
-        wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
+        wait_until(lambda ups=ups: witness.site.count(type="session_up") > ups, _BACK_SECONDS)
         witness.await_flow()
     assert witness.judge().gaps == len(rounds)
 
@@ -149,15 +155,23 @@ def test_numbers_that_begin_again_after_a_restart_of_the_host_are_no_duplicates(
     witness: Witness, rounds: Rounds
 ) -> None:
     begin(witness)
-    for number in rounds:
-        witness.host.send({"event": "call", "data": {"type": "hold", "callRefID": 9, "evtSerialNum": 1}})
-        wait_until(lambda most=number: witness.site.count(kind="call", serial=1) > most, _UP_SECONDS)
+
+    def call() -> None:
+        for serial in (1, 2):
+            held = {"type": "hold", "callRefID": 9, "evtSerialNum": serial}
+            witness.host.send({"event": "call", "data": held})
+
+    call()
+    for _ in rounds:
         witness.send(50)
+        witness.await_flow()
         witness.host.reboot()
         wait_until(lambda: is_streaming(witness.host), 90)
-        witness.await_flow()
+        call()
     assert witness.judge().gaps == len(rounds)
-    assert witness.site.count(kind="call", serial=1) == len(rounds)
+    for serial in (1, 2):
+        assert witness.site.count(kind="call", serial=serial) == len(rounds) + 1
+    assert witness.site.count(is_repeat=True) == 0
 
 
 @pytest.mark.fault(29)
@@ -167,12 +181,16 @@ def test_a_wrong_password_is_one_clear_error_and_no_hammering(site: Site) -> Non
         site.configure(refusing, port=proxy.port)
         site.start()
         wait_until(lambda: "needs_attention" in read_states(site), _UP_SECONDS)
+        (instance,) = site.store.database["instances"].find()
+        assert instance["hosts"]["host0"]["retry_at"] > SystemClock().now() + timedelta(seconds=240)
         tried = proxy.accepted
         time.sleep(5)
         assert proxy.accepted == tried
+        assert count_logins(refusing) == 1
         site.processes[-1].kill()
         site.processes[-1].wait(10)
-    assert site.logged().count("session.failed") == 1
+    (told,) = [line for line in site.logged().splitlines() if "session.failed" in line]
+    assert "refuses the user or the password" in told
 
 
 def read_states(site: Site) -> str:

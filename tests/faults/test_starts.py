@@ -4,7 +4,7 @@ import json
 
 import pytest
 from fault_proxy import FaultProxy
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness, count_logins, is_streaming
 from faults.recording import Rounds
 from faults.servers import ReplicaSet
 from sites import wait_until
@@ -23,6 +23,7 @@ def test_without_mongodb_a_first_start_waits_says_so_and_leaves_the_host_alone(
     uri = json.loads(bootstrap.read_text())["mongo_uri"]
     server = own_set.servers[0]
     for _ in rounds:
+        logins = count_logins(witness.host)
         for kept in (site.folder / "state").glob("last-good-*"):
             kept.unlink()
         with FaultProxy(server.port) as proxy:
@@ -36,7 +37,8 @@ def test_without_mongodb_a_first_start_waits_says_so_and_leaves_the_host_alone(
             tried = proxy.accepted
             wait_until(lambda tried=tried, proxy=proxy: proxy.accepted > tried + 4, _UP_SECONDS)
             assert process.poll() is None
-            assert not witness.host.sessions
+            assert count_logins(witness.host) == logins
+            assert f"127.0.0.1:{proxy.port}" in log.read_text(), "it names what it waits for"
             assert log.read_text().count("start.mongodb_away") == 1
             proxy.is_refusing = False
             wait_until(lambda: is_streaming(witness.host), 90)

@@ -8,7 +8,7 @@ import pytest
 from fault_proxy import FaultProxy
 from faults.oracle import Witness, ask, is_streaming
 from faults.recording import Rounds
-from faults.servers import ReplicaSet, fail_point
+from faults.servers import ReplicaSet, await_failures, fail_point
 from pymongo.errors import PyMongoError
 from sites import Site, wait_until
 
@@ -31,9 +31,16 @@ def judge_untouched(witness: Witness) -> None:
     assert witness.site.count(type="session_up") == 1
 
 
-def fail_inserts(own_set: ReplicaSet, times: int, **data: Any) -> None:
+def fail_inserts(own_set: ReplicaSet, times: int, **data: Any) -> int:
+    """Have the next inserts of the daemon fail; return how many have done so up to now."""
     with own_set.servers[0].client() as client:
-        fail_point(client, "failCommand", times, failCommands=["insert"], appName="ipecs-mw", **data)
+        return fail_point(client, "failCommand", times, failCommands=["insert"], appName="ipecs-mw", **data)
+
+
+def await_failed(own_set: ReplicaSet, count: int) -> None:
+    """Wait until so many inserts have failed, counted as `fail_inserts` does."""
+    with own_set.servers[0].client() as client:
+        await_failures(client, "failCommand", count)
 
 
 @pytest.mark.fault(6, few=4, many=40)
@@ -60,9 +67,15 @@ def test_a_write_concern_error_is_written_again_and_stored_once(
 ) -> None:
     begin(own_witness)
     for number in rounds:
+        wait_until(lambda: own_witness.count_waiting() == 0, _UP_SECONDS)
         concern = {"code": (64, 91, 100, 189)[number % 4], "errmsg": "not by a majority"}
-        fail_inserts(own_set, 3, writeConcernError=concern)
+        before = fail_inserts(own_set, 1_000_000, writeConcernError=concern)
         own_witness.send(200)
+        await_failed(own_set, before + 3)
+        # they are there, yet MongoDB may take them back
+        wait_until(lambda: own_witness.count_rings(own_witness.next - 200) == 1, _UP_SECONDS)
+        wait_until(lambda: own_witness.count_waiting() >= 200, _UP_SECONDS)
+        fail_inserts(own_set, 0)
         own_witness.await_flow()
     judge_untouched(own_witness)
 
@@ -78,8 +91,9 @@ def test_a_server_that_refuses_is_told_apart_and_nothing_is_dropped(
     begin(own_witness)
     for _ in rounds:
         before = own_witness.site.logged().count("forwarding.stalled")
-        fail_inserts(own_set, 6, errorCode=code)
+        failed = fail_inserts(own_set, 4, errorCode=code)
         own_witness.send(200)
+        await_failed(own_set, failed + 4)
         if level is not None:  # else the driver asks again by itself
             wait_until(
                 lambda before=before: own_witness.site.logged().count("forwarding.stalled") > before,
@@ -87,6 +101,7 @@ def test_a_server_that_refuses_is_told_apart_and_nothing_is_dropped(
             )
         own_witness.await_flow()
     stalls = [line for line in own_witness.site.logged().splitlines() if "forwarding.stalled" in line]
+    assert bool(stalls) is (level is not None)
     assert all(f" {level} " in line for line in stalls), stalls
     judge_untouched(own_witness)
 
@@ -97,9 +112,12 @@ def test_inserts_that_take_two_seconds_hold_up_neither_reading_nor_pings(
 ) -> None:
     begin(own_witness)
     for _ in rounds:
-        fail_inserts(own_set, 8, blockConnection=True, blockTimeMS=2000)
-        for _ in range(8):
-            own_witness.send(500)
+        failed = fail_inserts(own_set, 1_000_000, blockConnection=True, blockTimeMS=2000)
+        own_witness.send(4000)
+        wait_until(
+            lambda: own_witness.count_waiting() >= 2000, _UP_SECONDS
+        )  # read on while the first are written
+        await_failed(own_set, failed + 2)
         own_witness.await_flow(120)
         fail_inserts(own_set, 0)
     judge_untouched(own_witness)

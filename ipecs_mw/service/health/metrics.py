@@ -33,7 +33,7 @@ METRICS = (
         "ipecs_mw_configuration_recalled",
         "gauge",
         (),
-        "1 while the daemon runs on the last good configuration, MongoDB having been away at its start",
+        "1 while the daemon runs on the last good configuration, because MongoDB was away at its start",
     ),
     Metric(
         "ipecs_mw_configuration_refused",
@@ -41,48 +41,55 @@ METRICS = (
         (),
         "1 while a changed configuration is refused and the former one is in use",
     ),
-    Metric("ipecs_mw_mongodb_up", "gauge", (), "1 where MongoDB took the last heartbeat"),
+    Metric("ipecs_mw_mongodb_up", "gauge", (), "1 if MongoDB took the last heartbeat"),
     Metric("ipecs_mw_session_up", "gauge", ("host",), "1 while the session with the phone system is up"),
-    Metric("ipecs_mw_session_state", "gauge", ("host", "state"), "1 for the state of the session, else 0"),
+    Metric(
+        "ipecs_mw_session_state",
+        "gauge",
+        ("host", "state"),
+        "1 for the present state of the session, 0 for each other state",
+    ),
     Metric("ipecs_mw_session_reconnects_total", "counter", ("host",), "sessions that came up again"),
     Metric(
         "ipecs_mw_session_losses_total",
         "counter",
         ("host", "reason"),
-        "sessions that were lost, by the key of the error",
+        "lost sessions, by the key of the error",
     ),
     Metric("ipecs_mw_frames_received_total", "counter", ("host",), "frames that came from the phone system"),
     Metric(
         "ipecs_mw_events_stored_total",
         "counter",
         ("host", "kind"),
-        "events that MongoDB confirmed; one that it had already counts again",
+        "events that MongoDB confirmed; an event that it already had counts again",
     ),
-    Metric("ipecs_mw_gaps_total", "counter", ("host", "reason"), "gaps that were recorded"),
-    Metric("ipecs_mw_requests_total", "counter", ("host", "outcome"), "requests that ended, by their state"),
+    Metric("ipecs_mw_gaps_total", "counter", ("host", "reason"), "recorded gaps"),
+    Metric("ipecs_mw_requests_total", "counter", ("host", "outcome"), "ended requests, by their state"),
     Metric(
         "ipecs_mw_store_lag_seconds",
         "histogram",
         ("host",),
-        "from an event's reception until MongoDB confirmed it; each counts as the oldest of its batch",
+        "time from an event's reception until MongoDB confirmed it; each event counts as the oldest of its batch",
     ),
     Metric(
-        "ipecs_mw_mongodb_write_seconds", "histogram", ("host",), "how long MongoDB took to confirm a batch"
+        "ipecs_mw_mongodb_write_seconds", "histogram", ("host",), "time that MongoDB took to confirm a batch"
     ),
     Metric("ipecs_mw_forwarding_stalled", "gauge", ("host",), "1 while MongoDB takes no events"),
     Metric("ipecs_mw_journal_entries", "gauge", ("host",), "entries that wait in the journal"),
-    Metric("ipecs_mw_journal_used_ratio", "gauge", ("host",), "how full the journal is, 0 to 1 of its cap"),
+    Metric(
+        "ipecs_mw_journal_used_ratio", "gauge", ("host",), "used part of the journal's limit, from 0 to 1"
+    ),
     Metric(
         "ipecs_mw_journal_oldest_age_seconds",
         "gauge",
         ("host",),
-        "for how long the oldest entry has waited; 0 where none waits",
+        "time that the oldest entry has waited; 0 if none waits",
     ),
     Metric(
         "ipecs_mw_monitors",
         "gauge",
         ("host", "subscription", "verdict"),
-        "extensions, `accepted` or `refused`",
+        "number of extensions that the phone system `accepted` or `refused` to monitor",
     ),
 )
 """Every metric; the process's own (`process_…`, Linux) come beside them. `host` is empty for the middleware."""

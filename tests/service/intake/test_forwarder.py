@@ -25,7 +25,7 @@ from ipecs_mw.store.events.event_log import EventLog, Refused
 from ipecs_mw.store.server.connection import Store
 
 DECODER = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore"))
-LONE_SURROGATE = b'{"event": "call", "data": {"type": "held", "deviceNumber": "1001", "x": "\\ud800"}}'
+NUL_IN_A_NAME = b'{"event": "call", "data": {"type": "held", "deviceNumber": "1001", "x\\u0000": ""}}'
 
 
 def frame(number: int) -> bytes:
@@ -137,14 +137,14 @@ def test_one_frame_that_mongodb_refuses_is_kept_as_bytes_beside_its_neighbours(
 ) -> None:
     deep = b'{"event": "x", "data": ' + b"[" * 150 + b"]" * 150 + b"}"
     large = b'{"eventCode": 49, "data1": 1180591620717411303424}'
-    intake.take_frames([frame(0), LONE_SURROGATE, deep, frame(3), large, b'{"a\\u0000b": 1}', frame(6)])
+    intake.take_frames([frame(0), NUL_IN_A_NAME, deep, frame(3), large, b'{"a\\u0000b": 1}', frame(6)])
     assert build(intake, EventLog(store)).step() == 7
     found = stored(store)
     assert [event["seq"] for event in found] == list(range(1, 8))
     assert [event["kind"] for event in found] == [
         "acd", "undecodable", "undecodable", "acd", "undecodable", "undecodable", "acd",
     ]  # fmt: skip
-    assert [found[n]["raw"] for n in (1, 2, 4)] == [LONE_SURROGATE, deep, large]
+    assert [found[n]["raw"] for n in (1, 2, 4)] == [NUL_IN_A_NAME, deep, large]
     assert all(found[n]["problems"][0] for n in (1, 2, 4, 5))
     assert intake.journal.entry_count == 0
 
@@ -172,7 +172,7 @@ def test_what_no_document_holds_is_kept_cut_with_its_length_and_holds_nothing_up
 
 
 def test_a_refused_frame_whose_confirmation_is_lost_is_stored_once(store: Store, intake: Intake) -> None:
-    intake.take_frames([frame(0), LONE_SURROGATE])
+    intake.take_frames([frame(0), NUL_IN_A_NAME])
     lost = StoreUnavailable("error.mongo_away", reason="x")
     log = EventLog(store)
 

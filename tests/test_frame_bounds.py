@@ -18,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from faults.recording import IS_FULL
 
 from ipecs_mw import logs
 from ipecs_mw.cli.event_csv import write_csv
@@ -50,8 +51,9 @@ FAST_SECONDS = 0.08
 MOST_GROWTH = 24
 """How much longer the eightfold length may take: 8 is in proportion, 64 the square."""
 
-HELD_SECONDS = 0.05
-"""How long the interpreter may be held at a time."""
+HELD_BYTES = MEBIBYTE if IS_FULL else MEBIBYTE // 8
+HELD_SECONDS = 0.05 * HELD_BYTES / MEBIBYTE
+"""How long the interpreter may be held at a time: 50 ms for the longest frame, less for a shorter one."""
 
 ZONE = ZoneInfo("Asia/Singapore")
 CODES = parse_codes(read_json("codes.json"))
@@ -305,7 +307,7 @@ def test_a_step_that_grows_with_the_square_or_holds_the_interpreter_is_seen() ->
 
 @pytest.mark.parametrize("unit", WHOLE)
 def test_no_run_holds_the_interpreter_for_long(store: Store, unit: bytes) -> None:
-    run = bytes_of(MEBIBYTE - 100, unit)
+    run = bytes_of(HELD_BYTES - 100, unit)
     for given in (
         run,
         b'{"event":"call","data":{"type":"' + run + b'"}}',
@@ -317,7 +319,7 @@ def test_no_run_holds_the_interpreter_for_long(store: Store, unit: bytes) -> Non
 
 @pytest.mark.parametrize("unit", ["a", "0", " ", "\u00a0", "0305550142/"])
 def test_no_number_holds_the_interpreter_for_long(unit: str) -> None:
-    text = unit * (MEBIBYTE // 8 // len(unit)) if len(unit) > 1 else unit * MEBIBYTE
+    text = unit * (HELD_BYTES // 8 // len(unit)) if len(unit) > 1 else unit * HELD_BYTES
     for given in ({"data": {"a": text}}, {"raw": text.encode()}):
         check_hold(lambda given=given: mask_numbers(given, RULES, PLAN), unit)
 
@@ -328,8 +330,8 @@ def test_no_sample_of_the_greatest_length_holds_the_interpreter_for_long(store: 
     data = sample["data"] if isinstance(sample.get("data"), dict) else sample
     sign = " 0a\x01é"[number % 5]
     for name in list(data)[number % 3 :: 3]:
-        stretched = {**data, name: f"{data[name]}" + sign * (MEBIBYTE - 2000)}
+        stretched = {**data, name: f"{data[name]}" + sign * (HELD_BYTES - 2000)}
         body = json.dumps(
             {**sample, "data": stretched} if data is not sample else stretched, ensure_ascii=False
         )
-        check_hold(lambda body=body: everything(store, body.encode()[:MEBIBYTE]), (name, sign))
+        check_hold(lambda body=body: everything(store, body.encode()[:HELD_BYTES]), (name, sign))

@@ -90,7 +90,7 @@ def describe_findings() -> str:
         for key, text in strings.items()
         if key.startswith("check.")
     )
-    return table(("Finding", "Says", "What to do, where it is no good news"), rows)
+    return table(("Finding", "Sentence", "What to do"), rows)
 
 
 def describe_errors() -> str:

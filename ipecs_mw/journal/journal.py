@@ -43,6 +43,11 @@ _RESERVE_SHARE = 1 / 32
 _DISK_RESERVE_BYTES = 16 * 1024 * 1024
 """Disk that frames leave free: without room for its log SQLite cannot even delete."""
 
+_INSERT = "INSERT INTO entries (connection, received_at, source, body) VALUES "
+_ROW = "(?, ?, ?, ?)"
+_MOST_ROWS = 100
+"""Rows that are inserted with one statement, which is half the work of a statement for each."""
+
 _READ_BYTES = 4 * 1024 * 1024
 """Once so much was read at a time, the rest is left for the next time."""
 
@@ -170,9 +175,10 @@ class Journal:
             if frames_at is not None and used > limit - self._reserve_bytes:
                 raise JournalFull("error.journal_full", file=str(self.path))
             with _transaction(database):
-                database.executemany(
-                    "INSERT INTO entries (connection, received_at, source, body) VALUES (?, ?, ?, ?)", rows
-                )
+                for at in range(0, len(rows), _MOST_ROWS):
+                    some = rows[at : at + _MOST_ROWS]
+                    values = [value for row in some for value in row]
+                    database.execute(_INSERT + ", ".join([_ROW] * len(some)), values)
                 if heard_at is not None:
                     _keep(database, "heard_at", heard_at)
             self._heard_at = heard_at or self._heard_at

@@ -7,8 +7,10 @@ applies them. Wire rules: interface notes, "WebSocket" and "Field notes".
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.formats import FormatSettings
@@ -35,13 +37,21 @@ _CLOCK_FRAME = re.compile(rb'"eventCode"\s*+:\s*+"?+\s*+0*+68\b')
 _ACD_DATA = re.compile(rb'("data1"\s*+:\s*+"?+)[^",}]*+')
 _AUTHORIZATION_BYTES = re.compile(rb'((?:STA|SYS)-P\[)[^\]"\\]*+')
 _PLAIN = FormatSettings()
+_NOT_FITTING = (ValueError, TypeError, OverflowError)
 _MOST_TYPE_CHARACTERS = 64  # of a type that no table knows
+
+
+_PARTIES = (
+    ("sourceType", "sourceNumber", "source_type", "source_number"),
+    ("destType", "destNumber", "dest_type", "dest_number"),
+)
+"""Kind and number of each party of an ACD event: on the wire, and as we name them."""
 
 
 class _Field:
     """How one field of the wire is read: our name, the reader, the table of its words, its role."""
 
-    __slots__ = ("is_amount", "name", "read", "role", "word_name", "words")
+    __slots__ = ("is_amount", "is_plain", "name", "read", "role", "word_name", "words")
 
     def __init__(self, row: Row, tables: Tables) -> None:
         self.name: str = row["name"]
@@ -50,6 +60,20 @@ class _Field:
         self.role: str | None = row.get("role") or ("station" if row["as"] == "station" else None)
         self.word_name = self.name.removesuffix("_code") + "_name"
         self.words = {entry["code"]: entry["name"] for entry in tables.get(row.get("lookup", ""), ())}
+        self.is_plain = self.role in (None, "party") and not self.words and not self.is_amount
+
+
+class _Plan(NamedTuple):
+    """How the events of one ACD code are read: their type, and each field of theirs by its name on the wire."""
+
+    type: str
+    fields: Sequence[tuple[str, _Field]]
+    has_secret: bool
+
+
+def _build_plan(row: Row, tables: Tables) -> _Plan:
+    fields = [(wire, _Field(row[wire], tables)) for wire in ("data1", "data2") if wire in row]
+    return _Plan(row["name"], fields, any(field.read is READERS["secret"] for _, field in fields))
 
 
 class Decoder:
@@ -65,11 +89,7 @@ class Decoder:
         self._formats = formats
         self._zone = zone
         self._captions = captions
-        self._acd = {row["code"]: row for row in tables["acd_events"]}
-        self._acd_fields = {
-            code: [(wire, _Field(row[wire], tables)) for wire in ("data1", "data2") if wire in row]
-            for code, row in self._acd.items()
-        }
+        self._acd = {row["code"]: _build_plan(row, tables) for row in tables["acd_events"]}
         self._call = {row["code"]: row for row in tables["call_events"]}
         self._call_fields = {row["code"]: _Field(row, tables) for row in tables["call_fields"]}
         self._smdr_fields = {row["code"]: _Field(row, tables) for row in tables["smdr_fields"]}
@@ -82,7 +102,7 @@ class Decoder:
             value, problems = parse_frame(body, self._formats.encoding)
         except ValueError as error:
             return build_undecodable(body, received_at, str(error))
-        found = _Found(received_at, list(problems), self._formats)
+        found = _Found(received_at, self._formats, list(problems))
         kind, data = _open_envelope(value)
         decoder = self._decoders.get(kind)
         if decoder is None or not isinstance(data, dict):
@@ -90,23 +110,19 @@ class Decoder:
         return decoder(found, data, value)
 
     def _decode_acd(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
-        code = found.read("eventCode", read_int, data.get("eventCode"))
-        row = self._acd.get(code)
-        found.code = code
+        code = found.code = found.read("eventCode", read_int, data.get("eventCode"))
         found.call_ref = found.read("callRefID", read_int, data.get("callRefID"))
         found.set_time("time", data.get("time"), self._zone)
-        for end in ("source", "dest"):
-            found.add_party(end, data.get(f"{end}Type"), data.get(f"{end}Number"))
-        if row is None:
+        found.add_parties(data)
+        plan = self._acd.get(code)
+        if plan is None:
             text = found.read("eventString", read_text, data.get("eventString"))
-            name = to_snake(text or "") or f"code_{code}"
+            name = to_snake(text or "") or ("unknown" if code is None else f"code_{code}")
             return found.finish("unknown", name, _mask_acd(raw, data) if "authorization" in name else raw)
-        for wire, field in self._acd_fields[code]:
+        for wire, field in plan.fields:
             found.add(wire, field, data.get(wire))
         found.group = found.data.get("group")
-        if any(field.read is READERS["secret"] for _, field in self._acd_fields[code]):
-            raw = _mask_acd(raw, data)
-        return found.finish("acd", row["name"], raw)
+        return found.finish("acd", plan.type, _mask_acd(raw, data) if plan.has_secret else raw)
 
     def _decode_call(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
         wire_type = found.read("type", read_text, data.get("type")) or ""
@@ -155,8 +171,9 @@ def _open_envelope(value: Any) -> tuple[str, Any]:
     """Return (kind, data), the kind also where the envelope is missing."""
     if not isinstance(value, dict):
         return "", None
-    if isinstance(value.get("event"), str) and "data" in value:
-        return strip_padding(value["event"]).lower(), value["data"]
+    event = value.get("event")
+    if isinstance(event, str) and "data" in value:
+        return strip_padding(event).lower(), value["data"]
     for kind, telling in (
         ("acd", "eventCode"),
         ("call", "type"),
@@ -168,33 +185,19 @@ def _open_envelope(value: Any) -> tuple[str, Any]:
     return str(value.get("event", "")), None
 
 
-class _Found:
+class _Found(Struct):
     """What was read of a frame so far."""
 
-    __slots__ = (
-        "at",
-        "call_ref",
-        "code",
-        "data",
-        "formats",
-        "group",
-        "problems",
-        "received_at",
-        "serial",
-        "stations",
-    )
-
-    def __init__(self, received_at: datetime, problems: list[str], formats: FormatSettings) -> None:
-        self.formats = formats
-        self.received_at = received_at
-        self.problems = problems
-        self.at: datetime | None = None
-        self.call_ref: int | None = None
-        self.code: int | None = None
-        self.serial: int | None = None
-        self.group: str | None = None
-        self.data: dict[str, Any] = {}
-        self.stations: dict[str, None] = {}  # a set that keeps its order
+    received_at: datetime
+    formats: FormatSettings
+    problems: list[str]
+    at: datetime | None = None
+    call_ref: int | None = None
+    code: int | None = None
+    serial: int | None = None
+    group: str | None = None
+    data: dict[str, Any] = {}
+    stations: dict[str, None] = {}  # a set that keeps its order
 
     def read(self, wire: str, reader: Reader, value: Any) -> Any:
         """Return what `reader` makes of the value; None, with a note, where it does not fit."""
@@ -202,20 +205,21 @@ class _Found:
             return None
         try:
             return reader(value)
-        except Odd as odd:
-            self.problems.append(f"{wire}: {odd}")
-            return None
-        except (ValueError, TypeError, OverflowError):
-            self.problems.append(f"{wire}: unexpected value")
+        except _NOT_FITTING as error:
+            self.note(wire, error)
             return None
 
+    def note(self, wire: str, error: Exception) -> None:
+        """Note that a field has a value that does not fit."""
+        self.problems.append(f"{wire}: {error if isinstance(error, Odd) else 'unexpected value'}")
+
     def set_time(self, wire: str, value: Any, zone: ZoneInfo) -> None:
-        text = self.read(wire, read_text, value)
-        if text is not None:
-            try:
+        try:
+            text = read_text(value)
+            if text is not None:
                 self.at = to_utc(text, zone, self.received_at, self.formats.dates)
-            except (ValueError, OverflowError):
-                self.problems.append(f"{wire}: unexpected value")
+        except _NOT_FITTING as error:
+            self.note(wire, error)
 
     def add_amount(self, wire: str, name: str, text: str) -> None:
         """Add the amount of a text and its currency beside it."""
@@ -226,24 +230,32 @@ class _Found:
                 self.data[f"{name}_currency"] = amount[1]
 
     def add(self, wire: str, field: _Field, value: Any) -> None:
-        ours = self.read(wire, field.read, value)
+        try:
+            ours = field.read(value)
+        except _NOT_FITTING as error:
+            self.note(wire, error)
+            return
         if ours is None:
             return
-        match field.role:
-            case "call_ref":
-                self.call_ref = ours
-            case "serial":
-                self.serial = ours
-            case _:
-                self.data[field.name] = ours
-                if field.role == "station":
-                    self.add_stations(ours)
-                elif field.role == "group":
-                    self.group = ours
-                if field.words and not isinstance(ours, list | dict) and ours in field.words:
-                    self.data[field.word_name] = field.words[ours]
-                if field.is_amount:
-                    self.add_amount(wire, field.name, ours)
+        if field.is_plain:
+            self.data[field.name] = ours
+        elif field.role == "call_ref":
+            self.call_ref = ours
+        elif field.role == "serial":
+            self.serial = ours
+        else:
+            self._add_special(wire, field, ours)
+
+    def _add_special(self, wire: str, field: _Field, ours: Any) -> None:
+        self.data[field.name] = ours
+        if field.role == "station":
+            self.add_stations(ours)
+        elif field.role == "group":
+            self.group = ours
+        if field.words and not isinstance(ours, list | dict) and ours in field.words:
+            self.data[field.word_name] = field.words[ours]
+        if field.is_amount:
+            self.add_amount(wire, field.name, ours)
 
     def add_all(self, fields: Mapping[str, _Field], data: Mapping[str, Any], skip: str | None = None) -> None:
         parties = []
@@ -266,20 +278,22 @@ class _Found:
         """Add the parties that can be extensions: digits, no longer than the event's own terminal number."""
         longest = max(map(len, self.stations), default=4)
         for party in parties:
-            for number in map(str, party if isinstance(party, list) else [party or ""]):
-                if number.isdecimal() and len(number) <= longest:
+            for each in party if isinstance(party, list) else (party or "",):
+                number = str(each)
+                if len(number) <= longest and number.isdecimal():
                     self.stations[number] = None
 
-    def add_party(self, end: str, kind: Any, number: Any) -> None:
-        """Add the source or destination of an ACD event: a station, a trunk (CO) or a bare number."""
-        kind = self.read(f"{end}Type", read_text, kind)
-        number = self.read(f"{end}Number", read_text, number)
-        if kind is not None:
-            self.data[f"{end}_type"] = kind = kind.lower()
-        if number is not None:
-            self.data[f"{end}_number"] = number
-            if kind == "station":
-                self.stations[number] = None
+    def add_parties(self, data: Mapping[str, Any]) -> None:
+        """Add source and destination of an ACD event: each a station, a trunk (CO) or a bare number."""
+        for wire_kind, wire_number, kind_name, number_name in _PARTIES:
+            kind = self.read(wire_kind, read_text, data.get(wire_kind))
+            number = self.read(wire_number, read_text, data.get(wire_number))
+            if kind is not None:
+                self.data[kind_name] = kind = kind.lower()
+            if number is not None:
+                self.data[number_name] = number
+                if kind == "station":
+                    self.stations[number] = None
 
     def finish(self, kind: str, name: str, raw: Any) -> Event:
         return Event(
@@ -305,4 +319,6 @@ def _mask_acd(raw: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 
 def _mask_accounts(body: bytes) -> bytes:
     """Return a frame with its authorization codes masked wherever they stand, also in fields that nobody knows."""
-    return _AUTHORIZATION_BYTES.sub(rb"\g<1>" + MASK.encode(), body) if b"-P[" in body else body
+    if b"[" not in body or b"-P[" not in body:  # one byte is found far sooner than three
+        return body
+    return _AUTHORIZATION_BYTES.sub(rb"\g<1>" + MASK.encode(), body)

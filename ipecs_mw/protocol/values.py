@@ -38,10 +38,10 @@ def strip_padding(text: str) -> str:
 
 def read_text(value: Any) -> str | None:
     """Return a string without padding: `" Kim "` → `Kim`."""
+    if type(value) is str:  # nearly all of them
+        return value.strip(_PADDING) or None
     if isinstance(value, str):
-        if type(value) is Unreadable:
-            raise Odd("not text in UTF-8")
-        return strip_padding(value) or None
+        raise Odd("not text in UTF-8")
     if value is None:
         return None
     if type(value) is not int:
@@ -58,8 +58,8 @@ def read_digits(value: Any) -> str | list[str] | None:
 
 def read_int(value: Any) -> int | None:
     """Return a whole number of at most 64 bits: `"0042"` → 42."""
-    if type(value) is int:  # nearly all of them
-        return _check_size(value)
+    if type(value) is int and -_INT64 <= value < _INT64:  # nearly all of them
+        return value
     if isinstance(value, bool):
         raise ValueError(value)
     if isinstance(value, str):

@@ -115,6 +115,16 @@ def test_an_append_is_all_or_nothing(journal: Journal) -> None:
     assert bodies(journal) == [b"b"]
 
 
+@pytest.mark.parametrize("count", [1, 99, 100, 101, 1234])
+def test_however_many_come_at_a_time_all_are_kept_in_order_or_none(journal: Journal, count: int) -> None:
+    given = arrive(*[f"{number}".encode() for number in range(count)])
+    with pytest.raises(Exception, match="journal"):
+        journal.append([*given, Arrival(None, START_AT, "frame", b"broken")])  # type: ignore[arg-type]
+    assert journal.entry_count == 0
+    journal.append(given)
+    assert [entry.arrival for entry in journal.read(0, 2000)] == given
+
+
 def fill(journal: Journal) -> int:
     """Append entries of 1000 bytes until the journal refuses; return how many it took."""
     for stored in range(1000):

@@ -216,6 +216,25 @@ def test_an_authorization_code_is_masked_in_bytes_too(body: bytes) -> None:
         assert b"***" in event.raw
 
 
+@pytest.mark.parametrize(
+    "code", [{}, {"eventCode": "six"}, {"eventCode": []}, {"eventCode": None}, {"eventCode": 2**64}]
+)
+def test_an_acd_event_whose_code_cannot_be_read_is_of_the_type_unknown(code: dict[str, Any]) -> None:
+    body = json.dumps({"event": "acd", "data": {**code, "callRefID": 7}}).encode()
+    event = DECODER.decode(body, RECEIVED_AT)
+    assert (event.kind, event.type, event.code, event.call_ref) == ("unknown", "unknown", None, 7)
+
+
+@pytest.mark.parametrize(("named", "name"), [({}, "code_9999"), ({"eventString": "NEW ONE"}, "new_one")])
+def test_an_acd_event_whose_code_no_table_has_is_named_by_the_host_or_by_its_number(
+    named: dict[str, str], name: str
+) -> None:
+    event = DECODER.decode(
+        json.dumps({"event": "acd", "data": {"eventCode": 9999, **named}}).encode(), RECEIVED_AT
+    )
+    assert (event.kind, event.type, event.code) == ("unknown", name, 9999)
+
+
 def test_a_type_that_nobody_knows_is_not_longer_than_a_name() -> None:
     event = DECODER.decode(json.dumps({"event": "call", "data": {"type": "x" * 5000}}).encode(), RECEIVED_AT)
     assert event.type == "x" * 64

@@ -1,7 +1,7 @@
 """What is stored of a journal's entries: each its document, and before it the gap that it tells."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -60,34 +60,36 @@ class Documents:
         Never raises: an entry that a defect of ours stumbles over is kept as its bytes.
         """
         try:
-            return list(self._build(entry, decode))
+            return self._build(entry, decode)
         except Exception as error:  # one entry must not hold up those behind it
             log.critical("thread.failed", thread=f"forward-{self._host}", exc_info=True)
             arrival = entry.arrival
             event = build_undecodable(arrival.body, arrival.received_at, f"a defect: {type(error).__name__}")
             return [self._item(entry, event, self._id(entry))]
 
-    def _build(self, entry: Entry, decode: Decode) -> Iterator[Item]:
+    def _build(self, entry: Entry, decode: Decode) -> Sequence[Item]:
         arrival = entry.arrival
-        if arrival.received_at != self._at:
-            self._before, self._at = self._at, arrival.received_at
-        event = read_arrival(arrival, decode)
+        until = arrival.received_at
+        if until != self._at:
+            self._before, self._at = self._at, until
+        event, event_id = read_arrival(arrival, decode), self._id(entry)
         if arrival.source != "frame":
-            yield self._item(entry, event, self._id(entry))
-            return
+            return [self._item(entry, event, event_id)]
         self.note(event)
         if event.kind == "smdr":
             # a call record comes by push and by reading, and perhaps more than once: its own content names it
-            yield self._item(entry, event, build_record_id(self._host, event) or self._id(entry))
-            return
+            return [self._item(entry, event, build_record_id(self._host, event) or event_id)]
         self._continuity.begin(arrival.connection)
-        is_repeat = self._continuity.is_repeat(arrival.body)
-        since, until = self._continuity.counted_at, arrival.received_at
+        if self._continuity.is_repeat(arrival.body):
+            return [self._item(entry, event, event_id, is_repeat=True)]
+        item = self._item(entry, event, event_id)
+        since = self._continuity.counted_at
+        missing = self._continuity.find_missing(event.serial, until)
+        if missing is None:
+            return [item]
         since = self._before if since == until else since  # what is received together has one instant
-        missing = None if is_repeat else self._continuity.find_missing(event.serial, until)
-        if missing is not None:
-            yield self._item(entry, _build_gap(since, until, *missing), self._id(entry) + ":gap", is_gap=True)
-        yield self._item(entry, event, self._id(entry), is_repeat=is_repeat)
+        gap = _build_gap(since, until, *missing)
+        return [self._item(entry, gap, event_id + ":gap", is_gap=True), item]
 
     def _item(
         self, entry: Entry, event: Event, event_id: str, *, is_repeat: bool = False, is_gap: bool = False

@@ -1,6 +1,6 @@
 """What most events of a kind have wrong in common: not an event's fault then, but a setting that is missing."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ class Problems:
     """Follows the events of one host, and tells each problem once, until most events are without it."""
 
     def __init__(self) -> None:
-        self._events: dict[str, list[Mapping[str, Any]]] = {}
+        self._windows: defaultdict[str, list[Sequence[str]]] = defaultdict(list)
         self._told: set[tuple[str, str]] = set()
 
     def note(self, documents: Sequence[Mapping[str, Any]]) -> list[Shared]:
@@ -42,15 +42,15 @@ class Problems:
         found: list[Shared] = []
         for document in documents:
             kind = document["kind"]
-            window = self._events.setdefault(kind, [])
-            window.append({"kind": kind, "problems": document.get("problems", ())[:_MOST_PROBLEMS]})
+            window = self._windows[kind]
+            window.append(document.get("problems", ())[:_MOST_PROBLEMS])
             if len(window) == _WINDOW_EVENTS:
                 found += self._judge(kind, window)
                 window.clear()
         return found
 
-    def _judge(self, kind: str, window: Sequence[Mapping[str, Any]]) -> list[Shared]:
-        shared = list(find_shared(window))
+    def _judge(self, kind: str, window: Sequence[Sequence[str]]) -> list[Shared]:
+        shared = list(find_shared({"kind": kind, "problems": each} for each in window)) if any(window) else []
         fresh = [each for each in shared if (kind, each.problem) not in self._told]
         self._told = {told for told in self._told if told[0] != kind} | {
             (kind, each.problem) for each in shared

@@ -8,9 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from latency import watch_pace
 from pymongo import DESCENDING, timeout
 from rates import build_documents, running_daemon
-from rows import Row
+from rows import Row, percentile
 from scene import Scene, open_scene, read_cpu_seconds, read_memory_bytes
 
 from ipecs_mw.store.events.event_query import Filter, find_events
@@ -30,19 +31,27 @@ _NEWEST_FIRST = [("received_at", DESCENDING), ("_id", DESCENDING)]
 
 
 def measure_hosts(mongo: Embedded, folder: Path, frames: int, counts: Sequence[int]) -> list[Row]:
-    """Return rows of what hosts cost: idle, and an event with so many hosts at the same total rate."""
+    """Return rows of what hosts cost: idle, and an event with so many hosts at the same total rate.
+
+    With the events of a single host come the times from a frame's leaving the host until its event is found.
+    """
     found: dict[int, float] = {}
+    seconds: list[float] = []
     idle: dict[int, tuple[float, float]] = {}
     for count in counts:
         with running_daemon(mongo, folder, count) as (scene, host):
             pid = scene.daemons[0].pid
             idle[count] = _watch_idle(pid)
             before = read_cpu_seconds(pid)
-            host.ask("pace", 1, frames, _RATE)
-            scene.await_stored(frames)
+            if count == 1:
+                seconds = watch_pace(scene, host, frames)
+            else:
+                host.ask("pace", 1, frames, _RATE)
+                scene.await_stored(frames)
             found[count] = (read_cpu_seconds(pid) - before) / frames
     one = found[counts[0]]
-    return [*_build_idle_rows(idle, counts[0], counts[-1])] + [
+    rows = [*_build_idle_rows(idle, counts[0], counts[-1]), *_build_single_rows(one, seconds)]
+    return rows + [
         Row(
             "hosts",
             f"processor time an event, {count} hosts, {_RATE} events/s in all",
@@ -54,6 +63,23 @@ def measure_hosts(mongo: Embedded, folder: Path, frames: int, counts: Sequence[i
             is_most=True,
         )
         for count in counts[1:]
+    ]
+
+
+def _build_single_rows(cpu_seconds: float, seconds: Sequence[float]) -> list[Row]:
+    """Return what an event costs with one host, and how soon it was found in the same run."""
+    name = f"processor time an event, 1 host, {_RATE} events/s"
+    return [Row("hosts", name, 1e6 * cpu_seconds, "µs", goal=600.0, is_most=True, is_absolute=True)] + [
+        Row(
+            "hosts",
+            f"in the same run: frame leaves the host → event is found, p{percent}",
+            1000 * percentile(seconds, percent),
+            "ms",
+            goal=goal,
+            is_most=True,
+            is_absolute=True,
+        )
+        for percent, goal in ((50, 10.0), (99, 50.0))
     ]
 
 
@@ -71,6 +97,15 @@ def _build_idle_rows(idle: Mapping[int, tuple[float, float]], few: int, many: in
     cpu = 1000 * (more_seconds - seconds) / (many - few)
     memory = (more_size - size) / (many - few) / 1024**2
     return [
+        Row(
+            "hosts",
+            "idle: processor time a second, one host",
+            1000 * seconds,
+            "ms",
+            goal=7.0,
+            is_most=True,
+            is_absolute=True,
+        ),
         Row("hosts", "idle: processor time a second, each more host", cpu, "ms", "one host", 1000 * seconds),
         Row("hosts", "idle: memory, each more host", memory, "MiB", "one host", size / 1024**2),
     ]

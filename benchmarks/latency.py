@@ -21,9 +21,9 @@ _WRITES_OF_A_REQUEST = 3  # insert, claim, reply
 def measure_latency(mongo: Embedded, folder: Path, frames: int) -> list[Row]:
     """Return rows of the time from a frame's leaving the host until a query finds its event."""
     with running_daemon(mongo, folder) as (scene, host):
-        ours = _watch(scene, host, frames)
+        ours = watch_pace(scene, host, frames)
     with running_naive(mongo, folder) as (scene, host):
-        plain = _watch(scene, host, frames)
+        plain = watch_pace(scene, host, frames)
     return [
         Row(
             "latency",
@@ -40,8 +40,8 @@ def measure_latency(mongo: Embedded, folder: Path, frames: int) -> list[Row]:
     ]
 
 
-def _watch(scene: Scene, host: HostProcess, frames: int) -> list[float]:
-    """Have frames sent and look for them all the while; return the seconds of each, the first ones aside."""
+def watch_pace(scene: Scene, host: HostProcess, frames: int) -> list[float]:
+    """Have one host send frames and look for them meanwhile; return the seconds of each, the first ones aside."""
     host.tell("pace", 1, frames, _RATE)
     found: dict[int, float] = {}
     until = time.monotonic() + frames / _RATE + 60

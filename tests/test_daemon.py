@@ -159,7 +159,7 @@ def test_a_second_daemon_on_the_same_state_directory_cannot_start(
     wait_until(lambda: is_up(site))
     second = site.run("run")
     assert second.returncode == 3
-    assert "in use by another daemon" in second.stderr
+    assert "uses the state directory" in second.stderr
 
 
 def test_a_file_of_authorities_that_is_missing_keeps_the_daemon_from_starting(

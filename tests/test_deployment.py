@@ -83,7 +83,7 @@ def test_the_daemon_tells_systemd_when_it_is_ready_alive_and_stopping(
     site.configure(simulated)
     process = site.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
     assert "READY=1" in hear(systemd, "READY")
-    alive = hear(systemd, "1 of 1 sessions up")
+    alive = hear(systemd, "1 of 1 sessions connected")
     assert alive.splitlines()[1:] == ["WATCHDOG=1"]
     process.send_signal(signal.SIGTERM)
     assert hear(systemd, "STOPPING") == "STOPPING=1"

@@ -94,7 +94,7 @@ def test_a_command_that_nobody_takes_in_time_is_never_sent(
     with Client(mongo_uri) as client, pytest.raises(CommandFailed) as failure:
         client.send("call.status", deviceNumber="1001", timeout_seconds=0.2, host="host0")
     assert failure.value.state == "expired"
-    assert str(failure.value) == "call.status was not sent: no daemon with a session took it in time."
+    assert str(failure.value) == "call.status was not sent, because no daemon with a session took it in time."
 
 
 @pytest.fixture

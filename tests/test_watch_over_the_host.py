@@ -26,7 +26,7 @@ def test_a_host_that_told_its_time_and_then_falls_silent_is_asked_and_then_recon
     time.sleep(6)
     assert site.count(type="session_up") == 1, "a host that never told its time may be silent"
     simulated.beat()
-    wait_until(lambda: "host is asked" in site.logged(), 15)
+    wait_until(lambda: "asks the host" in site.logged(), 15)
     wait_until(lambda: site.count(type="session_up") == 2, 20)
     down = site.store.database["events"].find_one({"type": "session_down"})
     assert down is not None

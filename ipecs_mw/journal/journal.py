@@ -9,7 +9,6 @@ Beside them it keeps two notes of its users', which it does not read itself: how
 how far the reading has come.
 """
 
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,13 +35,10 @@ from ipecs_mw.journal.file import (
     sweep,
     translate,
 )
+from ipecs_mw.journal.fresh import Fresh
+from ipecs_mw.journal.room import Room
 
 DEFAULT_MAX_BYTES = 1024 * 1024 * 1024
-
-_MOST_RESERVE_BYTES = 1024 * 1024
-_RESERVE_SHARE = 1 / 32
-_DISK_RESERVE_BYTES = 16 * 1024 * 1024
-"""Disk that frames leave free: without room for its log SQLite cannot even delete."""
 
 _INSERT = "INSERT INTO entries (connection, received_at, source, body) VALUES "
 _ROW = "(?, ?, ?, ?)"
@@ -93,7 +90,6 @@ class Journal:
         self._database = database
         self._is_closed = False
         self._lock = threading.Lock()
-        self._reserve_bytes = min(_MOST_RESERVE_BYTES, int(max_bytes * _RESERVE_SHARE))
         meta = dict(database.execute("SELECT name, value FROM meta"))
         self.id: str = meta["id"]
         self._connection: int = meta["connection"]
@@ -103,7 +99,12 @@ class Journal:
         self._position: object = meta.get("position")
         self._synchronous = "FULL"  # as the file is opened
         self._is_swept = False
-        if self.entry_count:
+        self._acknowledged = 0
+        with self._use():
+            self._room = Room(path, database, max_bytes)
+            last = database.execute("SELECT ifnull(max(seq), 0) FROM entries").fetchone()[0]
+        self._fresh: Fresh[Entry] = Fresh(last)
+        if last:
             self.has_entries.set()
 
     @property
@@ -145,9 +146,9 @@ class Journal:
     @property
     def used_share(self) -> float:
         """How full the journal is, 0 to 1 of its cap, or of what the disk has room for where that is less."""
-        with self._use() as database:
-            used, limit = self._measure(database)
-        return _share(used, limit)
+        with self._use():
+            self._room.measure()
+            return self._room.share
 
     def begin_connection(self, after: int = 0) -> int:
         """Return the number of a new connection, above `after` and every earlier one of this file.
@@ -166,24 +167,31 @@ class Journal:
         can still be recorded; where `is_heard`, they move `heard_at`. Raises JournalFull at the cap or on a full
         disk, JournalError where the disk fails otherwise.
         """
+        arrivals = tuple(arrivals)
         rows = [(a.connection, _count_microseconds(a.received_at), a.source, a.body) for a in arrivals]
+        size = sum(len(body) for *_, body in rows)
+        last_at = max((at for _, at, _, _ in rows), default=0)
         frames_at = max((at for _, at, source, _ in rows if source == "frame"), default=None)
         heard_at = frames_at if is_heard else None
         with self._use("FULL") as database:
-            used, limit = self._measure(database)
-            used += sum(len(body) for *_, body in rows)
-            if frames_at is not None and used > limit - self._reserve_bytes:
+            has_room = self._room.has(size, len(rows), last_at)
+            if frames_at is not None and not has_room:
                 raise JournalFull("error.journal_full", file=str(self.path))
             with _transaction(database):
                 for at in range(0, len(rows), _MOST_ROWS):
                     some = rows[at : at + _MOST_ROWS]
                     values = [value for row in some for value in row]
                     database.execute(_INSERT + ", ".join([_ROW] * len(some)), values)
+                last = database.execute("SELECT last_insert_rowid()").fetchone()[0]
                 if heard_at is not None:
                     _keep(database, "heard_at", heard_at)
+            self._room.used += size
             self._heard_at = heard_at or self._heard_at
+            first = last - len(rows) + 1
+            self._fresh.add(first, list(map(Entry, count(first), arrivals)), size)
+            share = self._room.share
         self.has_entries.set()
-        return _share(used, limit)
+        return share
 
     def read(self, after: int, limit: int) -> Sequence[Entry]:
         """Return entries with a number above `after`, in order, at most `limit` and not many MiB of them.
@@ -191,6 +199,17 @@ class Journal:
         None means that nothing waits.
         """
         self.has_entries.clear()
+        if self._is_closed:
+            raise self._damaged()
+        after = max(after, self._acknowledged)
+        entries = self._fresh.read(after, limit)  # without the lock: it may be held until a disk has synced
+        if entries is None:
+            entries = self._read_file(after, limit)
+        if entries:
+            self.has_entries.set()
+        return entries
+
+    def _read_file(self, after: int, limit: int) -> Sequence[Entry]:
         with self._use() as database:
             rows = database.execute(
                 "SELECT seq, connection, received_at, source, body FROM entries"
@@ -198,7 +217,7 @@ class Journal:
                 (after, limit),
             )
             try:
-                entries = list(_take_some(map(build_entry, rows)))
+                entries = _take_some(rows)
             except ValueError as error:
                 raise self._damaged() from error
             finally:
@@ -206,8 +225,6 @@ class Journal:
             # acknowledging deletes up to a number, so one that changed on the disk would take others with it
             if entries and [entry.seq - entries[0].seq for entry in entries] != list(range(len(entries))):
                 raise self._damaged()
-        if entries:
-            self.has_entries.set()
         return entries
 
     def acknowledge(self, seq: int, position: str | None = None) -> None:
@@ -225,6 +242,7 @@ class Journal:
                 if position is not None and position != self._position:
                     _keep(database, "position", position)
             self._position = position or self._position
+            self._acknowledged = max(self._acknowledged, seq)
 
     def sweep(self) -> None:
         """Have nothing of what was acknowledged readable in the file or its log, for a time when nothing happens.
@@ -279,19 +297,6 @@ class Journal:
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
 
-    def _measure(self, database: sqlite3.Connection) -> tuple[int, int]:
-        """Return the bytes that are used and those that may be."""
-        pages, free, size = (
-            database.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        used = (pages - free) * size
-        try:
-            spare = shutil.disk_usage(self.path.parent).free + free * size
-        except OSError as error:
-            raise JournalError("error.journal_open", file=str(self.path), reason=str(error)) from error
-        return used, min(self.max_bytes, used + max(0, spare - _DISK_RESERVE_BYTES))
-
     def _read_instant(self, microseconds: Any) -> datetime:
         try:
             return build_instant(microseconds)
@@ -318,17 +323,15 @@ def _keep(database: sqlite3.Connection, name: str, value: int | str) -> None:
     database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
 
-def _take_some(entries: Iterable[Entry]) -> Iterator[Entry]:
-    size = 0
-    for entry in entries:
-        yield entry
+def _take_some(rows: Iterable[Sequence[Any]]) -> list[Entry]:
+    entries, size = [], 0
+    for row in rows:
+        entry = build_entry(row)
+        entries.append(entry)
         size += len(entry.arrival.body)
         if size >= _READ_BYTES:
-            return
-
-
-def _share(used: int, limit: int) -> float:
-    return min(1.0, used / limit) if limit else 1.0
+            break
+    return entries
 
 
 def build_entry(row: Sequence[Any]) -> Entry:

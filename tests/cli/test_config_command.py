@@ -128,7 +128,7 @@ def test_an_edited_configuration_is_written_and_keeps_the_password_that_it_did_n
     found = store.database["config"].find_one({"_id": "default"})
     assert found is not None
     assert (found["hosts"][0]["port"], found["hosts"][0]["password"]) == (8800, "canary-kept")
-    assert "Nothing was changed" in run("edit").stdout
+    assert "Nothing has changed" in run("edit").stdout
     assert store.database["config"].find_one({"_id": "default"}) == found
 
 
@@ -398,7 +398,7 @@ def test_the_same_value_again_makes_no_revision(run: Run, store: Store) -> None:
     before = config_of(store)
     for arguments in (("set", "locale", "en-GB"), ("set", "hosts[main].port", "8743"), ("rollback", "1")):
         result = run(*arguments)
-        assert (result.exit_code, "Nothing was changed" in result.stdout) == (0, True)
+        assert (result.exit_code, "Nothing has changed" in result.stdout) == (0, True)
     assert config_of(store) == before
     assert store.database["config_history"].count_documents({}) == 1
 

@@ -148,4 +148,4 @@ def test_without_a_configuration_a_number_goes_in_the_spellings_that_need_none(
 
 def test_a_second_time_there_is_nothing_left(filled: Site, invoke: Invoke) -> None:
     invoke("erase", NUMBER, "--yes")
-    assert "Nothing names this number" in invoke("erase", NUMBER, "--yes").stdout
+    assert "This number was not found" in invoke("erase", NUMBER, "--yes").stdout

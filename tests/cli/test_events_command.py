@@ -190,11 +190,11 @@ def test_status_tells_the_living_from_the_dead(run: Run, store: Store) -> None:
     save_instance(store, "one", {**document, "started_at": START, "hosts": {"main": host}})
     result = run("status")
     assert result.exit_code == 0
-    assert "main: up" in result.stdout
+    assert "main: connected" in result.stdout
     store.database["instances"].update_one({"_id": "one"}, {"$set": {"heartbeat_at": START}})
     result = run("status")
     assert result.exit_code == 1
-    assert "has not been heard of" in result.stdout
+    assert "has given no sign of life" in result.stdout
     assert json.loads(run("status", "--format", "json").stdout)[0]["is_alive"] is False
 
 

@@ -78,7 +78,7 @@ def test_check_says_what_each_journal_of_the_state_directory_holds(run: Run, tmp
     result, _ = run("check")
     assert result.exit_code == 0
     assert "host-main.journal\n  format 1, entries 2, oldest 2026-03-02" in result.output
-    assert result.output.count("whole") == 2
+    assert result.output.count("not damaged") == 2
     found = json.loads(run("check", "--format", "json")[0].output)
     assert [journal["entries"] for journal in found] == [2, 0]
 
@@ -104,7 +104,7 @@ def test_check_fails_where_a_journal_is_damaged_and_names_it(run: Run, tmp_path:
 
 def test_check_of_an_empty_place_says_so(run: Run, tmp_path: Path) -> None:
     result, _ = run("check")
-    assert (result.exit_code, result.output) == (0, f"No journals in {tmp_path / 'state'}.\n")
+    assert (result.exit_code, result.output) == (0, f"There are no journals in {tmp_path / 'state'}.\n")
 
 
 def test_export_writes_text_as_text_and_bytes_in_base64(run: Run, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_journal_that_a_daemon_uses_is_not_requeued(run: Run, seeded: Store, t
     ("statement", "says"),
     [
         (f"UPDATE meta SET value = {FORMAT + 6} WHERE name = 'format'", f"format {FORMAT + 6}"),
-        ("DELETE FROM meta WHERE name = 'id'", "id of the journal"),
+        ("DELETE FROM meta WHERE name = 'id'", "ID of the journal"),
         ("DROP TABLE entries", "not a journal"),
     ],
 )

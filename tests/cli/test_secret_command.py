@@ -116,7 +116,7 @@ def test_a_wrong_key_file_has_the_host_wait_for_the_right_one_without_a_restart(
     process = site.start()
     reason = wait_until(lambda: find_reason(site), 60)
     assert "config/default hosts[0].password" in reason
-    assert f"{key_file} holds another key" in reason
+    assert f"{key_file} holds the wrong key" in reason
     assert invoke("config", "set", "events.retention_days", "30").exit_code == 0
     wait_until(lambda: site.count(type="config_changed"), 60)  # which has nothing to do with it
     right.replace(key_file)
@@ -155,7 +155,7 @@ def test_a_start_without_mongodb_waits_with_a_clear_message_until_the_password_c
         proxy.is_refusing = True
         bootstrap.write_text(json.dumps({"mongo_uri": uri.replace(f":{port}/", f":{proxy.port}/")}))
         process = site.start()
-        said = "hosts[0].password: the encrypted secret cannot be opened while MongoDB is away"
+        said = "hosts[0].password: MongoDB is away, and it holds the key of this encrypted secret"
         wait_until(lambda: said in site.logged(), 60)
         proxy.is_refusing = False
         wait_until(lambda: site.count(type="session_up") == 2, 60)

@@ -10,7 +10,7 @@ def test_a_change_tells_whether_the_daemon_takes_it(site: Site, simulated: Simul
     site.start()
     wait_until(lambda: is_up(site))
     taken = site.run("config", "set", "events.retention_days", "30")
-    assert (taken.returncode, "has taken it over" in taken.stdout) == (0, True), taken.stderr
+    assert (taken.returncode, "uses it now" in taken.stdout) == (0, True), taken.stderr
     for arguments in (
         ("set", "hosts[host0].password", '{"env": "NOT_THERE"}'),
         ("set", "logging.file", "/proc/no/such/file"),
@@ -25,4 +25,4 @@ def test_a_change_tells_whether_the_daemon_takes_it(site: Site, simulated: Simul
 
 def test_a_change_without_a_daemon_says_so_at_once(site: Site) -> None:
     done = site.run("config", "set", "locale", "de-DE")
-    assert (done.returncode, "No daemon of the profile default runs" in done.stdout) == (0, True)
+    assert (done.returncode, "No daemon runs with the profile default" in done.stdout) == (0, True)

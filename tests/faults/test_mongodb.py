@@ -57,7 +57,7 @@ def test_mongod_paused_holds_up_no_frame_and_doubles_none(
         try:
             own_witness.send(1000)
             # what came before may be stored by now, though the journal cannot know
-            wait_until(lambda: own_witness.count_waiting() >= 1000, _HUNG_SECONDS[number])
+            wait_until(lambda: own_witness.count_waiting() >= 1000, _UP_SECONDS)
             time.sleep(_HUNG_SECONDS[number])
         finally:
             own_set.servers[0].signal(signal.SIGCONT)

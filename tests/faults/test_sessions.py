@@ -15,7 +15,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
 
 _UP_SECONDS = 40.0
-_BACK_SECONDS = 10.0
+_BACK_SECONDS = 20.0
 
 
 def begin(witness: Witness, **changes: Any) -> None:
@@ -58,7 +58,7 @@ def test_a_token_that_dies_before_the_websocket_opens_is_renewed_at_once(witness
     witness.host.drop()
     wait_until(lambda: "error.token_expired" in witness.site.logged(), _UP_SECONDS)
     witness.host.faults.is_refusing_streams = False
-    wait_until(lambda: is_streaming(witness.host), 10)
+    wait_until(lambda: is_streaming(witness.host), _BACK_SECONDS)
     assert count_logins(witness.host) > logins
     witness.judge()
 

@@ -80,6 +80,25 @@ def test_a_write_concern_error_is_written_again_and_stored_once(
     judge_untouched(own_witness)
 
 
+@pytest.mark.fault(7, 36)
+def test_what_was_written_and_not_confirmed_when_the_daemon_was_killed_is_stored_once(
+    own_witness: Witness, own_set: ReplicaSet
+) -> None:
+    begin(own_witness)
+    wait_until(lambda: own_witness.count_waiting() == 0, _UP_SECONDS)
+    fail_inserts(own_set, 1_000_000, writeConcernError={"code": 64, "errmsg": "not by a majority"})
+    try:
+        own_witness.send(200)
+        wait_until(lambda: own_witness.count_rings(own_witness.next - 200) == 1, _UP_SECONDS)
+        own_witness.site.processes[-1].kill()
+        own_witness.site.processes[-1].wait(10)
+    finally:
+        fail_inserts(own_set, 0)
+    own_witness.site.start()
+    wait_until(lambda: is_streaming(own_witness.host), _UP_SECONDS)
+    assert own_witness.judge(may_lose=True).gaps == 1
+
+
 @pytest.mark.parametrize(
     ("code", "level"),
     [(10107, None), (50, "WARNING"), (13, "ERROR"), (14031, "ERROR"), (8000, "ERROR")],

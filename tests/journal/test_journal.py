@@ -1,5 +1,7 @@
 """What the journal promises: order, durability, its cap, and numbers that are never used twice."""
 
+import random
+import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ import pytest
 from support import START_AT, FakeClock
 
 from ipecs_mw.errors import JournalError, JournalFull
-from ipecs_mw.journal.journal import Arrival, Journal, open_journal
+from ipecs_mw.journal.journal import Arrival, Entry, Journal, open_journal
 
 
 def arrive(*bodies: bytes, connection: int = 1) -> list[Arrival]:
@@ -280,3 +282,70 @@ def test_what_is_appended_is_synced_on_return_and_what_is_acknowledged_with_the_
         journal.acknowledge(3)
         write()
         assert level() == full
+
+
+def test_a_reader_that_keeps_up_waits_for_no_disk(journal: Journal) -> None:
+    journal.append(arrive(b"a", b"b"))
+    with journal._lock:  # as while an append is synced
+        assert bodies(journal) == [b"a", b"b"]
+        assert bodies(journal, after=1) == [b"b"]
+        assert bodies(journal, after=2) == []
+
+
+@pytest.mark.parametrize("limit", [1, 7, 400, 5000])
+def test_a_reader_gets_every_entry_once_and_in_order_however_far_behind_it_is(
+    journal: Journal, limit: int
+) -> None:
+    chance = random.Random(limit)
+    given: list[bytes] = []
+    read: list[Entry] = []
+    while len(given) < 6000 or len(read) < len(given):
+        for _ in range(chance.randrange(4)):
+            if len(given) < 6000:
+                group = [f"{len(given) + n}".encode() for n in range(chance.choice((1, 2, 900, 1001)))]
+                journal.append(arrive(*group))
+                given += group
+        for _ in range(chance.randrange(400) if limit == 1 else chance.randrange(4)):
+            read += journal.read(read[-1].seq if read else 0, limit)
+        if read and chance.random() < 0.5:
+            journal.acknowledge(read[-1].seq)
+    assert [entry.arrival.body for entry in read] == given
+    assert [entry.seq for entry in read] == list(range(1, len(given) + 1))
+
+
+def test_what_is_large_is_left_to_the_file(journal: Journal) -> None:
+    large = b"x" * 700_000
+    for _ in range(3):
+        journal.append(arrive(large))
+    assert sum(len(entry.arrival.body) for group in journal._fresh._groups for entry in group.entries) < 2**20
+    assert bodies(journal) == [large] * 3
+
+
+def test_what_could_not_be_appended_is_not_read(journal: Journal) -> None:
+    journal.append(arrive(b"a"))
+    journal._database.execute(
+        "CREATE TEMP TRIGGER refuse BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    )
+    with pytest.raises(JournalError):
+        journal.append(arrive(b"b"))
+    journal._database.execute("DROP TRIGGER refuse")
+    assert bodies(journal, after=1) == []
+    journal.append(arrive(b"c"))
+    assert [(entry.seq, entry.arrival.body) for entry in journal.read(1, 10)] == [(2, b"c")]
+
+
+def test_a_disk_that_fills_is_noticed_a_tenth_of_a_second_later(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def arrive_at(seconds: float) -> list[Arrival]:
+        return [Arrival(1, START_AT + timedelta(seconds=seconds), "frame", b"a")]
+
+    journal.append(arrive_at(0))
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1024))
+    for seconds in (0.11, -60):
+        with pytest.raises(JournalFull):
+            journal.append(arrive_at(seconds))
+    monkeypatch.undo()
+    journal.append(arrive_at(0.22))
+    assert journal.entry_count == 2

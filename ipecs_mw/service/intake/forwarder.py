@@ -3,9 +3,10 @@
 An entry's id is made of its journal's id, its number and its instant (a call record's of what it says), so
 writing it again is recognised by MongoDB. The journal is acknowledged only after MongoDB has confirmed; retries
 never give up. Where more waits than a batch holds, the next one is made and the one before is acknowledged while
-MongoDB is at one.
+MongoDB is at one; where less comes, several are acknowledged together. A crash before that has them sent again.
 """
 
+import math
 import random
 import threading
 from collections import deque
@@ -30,6 +31,9 @@ _MOST_BATCH_ENTRIES = 4000
 
 _SLOW_SECONDS = 0.5
 _IDLE_SECONDS = 0.5
+_ACKNOWLEDGE_SECONDS = 0.25
+"""How often at the most a journal is told what MongoDB has, while little comes: it costs as much as an append."""
+
 _SHORTEST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 10.0
 
@@ -74,6 +78,7 @@ class Forwarder:
         self._batch_entries = _BATCH_ENTRIES
         self._batches: deque[_Batch] = deque()  # the one to be stored next, and the one after it
         self._stored: _Mark | None = None  # MongoDB has what is before it, the journal does not know yet
+        self._acknowledge_at = -math.inf
         self._events = events
         self._clock = clock
         self._stop = stop
@@ -97,11 +102,13 @@ class Forwarder:
                 log.critical("thread.failed", thread=f"forward-{self._intake.host}", exc_info=True)
                 self._fail(Unexpected("error.unexpected", reason=type(error).__name__))
             else:
-                if not stored:
-                    if self._stop.is_set():
+                if self._stop.is_set():
+                    if not stored and self._stored is None:
                         return
-                    if not self._clock.wait(self._intake.journal.has_entries, _IDLE_SECONDS):
-                        self._sweep()
+                elif not stored and not self._clock.wait(
+                    self._intake.journal.has_entries, self._rest_seconds()
+                ):
+                    self._sweep()
                 continue
             if self._clock.wait(self._stop, self._wait_seconds()):
                 return
@@ -111,7 +118,7 @@ class Forwarder:
         if not self._batches:  # else what was read before is tried again, as it was
             self._prepare()
         if not self._batches:
-            self._acknowledge()
+            self._acknowledge_in_time()
             return 0
         batch = self._batches[0]
         began = self._clock.monotonic()
@@ -124,7 +131,7 @@ class Forwarder:
         self._stored = batch.mark
         self._succeed(batch.items)
         if not self._batches:
-            self._acknowledge()
+            self._acknowledge_in_time()
         return len(batch.items)
 
     def _store(self, batch: _Batch) -> None:
@@ -166,6 +173,11 @@ class Forwarder:
             self._intake.renew(self._journal, error)
             return ()
 
+    def _acknowledge_in_time(self) -> None:
+        """Acknowledge what is stored, unless that was done a moment ago; at once where all is to end."""
+        if self._stop.is_set() or self._clock.monotonic() >= self._acknowledge_at:
+            self._acknowledge()
+
     def _acknowledge(self) -> None:
         """Have the journal forget what MongoDB has; until then a crash has it sent once more, and recognised."""
         stored = self._stored
@@ -176,10 +188,19 @@ class Forwarder:
         except JournalDamaged as error:  # MongoDB has these; what comes after them is in the file set aside
             self._intake.renew(stored.journal, error)
         self._stored = None
+        self._acknowledge_at = self._clock.monotonic() + _ACKNOWLEDGE_SECONDS
         self._intake.watch()
+
+    def _rest_seconds(self) -> float:
+        """Return how long nothing need be done unless something arrives."""
+        if self._stored is None:
+            return _IDLE_SECONDS
+        return max(0.0, self._acknowledge_at - self._clock.monotonic())
 
     def _sweep(self) -> None:
         """Have the journal's file forget what it has given, now that it is quiet."""
+        if self._stored is not None:
+            return
         try:
             self._intake.journal.sweep()
         except JournalError as error:  # such as a full disk; who appends or reads next says so

@@ -43,6 +43,12 @@ def build(intake: Intake, events: Any, stop: threading.Event | None = None) -> F
     return Forwarder(intake, DECODER.decode, events, intake.clock, stop or threading.Event())
 
 
+def settle(forwarder: Forwarder, clock: FakeClock) -> None:
+    """Have the journal forget what is stored: this comes a moment later."""
+    clock.advance(0.25)
+    assert forwarder.step() == 0
+
+
 def stored(store: Store) -> list[dict[str, Any]]:
     return list(store.database["events"].find().sort("_id", 1))
 
@@ -67,12 +73,15 @@ class Failing(PassesOn):
             raise self._errors.pop(0)
 
 
-def test_entries_are_stored_in_order_and_then_leave_the_journal(store: Store, intake: Intake) -> None:
+def test_entries_are_stored_in_order_and_then_leave_the_journal(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
     intake.take_frames([frame(n) for n in range(2500)])
     forwarder = build(intake, EventLog(store))
     assert [forwarder.step() for _ in range(4)] == [1000, 1000, 500, 0]
     assert [event["call_ref"] for event in stored(store)] == list(range(2500))
     assert {event["host"] for event in stored(store)} == {"main"}
+    settle(forwarder, clock)
     assert intake.journal.entry_count == 0
     assert intake.forwarded.stored == 2500
     assert intake.forwarded.last_event_at == START_AT
@@ -151,7 +160,7 @@ def test_one_frame_that_mongodb_refuses_is_kept_as_bytes_beside_its_neighbours(
 
 @pytest.mark.parametrize("is_json", [True, False])
 def test_what_no_document_holds_is_kept_cut_with_its_length_and_holds_nothing_up(
-    store: Store, intake: Intake, is_json: bool
+    store: Store, intake: Intake, clock: FakeClock, is_json: bool
 ) -> None:
     code = b"STA-P[9182736455]"
     body = (
@@ -168,6 +177,7 @@ def test_what_no_document_holds_is_kept_cut_with_its_length_and_holds_nothing_up
     assert len(cut["raw"]) == 8 * 2**20
     assert code not in cut["raw"]
     assert str(len(body)) in cut["problems"][-1]
+    settle(forwarder, clock)
     assert intake.journal.entry_count == 0
 
 
@@ -270,10 +280,11 @@ def test_batches_grow_while_mongodb_is_slow_and_shrink_again(intake: Intake, clo
     log.seconds = 0.1
     assert [forwarder.step() for _ in range(4)] == [4000, 4000, 1000, 1000]
     assert forwarder.step() == 0
+    settle(forwarder, clock)
     assert intake.journal.entry_count == 0
 
 
-def test_a_batch_read_ahead_is_tried_again_as_it_was(store: Store, intake: Intake) -> None:
+def test_a_batch_read_ahead_is_tried_again_as_it_was(store: Store, intake: Intake, clock: FakeClock) -> None:
     intake.take_frames([frame(n) for n in range(2500)])
     away = [StoreUnavailable("error.mongo_away", reason="x") for _ in range(3)]
     forwarder = build(intake, Failing(EventLog(store), *away))
@@ -283,6 +294,7 @@ def test_a_batch_read_ahead_is_tried_again_as_it_was(store: Store, intake: Intak
     assert intake.journal.entry_count == 2500, "what is not confirmed stays"
     assert [forwarder.step() for _ in range(4)] == [1000, 1000, 500, 0]
     assert [event["call_ref"] for event in stored(store)] == list(range(2500))
+    settle(forwarder, clock)
     assert intake.journal.entry_count == 0
 
 
@@ -456,3 +468,69 @@ def test_a_journal_that_takes_a_damaged_one_s_place_knows_how_far_the_reading_ca
     intake.take_frames([call(6)])
     build(restart(intake), EventLog(store)).step()
     assert [(first, last) for _, first, last in gaps(store)] == [(3, 5)]
+
+
+def test_at_a_trickle_several_events_are_acknowledged_together(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    forwarder = build(intake, EventLog(store))
+    waiting = []
+    for number in range(100):
+        intake.take_frames([frame(number)])
+        assert forwarder.step() == 1
+        waiting.append(intake.journal.entry_count)
+        clock.advance(0.01)
+    assert waiting[0] == 0, "the first at once"
+    assert 20 <= max(waiting) <= 25, "none waits longer than a quarter of a second"
+    settle(forwarder, clock)
+    assert intake.journal.entry_count == 0
+
+
+def test_a_crash_before_the_acknowledgement_has_events_sent_again_and_stored_once(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    intake.begin_connection()
+    forwarder = build(intake, EventLog(store))
+    for serial in (1, 2, 5, 5, 6):
+        clock.advance(0.01)
+        intake.take_frames([call(serial)])
+        forwarder.step()
+    before = stored(store)
+    assert intake.journal.entry_count == 4
+    assert build(restart(intake), EventLog(store)).step() == 5, "the gap counted"
+    assert stored(store) == before
+    assert [(first, last) for _, first, last in gaps(store)] == [(3, 4)]
+    assert intake.journal.entry_count == 0
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_stored_is_acknowledged_at_a_stop(store: Store, intake: Intake, count: int) -> None:
+    stop = threading.Event()
+    forwarder = build(intake, EventLog(store), stop)
+    for number in range(count):
+        intake.take_frames([frame(number)])
+        forwarder.step()
+    stop.set()
+    forwarder.run()
+    assert intake.journal.entry_count == 0
+    assert len(stored(store)) == count
+
+
+def test_what_is_stored_is_acknowledged_although_nothing_more_comes(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    stop = threading.Event()
+    forwarder = build(intake, EventLog(store), stop)
+    for number in range(3):
+        intake.take_frames([frame(number)])
+        forwarder.step()
+    assert intake.journal.entry_count == 2
+    thread = threading.Thread(target=forwarder.run)
+    thread.start()
+    try:
+        wait_until(lambda: intake.journal.entry_count == 0)
+    finally:
+        stop.set()
+        intake.journal.has_entries.set()
+        thread.join(10)
+    assert clock.waits[0] == pytest.approx(0.25)

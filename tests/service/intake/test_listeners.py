@@ -34,7 +34,10 @@ def test_one_that_raises_and_one_that_blocks_hold_up_nobody(tmp_path: Path, cloc
     gate = threading.Event()
     heard: list[str] = []
 
-    def fail(_host: str | None, _event: Event) -> None:
+    failed: list[str] = []
+
+    def fail(_host: str | None, event: Event) -> None:
+        failed.append(event.type)
         raise ValueError("mine")
 
     def block(_host: str | None, _event: Event) -> None:
@@ -43,6 +46,7 @@ def test_one_that_raises_and_one_that_blocks_hold_up_nobody(tmp_path: Path, cloc
     intake, opened = serve(tmp_path, clock, fail, block, lambda _host, event: heard.append(event.type))
     intake.take_frames(FRAMES)
     wait_until(lambda: len(heard) == len(FRAMES))
+    wait_until(lambda: len(failed) == len(FRAMES))
     assert intake.journal.entry_count == len(FRAMES), "all of them durable"
     gate.set()
     opened.close(lambda: 10)

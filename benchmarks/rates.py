@@ -15,9 +15,10 @@ from rows import Row
 from scene import HostProcess, Scene, await_idle, open_scene, paused, read_cpu_seconds, wait_until
 
 from ipecs_mw.clock import SystemClock
+from ipecs_mw.journal.journal import Arrival, Entry
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json
-from ipecs_mw.store.events.event_log import build_document
+from ipecs_mw.service.intake.documents import Documents
 from ipecs_mw.store.server.embedded import Embedded
 
 _BATCH = 1000
@@ -152,18 +153,14 @@ def measure_limit(mongo: Embedded, folder: Path, frames: int) -> float:
 
 
 def build_documents(count: int, first: int = 1, host: str = "host0") -> Sequence[dict[str, Any]]:
-    """Return the documents that the daemon stores of `count` frames."""
+    """Return the documents that the daemon stores of `count` frames: built as it builds them."""
     decode = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore")).decode
-    clock = SystemClock()
-    return [
-        build_document(
-            f"{host}:0123456789abcdef0:{n:012d}:{0x19000000000 + n:011x}",
-            host,
-            n,
-            decode(frame.encode(), clock.now()),
-        )
+    documents, clock = Documents(host, "0123456789abcdef0"), SystemClock()
+    entries = (
+        Entry(n, Arrival(1, clock.now(), "frame", frame.encode()))
         for n, frame in enumerate(build_frames(count, first), first)
-    ]
+    )
+    return [item.document for entry in entries for item in documents.build(entry, decode)]
 
 
 def check(scene: Scene, frames: int) -> None:

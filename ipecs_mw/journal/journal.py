@@ -217,7 +217,7 @@ class Journal:
                 (after, limit),
             )
             try:
-                entries = list(_take_some(map(build_entry, rows)))
+                entries = _take_some(rows)
             except ValueError as error:
                 raise self._damaged() from error
             finally:
@@ -323,13 +323,15 @@ def _keep(database: sqlite3.Connection, name: str, value: int | str) -> None:
     database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
 
-def _take_some(entries: Iterable[Entry]) -> Iterator[Entry]:
-    size = 0
-    for entry in entries:
-        yield entry
+def _take_some(rows: Iterable[Sequence[Any]]) -> list[Entry]:
+    entries, size = [], 0
+    for row in rows:
+        entry = build_entry(row)
+        entries.append(entry)
         size += len(entry.arrival.body)
         if size >= _READ_BYTES:
-            return
+            break
+    return entries
 
 
 def build_entry(row: Sequence[Any]) -> Entry:

@@ -37,6 +37,7 @@ _CLOCK_FRAME = re.compile(rb'"eventCode"\s*+:\s*+"?+\s*+0*+68\b')
 _ACD_DATA = re.compile(rb'("data1"\s*+:\s*+"?+)[^",}]*+')
 _AUTHORIZATION_BYTES = re.compile(rb'((?:STA|SYS)-P\[)[^\]"\\]*+')
 _PLAIN = FormatSettings()
+_UNHASHABLE = (list, dict)
 _NOT_FITTING = (ValueError, TypeError, OverflowError)
 _MOST_TYPE_CHARACTERS = 64  # of a type that no table knows
 
@@ -130,8 +131,9 @@ class Decoder:
             wire_type = "numbering"
         row = self._call.get(wire_type) or self._call.get(wire_type.lower())
         name = to_snake(wire_type) or "unknown" if row is None else row["name"]
-        for wire, other in (row or {}).get("renamed_by", {}).items():
-            name = other if wire in data else name
+        if row is not None and "renamed_by" in row:
+            for wire, other in row["renamed_by"].items():
+                name = other if wire in data else name
         found.add_all(self._call_fields, data, skip="type")
         kind = "unknown" if row is None else "presence" if name == "presence" else "call"
         return found.finish(kind, name, raw)
@@ -151,7 +153,10 @@ class Decoder:
 
 
 def may_tell_of_host(body: bytes) -> bool:
-    """Tell, far quicker than by decoding, whether a frame may be of the host's clock or its numbering plan."""
+    """Tell, far quicker than by decoding, whether a frame may be of the host's clock or its numbering plan.
+
+    Of frames with a NUL byte between them, whether any of them may.
+    """
     return (
         b"deviceINFO" in body
         or b"numbering" in body
@@ -252,7 +257,7 @@ class _Found(Struct):
             self.add_stations(ours)
         elif field.role == "group":
             self.group = ours
-        if field.words and not isinstance(ours, list | dict) and ours in field.words:
+        if field.words and not isinstance(ours, _UNHASHABLE) and ours in field.words:
             self.data[field.word_name] = field.words[ours]
         if field.is_amount:
             self.add_amount(wire, field.name, ours)
@@ -263,15 +268,15 @@ class _Found(Struct):
             field = fields.get(wire)
             if field is not None:
                 self.add(wire, field, value)
-                if field.role == "party":
-                    parties.append(self.data.get(field.name))
+                if field.role == "party" and field.name in self.data:
+                    parties.append(self.data[field.name])
             elif wire != skip and (ours := self.read(wire, READERS["any"], value)) is not None:
                 self.data.setdefault(to_snake(wire) or wire, ours)
         self.add_extensions(parties)
 
     def add_stations(self, numbers: Any) -> None:
         # an edited code table may have a number read as something else than digits
-        for number in numbers if isinstance(numbers, list) else [numbers]:
+        for number in numbers if isinstance(numbers, list) else (numbers,):
             self.stations[str(number)] = None
 
     def add_extensions(self, parties: list[Any]) -> None:

@@ -51,6 +51,8 @@ def read_text(value: Any) -> str | None:
 
 def read_digits(value: Any) -> str | list[str] | None:
     """Return a number that is dialled or shown, as a string: zeros in front belong to it; lists stay lists."""
+    if type(value) is str:  # nearly all of them
+        return value.strip(_PADDING) or None
     if isinstance(value, list):
         return [text for item in value if (text := read_text(item)) is not None] or None
     return read_text(value)

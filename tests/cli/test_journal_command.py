@@ -78,7 +78,7 @@ def test_check_says_what_each_journal_of_the_state_directory_holds(run: Run, tmp
     result, _ = run("check")
     assert result.exit_code == 0
     assert "host-main.journal\n  format 1, entries 2, oldest 2026-03-02" in result.output
-    assert result.output.count("whole") == 2
+    assert result.output.count("not damaged") == 2
     found = json.loads(run("check", "--format", "json")[0].output)
     assert [journal["entries"] for journal in found] == [2, 0]
 

@@ -23,7 +23,7 @@ from sites import PASSWORD, wait_until
 from ipecs_mw.store.coordination.requests import DONE_STATES
 
 _CYCLE_INJECTIONS = 10
-_MOST_MEMORY_KIB = 400 * 1024
+_MOST_MEMORY_KIB = 150 * 1024
 
 
 def main() -> int:

@@ -164,6 +164,9 @@ class HostRunner:
 
     def _note_fresh(self, arrivals: Sequence[Arrival]) -> None:
         """Have the call state take in what cannot wait for the forwarder: only those few are decoded twice."""
+        # nearly always there is nothing, which one look at all that came together tells
+        if not may_tell_of_host(b"\0".join([arrival.body for arrival in arrivals])):
+            return
         for arrival in arrivals:
             if arrival.source == "frame" and may_tell_of_host(arrival.body):
                 self.call_state.note_fresh(

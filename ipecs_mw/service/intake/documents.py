@@ -108,7 +108,7 @@ def build_entry_id(host: str | None, journal_id: str, entry: Entry) -> str:
     once more that MongoDB has: its new entries are others, and must not count as stored. It is short, in
     milliseconds and hexadecimal as in the journal's id, because each index of `events` holds the id.
     """
-    return f"{host or '-'}:{journal_id}:{entry.seq:012d}:{_spell_instant(entry.arrival.received_at)}"
+    return f"{host or '-'}:{journal_id}:{entry.seq:012}:{_spell_instant(entry.arrival.received_at)}"
 
 
 @lru_cache(maxsize=64)  # what came together has one instant

@@ -85,9 +85,10 @@ class EventLog:
     def encode(self, documents: Sequence[dict[str, Any]]) -> Sequence[Document]:
         """Return `documents` as `append` sends them, to spare it the work; what BSON refuses stays as it is."""
         encoded: list[Document] = []
+        encode = self._encode if self.masks.rules else _encode
         for document in documents:
             try:
-                encoded.append(self._encode(document))
+                encoded.append(encode(document))
             except _NOT_BSON:
                 encoded.append(document)
         return encoded
@@ -162,10 +163,11 @@ def _find_index(failure: Mapping[str, Any]) -> str:
 def _encode(document: dict[str, Any]) -> RawBSONDocument:
     """Return the document as it is sent; raise one of `_NOT_BSON` where MongoDB would not take it."""
     content = bson.encode(document, codec_options=_CODEC)
-    if len(content) > _MOST_LEVELS * _LEVEL_BYTES and _is_deeper(document, _MOST_LEVELS):
-        raise ValueError(f"more than {_MOST_LEVELS} levels deep")
-    if len(content) > _MOST_DOCUMENT_BYTES:
-        raise ValueError(f"{len(content)} bytes, more than {_MOST_DOCUMENT_BYTES}")
+    if len(content) > _MOST_LEVELS * _LEVEL_BYTES:
+        if _is_deeper(document, _MOST_LEVELS):
+            raise ValueError(f"more than {_MOST_LEVELS} levels deep")
+        if len(content) > _MOST_DOCUMENT_BYTES:
+            raise ValueError(f"{len(content)} bytes, more than {_MOST_DOCUMENT_BYTES}")
     return RawBSONDocument(content)
 
 

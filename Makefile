@@ -11,7 +11,7 @@ demo: $(VENV)/demo
 	@$(BIN)/ipecs-mw demo $(if $(SECONDS),--seconds $(SECONDS))
 
 test: $(VENV)/dev .cache/mongosh
-	@$(BIN)/python -m pytest --numprocesses 6 --dist worksteal
+	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
 # A million damaged frames (FRAMES=n); `make test` runs 20,000 of them.
 test-mutations: $(VENV)/dev

@@ -12,13 +12,17 @@ import msgspec
 from ipecs_mw.protocol.values import Unreadable
 
 _BOM = b"\xef\xbb\xbf"
+_MOST_LENIENT_BYTES = 256 * 1024
+"""Of what is no strict JSON: a longer one would hold the interpreter, and thereby every host, for too long."""
+
 _decode = msgspec.json.Decoder().decode
 
 
 def parse_frame(body: bytes, encoding: str | None = None) -> tuple[Any, tuple[str, ...]]:
     """Return (value, what was wrong); raise ValueError, with the reason, where it is not JSON.
 
-    Text that is not UTF-8 is read in the host's `encoding`, each for itself; one that is not in that either is
+    What is not quite JSON is read up to 256 KiB; what is longer is left as bytes. Text that is not UTF-8 is read
+    in the host's `encoding`, each for itself; one that is not in that either is
     `Unreadable`.
     """
     try:
@@ -31,6 +35,8 @@ def _parse_leniently(body: bytes, encoding: str | None) -> tuple[Any, tuple[str,
     problems = []
     if not body.strip():
         raise ValueError("empty frame")
+    if len(body) > _MOST_LENIENT_BYTES:
+        raise ValueError(f"not strict JSON, and longer than {_MOST_LENIENT_BYTES} bytes")
     if body.startswith(_BOM):
         problems.append("byte order mark")
         body = body.removeprefix(_BOM)

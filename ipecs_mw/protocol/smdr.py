@@ -153,6 +153,9 @@ def wrap_record(record: Record) -> bytes:
     return json.dumps({"event": "smdr", "data": record}).encode()
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def build_record_id(host: str | None, event: Event) -> str | None:
     """Return the id of a call record, the same however often and by whichever way it came.
 
@@ -162,11 +165,15 @@ def build_record_id(host: str | None, event: Event) -> str | None:
     known = [event.call_ref, *(event.data.get(name) for name in _IDENTITY)]
     raw = event.raw
     identity = known if event.call_ref is not None and event.data.get("start_time") else _content(raw)
+    digest = hashlib.sha256()
     try:
-        content = json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()
+        for part in _ENCODER.iterencode(
+            identity
+        ):  # in parts: a record of the greatest length holds up nobody
+            digest.update(part.encode())
     except (ValueError, TypeError, RecursionError):  # nested too deep
         return None
-    return f"{host or '-'}:smdr:{hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]}"
+    return f"{host or '-'}:smdr:{digest.hexdigest()[:_HASH_DIGITS]}"
 
 
 def _content(reply: Any) -> Mapping[str, Any]:

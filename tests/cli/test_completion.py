@@ -27,7 +27,7 @@ def complete(site: Site, *words: str) -> list[str]:
         (("events", "--host", "ma"), "main"),
         (("smdr", "--host", ""), "main"),
         (("events", "--type", "station_r"), "station_ring"),
-        (("config", "get", "hosts[0].po"), "hosts[0].port"),
+        (("config", "get", "hosts[main].po"), "hosts[main].port"),
         (("config", "set", "events."), "events.retention_days"),
         (("eve",), "events"),
     ],

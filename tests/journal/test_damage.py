@@ -298,6 +298,24 @@ def test_a_large_journal_is_opened_without_reading_what_waits_in_it(tmp_path: Pa
     journal.close()
 
 
+def test_a_large_journal_whose_newest_entries_are_damaged_is_set_aside(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    path = tmp_path / "a.journal"
+    journal, _ = open_journal(path, clock)
+    for _ in range(10):
+        journal.append([Arrival(1, START_AT, "frame", b"x" * 1000)] * 1000)
+    journal.close()
+    with path.open("r+b") as stream:
+        stream.seek(path.stat().st_size - 4096 * 4)
+        stream.write(os.urandom(4096 * 4))
+    journal, aside = open_journal(path, clock)
+    assert aside is not None
+    assert aside.path.exists()
+    assert journal.entry_count == 0
+    journal.close()
+
+
 def test_a_journal_of_a_former_format_is_brought_up_to_date_and_keeps_its_entries(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

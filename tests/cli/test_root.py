@@ -58,7 +58,7 @@ def test_help_shows_whole_sentences(locale: str, arguments: tuple[str, ...]) -> 
         (("nosuch",), "Es gibt keinen Befehl"),
         (("events", "--nosuch"), "Es gibt keine Option"),
         (("events", "--limit", "x"), "keine gültige Zahl"),
-        (("events", "--kind", "x"), "Möglich: 'acd'"),
+        (("events", "--kind", "x"), "Möglich sind: 'acd'"),
         (("events", "--host"), "braucht einen Wert"),
         (("trust",), "Es fehlt das Argument"),
         (("journal", "check", "/nosuch"), "gibt es nicht"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import hypothesis
 import pytest
 from faults.recording import (  # noqa: F401 - hooks and a fixture of pytest
     pytest_collection_modifyitems,
@@ -24,6 +25,12 @@ from ipecs_mw.simulator import Account, SimulatedHost
 from ipecs_mw.store.server.connection import Store, connect
 from ipecs_mw.store.server.embedded import Embedded, open_embedded
 from ipecs_mw.store.server.mongod import ADDRESS, find_free_port, start_mongod
+
+# a busy machine is no reason to fail
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 8 * 1024**3

@@ -27,9 +27,9 @@ def test_a_pipe_that_nobody_writes_to_is_given_up_and_asked_by_one_thread_alone(
         with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
             outside.read_file(pipe, seconds=0.05)
     assert [thread.name for thread in threading.enumerate()].count(f"ask-{pipe}") == 1
-    assert outside.find_silent(0.1).keys() == {str(pipe)}
+    assert str(pipe) in outside.find_silent(0.1)  # beside what other tests have left to itself
     pipe.write_bytes(b"late")
-    wait_until(lambda: not outside.find_silent(0))
+    wait_until(lambda: str(pipe) not in outside.find_silent(0))
 
 
 def test_a_pipe_that_is_written_late_gives_what_was_written(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class Page:
 
     def __init__(self, site: Site, mongo: Embedded, folder: Path) -> None:
         text = (ROOT / "README.md").read_text("utf-8")
-        step = text.split("**Point it at MongoDB**")[1].split("**Configure**")[0]
+        step = text.split("**Name your MongoDB.**")[1].split("**Configure the program.**")[0]
         name = site.store.database.name
         names = {
             "/etc/ipecs-mw": str(folder),

@@ -63,6 +63,12 @@ def parse(body: bytes) -> object:
         return error
 
 
+def seconds_of(step: Callable[[bytes], object], body: bytes) -> float:
+    began = time.thread_time()
+    step(body)
+    return time.thread_time() - began
+
+
 @pytest.mark.parametrize(
     "step", [build, parse, may_tell_of_host, lambda body: build_undecodable(body, RECEIVED_AT, "unread")]
 )
@@ -73,10 +79,8 @@ def test_a_long_run_of_whatever_bytes_takes_no_more_than_its_length(
     for run in RUNS:
         for tail in TAILS:
             body = head + run * (LENGTH // len(run)) + tail
-            began = time.thread_time()
-            step(body)
-            seconds = time.thread_time() - began
-            assert seconds < MOST_SECONDS, (head, run, tail)
+            # the collector of garbage may come in between once, for what others have left
+            assert any(seconds_of(step, body) < MOST_SECONDS for _ in range(3)), (head, run, tail)
 
 
 @pytest.mark.parametrize(

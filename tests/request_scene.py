@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,11 @@ class Scene:
         assert self._stream is not None
         self.host.send(_MARK)
         events: list[Event] = []
+        until = time.monotonic() + 20
         while not events or events[-1].type != "mark":
-            frames = self._stream.receive(10)
-            assert frames, "the mark did not come"
-            events += [_DECODER.decode(frame, START_AT) for frame in frames]
+            assert time.monotonic() < until, "the mark did not come"
+            # none, although there is time left, where what came was no frame: a session ticket, say
+            events += [_DECODER.decode(frame, START_AT) for frame in self._stream.receive(1)]
         return [" ".join((event.kind, event.type, *event.stations[:1])) for event in events[:-1]]
 
     def _do_arrive(self, target: str, outside: str = "61234567") -> None:

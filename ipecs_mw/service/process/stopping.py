@@ -54,7 +54,7 @@ class Stop:
         may_end_by_hang_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # ignored by `nohup`
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(name, lambda *_: None)
-        terminal = Terminal() if may_end_by_hang_up else None
+        terminal = Terminal(self._clock) if may_end_by_hang_up else None
         start_thread("signals", partial(self._read_signals, reader, terminal, on_hang_up))
 
     def _read_signals(self, reader: int, terminal: Terminal | None, on_hang_up: Callable[[], None]) -> None:

@@ -1,23 +1,32 @@
 """The terminal that the process was started in, where there is one, and whether it has closed."""
 
+import math
 import os
+
+from ipecs_mw.clock import Clock
+
+_JUST_SECONDS = 5.0
+"""How long after its closing a SIGHUP counts as the one that the closing sends."""
 
 
 class Terminal:
     """Looked at now and then, so that a SIGHUP of its closing can be told from any other; used by one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.is_there = _can_open()
+        self._clock = clock
+        self._closed_at = -math.inf
 
     def look(self) -> None:
-        """Note whether it is still there."""
-        self.is_there = self.is_there and _can_open()
+        """Note whether it is still there, and when it was first seen not to be."""
+        if self.is_there and not _can_open():
+            self.is_there = False
+            self._closed_at = self._clock.monotonic()
 
     def has_just_closed(self) -> bool:
-        """Tell whether it has closed since it was looked at last."""
-        was_there = self.is_there
+        """Tell whether it has closed in the last five seconds, noticed now or before."""
         self.look()
-        return was_there and not self.is_there
+        return self._clock.monotonic() - self._closed_at < _JUST_SECONDS
 
 
 def _can_open() -> bool:

@@ -146,6 +146,7 @@ def test_a_service_of_our_name_in_the_cluster_does_not_hinder() -> None:
 INTERRUPTED = """
 import os, signal, sys
 left = int(sys.argv.pop(1))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background has it ignored
 def hook(*_):
     global left
     left -= 1

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -197,6 +198,7 @@ def test_who_interrupts_a_question_gets_130_and_who_declines_is_told(site: Site)
 
 
 def _make_terminal(descriptor: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background has it ignored
     os.setsid()
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 

@@ -87,9 +87,9 @@ class AccountLease:
     `token` and `heard_at` are ours to leave for the next owner, `left` is what the former one left, `left_heard`
     when it last heard the host, and `noted` what stands there now. `owner` names another owner, `rival` is the
     host of ours that has the account. `holder_number` is our number among all who ever held it. `confirmed_at` is
-    when it last was ours for certain, by the monotonic clock. `wakes` is set where it stands otherwise than before,
-    and where whoever waits for that is to stop. `ask` has MongoDB asked and told, once and within 1.5 s; a keeper
-    sets it.
+    when it last was ours for certain, by the monotonic clock. `wakes` is set where it stands otherwise than
+    before, and where whoever waits for that is to stop. `ask` has MongoDB asked and told, once and within 1.5 s;
+    a keeper sets it.
     """
 
     name: str

@@ -39,6 +39,8 @@ _AUTHORIZATION_BYTES = re.compile(rb'((?:STA|SYS)-P\[)[^\]"\\]*+')
 _PLAIN = FormatSettings()
 _UNHASHABLE = (list, dict)
 _NOT_FITTING = (ValueError, TypeError, OverflowError)
+_FEW_LEVELS = 50  # half of what MongoDB takes
+_SHORTEST_DEEP_BYTES = 2 * _FEW_LEVELS  # each level has a bracket at its end too
 _MOST_TYPE_CHARACTERS = 64  # of a type that no table knows
 
 
@@ -162,6 +164,11 @@ def may_tell_of_host(body: bytes) -> bool:
         or b"numbering" in body
         or (b"68" in body and _CLOCK_FRAME.search(body) is not None)
     )
+
+
+def may_be_deep(body: bytes) -> bool:
+    """Tell, far quicker than by decoding, whether what is in a frame may be in more than a few levels."""
+    return len(body) > _SHORTEST_DEEP_BYTES and body.count(b"{") + body.count(b"[") > _FEW_LEVELS
 
 
 def build_undecodable(body: bytes, received_at: datetime, reason: str) -> Event:

@@ -13,16 +13,19 @@ from ipecs_mw import logs
 from ipecs_mw.journal.file import EPOCH, INSTANT_DIGITS, MILLISECOND
 from ipecs_mw.journal.journal import Arrival, Entry
 from ipecs_mw.model.event import Event
-from ipecs_mw.protocol.events import build_undecodable
+from ipecs_mw.protocol.events import build_undecodable, may_be_deep
 from ipecs_mw.protocol.smdr import build_record_id
 from ipecs_mw.service.intake.continuity import Continuity
 from ipecs_mw.service.intake.gaps import Moment, bound_gap
-from ipecs_mw.store.events.event_log import Document, EventLog, Refused, build_document
+from ipecs_mw.store.events.event_log import EventLog, Refused, build_document
 
 log = logs.get_logger()
 
 _MOST_RAW_BYTES = 8 * 1024 * 1024
 """What is kept of an entry that does not fit a document of MongoDB, which has 16 MiB for everything."""
+
+_MOST_PLAIN_BYTES = 1024 * 1024
+"""Documents of so many bytes are encoded in one go: of more, that would hold the interpreter for too long."""
 
 Decode = Callable[[bytes, datetime], Event]
 
@@ -123,15 +126,12 @@ def read_arrival(arrival: Arrival, decode: Decode) -> Event:
     return _read_system(arrival)
 
 
-def store_items(
-    events: EventLog, host: str | None, items: Sequence[Item], encoded: Sequence[Document] | None = None
-) -> None:
-    """Store each item once; what MongoDB refuses for its content is stored as its bytes. Raises StoreError.
-
-    `encoded` are their documents where they were encoded already.
-    """
+def store_items(events: EventLog, host: str | None, items: Sequence[Item]) -> None:
+    """Store each item once; what MongoDB refuses for its content is stored as its bytes. Raises StoreError."""
+    bodies = [item.entry.arrival.body for item in items]
+    is_plain = sum(map(len, bodies)) <= _MOST_PLAIN_BYTES and not any(map(may_be_deep, bodies))
     try:
-        events.append(encoded or [item.document for item in items])
+        events.append([item.document for item in items], is_plain=is_plain)
     except Refused as refused:
         events.append([_build_undecodable(items[at], host, why) for at, why in refused.reasons.items()])
 

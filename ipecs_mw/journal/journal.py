@@ -52,7 +52,7 @@ Source = Literal["frame", "system"]
 _SOURCES = ("frame", "system")
 
 
-class Arrival(Struct, frozen=True):
+class Arrival(Struct, frozen=True, gc=False):
     """What is to be kept: `body` as it came, when it came, and in which connection."""
 
     connection: int
@@ -61,7 +61,7 @@ class Arrival(Struct, frozen=True):
     body: bytes
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """An arrival with its sequence number."""
 
     seq: int

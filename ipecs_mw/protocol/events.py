@@ -14,14 +14,16 @@ from msgspec import Struct
 
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.formats import FormatSettings
-from ipecs_mw.protocol.host_time import to_utc
+from ipecs_mw.protocol.host_time import read_instants, to_utc
 from ipecs_mw.protocol.json_frames import parse_frame
 from ipecs_mw.protocol.values import (
     MASK,
+    PADDING,
     READERS,
     Odd,
     Reader,
     read_amount,
+    read_digits,
     read_int,
     read_text,
     strip_padding,
@@ -38,12 +40,14 @@ _ACD_DATA = re.compile(rb'("data1"\s*+:\s*+"?+)[^",}]*+')
 _AUTHORIZATION_BYTES = re.compile(rb'((?:STA|SYS)-P\[)[^\]"\\]*+')
 _PLAIN = FormatSettings()
 _UNHASHABLE = (list, dict)
+_KINDS = frozenset({"acd", "call", "smdr"})
 _NOT_FITTING = (ValueError, TypeError, OverflowError)
 _FEW_LEVELS = 50  # half of what MongoDB takes
 _SHORTEST_DEEP_BYTES = 2 * _FEW_LEVELS  # each level has a bracket at its end too
 _MOST_TYPE_CHARACTERS = 64  # of a type that no table knows
 
 
+_MOST_INT = 1 << 63
 _PARTIES = (
     ("sourceType", "sourceNumber", "source_type", "source_number"),
     ("destType", "destNumber", "dest_type", "dest_number"),
@@ -54,16 +58,33 @@ _PARTIES = (
 class _Field:
     """How one field of the wire is read: our name, the reader, the table of its words, its role."""
 
-    __slots__ = ("is_amount", "is_plain", "name", "read", "role", "word_name", "words")
+    __slots__ = (
+        "is_amount",
+        "is_party",
+        "is_plain",
+        "is_simple",
+        "is_text",
+        "name",
+        "read",
+        "role",
+        "word_name",
+        "words",
+    )
 
     def __init__(self, row: Row, tables: Tables) -> None:
         self.name: str = row["name"]
         self.read: Reader = READERS[row["as"]]
+        self.is_text = self.read in (read_text, read_digits)
         self.is_amount = row["as"] == "amount"
         self.role: str | None = row.get("role") or ("station" if row["as"] == "station" else None)
         self.word_name = self.name.removesuffix("_code") + "_name"
         self.words = {entry["code"]: entry["name"] for entry in tables.get(row.get("lookup", ""), ())}
+        self.is_party = self.role == "party"
         self.is_plain = self.role in (None, "party") and not self.words and not self.is_amount
+        self.is_simple = self.is_text and self.is_plain
+
+
+_UNREAD: tuple[str | None, datetime | None] = (None, None)
 
 
 class _Plan(NamedTuple):
@@ -96,16 +117,18 @@ class Decoder:
         self._call = {row["code"]: row for row in tables["call_events"]}
         self._call_fields = {row["code"]: _Field(row, tables) for row in tables["call_fields"]}
         self._smdr_fields = {row["code"]: _Field(row, tables) for row in tables["smdr_fields"]}
+        self._last_time = _UNREAD  # as the host wrote it, and when that was; many frames have the same
         self._decoders = {"acd": self._decode_acd, "call": self._decode_call, "smdr": self._decode_smdr}
 
     def decode(self, body: bytes, received_at: datetime) -> Event:
         """Return the event of a frame."""
-        body = _mask_accounts(body)
+        if b"[" in body:
+            body = _mask_accounts(body)
         try:
             value, problems = parse_frame(body, self._formats.encoding)
         except ValueError as error:
             return build_undecodable(body, received_at, str(error))
-        found = _Found(received_at, self._formats, list(problems))
+        found = _Found(received_at, self._formats, problems)
         kind, data = _open_envelope(value)
         decoder = self._decoders.get(kind)
         if decoder is None or not isinstance(data, dict):
@@ -113,9 +136,9 @@ class Decoder:
         return decoder(found, data, value)
 
     def _decode_acd(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
-        code = found.code = found.read("eventCode", read_int, data.get("eventCode"))
-        found.call_ref = found.read("callRefID", read_int, data.get("callRefID"))
-        found.set_time("time", data.get("time"), self._zone)
+        code = found.code = found.read_int("eventCode", data.get("eventCode"))
+        found.call_ref = found.read_int("callRefID", data.get("callRefID"))
+        self._read_time(found, "time", data.get("time"))
         found.add_parties(data)
         plan = self._acd.get(code)
         if plan is None:
@@ -123,7 +146,8 @@ class Decoder:
             name = to_snake(text or "") or ("unknown" if code is None else f"code_{code}")
             return found.finish("unknown", name, _mask_acd(raw, data) if "authorization" in name else raw)
         for wire, field in plan.fields:
-            found.add(wire, field, data.get(wire))
+            if (value := data.get(wire)) is not None:
+                found.add(wire, field, value)
         found.group = found.data.get("group")
         return found.finish("acd", plan.type, _mask_acd(raw, data) if plan.has_secret else raw)
 
@@ -141,7 +165,7 @@ class Decoder:
         return found.finish(kind, name, raw)
 
     def _decode_smdr(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
-        found.set_time("StartTime", data.get("StartTime"), self._zone)
+        self._read_time(found, "StartTime", data.get("StartTime"))
         fields = dict(self._smdr_fields)
         # the captions of the two number fields are the administrator's choice: unless told, their order tells
         captions = self._captions or tuple(wire for wire in data if wire not in fields)
@@ -152,6 +176,24 @@ class Decoder:
         if reason and "-" in reason:
             found.data["disconnect_reason"] = strip_padding(reason.partition("-")[2])
         return found.finish("smdr", "smdr", raw)
+
+    def _read_time(self, found: "_Found", wire: str, value: Any) -> None:
+        text, at = self._last_time
+        if value == text:
+            found.at = at
+            return
+        try:
+            text = read_text(value)
+            if text is None:
+                return
+            early, late = read_instants(text, self._zone, self._formats.dates)
+            if early is late:
+                found.at = early
+                self._last_time = value, early
+            else:
+                found.at = to_utc(text, self._zone, found.received_at, self._formats.dates)
+        except _NOT_FITTING as error:
+            found.note(wire, error)
 
 
 def may_tell_of_host(body: bytes) -> bool:
@@ -185,7 +227,7 @@ def _open_envelope(value: Any) -> tuple[str, Any]:
         return "", None
     event = value.get("event")
     if isinstance(event, str) and "data" in value:
-        return strip_padding(event).lower(), value["data"]
+        return event if event in _KINDS else strip_padding(event).lower(), value["data"]
     for kind, telling in (
         ("acd", "eventCode"),
         ("call", "type"),
@@ -202,7 +244,7 @@ class _Found(Struct):
 
     received_at: datetime
     formats: FormatSettings
-    problems: list[str]
+    problems: tuple[str, ...] = ()
     at: datetime | None = None
     call_ref: int | None = None
     code: int | None = None
@@ -210,6 +252,21 @@ class _Found(Struct):
     group: str | None = None
     data: dict[str, Any] = {}
     stations: dict[str, None] = {}  # a set that keeps its order
+    parties: list[Any] = []  # who else is told of
+
+    def read_int(self, wire: str, value: Any) -> int | None:
+        """Return a whole number as `read_int` does; None, with a note, where there is none."""
+        if type(value) is int and 0 <= value < _MOST_INT:  # nearly all of them
+            return value
+        number: int | None = self.read(wire, read_int, value)
+        return number
+
+    def read_text(self, wire: str, value: Any) -> str | None:
+        """Return a text as `read_text` does; None, with a note, where there is none."""
+        if type(value) is str:  # nearly all of them
+            return value.strip(PADDING) or None
+        text: str | None = self.read(wire, read_text, value)
+        return text
 
     def read(self, wire: str, reader: Reader, value: Any) -> Any:
         """Return what `reader` makes of the value; None, with a note, where it does not fit."""
@@ -223,15 +280,8 @@ class _Found(Struct):
 
     def note(self, wire: str, error: Exception) -> None:
         """Note that a field has a value that does not fit."""
-        self.problems.append(f"{wire}: {error if isinstance(error, Odd) else 'unexpected value'}")
-
-    def set_time(self, wire: str, value: Any, zone: ZoneInfo) -> None:
-        try:
-            text = read_text(value)
-            if text is not None:
-                self.at = to_utc(text, zone, self.received_at, self.formats.dates)
-        except _NOT_FITTING as error:
-            self.note(wire, error)
+        problem = f"{wire}: {error if isinstance(error, Odd) else 'unexpected value'}"
+        self.problems = (*self.problems, problem)
 
     def add_amount(self, wire: str, name: str, text: str) -> None:
         """Add the amount of a text and its currency beside it."""
@@ -242,15 +292,26 @@ class _Found(Struct):
                 self.data[f"{name}_currency"] = amount[1]
 
     def add(self, wire: str, field: _Field, value: Any) -> None:
-        try:
-            ours = field.read(value)
-        except _NOT_FITTING as error:
-            self.note(wire, error)
-            return
-        if ours is None:
-            return
+        """Add what a field says; what stands in `data` under its name is the last that said something."""
+        if field.is_text and type(value) is str:  # nearly all of them
+            ours: Any = value.strip(PADDING)
+            if not ours:
+                return
+        else:
+            try:
+                ours = field.read(value)
+            except _NOT_FITTING as error:
+                self.note(wire, error)
+                return
+            if ours is None:
+                return
         if field.is_plain:
             self.data[field.name] = ours
+            if field.is_party:
+                self.parties.append(ours)
+        elif field.role == "station" and type(ours) is str:
+            self.data[field.name] = ours
+            self.stations[ours] = None
         elif field.role == "call_ref":
             self.call_ref = ours
         elif field.role == "serial":
@@ -270,27 +331,32 @@ class _Found(Struct):
             self.add_amount(wire, field.name, ours)
 
     def add_all(self, fields: Mapping[str, _Field], data: Mapping[str, Any], skip: str | None = None) -> None:
-        parties = []
         for wire, value in data.items():
             field = fields.get(wire)
             if field is not None:
-                self.add(wire, field, value)
-                if field.role == "party" and field.name in self.data:
-                    parties.append(self.data[field.name])
+                if field.is_simple and type(value) is str:  # what `add` does for nearly all of them
+                    if ours := value.strip(PADDING):
+                        self.data[field.name] = ours
+                        if field.is_party:
+                            self.parties.append(ours)
+                else:
+                    self.add(wire, field, value)
             elif wire != skip and (ours := self.read(wire, READERS["any"], value)) is not None:
                 self.data.setdefault(to_snake(wire) or wire, ours)
-        self.add_extensions(parties)
+        self.add_extensions()
 
     def add_stations(self, numbers: Any) -> None:
         # an edited code table may have a number read as something else than digits
         for number in numbers if isinstance(numbers, list) else (numbers,):
             self.stations[str(number)] = None
 
-    def add_extensions(self, parties: list[Any]) -> None:
+    def add_extensions(self) -> None:
         """Add the parties that can be extensions: digits, no longer than the event's own terminal number."""
+        if not self.parties:
+            return
         longest = max(map(len, self.stations), default=4)
-        for party in parties:
-            for each in party if isinstance(party, list) else (party or "",):
+        for party in self.parties:
+            for each in party if isinstance(party, list) else (party,):
                 number = str(each)
                 if len(number) <= longest and number.isdecimal():
                     self.stations[number] = None
@@ -298,8 +364,8 @@ class _Found(Struct):
     def add_parties(self, data: Mapping[str, Any]) -> None:
         """Add source and destination of an ACD event: each a station, a trunk (CO) or a bare number."""
         for wire_kind, wire_number, kind_name, number_name in _PARTIES:
-            kind = self.read(wire_kind, read_text, data.get(wire_kind))
-            number = self.read(wire_number, read_text, data.get(wire_number))
+            kind = self.read_text(wire_kind, data.get(wire_kind))
+            number = self.read_text(wire_number, data.get(wire_number))
             if kind is not None:
                 self.data[kind_name] = kind = kind.lower()
             if number is not None:
@@ -320,7 +386,7 @@ class _Found(Struct):
             tuple(self.stations),
             self.group,
             self.data,
-            tuple(self.problems),
+            self.problems,
         )
 
 

@@ -30,7 +30,7 @@ _MOST_PLAIN_BYTES = 1024 * 1024
 Decode = Callable[[bytes, datetime], Event]
 
 
-class Item(Struct, frozen=True):
+class Item(Struct, frozen=True, gc=False):
     """A document to be stored and the entry that it was made of; a gap is what is missing before that."""
 
     document: dict[str, Any]

@@ -73,11 +73,12 @@ class Documents:
     def _build(self, entry: Entry, decode: Decode) -> Sequence[Item]:
         arrival = entry.arrival
         until = arrival.received_at
-        if until != self._at:
+        if until is not self._at and until != self._at:
             self._before, self._at = self._at, until
-        event, event_id = read_arrival(arrival, decode), self._id(entry)
+        event_id = self._id(entry)
         if arrival.source != "frame":
-            return [self._item(entry, event, event_id)]
+            return [self._item(entry, _read_system(arrival), event_id)]
+        event = decode(arrival.body, until)
         self.note(event)
         if event.kind == "smdr":
             # a call record comes by push and by reading, and perhaps more than once: its own content names it
@@ -111,7 +112,8 @@ def build_entry_id(host: str | None, journal_id: str, entry: Entry) -> str:
     once more that MongoDB has: its new entries are others, and must not count as stored. It is short, in
     milliseconds and hexadecimal as in the journal's id, because each index of `events` holds the id.
     """
-    return f"{host or '-'}:{journal_id}:{entry.seq:012}:{_spell_instant(entry.arrival.received_at)}"
+    number = str(entry.seq).zfill(12)  # half the work of a format
+    return f"{host or '-'}:{journal_id}:{number}:{_spell_instant(entry.arrival.received_at)}"
 
 
 @lru_cache(maxsize=64)  # what came together has one instant

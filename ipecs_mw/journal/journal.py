@@ -178,12 +178,12 @@ class Journal:
             has_room = self._room.has(size, len(rows), last_at)
             if frames_at is not None and not has_room:
                 raise JournalFull("error.journal_full", file=str(self.path))
+            last = 0
             with _transaction(database):
                 for at in range(0, len(rows), _MOST_ROWS):
                     some = rows[at : at + _MOST_ROWS]
                     values = [value for row in some for value in row]
-                    database.execute(_INSERT + ", ".join([_ROW] * len(some)), values)
-                last = database.execute("SELECT last_insert_rowid()").fetchone()[0]
+                    last = database.execute(_INSERT + ", ".join([_ROW] * len(some)), values).lastrowid or 0
                 if heard_at is not None:
                     _keep(database, "heard_at", heard_at)
             self._room.used += size

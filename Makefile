@@ -15,11 +15,11 @@ test: $(VENV)/dev .cache/mongosh
 
 # A million damaged frames (FRAMES=n); `make test` runs 20,000 of them.
 test-mutations: $(VENV)/dev
-	@FRAMES=$(or $(FRAMES),1000000) $(BIN)/python -m pytest tests/test_mutations.py
+	@FRAMES=$(or $(FRAMES),1000000) $(BIN)/python -m pytest --timeout 0 tests/test_mutations.py
 
 # Every fault of docs/reliability.md many times over, and its table written anew; `make test` injects a few of each.
 test-faults: $(VENV)/dev
-	@FAULTS=full FAULTS_REPORT=.cache/faults.json $(BIN)/python -m pytest -m fault; code=$$?; PYTHONPATH=.:tests $(BIN)/python -m faults.report .cache/faults.json; exit $$code
+	@FAULTS=full FAULTS_REPORT=.cache/faults.json $(BIN)/python -m pytest -m fault --timeout 0; code=$$?; PYTHONPATH=.:tests $(BIN)/python -m faults.report .cache/faults.json; exit $$code
 
 # A random mix of faults (MINUTES=n, SEED=n to repeat one).
 soak: $(VENV)/dev

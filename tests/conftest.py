@@ -32,6 +32,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("busy")
 
+# what the tests start inherits both: a run in the background is as one at a terminal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 8 * 1024**3
 

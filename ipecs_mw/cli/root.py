@@ -89,6 +89,8 @@ def run() -> int:
     """Run a command line and return the exit code; raises KeyboardInterrupt where it was interrupted."""
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, _interrupt)
+    # who starts this may have blocked them, and a blocked signal is never heard
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     for stream in (sys.stdout, sys.stderr):
         make_tolerant(stream)
     translate_click(_TEXTS)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import termios
+from functools import partial
 from pathlib import Path
 
 import click
@@ -147,7 +148,6 @@ def test_a_service_of_our_name_in_the_cluster_does_not_hinder() -> None:
 INTERRUPTED = """
 import os, signal, sys
 left = int(sys.argv.pop(1))
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background has it ignored
 def hook(*_):
     global left
     left -= 1
@@ -186,10 +186,9 @@ def test_who_interrupts_a_question_gets_130_and_who_declines_is_told(site: Site)
             preexec_fn=lambda fd=secondary: _make_terminal(fd),  # noqa: PLW1509 - it has no threads
         ) as process:  # fmt: skip
             assert process.stdout is not None
-            while b"?" not in process.stdout.read1():  # type: ignore[attr-defined]
-                pass
+            assert b"?" in iter(partial(process.stdout.read, 1), b"")
             os.write(primary, answer)
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=60)
         os.close(primary)
         os.close(secondary)
         assert process.returncode == code
@@ -197,8 +196,41 @@ def test_who_interrupts_a_question_gets_130_and_who_declines_is_told(site: Site)
         assert b"Traceback" not in errors
 
 
+@pytest.mark.parametrize(
+    ("number", "how", "seconds", "code"),
+    [
+        (signal.SIGTERM, "blocked", 600, 0),
+        (signal.SIGTERM, "ignored", 600, 0),
+        (signal.SIGINT, "blocked", 600, 0),
+        (signal.SIGINT, "ignored", 600, 0),
+        (signal.SIGHUP, "blocked", 600, -signal.SIGHUP),
+        (signal.SIGHUP, "ignored", 1, 0),  # as `nohup` does it: it goes on until its time is over
+    ],
+)
+def test_signals_are_heard_whatever_the_starting_program_did_with_them(
+    site: Site, number: int, how: str, seconds: int, code: int
+) -> None:
+    def start_badly() -> None:
+        signal.signal(number, signal.SIG_DFL)
+        if how == "blocked":
+            signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
+        else:
+            signal.signal(number, signal.SIG_IGN)
+
+    with subprocess.Popen(
+        site.command("simulate", "--port", "0", "--seconds", str(seconds)), stdout=subprocess.PIPE,
+        env={**os.environ, "IPECS_PASSWORD": "some-password"}, preexec_fn=start_badly,  # noqa: PLW1509 - no threads
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            process.send_signal(number)
+            assert process.wait(60) == code
+        finally:
+            process.kill()
+
+
 def _make_terminal(descriptor: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background has it ignored
     os.setsid()
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 

@@ -8,6 +8,7 @@ import base64
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,10 +30,14 @@ _TOLERANCE = timedelta(seconds=2)  # between a frame's sending and the moments t
 
 @dataclass
 class Verdict:
-    """What the oracle found: `lost` were delivered and are covered by gaps."""
+    """What the oracle found: `gaps` of sessions, and `unmonitored` ones (a fault while monitoring starts is one).
+
+    `lost` were delivered and are covered by gaps.
+    """
 
     stored: int
     gaps: int
+    unmonitored: int
     lost: list[int] = field(default_factory=list)
 
 
@@ -132,11 +137,13 @@ class Witness:
         """
         self.await_flow(seconds)
         log = self.read_log()
-        numbers, gaps, before = [], 0, self._last_number
+        numbers, before = [], self._last_number
+        gaps = Counter(
+            document["data"].get("reason") == "not_monitored" for document in log if document["type"] == "gap"
+        )
         spans: list[tuple[str | None, str]] = []
         for document in log:
             if document["type"] == "gap":
-                gaps += 1
                 spans.append((document["data"].get("since"), document["data"]["until"]))
                 continue
             number = number_of(document)
@@ -160,7 +167,7 @@ class Witness:
         with self._lock:
             self._sent_at = {number: at for number, at in self._sent_at.items() if number > before}
         self._delivered.clear()
-        return Verdict(len(numbers), gaps, lost)
+        return Verdict(len(numbers), gaps[False], gaps[True], lost)
 
     def check_covered(self) -> None:
         """Raise AssertionError for what is stored twice, or missing outside the time of every gap.

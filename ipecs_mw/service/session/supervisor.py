@@ -153,6 +153,7 @@ class SessionSupervisor:
         login = self._client.login()
         self._timer_seconds = login.timer_seconds
         self._move(Fact.LOGGED_IN)
+        self._standstill.begin()  # from the first moment at which the host may send
         stream = open_stream(self._host, self._context, self._client.token or "", self._clock)
         try:
             self._intake.begin_connection()
@@ -169,7 +170,6 @@ class SessionSupervisor:
 
     def _read(self, stream: Stream) -> None:
         up_since = self._clock.monotonic()
-        self._standstill.begin()
         try:
             while not self._stop.is_set():
                 self._take(stream.receive(_RECEIVE_SECONDS))

@@ -92,10 +92,12 @@ def run(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> It
     """Run a supervisor through a script; give it, its client and what it recorded."""
     journal, _ = open_journal(tmp_path / "a.journal", clock)
 
-    def begin(*script: Any) -> tuple[SessionSupervisor, Client, list[dict[str, Any]]]:
+    def begin(
+        *script: Any, opening: Callable[..., Stream] | None = None
+    ) -> tuple[SessionSupervisor, Client, list[dict[str, Any]]]:
         stop = threading.Event()
         client = Client(list(script), stop)
-        monkeypatch.setattr(module, "open_stream", lambda *_: client.stream)
+        monkeypatch.setattr(module, "open_stream", opening or (lambda *_: client.stream))
         intake = Intake("main", journal, clock)
         told: Any = client
         context = ssl.create_default_context()
@@ -158,6 +160,41 @@ def test_a_gap_covers_what_was_lost_while_the_clock_was_set(
         assert "since" not in gap or datetime.fromisoformat(gap["since"]) <= began_at
         assert datetime.fromisoformat(gap["until"]) >= began_at + lost
     assert ("since" in gap) is (jump > -lost_seconds)
+
+
+@pytest.mark.parametrize("moment", ["opening", "told", "first frames", "later"])
+def test_a_gap_begins_where_a_standstill_began_wherever_in_a_session_that_was(
+    run: Any, clock: FakeClock, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stood_since: list[datetime] = []
+
+    def stand_still_at(here: str) -> None:
+        if here == moment and not stood_since:
+            stood_since.append(clock.now())
+            clock.advance(20)
+
+    class Frozen(Stream):
+        def receive(self, seconds: float) -> Sequence[bytes]:
+            stand_still_at("later" if len(self._frames) < 2 else "first frames")
+            return super().receive(seconds)
+
+    record = Intake.record
+
+    def record_late(self: Intake, event: str, *level: Any, **facts: Any) -> None:
+        record(self, event, *level, **facts)
+        stand_still_at("told" if event == "session.up" else "")
+
+    def open_late(*_: Any) -> Stream:
+        stand_still_at("opening")
+        return streams.pop(0)
+
+    first = Frozen(clock, [b"a", b"b"], LOST, 0)
+    second = Stream(clock, [b"c"], LOST, 1)
+    streams = [first, second]
+    monkeypatch.setattr(Intake, "record", record_late)
+    _, _, recorded = run(first, second, opening=open_late)
+    (gap,) = (entry["data"] for entry in recorded if entry["type"] == "gap")
+    assert datetime.fromisoformat(gap["since"]) <= stood_since[0]
 
 
 class LosesAccount(Stream):

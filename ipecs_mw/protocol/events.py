@@ -5,33 +5,23 @@ applies them. Wire rules: interface notes, "WebSocket" and "Field notes".
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
-
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.formats import FormatSettings
+from ipecs_mw.protocol.fields import NOT_FITTING, Field, Found, Row, Tables
 from ipecs_mw.protocol.host_time import read_instants, to_utc
 from ipecs_mw.protocol.json_frames import parse_frame
 from ipecs_mw.protocol.values import (
     MASK,
-    PADDING,
     READERS,
-    Odd,
-    Reader,
-    read_amount,
-    read_digits,
-    read_int,
     read_text,
     strip_padding,
     to_snake,
 )
-
-Row = Mapping[str, Any]
-Tables = Mapping[str, Sequence[Row]]
 
 # What repeats in these patterns never gives back what it took, so that their time is linear for whatever bytes.
 _AUTHORIZATION_FRAME = re.compile(rb'"eventCode"\s*+:\s*+"?+\s*+0*+86\b|AUTHORIZATION CODE')
@@ -39,51 +29,9 @@ _CLOCK_FRAME = re.compile(rb'"eventCode"\s*+:\s*+"?+\s*+0*+68\b')
 _ACD_DATA = re.compile(rb'("data1"\s*+:\s*+"?+)[^",}]*+')
 _AUTHORIZATION_BYTES = re.compile(rb'((?:STA|SYS)-P\[)[^\]"\\]*+')
 _PLAIN = FormatSettings()
-_UNHASHABLE = (list, dict)
 _KINDS = frozenset({"acd", "call", "smdr"})
-_NOT_FITTING = (ValueError, TypeError, OverflowError)
 _FEW_LEVELS = 50  # half of what MongoDB takes
 _SHORTEST_DEEP_BYTES = 2 * _FEW_LEVELS  # each level has a bracket at its end too
-_MOST_TYPE_CHARACTERS = 64  # of a type that no table knows
-
-
-_MOST_INT = 1 << 63
-_PARTIES = (
-    ("sourceType", "sourceNumber", "source_type", "source_number"),
-    ("destType", "destNumber", "dest_type", "dest_number"),
-)
-"""Kind and number of each party of an ACD event: on the wire, and as we name them."""
-
-
-class _Field:
-    """How one field of the wire is read: our name, the reader, the table of its words, its role."""
-
-    __slots__ = (
-        "is_amount",
-        "is_party",
-        "is_plain",
-        "is_simple",
-        "is_text",
-        "name",
-        "read",
-        "role",
-        "word_name",
-        "words",
-    )
-
-    def __init__(self, row: Row, tables: Tables) -> None:
-        self.name: str = row["name"]
-        self.read: Reader = READERS[row["as"]]
-        self.is_text = self.read in (read_text, read_digits)
-        self.is_amount = row["as"] == "amount"
-        self.role: str | None = row.get("role") or ("station" if row["as"] == "station" else None)
-        self.word_name = self.name.removesuffix("_code") + "_name"
-        self.words = {entry["code"]: entry["name"] for entry in tables.get(row.get("lookup", ""), ())}
-        self.is_party = self.role == "party"
-        self.is_plain = self.role in (None, "party") and not self.words and not self.is_amount
-        self.is_simple = self.is_text and self.is_plain
-
-
 _UNREAD: tuple[str | None, datetime | None] = (None, None)
 
 
@@ -91,12 +39,12 @@ class _Plan(NamedTuple):
     """How the events of one ACD code are read: their type, and each field of theirs by its name on the wire."""
 
     type: str
-    fields: Sequence[tuple[str, _Field]]
+    fields: Sequence[tuple[str, Field]]
     has_secret: bool
 
 
 def _build_plan(row: Row, tables: Tables) -> _Plan:
-    fields = [(wire, _Field(row[wire], tables)) for wire in ("data1", "data2") if wire in row]
+    fields = [(wire, Field(row[wire], tables)) for wire in ("data1", "data2") if wire in row]
     return _Plan(row["name"], fields, any(field.read is READERS["secret"] for _, field in fields))
 
 
@@ -115,8 +63,8 @@ class Decoder:
         self._captions = captions
         self._acd = {row["code"]: _build_plan(row, tables) for row in tables["acd_events"]}
         self._call = {row["code"]: row for row in tables["call_events"]}
-        self._call_fields = {row["code"]: _Field(row, tables) for row in tables["call_fields"]}
-        self._smdr_fields = {row["code"]: _Field(row, tables) for row in tables["smdr_fields"]}
+        self._call_fields = {row["code"]: Field(row, tables) for row in tables["call_fields"]}
+        self._smdr_fields = {row["code"]: Field(row, tables) for row in tables["smdr_fields"]}
         self._last_time = _UNREAD  # as the host wrote it, and when that was; many frames have the same
         self._decoders = {"acd": self._decode_acd, "call": self._decode_call, "smdr": self._decode_smdr}
 
@@ -128,14 +76,14 @@ class Decoder:
             value, problems = parse_frame(body, self._formats.encoding)
         except ValueError as error:
             return build_undecodable(body, received_at, str(error))
-        found = _Found(received_at, self._formats, problems)
+        found = Found(received_at, self._formats, list(problems))
         kind, data = _open_envelope(value)
         decoder = self._decoders.get(kind)
         if decoder is None or not isinstance(data, dict):
             return found.finish("unknown", to_snake(kind) or "unknown", value)
         return decoder(found, data, value)
 
-    def _decode_acd(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
+    def _decode_acd(self, found: Found, data: dict[str, Any], raw: Any) -> Event:
         code = found.code = found.read_int("eventCode", data.get("eventCode"))
         found.call_ref = found.read_int("callRefID", data.get("callRefID"))
         self._read_time(found, "time", data.get("time"))
@@ -151,7 +99,7 @@ class Decoder:
         found.group = found.data.get("group")
         return found.finish("acd", plan.type, _mask_acd(raw, data) if plan.has_secret else raw)
 
-    def _decode_call(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
+    def _decode_call(self, found: Found, data: dict[str, Any], raw: Any) -> Event:
         wire_type = found.read("type", read_text, data.get("type")) or ""
         if not wire_type and "deviceINFO" in data:
             wire_type = "numbering"
@@ -164,20 +112,20 @@ class Decoder:
         kind = "unknown" if row is None else "presence" if name == "presence" else "call"
         return found.finish(kind, name, raw)
 
-    def _decode_smdr(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
+    def _decode_smdr(self, found: Found, data: dict[str, Any], raw: Any) -> Event:
         self._read_time(found, "StartTime", data.get("StartTime"))
         fields = dict(self._smdr_fields)
         # the captions of the two number fields are the administrator's choice: unless told, their order tells
         captions = self._captions or tuple(wire for wire in data if wire not in fields)
         for wire, name in zip(captions, ("number1", "number2"), strict=False):
-            fields[wire] = _Field({"name": name, "as": "digits"}, {})
+            fields[wire] = Field({"name": name, "as": "digits"}, {})
         found.add_all(fields, data)
         reason = found.read("DisconnectCause", read_text, data.get("DisconnectCause"))
         if reason and "-" in reason:
             found.data["disconnect_reason"] = strip_padding(reason.partition("-")[2])
         return found.finish("smdr", "smdr", raw)
 
-    def _read_time(self, found: "_Found", wire: str, value: Any) -> None:
+    def _read_time(self, found: Found, wire: str, value: Any) -> None:
         text, at = self._last_time
         if value == text:
             found.at = at
@@ -192,7 +140,7 @@ class Decoder:
                 self._last_time = value, early
             else:
                 found.at = to_utc(text, self._zone, found.received_at, self._formats.dates)
-        except _NOT_FITTING as error:
+        except NOT_FITTING as error:
             found.note(wire, error)
 
 
@@ -237,157 +185,6 @@ def _open_envelope(value: Any) -> tuple[str, Any]:
         if telling in value:
             return kind, value
     return str(value.get("event", "")), None
-
-
-class _Found(Struct):
-    """What was read of a frame so far."""
-
-    received_at: datetime
-    formats: FormatSettings
-    problems: tuple[str, ...] = ()
-    at: datetime | None = None
-    call_ref: int | None = None
-    code: int | None = None
-    serial: int | None = None
-    group: str | None = None
-    data: dict[str, Any] = {}
-    stations: dict[str, None] = {}  # a set that keeps its order
-    parties: list[Any] = []  # who else is told of
-
-    def read_int(self, wire: str, value: Any) -> int | None:
-        """Return a whole number as `read_int` does; None, with a note, where there is none."""
-        if type(value) is int and 0 <= value < _MOST_INT:  # nearly all of them
-            return value
-        number: int | None = self.read(wire, read_int, value)
-        return number
-
-    def read_text(self, wire: str, value: Any) -> str | None:
-        """Return a text as `read_text` does; None, with a note, where there is none."""
-        if type(value) is str:  # nearly all of them
-            return value.strip(PADDING) or None
-        text: str | None = self.read(wire, read_text, value)
-        return text
-
-    def read(self, wire: str, reader: Reader, value: Any) -> Any:
-        """Return what `reader` makes of the value; None, with a note, where it does not fit."""
-        if value is None:
-            return None
-        try:
-            return reader(value)
-        except _NOT_FITTING as error:
-            self.note(wire, error)
-            return None
-
-    def note(self, wire: str, error: Exception) -> None:
-        """Note that a field has a value that does not fit."""
-        problem = f"{wire}: {error if isinstance(error, Odd) else 'unexpected value'}"
-        self.problems = (*self.problems, problem)
-
-    def add_amount(self, wire: str, name: str, text: str) -> None:
-        """Add the amount of a text and its currency beside it."""
-        amount = self.read(wire, lambda text: read_amount(text, self.formats.decimal), text)
-        if amount is not None:
-            self.data[f"{name}_amount"] = amount[0]
-            if amount[1]:
-                self.data[f"{name}_currency"] = amount[1]
-
-    def add(self, wire: str, field: _Field, value: Any) -> None:
-        """Add what a field says; what stands in `data` under its name is the last that said something."""
-        if field.is_text and type(value) is str:  # nearly all of them
-            ours: Any = value.strip(PADDING)
-            if not ours:
-                return
-        else:
-            try:
-                ours = field.read(value)
-            except _NOT_FITTING as error:
-                self.note(wire, error)
-                return
-            if ours is None:
-                return
-        if field.is_plain:
-            self.data[field.name] = ours
-            if field.is_party:
-                self.parties.append(ours)
-        elif field.role == "station" and type(ours) is str:
-            self.data[field.name] = ours
-            self.stations[ours] = None
-        elif field.role == "call_ref":
-            self.call_ref = ours
-        elif field.role == "serial":
-            self.serial = ours
-        else:
-            self._add_special(wire, field, ours)
-
-    def _add_special(self, wire: str, field: _Field, ours: Any) -> None:
-        self.data[field.name] = ours
-        if field.role == "station":
-            self.add_stations(ours)
-        elif field.role == "group":
-            self.group = ours
-        if field.words and not isinstance(ours, _UNHASHABLE) and ours in field.words:
-            self.data[field.word_name] = field.words[ours]
-        if field.is_amount:
-            self.add_amount(wire, field.name, ours)
-
-    def add_all(self, fields: Mapping[str, _Field], data: Mapping[str, Any], skip: str | None = None) -> None:
-        for wire, value in data.items():
-            field = fields.get(wire)
-            if field is not None:
-                if field.is_simple and type(value) is str:  # what `add` does for nearly all of them
-                    if ours := value.strip(PADDING):
-                        self.data[field.name] = ours
-                        if field.is_party:
-                            self.parties.append(ours)
-                else:
-                    self.add(wire, field, value)
-            elif wire != skip and (ours := self.read(wire, READERS["any"], value)) is not None:
-                self.data.setdefault(to_snake(wire) or wire, ours)
-        self.add_extensions()
-
-    def add_stations(self, numbers: Any) -> None:
-        # an edited code table may have a number read as something else than digits
-        for number in numbers if isinstance(numbers, list) else (numbers,):
-            self.stations[str(number)] = None
-
-    def add_extensions(self) -> None:
-        """Add the parties that can be extensions: digits, no longer than the event's own terminal number."""
-        if not self.parties:
-            return
-        longest = max(map(len, self.stations), default=4)
-        for party in self.parties:
-            for each in party if isinstance(party, list) else (party,):
-                number = str(each)
-                if len(number) <= longest and number.isdecimal():
-                    self.stations[number] = None
-
-    def add_parties(self, data: Mapping[str, Any]) -> None:
-        """Add source and destination of an ACD event: each a station, a trunk (CO) or a bare number."""
-        for wire_kind, wire_number, kind_name, number_name in _PARTIES:
-            kind = self.read_text(wire_kind, data.get(wire_kind))
-            number = self.read_text(wire_number, data.get(wire_number))
-            if kind is not None:
-                self.data[kind_name] = kind = kind.lower()
-            if number is not None:
-                self.data[number_name] = number
-                if kind == "station":
-                    self.stations[number] = None
-
-    def finish(self, kind: str, name: str, raw: Any) -> Event:
-        return Event(
-            kind,
-            name[:_MOST_TYPE_CHARACTERS],
-            self.received_at,
-            raw,
-            self.code,
-            self.at,
-            self.call_ref,
-            self.serial,
-            tuple(self.stations),
-            self.group,
-            self.data,
-            self.problems,
-        )
 
 
 def _mask_acd(raw: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:

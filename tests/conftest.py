@@ -7,16 +7,19 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from databases import READY, Pool
 from faults.recording import (  # noqa: F401 - hooks and a fixture of pytest
     pytest_collection_modifyitems,
     pytest_runtest_logreport,
     pytest_sessionfinish,
     rounds,
 )
-from sites import PASSWORD, USER, Site
+from pymongo import MongoClient
+from sites import PASSWORD, USER, Site, make_ready, make_schema
 from support import FakeClock
 
 from ipecs_mw.bootstrap import Bootstrap
@@ -58,10 +61,25 @@ def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
         yield embedded
 
 
+@pytest.fixture(scope="session")
+def pools(mongo: Embedded) -> Iterator[dict[str, Pool]]:
+    """Fixture → the databases that it gives out."""
+    with MongoClient[dict[str, Any]](mongo.uri) as client:
+        ways = {"migrated": make_schema, "seeded": make_ready}
+        yield {name: Pool(client, mongo.access.make_uri, way) for name, way in ways.items()}
+
+
 @pytest.fixture
-def database_name() -> str:
-    """A name that no other test uses."""
-    return f"test_{uuid.uuid4().hex[:12]}"
+def database_name(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name that no other test uses meanwhile; a database of that name is there where the test wants it ready."""
+    for kind in ("seeded", "migrated"):
+        if kind in request.fixturenames:
+            pool = request.getfixturevalue("pools")[kind]
+            ready = pool.take()
+            yield ready.name
+            pool.give_back(ready)
+            return
+    yield f"test_{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture
@@ -76,7 +94,20 @@ def store(mongo_uri: str, tmp_path: Path) -> Iterator[Store]:
     bootstrap = Bootstrap(path=tmp_path / "bootstrap.json", mongo_uri=mongo_uri)
     with closing(connect(bootstrap, SystemClock())) as opened:
         yield opened
-        opened.client.drop_database(opened.database.name)
+        if not opened.database.name.startswith(READY):
+            opened.client.drop_database(opened.database.name)
+
+
+@pytest.fixture
+def migrated(store: Store) -> Store:
+    """A database of this test's own with the schema; a `store` of the same test is this one."""
+    return store
+
+
+@pytest.fixture
+def seeded(store: Store) -> Store:
+    """A database of this test's own with the schema and what ships; a `store` of the same test is this one."""
+    return store
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +138,7 @@ def simulated() -> Iterator[SimulatedHost]:
 
 
 @pytest.fixture
-def site(store: Store, mongo_uri: str, tmp_path: Path) -> Iterator[Site]:
-    place = Site(store, mongo_uri, tmp_path)
+def site(seeded: Store, mongo_uri: str, tmp_path: Path) -> Iterator[Site]:
+    place = Site(seeded, mongo_uri, tmp_path)
     yield place
     place.stop()

@@ -50,6 +50,16 @@ if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM_BYTES:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
+_HEAVY = {"site", "own_site", "own_set", "three", "standalone_store", "rates"}
+"""Fixtures of tests that take seconds."""
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems")
+def pytest_put_the_longest_first(items: list[pytest.Item]) -> None:
+    """Let no worker begin with what takes long while the others have nothing left."""
+    items.sort(key=lambda item: _HEAVY.isdisjoint(getattr(item, "fixturenames", ())))
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     """A clock that moves only when told."""
@@ -59,7 +69,11 @@ def clock() -> FakeClock:
 @pytest.fixture(scope="session")
 def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     """A replica set of one with authentication; failpoints (`failCommand`) are allowed."""
-    options = ("--setParameter", "enableTestCommands=1")
+    parameters = (
+        "enableTestCommands=1",
+        "scramSHA256IterationCount=5000",
+    )  # the least; each client counts them
+    options = [word for parameter in parameters for word in ("--setParameter", parameter)]
     with open_embedded(tmp_path_factory.mktemp("mongo"), SystemClock(), options=options) as embedded:
         yield embedded
 
@@ -115,11 +129,12 @@ def seeded(store: Store) -> Store:
 
 @pytest.fixture(scope="session")
 def standalone_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that is no replica set and asks for no password: no change streams."""
+    """A server that is no replica set and asks for no password: no change streams; what is old goes at once."""
     directory = tmp_path_factory.mktemp("standalone")
     (directory / "data").mkdir()
     port = find_free_port()
-    assert start_mongod(directory, ["--port", str(port)], seconds=60) == 0
+    options = ["--port", str(port), "--setParameter", "ttlMonitorSleepSecs=1"]
+    assert start_mongod(directory, options, seconds=60) == 0
     yield f"mongodb://{ADDRESS}:{port}/"
     os.kill(int((directory / "data" / "mongod.lock").read_text()), signal.SIGTERM)
 

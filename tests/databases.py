@@ -60,9 +60,11 @@ class Ready:
         if database.command("usersInfo", 1)["users"] or database.command("rolesInfo", 1)["roles"]:
             return False
         found = _read_catalogs(database)
-        for name, catalog in self._catalogs.items():
-            if name not in found or not self._drop_indexes(name, catalog, found[name]):
-                return False
+        if any(
+            name not in found or found[name].options != self._catalogs[name].options
+            for name in self._catalogs
+        ):
+            return False
         for name in found.keys() - self._catalogs.keys():
             database.drop_collection(name)
         hashes = _read_hashes(database)
@@ -71,19 +73,18 @@ class Ready:
             return False
         for name in changed:
             database[name].delete_many({})
+        for name, catalog in self._catalogs.items():
+            self._restore_indexes(name, catalog.indexes, found[name].indexes)
+        for name in changed:
             if documents := self._documents[name]:
                 self._open(name).insert_many(documents)
         return True
 
-    def _drop_indexes(self, name: str, wanted: Catalog, found: Catalog) -> bool:
-        """Drop the indexes that were added; False where more than that is different."""
-        added = found.indexes.keys() - wanted.indexes.keys()
-        kept = {index: found.indexes[index] for index in found.indexes if index not in added}
-        if (found.options, kept) != wanted:
-            return False
-        for index in added:
-            self._database[name].drop_index(index)
-        return True
+    def _restore_indexes(self, name: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+        if drop := [index for index in found if found[index] != wanted.get(index)]:
+            self._database.command("dropIndexes", name, index=drop)
+        if make := [wanted[index] for index in wanted if wanted[index] != found.get(index)]:
+            self._database.command("createIndexes", name, indexes=make)
 
     def _open(self, name: str) -> Collection[RawBSONDocument]:
         return self._database.get_collection(name, codec_options=_AS_THEY_ARE)

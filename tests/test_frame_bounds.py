@@ -287,7 +287,7 @@ def everything(store: Store, body: bytes) -> None:
     """Do what the daemon does with a frame, and with a reply of the same bytes."""
     events = EventLog(store)
     may_tell_of_host(body)
-    events.encode(build(body))
+    events.append(build(body), is_plain=True)
     tolerate(reply(200))(body)
 
 

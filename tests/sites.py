@@ -54,6 +54,12 @@ def _seeded() -> dict[str, list[dict[str, Any]]]:
     return {}
 
 
+def make_schema(store: Store) -> None:
+    """Give an empty database all that the program expects of one."""
+    migrate(store, SystemClock())
+    put_right(store, SystemClock())
+
+
 def seed(store: Store) -> None:
     """Seed an empty database with what ships; from the second one on as a copy of the first."""
     seeded = _seeded()
@@ -65,17 +71,20 @@ def seed(store: Store) -> None:
             seeded[name] = list(store.database[name].find())
 
 
+def make_ready(store: Store) -> None:
+    """Give an empty database the schema and what ships."""
+    make_schema(store)
+    seed(store)
+
+
 class Site:
-    """A seeded database, a bootstrap file and a state directory; `start` runs the daemon there."""
+    """On a seeded database, a bootstrap file and a state directory; `start` runs the daemon there."""
 
     def __init__(self, store: Store, mongo_uri: str, folder: Path) -> None:
         self.store = store
         self.folder = folder
         self.processes: list[Process] = []
         (folder / "bootstrap.json").write_text(json.dumps({"mongo_uri": mongo_uri}))
-        migrate(store, SystemClock())
-        put_right(store, SystemClock())
-        seed(store)
 
     def beside(self, folder: Path) -> "Site":
         """Return another daemon's place: the same database, a folder and state directory of its own."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
-from sites import PASSWORD, USER, Site, is_up, ring, wait_until
+from sites import PASSWORD, USER, Site, is_up, make_ready, ring, wait_until
 from stopwatch import Stopwatch
 
 from ipecs_mw.clock import SystemClock
@@ -198,6 +198,7 @@ def test_definitions_tables_and_words_change_without_a_restart(site: Site, simul
 def test_without_change_streams_it_looks_every_second(
     standalone_store: Store, standalone_uri: str, database_name: str, simulated: SimulatedHost, tmp_path: Any
 ) -> None:
+    make_ready(standalone_store)
     site = Site(standalone_store, standalone_uri + database_name, tmp_path)
     try:
         start(site, simulated, presence=[])

@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 BOUND := $(shell command -v timeout >/dev/null && echo timeout 60)  # a registry that hangs must not hold up the tests
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Without bytecode, each of the many processes that the tests start would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-mutations test-faults soak bench lint types check clean
 
 demo: $(VENV)/demo

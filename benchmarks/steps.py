@@ -16,7 +16,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.journal.journal import Arrival, open_journal
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json
-from ipecs_mw.service.intake.documents import Documents, Item
+from ipecs_mw.service.intake.documents import Documents, Item, store_items
 from ipecs_mw.store.events.event_log import EventLog
 from ipecs_mw.store.server.embedded import Embedded
 
@@ -53,8 +53,10 @@ def measure_steps(mongo: Embedded, folder: Path) -> list[Row]:
                 "decode and build the document",
                 lambda d=documents, e=entries: [item for entry in e for item in d.build(entry, decode)],
             )
-            encoded = timed("encode as BSON", lambda i=items: log.encode([item.document for item in i]))
-            timed("insert, the daemon's part", lambda e=encoded: log.append(e))
+            timed(
+                "encode as BSON and insert, the daemon's part",
+                lambda i=items: store_items(log, "host0", i),
+            )
             after = entries[-1].seq
             timed("acknowledge to the journal", lambda a=after: journal.acknowledge(a))
     journal.close()

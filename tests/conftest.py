@@ -7,16 +7,19 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from databases import READY, Pool
 from faults.recording import (  # noqa: F401 - hooks and a fixture of pytest
     pytest_collection_modifyitems,
     pytest_runtest_logreport,
     pytest_sessionfinish,
     rounds,
 )
-from sites import PASSWORD, USER, Site
+from pymongo import MongoClient
+from sites import PASSWORD, USER, Site, make_ready, make_schema
 from support import FakeClock
 
 from ipecs_mw.bootstrap import Bootstrap
@@ -36,12 +39,25 @@ hypothesis.settings.load_profile("busy")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
+# no test trusts the authorities of the machine, and to read them takes longer than the rest of a TLS context
+os.environ["SSL_CERT_FILE"] = os.devnull
+
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 8 * 1024**3
 
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM_BYTES:
     # a disk is what most tests would wait for, and what they write need not outlive the machine
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+_HEAVY = {"site", "own_site", "own_set", "three", "standalone_store", "rates"}
+"""Fixtures of tests that take seconds."""
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems")
+def pytest_put_the_longest_first(items: list[pytest.Item]) -> None:
+    """Let no worker begin with what takes long while the others have nothing left."""
+    items.sort(key=lambda item: _HEAVY.isdisjoint(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture
@@ -53,15 +69,34 @@ def clock() -> FakeClock:
 @pytest.fixture(scope="session")
 def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     """A replica set of one with authentication; failpoints (`failCommand`) are allowed."""
-    options = ("--setParameter", "enableTestCommands=1")
+    parameters = (
+        "enableTestCommands=1",
+        "scramSHA256IterationCount=5000",
+    )  # the least; each client counts them
+    options = [word for parameter in parameters for word in ("--setParameter", parameter)]
     with open_embedded(tmp_path_factory.mktemp("mongo"), SystemClock(), options=options) as embedded:
         yield embedded
 
 
+@pytest.fixture(scope="session")
+def pools(mongo: Embedded) -> Iterator[dict[str, Pool]]:
+    """Fixture → the databases that it gives out."""
+    with MongoClient[dict[str, Any]](mongo.uri) as client:
+        ways = {"migrated": make_schema, "seeded": make_ready}
+        yield {name: Pool(client, mongo.access.make_uri, way) for name, way in ways.items()}
+
+
 @pytest.fixture
-def database_name() -> str:
-    """A name that no other test uses."""
-    return f"test_{uuid.uuid4().hex[:12]}"
+def database_name(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name that no other test uses meanwhile; a database of that name is there where the test wants it ready."""
+    for kind in ("seeded", "migrated"):
+        if kind in request.fixturenames:
+            pool = request.getfixturevalue("pools")[kind]
+            ready = pool.take()
+            yield ready.name
+            pool.give_back(ready)
+            return
+    yield f"test_{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture
@@ -76,16 +111,30 @@ def store(mongo_uri: str, tmp_path: Path) -> Iterator[Store]:
     bootstrap = Bootstrap(path=tmp_path / "bootstrap.json", mongo_uri=mongo_uri)
     with closing(connect(bootstrap, SystemClock())) as opened:
         yield opened
-        opened.client.drop_database(opened.database.name)
+        if not opened.database.name.startswith(READY):
+            opened.client.drop_database(opened.database.name)
+
+
+@pytest.fixture
+def migrated(store: Store) -> Store:
+    """A database of this test's own with the schema; a `store` of the same test is this one."""
+    return store
+
+
+@pytest.fixture
+def seeded(store: Store) -> Store:
+    """A database of this test's own with the schema and what ships; a `store` of the same test is this one."""
+    return store
 
 
 @pytest.fixture(scope="session")
 def standalone_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that is no replica set and asks for no password: no change streams."""
+    """A server that is no replica set and asks for no password: no change streams; what is old goes at once."""
     directory = tmp_path_factory.mktemp("standalone")
     (directory / "data").mkdir()
     port = find_free_port()
-    assert start_mongod(directory, ["--port", str(port)], seconds=60) == 0
+    options = ["--port", str(port), "--setParameter", "ttlMonitorSleepSecs=1"]
+    assert start_mongod(directory, options, seconds=60) == 0
     yield f"mongodb://{ADDRESS}:{port}/"
     os.kill(int((directory / "data" / "mongod.lock").read_text()), signal.SIGTERM)
 
@@ -107,7 +156,7 @@ def simulated() -> Iterator[SimulatedHost]:
 
 
 @pytest.fixture
-def site(store: Store, mongo_uri: str, tmp_path: Path) -> Iterator[Site]:
-    place = Site(store, mongo_uri, tmp_path)
+def site(seeded: Store, mongo_uri: str, tmp_path: Path) -> Iterator[Site]:
+    place = Site(seeded, mongo_uri, tmp_path)
     yield place
     place.stop()

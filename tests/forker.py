@@ -106,6 +106,8 @@ def serve(connection: socket.socket) -> Mapping[str, Any] | None:
 def main() -> None:
     import random  # noqa: PLC0415 - the tests' side needs none of these
 
+    import click.shell_completion  # noqa: F401, PLC0415 - `cli.root` itself reads the environment
+
     import ipecs_mw.daemon  # noqa: F401, PLC0415
     from ipecs_mw import cli  # noqa: PLC0415
 

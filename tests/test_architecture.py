@@ -1,7 +1,8 @@
 """The house, proven over the syntax trees: who may import whom, and who owns what."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -53,16 +54,24 @@ def name_of(module: Path) -> str:
 NAMES = {name_of(module) for module in MODULES}
 
 
-def find_imports(module: Path) -> Iterator[str]:
-    """Yield the absolute name of everything imported: modules, and names that are modules."""
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+@cache
+def read_tree(module: Path) -> ast.Module:
+    return ast.parse(module.read_text("utf-8"))
+
+
+@cache
+def find_imports(module: Path) -> Sequence[str]:
+    """Return the absolute name of everything imported: modules, and names that are modules."""
+    found = []
+    for node in ast.walk(read_tree(module)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: imports are absolute"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
-                yield whole if whole in NAMES else str(node.module)
+                found.append(whole if whole in NAMES else str(node.module))
+    return found
 
 
 def part_of(name: str) -> str:
@@ -158,7 +167,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 @pytest.mark.parametrize("module", [m for m in MODULES if path_of(m) != "clock.py"], ids=path_of)
 def test_only_the_clock_reads_a_clock_or_waits(module: Path) -> None:
     assert "time" not in {name.split(".")[0] for name in find_imports(module)}
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+    for node in ast.walk(read_tree(module)):
         if isinstance(node, ast.Attribute) and node.attr in CLOCK_READERS:
             owner = ast.unparse(node.value)
             assert not owner.endswith(("datetime", "date")), f"line {node.lineno}: {owner}.{node.attr}"
@@ -166,6 +175,5 @@ def test_only_the_clock_reads_a_clock_or_waits(module: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=path_of)
 def test_a_module_says_what_it_owns_and_is_not_two(module: Path) -> None:
-    text = module.read_text("utf-8")
-    assert ast.get_docstring(ast.parse(text)), "no docstring"
-    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(read_tree(module)), "no docstring"
+    assert len(module.read_text("utf-8").splitlines()) <= 400

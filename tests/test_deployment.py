@@ -87,7 +87,7 @@ def test_the_daemon_tells_systemd_when_it_is_ready_alive_and_stopping(
     assert alive.splitlines()[1:] == ["WATCHDOG=1"]
     process.send_signal(signal.SIGTERM)
     assert hear(systemd, "STOPPING") == "STOPPING=1"
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 def test_compose_accepts_the_file_with_and_without_the_demo() -> None:
@@ -213,4 +213,4 @@ def test_systemd_is_told_what_a_start_waits_for(site: Site, systemd: socket.sock
     process = site.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
     assert "MongoDB" in hear(systemd, "STATUS")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0

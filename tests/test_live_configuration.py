@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
-from sites import PASSWORD, USER, Site, is_up, ring, wait_until
+from sites import PASSWORD, USER, Site, is_up, make_ready, ring, wait_until
+from stopwatch import Stopwatch
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.journal.journal import Arrival, open_journal
@@ -197,6 +198,7 @@ def test_definitions_tables_and_words_change_without_a_restart(site: Site, simul
 def test_without_change_streams_it_looks_every_second(
     standalone_store: Store, standalone_uri: str, database_name: str, simulated: SimulatedHost, tmp_path: Any
 ) -> None:
+    make_ready(standalone_store)
     site = Site(standalone_store, standalone_uri + database_name, tmp_path)
     try:
         start(site, simulated, presence=[])
@@ -268,10 +270,10 @@ def test_asked_to_stop_during_a_change_every_host_that_answers_is_logged_out(
         changed = {"hosts.1.stream_path": "/ipxapi", "hosts.0.stream_path": "/ipxapi"}
         site.store.database["config"].update_one({"_id": "default"}, {"$set": changed})
         wait_until(lambda: site.count(type="session_up", host="host0") == 2, 5)
-        asked_at = time.monotonic()
+        watch = Stopwatch()
         site.processes[-1].terminate()
-        assert site.processes[-1].wait(15) == 0
-        assert time.monotonic() - asked_at < 10
+        assert site.processes[-1].wait(60) == 0
+        assert watch.seconds < 10
         assert not simulated.sessions
 
 

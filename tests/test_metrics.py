@@ -281,7 +281,7 @@ def test_a_daemon_that_runs_says_what_it_did(site: Site, simulated: SimulatedHos
     assert found["ipecs_mw_mongodb_write_seconds_sum", (host,)] > 0
     assert found["process_resident_memory_bytes", ()] > 1e6
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_daemon_whose_port_is_taken_does_not_start(site: Site, simulated: SimulatedHost) -> None:

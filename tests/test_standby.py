@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fault_proxy import FaultProxy
 from sites import PASSWORD, USER, Site, is_up, ring, wait_until
+from stopwatch import Stopwatch
 
 from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.simulator import Account, SimulatedHost
@@ -86,9 +87,9 @@ def test_a_second_daemon_stands_by_and_takes_over_from_a_dead_one_within_15_s(
         simulated.send(ring(1))
         wait_until(lambda: site.count(type="station_ring") == 1)
         first_process.kill()
-        killed_at = time.monotonic()
+        watch = Stopwatch()
         wait_until(lambda: state_of(second) == "up", 15)
-        assert time.monotonic() - killed_at < 15
+        assert watch.seconds < 15
         simulated.send(ring(2))
         wait_until(lambda: site.count(type="station_ring") == 2)
         heard = site.store.database["events"].find_one({"call_ref": 1})
@@ -129,6 +130,11 @@ def test_a_frozen_owner_that_wakes_lets_go_of_an_account_that_was_taken_over(
         second.stop()
 
 
+def has_session(host: SimulatedHost, *, is_streaming: bool) -> bool:
+    session = host.sessions.get(USER)
+    return session is not None and session.is_streaming is is_streaming
+
+
 def test_an_owner_that_is_killed_as_soon_as_it_is_up_leaves_its_token_and_when_it_began(
     site: Site, simulated: SimulatedHost, tmp_path: Path
 ) -> None:
@@ -140,14 +146,14 @@ def test_an_owner_that_is_killed_as_soon_as_it_is_up_leaves_its_token_and_when_i
         first = site.start()
         wait_until(lambda: state_of(site) == "standing_by", 30)
         second.processes[-1].kill()
-        wait_until(lambda: simulated.sessions and not simulated.sessions[USER].is_streaming, 10)
-        wait_until(lambda: simulated.sessions and simulated.sessions[USER].is_streaming, 15)
+        wait_until(lambda: has_session(simulated, is_streaming=False), 10)
+        wait_until(lambda: has_session(simulated, is_streaming=True), 15)
         first.kill()  # nothing of this session but what the login itself has left
-        began_at = time.monotonic()
+        watch = Stopwatch()
         second.start()
-        wait_until(lambda: simulated.sessions and not simulated.sessions[USER].is_streaming, 10)
-        wait_until(lambda: simulated.sessions and simulated.sessions[USER].is_streaming, 15)
-        assert time.monotonic() - began_at < 15
+        wait_until(lambda: has_session(simulated, is_streaming=False), 10)
+        wait_until(lambda: has_session(simulated, is_streaming=True), 15)
+        assert watch.seconds < 15
     finally:
         second.stop()
 
@@ -189,9 +195,9 @@ def test_eight_hosts_of_a_dead_owner_are_all_taken_over_within_15_s(site: Site, 
         second.start()
         wait_until(lambda: states_of(second) == ["standing_by"] * HOSTS, 60)
         first.kill()
-        killed_at = time.monotonic()
+        watch = Stopwatch()
         wait_until(lambda: states_of(second) == ["up"] * HOSTS, 15)
-        assert time.monotonic() - killed_at < 15
+        assert watch.seconds < 15
         for number, host in enumerate(hosts):
             host.send(ring(number))
         wait_until(lambda: site.count(type="station_ring") == HOSTS)

@@ -11,7 +11,7 @@ how far the reading has come.
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,10 +49,11 @@ _READ_BYTES = 4 * 1024 * 1024
 """Once so much was read at a time, the rest is left for the next time."""
 
 Source = Literal["frame", "system"]
-_SOURCES = ("frame", "system")
+_SOURCES: Mapping[object, Source] = {b"frame": "frame", b"system": "system"}
+"""A source as it is read, as bytes: text takes a call for each."""
 
 
-class Arrival(Struct, frozen=True):
+class Arrival(Struct, frozen=True, gc=False):
     """What is to be kept: `body` as it came, when it came, and in which connection."""
 
     connection: int
@@ -61,7 +62,7 @@ class Arrival(Struct, frozen=True):
     body: bytes
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """An arrival with its sequence number."""
 
     seq: int
@@ -169,20 +170,20 @@ class Journal:
         """
         arrivals = tuple(arrivals)
         rows = [(a.connection, _count_microseconds(a.received_at), a.source, a.body) for a in arrivals]
-        size = sum(len(body) for *_, body in rows)
-        last_at = max((at for _, at, _, _ in rows), default=0)
-        frames_at = max((at for _, at, source, _ in rows if source == "frame"), default=None)
+        size = sum([len(row[3]) for row in rows])
+        last_at = max([row[1] for row in rows], default=0)
+        frames_at = max([row[1] for row in rows if row[2] == "frame"], default=None)
         heard_at = frames_at if is_heard else None
         with self._use("FULL") as database:
             has_room = self._room.has(size, len(rows), last_at)
             if frames_at is not None and not has_room:
                 raise JournalFull("error.journal_full", file=str(self.path))
+            last = 0
             with _transaction(database):
                 for at in range(0, len(rows), _MOST_ROWS):
                     some = rows[at : at + _MOST_ROWS]
                     values = [value for row in some for value in row]
-                    database.execute(_INSERT + ", ".join([_ROW] * len(some)), values)
-                last = database.execute("SELECT last_insert_rowid()").fetchone()[0]
+                    last = database.execute(_INSERT + ", ".join([_ROW] * len(some)), values).lastrowid or 0
                 if heard_at is not None:
                     _keep(database, "heard_at", heard_at)
             self._room.used += size
@@ -212,7 +213,7 @@ class Journal:
     def _read_file(self, after: int, limit: int) -> Sequence[Entry]:
         with self._use() as database:
             rows = database.execute(
-                "SELECT seq, connection, received_at, source, body FROM entries"
+                "SELECT seq, connection, received_at, CAST(source AS BLOB), body FROM entries"
                 " WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after, limit),
             )
@@ -222,9 +223,6 @@ class Journal:
                 raise self._damaged() from error
             finally:
                 rows.close()
-            # acknowledging deletes up to a number, so one that changed on the disk would take others with it
-            if entries and [entry.seq - entries[0].seq for entry in entries] != list(range(len(entries))):
-                raise self._damaged()
         return entries
 
     def acknowledge(self, seq: int, position: str | None = None) -> None:
@@ -324,9 +322,14 @@ def _keep(database: sqlite3.Connection, name: str, value: int | str) -> None:
 
 
 def _take_some(rows: Iterable[Sequence[Any]]) -> list[Entry]:
-    entries, size = [], 0
+    """Return the first entries; raise ValueError where the bytes of one, or its number, changed on the disk."""
+    entries: list[Entry] = []
+    size = 0
     for row in rows:
         entry = build_entry(row)
+        # acknowledging deletes up to a number, so one that changed on the disk would take others with it
+        if entries and entry.seq != entries[-1].seq + 1:
+            raise ValueError(f"entry {entry.seq}")
         entries.append(entry)
         size += len(entry.arrival.body)
         if size >= _READ_BYTES:
@@ -336,8 +339,9 @@ def _take_some(rows: Iterable[Sequence[Any]]) -> list[Entry]:
 
 def build_entry(row: Sequence[Any]) -> Entry:
     """Return the entry of a row of the table; raise ValueError where its bytes changed on the disk."""
-    seq, connection, received_at, source, body = row
-    if not (isinstance(connection, int) and isinstance(body, bytes) and source in _SOURCES):
+    seq, connection, received_at, told, body = row
+    source = _SOURCES.get(told)
+    if not (isinstance(connection, int) and isinstance(body, bytes) and source is not None):
         raise ValueError(f"entry {seq}")
     return Entry(seq, Arrival(connection, build_instant(received_at), source, body))
 

@@ -123,7 +123,7 @@ class Salvage:
             low, high = ranges.pop()
             try:
                 rows = self._database.execute(
-                    "SELECT seq, connection, received_at, source, body FROM entries"
+                    "SELECT seq, connection, received_at, CAST(source AS BLOB), body FROM entries"
                     " WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
                     (low, high, _GROUP_ENTRIES),
                 ).fetchall()

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """One event of the log; None and empty mean absent.
 
     `raw` is the JSON object as received, or the bytes where it is not JSON; secrets are masked in both. `at` and

@@ -5,31 +5,23 @@ applies them. Wire rules: interface notes, "WebSocket" and "Field notes".
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
-
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.formats import FormatSettings
-from ipecs_mw.protocol.host_time import to_utc
+from ipecs_mw.protocol.fields import NOT_FITTING, Field, Found, Row, Tables
+from ipecs_mw.protocol.host_time import read_instants, to_utc
 from ipecs_mw.protocol.json_frames import parse_frame
 from ipecs_mw.protocol.values import (
     MASK,
     READERS,
-    Odd,
-    Reader,
-    read_amount,
-    read_int,
     read_text,
     strip_padding,
     to_snake,
 )
-
-Row = Mapping[str, Any]
-Tables = Mapping[str, Sequence[Row]]
 
 # What repeats in these patterns never gives back what it took, so that their time is linear for whatever bytes.
 _AUTHORIZATION_FRAME = re.compile(rb'"eventCode"\s*+:\s*+"?+\s*+0*+86\b|AUTHORIZATION CODE')
@@ -37,43 +29,22 @@ _CLOCK_FRAME = re.compile(rb'"eventCode"\s*+:\s*+"?+\s*+0*+68\b')
 _ACD_DATA = re.compile(rb'("data1"\s*+:\s*+"?+)[^",}]*+')
 _AUTHORIZATION_BYTES = re.compile(rb'((?:STA|SYS)-P\[)[^\]"\\]*+')
 _PLAIN = FormatSettings()
-_UNHASHABLE = (list, dict)
-_NOT_FITTING = (ValueError, TypeError, OverflowError)
-_MOST_TYPE_CHARACTERS = 64  # of a type that no table knows
-
-
-_PARTIES = (
-    ("sourceType", "sourceNumber", "source_type", "source_number"),
-    ("destType", "destNumber", "dest_type", "dest_number"),
-)
-"""Kind and number of each party of an ACD event: on the wire, and as we name them."""
-
-
-class _Field:
-    """How one field of the wire is read: our name, the reader, the table of its words, its role."""
-
-    __slots__ = ("is_amount", "is_plain", "name", "read", "role", "word_name", "words")
-
-    def __init__(self, row: Row, tables: Tables) -> None:
-        self.name: str = row["name"]
-        self.read: Reader = READERS[row["as"]]
-        self.is_amount = row["as"] == "amount"
-        self.role: str | None = row.get("role") or ("station" if row["as"] == "station" else None)
-        self.word_name = self.name.removesuffix("_code") + "_name"
-        self.words = {entry["code"]: entry["name"] for entry in tables.get(row.get("lookup", ""), ())}
-        self.is_plain = self.role in (None, "party") and not self.words and not self.is_amount
+_KINDS = frozenset({"acd", "call", "smdr"})
+_FEW_LEVELS = 50  # half of what MongoDB takes
+_SHORTEST_DEEP_BYTES = 2 * _FEW_LEVELS  # each level has a bracket at its end too
+_UNREAD: tuple[str | None, datetime | None] = (None, None)
 
 
 class _Plan(NamedTuple):
     """How the events of one ACD code are read: their type, and each field of theirs by its name on the wire."""
 
     type: str
-    fields: Sequence[tuple[str, _Field]]
+    fields: Sequence[tuple[str, Field]]
     has_secret: bool
 
 
 def _build_plan(row: Row, tables: Tables) -> _Plan:
-    fields = [(wire, _Field(row[wire], tables)) for wire in ("data1", "data2") if wire in row]
+    fields = [(wire, Field(row[wire], tables)) for wire in ("data1", "data2") if wire in row]
     return _Plan(row["name"], fields, any(field.read is READERS["secret"] for _, field in fields))
 
 
@@ -92,28 +63,30 @@ class Decoder:
         self._captions = captions
         self._acd = {row["code"]: _build_plan(row, tables) for row in tables["acd_events"]}
         self._call = {row["code"]: row for row in tables["call_events"]}
-        self._call_fields = {row["code"]: _Field(row, tables) for row in tables["call_fields"]}
-        self._smdr_fields = {row["code"]: _Field(row, tables) for row in tables["smdr_fields"]}
+        self._call_fields = {row["code"]: Field(row, tables) for row in tables["call_fields"]}
+        self._smdr_fields = {row["code"]: Field(row, tables) for row in tables["smdr_fields"]}
+        self._last_time = _UNREAD  # as the host wrote it, and when that was; many frames have the same
         self._decoders = {"acd": self._decode_acd, "call": self._decode_call, "smdr": self._decode_smdr}
 
     def decode(self, body: bytes, received_at: datetime) -> Event:
         """Return the event of a frame."""
-        body = _mask_accounts(body)
+        if b"[" in body:
+            body = _mask_accounts(body)
         try:
             value, problems = parse_frame(body, self._formats.encoding)
         except ValueError as error:
             return build_undecodable(body, received_at, str(error))
-        found = _Found(received_at, self._formats, list(problems))
+        found = Found(received_at, self._formats, list(problems))
         kind, data = _open_envelope(value)
         decoder = self._decoders.get(kind)
         if decoder is None or not isinstance(data, dict):
             return found.finish("unknown", to_snake(kind) or "unknown", value)
         return decoder(found, data, value)
 
-    def _decode_acd(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
-        code = found.code = found.read("eventCode", read_int, data.get("eventCode"))
-        found.call_ref = found.read("callRefID", read_int, data.get("callRefID"))
-        found.set_time("time", data.get("time"), self._zone)
+    def _decode_acd(self, found: Found, data: dict[str, Any], raw: Any) -> Event:
+        code = found.code = found.read_int("eventCode", data.get("eventCode"))
+        found.call_ref = found.read_int("callRefID", data.get("callRefID"))
+        self._read_time(found, "time", data.get("time"))
         found.add_parties(data)
         plan = self._acd.get(code)
         if plan is None:
@@ -121,11 +94,12 @@ class Decoder:
             name = to_snake(text or "") or ("unknown" if code is None else f"code_{code}")
             return found.finish("unknown", name, _mask_acd(raw, data) if "authorization" in name else raw)
         for wire, field in plan.fields:
-            found.add(wire, field, data.get(wire))
+            if (value := data.get(wire)) is not None:
+                found.add(wire, field, value)
         found.group = found.data.get("group")
         return found.finish("acd", plan.type, _mask_acd(raw, data) if plan.has_secret else raw)
 
-    def _decode_call(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
+    def _decode_call(self, found: Found, data: dict[str, Any], raw: Any) -> Event:
         wire_type = found.read("type", read_text, data.get("type")) or ""
         if not wire_type and "deviceINFO" in data:
             wire_type = "numbering"
@@ -138,18 +112,36 @@ class Decoder:
         kind = "unknown" if row is None else "presence" if name == "presence" else "call"
         return found.finish(kind, name, raw)
 
-    def _decode_smdr(self, found: "_Found", data: dict[str, Any], raw: Any) -> Event:
-        found.set_time("StartTime", data.get("StartTime"), self._zone)
+    def _decode_smdr(self, found: Found, data: dict[str, Any], raw: Any) -> Event:
+        self._read_time(found, "StartTime", data.get("StartTime"))
         fields = dict(self._smdr_fields)
         # the captions of the two number fields are the administrator's choice: unless told, their order tells
         captions = self._captions or tuple(wire for wire in data if wire not in fields)
         for wire, name in zip(captions, ("number1", "number2"), strict=False):
-            fields[wire] = _Field({"name": name, "as": "digits"}, {})
+            fields[wire] = Field({"name": name, "as": "digits"}, {})
         found.add_all(fields, data)
         reason = found.read("DisconnectCause", read_text, data.get("DisconnectCause"))
         if reason and "-" in reason:
             found.data["disconnect_reason"] = strip_padding(reason.partition("-")[2])
         return found.finish("smdr", "smdr", raw)
+
+    def _read_time(self, found: Found, wire: str, value: Any) -> None:
+        text, at = self._last_time
+        if value == text:
+            found.at = at
+            return
+        try:
+            text = read_text(value)
+            if text is None:
+                return
+            early, late = read_instants(text, self._zone, self._formats.dates)
+            if early is late:
+                found.at = early
+                self._last_time = value, early
+            else:
+                found.at = to_utc(text, self._zone, found.received_at, self._formats.dates)
+        except NOT_FITTING as error:
+            found.note(wire, error)
 
 
 def may_tell_of_host(body: bytes) -> bool:
@@ -162,6 +154,11 @@ def may_tell_of_host(body: bytes) -> bool:
         or b"numbering" in body
         or (b"68" in body and _CLOCK_FRAME.search(body) is not None)
     )
+
+
+def may_be_deep(body: bytes) -> bool:
+    """Tell, far quicker than by decoding, whether what is in a frame may be in more than a few levels."""
+    return len(body) > _SHORTEST_DEEP_BYTES and body.count(b"{") + body.count(b"[") > _FEW_LEVELS
 
 
 def build_undecodable(body: bytes, received_at: datetime, reason: str) -> Event:
@@ -178,7 +175,7 @@ def _open_envelope(value: Any) -> tuple[str, Any]:
         return "", None
     event = value.get("event")
     if isinstance(event, str) and "data" in value:
-        return strip_padding(event).lower(), value["data"]
+        return event if event in _KINDS else strip_padding(event).lower(), value["data"]
     for kind, telling in (
         ("acd", "eventCode"),
         ("call", "type"),
@@ -188,133 +185,6 @@ def _open_envelope(value: Any) -> tuple[str, Any]:
         if telling in value:
             return kind, value
     return str(value.get("event", "")), None
-
-
-class _Found(Struct):
-    """What was read of a frame so far."""
-
-    received_at: datetime
-    formats: FormatSettings
-    problems: list[str]
-    at: datetime | None = None
-    call_ref: int | None = None
-    code: int | None = None
-    serial: int | None = None
-    group: str | None = None
-    data: dict[str, Any] = {}
-    stations: dict[str, None] = {}  # a set that keeps its order
-
-    def read(self, wire: str, reader: Reader, value: Any) -> Any:
-        """Return what `reader` makes of the value; None, with a note, where it does not fit."""
-        if value is None:
-            return None
-        try:
-            return reader(value)
-        except _NOT_FITTING as error:
-            self.note(wire, error)
-            return None
-
-    def note(self, wire: str, error: Exception) -> None:
-        """Note that a field has a value that does not fit."""
-        self.problems.append(f"{wire}: {error if isinstance(error, Odd) else 'unexpected value'}")
-
-    def set_time(self, wire: str, value: Any, zone: ZoneInfo) -> None:
-        try:
-            text = read_text(value)
-            if text is not None:
-                self.at = to_utc(text, zone, self.received_at, self.formats.dates)
-        except _NOT_FITTING as error:
-            self.note(wire, error)
-
-    def add_amount(self, wire: str, name: str, text: str) -> None:
-        """Add the amount of a text and its currency beside it."""
-        amount = self.read(wire, lambda text: read_amount(text, self.formats.decimal), text)
-        if amount is not None:
-            self.data[f"{name}_amount"] = amount[0]
-            if amount[1]:
-                self.data[f"{name}_currency"] = amount[1]
-
-    def add(self, wire: str, field: _Field, value: Any) -> None:
-        try:
-            ours = field.read(value)
-        except _NOT_FITTING as error:
-            self.note(wire, error)
-            return
-        if ours is None:
-            return
-        if field.is_plain:
-            self.data[field.name] = ours
-        elif field.role == "call_ref":
-            self.call_ref = ours
-        elif field.role == "serial":
-            self.serial = ours
-        else:
-            self._add_special(wire, field, ours)
-
-    def _add_special(self, wire: str, field: _Field, ours: Any) -> None:
-        self.data[field.name] = ours
-        if field.role == "station":
-            self.add_stations(ours)
-        elif field.role == "group":
-            self.group = ours
-        if field.words and not isinstance(ours, _UNHASHABLE) and ours in field.words:
-            self.data[field.word_name] = field.words[ours]
-        if field.is_amount:
-            self.add_amount(wire, field.name, ours)
-
-    def add_all(self, fields: Mapping[str, _Field], data: Mapping[str, Any], skip: str | None = None) -> None:
-        parties = []
-        for wire, value in data.items():
-            field = fields.get(wire)
-            if field is not None:
-                self.add(wire, field, value)
-                if field.role == "party" and field.name in self.data:
-                    parties.append(self.data[field.name])
-            elif wire != skip and (ours := self.read(wire, READERS["any"], value)) is not None:
-                self.data.setdefault(to_snake(wire) or wire, ours)
-        self.add_extensions(parties)
-
-    def add_stations(self, numbers: Any) -> None:
-        # an edited code table may have a number read as something else than digits
-        for number in numbers if isinstance(numbers, list) else (numbers,):
-            self.stations[str(number)] = None
-
-    def add_extensions(self, parties: list[Any]) -> None:
-        """Add the parties that can be extensions: digits, no longer than the event's own terminal number."""
-        longest = max(map(len, self.stations), default=4)
-        for party in parties:
-            for each in party if isinstance(party, list) else (party or "",):
-                number = str(each)
-                if len(number) <= longest and number.isdecimal():
-                    self.stations[number] = None
-
-    def add_parties(self, data: Mapping[str, Any]) -> None:
-        """Add source and destination of an ACD event: each a station, a trunk (CO) or a bare number."""
-        for wire_kind, wire_number, kind_name, number_name in _PARTIES:
-            kind = self.read(wire_kind, read_text, data.get(wire_kind))
-            number = self.read(wire_number, read_text, data.get(wire_number))
-            if kind is not None:
-                self.data[kind_name] = kind = kind.lower()
-            if number is not None:
-                self.data[number_name] = number
-                if kind == "station":
-                    self.stations[number] = None
-
-    def finish(self, kind: str, name: str, raw: Any) -> Event:
-        return Event(
-            kind,
-            name[:_MOST_TYPE_CHARACTERS],
-            self.received_at,
-            raw,
-            self.code,
-            self.at,
-            self.call_ref,
-            self.serial,
-            tuple(self.stations),
-            self.group,
-            self.data,
-            tuple(self.problems),
-        )
 
 
 def _mask_acd(raw: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:

@@ -25,11 +25,16 @@ def to_utc(text: str, zone: ZoneInfo, received_at: datetime, order: str | None =
 
     `order` is `ymd`, `dmy` or `mdy` where the host's is known.
     """
+    early, late = read_instants(text, zone, order)
+    return early if early is late or abs(received_at - early) <= abs(received_at - late) else late
+
+
+def read_instants(text: str, zone: ZoneInfo, order: str | None) -> tuple[datetime, datetime]:
+    """Return both instants that a date with its time can be, nearly always the same; raise ValueError."""
     text = text.strip()
     if len(text) > _LONGEST:  # what is kept for the next time is not to fill the memory
         raise ValueError(text[:_LONGEST])
-    early, late = _both_readings(text, zone, order)
-    return early if early == late or abs(received_at - early) <= abs(received_at - late) else late
+    return _both_readings(text, zone, order)
 
 
 @lru_cache(maxsize=4096)
@@ -43,7 +48,8 @@ def _both_readings(text: str, zone: ZoneInfo, order: str | None) -> tuple[dateti
     )
     if found[9]:
         local = local.replace(tzinfo=_read_offset(found[9]))
-    return local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+    early, late = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+    return early, early if early == late else late
 
 
 def _read_date(parts: tuple[str, ...], order: str | None) -> tuple[int, int, int]:

@@ -12,10 +12,13 @@ from typing import Any, Final
 Reader = Callable[[Any], Any]
 
 _INT64 = 1 << 63
+_SHORTEST_LONG = 19  # digits of a number that may have more than 64 bits
 _FLAGS = {"true": True, "false": False, "1": True, "0": False, "on": True, "off": False}
 _KEYPAD = {"10": "0", "11": "*", "12": "#"}  # data1 of ACD events 13, 14 and 17
 _AUTHORIZATION = re.compile(r"((?:STA|SYS)-P\[)[^\]]*")
-_PADDING: Final = "".join(c for c in map(chr, range(0x3001)) if c.isspace()) + "\0\u200b\u2060\ufeff"
+PADDING: Final = "".join(c for c in map(chr, range(0x3001)) if c.isspace()) + "\0\u200b\u2060\ufeff"
+"""What hosts fill up fields with: blanks of any kind, tabs, NUL bytes."""
+
 _LONGEST_AMOUNT = 40
 _LONGEST_NAME = 256
 MASK: Final = "***"
@@ -33,13 +36,13 @@ class Unreadable(str):
 
 def strip_padding(text: str) -> str:
     """Return a text without what hosts fill up fields with: blanks of any kind, tabs, NUL bytes."""
-    return text.strip(_PADDING)
+    return text.strip(PADDING)
 
 
 def read_text(value: Any) -> str | None:
     """Return a string without padding: `" Kim "` → `Kim`."""
     if type(value) is str:  # nearly all of them
-        return value.strip(_PADDING) or None
+        return value.strip(PADDING) or None
     if isinstance(value, str):
         raise Odd("not text in UTF-8")
     if value is None:
@@ -52,7 +55,7 @@ def read_text(value: Any) -> str | None:
 def read_digits(value: Any) -> str | list[str] | None:
     """Return a number that is dialled or shown, as a string: zeros in front belong to it; lists stay lists."""
     if type(value) is str:  # nearly all of them
-        return value.strip(_PADDING) or None
+        return value.strip(PADDING) or None
     if isinstance(value, list):
         return [text for item in value if (text := read_text(item)) is not None] or None
     return read_text(value)
@@ -62,16 +65,16 @@ def read_int(value: Any) -> int | None:
     """Return a whole number of at most 64 bits: `"0042"` → 42."""
     if type(value) is int and -_INT64 <= value < _INT64:  # nearly all of them
         return value
-    if isinstance(value, bool):
-        raise ValueError(value)
     if isinstance(value, str):
+        if len(value) < _SHORTEST_LONG and value.isdecimal():
+            return int(value)
         value = strip_padding(value)
         if not value:
             return None
         value = int(value)
     if value is None:
         return None
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(value)
     return _check_size(value)
 

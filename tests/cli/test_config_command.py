@@ -14,7 +14,6 @@ from ipecs_mw.cli import cli
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart, ChangedMeanwhile, InvalidDocument, IpecsMwError
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import DIRECTLY, save_settings
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
@@ -23,11 +22,9 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(store: Store, mongo_uri: str, tmp_path: Path) -> Run:
+def run(seeded: Store, mongo_uri: str, tmp_path: Path) -> Run:
     file = tmp_path / "bootstrap.json"
     file.write_text(json.dumps({"mongo_uri": mongo_uri}))
-    migrate(store, SystemClock())
-    apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
     options = ["--bootstrap", str(file), "config"]
     return lambda *arguments, typed=None: CliRunner().invoke(cli, [*options, *arguments], input=typed)
 

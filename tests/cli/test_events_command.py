@@ -165,7 +165,7 @@ def test_follow_shows_new_events_as_they_come_and_ends_well(run: Run, store: Sto
         process.terminate()
         process.stdout.read()
         assert json.loads(line)["type"] == "gap"
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def _line_within(process: subprocess.Popen[str], seconds: float) -> str:
@@ -371,7 +371,7 @@ def test_following_begins_with_what_is_stored_and_tells_nothing_twice(
         first = [json.loads(process.stdout.readline())["_id"] for _ in range(4)]
         EventLog(opened).append([_gap(number) for number in (30, 31, 32, 33)])
         rest = [json.loads(line)["_id"] for line in process.stdout]
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert first == ["h:0026", "h:0027", "h:0028", "h:0029"]
     assert rest == ["h:0030", "h:0031", "h:0032"]
 

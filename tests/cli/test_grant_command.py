@@ -63,7 +63,7 @@ def test_daemon_sender_and_reader_do_their_work_with_their_roles_alone(
         refused = run(file, *arguments)
         assert refused.exit_code != 0
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_command_that_no_daemon_took_is_expired_for_a_sender_too(

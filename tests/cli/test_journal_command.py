@@ -23,9 +23,7 @@ from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.service.intake.decoding import Reading, encode_reading
 from ipecs_mw.service.intake.pipeline import Pipeline, open_intake
-from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.events.event_log import EventLog
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
 CLOCK = SystemClock()
@@ -51,13 +49,6 @@ def run(mongo_uri: str, tmp_path: Path) -> Run:
         return result, shipped_texts("en-GB").explain(error) if isinstance(error, IpecsMwError) else ""
 
     return invoke
-
-
-@pytest.fixture
-def seeded(store: Store) -> Store:
-    migrate(store, CLOCK)
-    apply(store, plan(store, read_seeds(None), "default"), CLOCK, "test")
-    return store
 
 
 def fill(path: Path, *bodies: bytes) -> Journal:

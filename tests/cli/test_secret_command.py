@@ -67,7 +67,7 @@ def test_a_password_that_is_set_lets_the_daemon_in_and_stands_nowhere(
     simulated.send(ring(4711))
     wait_until(lambda: site.count(call_ref=4711), 60)
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     kept = everything_kept(site)
     assert b"session.up" in kept
     assert PASSWORD.encode() not in kept
@@ -161,7 +161,7 @@ def test_a_start_without_mongodb_waits_with_a_clear_message_until_the_password_c
         wait_until(lambda: site.count(type="session_up") == 2, 60)
         assert process.poll() is None
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_password_is_typed_twice_and_not_shown(site: Site, simulated: SimulatedHost) -> None:

@@ -120,7 +120,7 @@ def test_watching_shows_each_change_until_interrupted(site: Site, options: tuple
             save(site.store, stored=stored)
             wait_until(lambda stored=stored: str(stored) in shown.read_text(), 60)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     assert "Traceback" not in shown.read_text()
 
 
@@ -136,5 +136,5 @@ def test_watching_in_a_terminal_redraws_in_place(site: Site) -> None:
         seen += os.read(terminal, 4096)
     assert b"\x1b[1A" in seen, "the cursor never goes back up"
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     os.close(terminal)

@@ -88,7 +88,7 @@ def test_what_helps_is_in_the_file(site: Site, simulated: SimulatedHost, invoke:
     assert {event["type"] for event in parts["system-events.json"]} >= {"daemon_started", "session_up"}
     assert "session_up" in {finding["check"] for finding in parts["check.json"]}
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
 
 
 def test_without_mongodb_the_file_says_so_and_holds_the_rest(tmp_path: Path) -> None:

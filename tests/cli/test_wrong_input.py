@@ -9,23 +9,18 @@ import pytest
 from click.testing import CliRunner
 
 from ipecs_mw.cli import cli
-from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
 SECRET = "canary-in-the-configuration"
 
 
 @pytest.fixture
-def run(store: Store, mongo_uri: str, tmp_path: Path) -> Callable[[], tuple[int, str]]:
+def run(seeded: Store, mongo_uri: str, tmp_path: Path) -> Callable[[], tuple[int, str]]:
     """Runs the daemon on a seeded database and gives the exit code and the sentence of its error."""
     bootstrap = tmp_path / "bootstrap.json"
     bootstrap.write_text(json.dumps({"mongo_uri": mongo_uri}))
-    migrate(store, SystemClock())
-    apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
 
     def invoke() -> tuple[int, str]:
         options = ["--bootstrap", str(bootstrap), "--state-dir", str(tmp_path / "state")]

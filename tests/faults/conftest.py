@@ -6,9 +6,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from databases import READY
 from faults.oracle import Witness
 from faults.servers import ReplicaSet
-from sites import PASSWORD, USER, Site
+from sites import PASSWORD, USER, Site, make_ready
 
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
@@ -47,6 +48,8 @@ def build_site(tmp_path: Path, host: SimulatedHost) -> Iterator[Callable[..., Si
         def build(uri: str, folder: Path | None = None) -> Site:
             bootstrap = Bootstrap(path=tmp_path / "bootstrap.json", mongo_uri=uri)
             store = stack.enter_context(closing(connect(bootstrap, SystemClock())))
+            if not store.database.name.startswith(READY):
+                make_ready(store)
             place = Site(store, uri, folder or tmp_path)
             places.append(place)
             return place
@@ -60,7 +63,7 @@ def build_site(tmp_path: Path, host: SimulatedHost) -> Iterator[Callable[..., Si
 
 
 @pytest.fixture
-def site(store: Store, mongo_uri: str, build_site: Callable[..., Site]) -> Site:
+def site(seeded: Store, mongo_uri: str, build_site: Callable[..., Site]) -> Site:
     """A site on the server that all tests share."""
     return build_site(mongo_uri)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from fault_proxy import FaultProxy
 from faults.oracle import Witness
 from faults.servers import ReplicaSet
-from sites import PASSWORD, USER, Site, wait_until
+from sites import PASSWORD, USER, Site, make_ready, wait_until
 
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
@@ -92,7 +92,9 @@ def open_scene(folder: Path, seed: int) -> Iterator[Scene]:
         with host, FaultProxy(servers.servers[0].port) as to_mongod, FaultProxy(host.port) as to_host:
             uri = f"mongodb://127.0.0.1:{to_mongod.port}/{_DATABASE}?directConnection=true"
             bootstrap = Bootstrap(path=folder / "bootstrap.json", mongo_uri=servers.make_uri(_DATABASE))
-            site = Site(connect(bootstrap, SystemClock()), uri, folder)
+            store = connect(bootstrap, SystemClock())
+            make_ready(store)
+            site = Site(store, uri, folder)
             site.configure(host, port=to_host.port)
             witness = Witness(site, host, folder / "sent.jsonl")
             try:

@@ -79,7 +79,7 @@ def test_what_a_killed_daemon_leaves_of_a_host_that_is_renamed_then_is_stored_by
         wait_until(lambda: own_witness.count_rings(own_witness.next - 1) == 1, _UP_SECONDS)
         wait_until(lambda: own_witness.count_waiting() == 0, _UP_SECONDS)
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
         rename(own_witness, "host0")
     site.start()
     verdict = own_witness.judge(may_lose=True)

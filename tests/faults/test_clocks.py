@@ -144,7 +144,7 @@ def test_who_takes_over_from_a_daemon_whose_clock_differs_covers_all_that_was_lo
                 trickle(witness, 0.5)
             witness.await_flow()
             second.processes[-1].terminate()
-            assert second.processes[-1].wait(15) == 0
+            assert second.processes[-1].wait(60) == 0
             first_clock.start()
             wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
             witness.await_flow()

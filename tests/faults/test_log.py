@@ -6,7 +6,6 @@ import os
 import pty
 import signal
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ import pytest
 from faults.oracle import Witness, is_streaming
 from faults.recording import Rounds
 from sites import PASSWORD, USER, Site, wait_until
+from stopwatch import Stopwatch
 
 from ipecs_mw.store.server.mongod import find_free_port
 
@@ -110,10 +110,10 @@ def test_a_stdout_that_nobody_reads_holds_up_nothing(witness: Witness, rounds: R
         wait_until(lambda: find_lease(site)["expires_at"] > held_until, _UP_SECONDS)
         told = site.run("status")
         assert "stdout" in told.stdout
-        asked_at = time.monotonic()
+        watch = Stopwatch()
         process.terminate()
-        assert process.wait(15) == 0
-        assert time.monotonic() - asked_at < 10
+        assert process.wait(60) == 0
+        assert watch.seconds < 10
         assert not host.sessions, "the account is not logged out"
     site.start()
     wait_until(lambda: is_streaming(host), _UP_SECONDS)
@@ -140,7 +140,7 @@ def test_a_log_file_that_hangs_is_told_on_stdout_and_goes_on_when_it_is_read(
         witness.await_flow()
         assert "session.up" in drain(reader, "logging.file_resumed")
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         os.close(reader)
 
@@ -157,14 +157,14 @@ def test_a_stdout_whose_reader_has_gone_holds_up_nothing(witness: Witness) -> No
         wait_until(lambda: is_streaming(host), _UP_SECONDS)
         witness.await_flow()
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.fault(46)
 def test_a_daemon_that_cannot_start_ends_with_its_code_although_nobody_reads_its_log(site: Site) -> None:
     site.store.database["config"].update_one({"_id": "default"}, {"$set": {"colour": "red"}})
     with pipe_that_nobody_reads() as (_, writer):
-        assert start(site, writer).wait(30) == 3
+        assert start(site, writer).wait(60) == 3
 
 
 @pytest.mark.fault(49, few=2, many=10)
@@ -185,7 +185,7 @@ def test_after_a_sighup_the_log_goes_on_in_a_new_file_and_the_session_stays(
     assert process.poll() is None
     assert site.count(type="session_up") == 1
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert "daemon.stopped" in file.read_text()
     witness.site.start()
     wait_until(lambda: is_streaming(host), _UP_SECONDS)
@@ -231,7 +231,7 @@ def test_a_terminal_that_closes_ends_the_daemon_in_order(witness: Witness) -> No
         drain_terminal(ours, lambda: is_streaming(host))
     finally:
         os.close(ours)
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
     assert not host.sessions, "the account is not logged out"
     assert site.count(type="daemon_ended") == 1
 

@@ -10,6 +10,7 @@ from faults.oracle import Witness, is_streaming
 from faults.recording import Rounds
 from faults.servers import ReplicaSet
 from sites import USER, Site, wait_until
+from stopwatch import Stopwatch
 
 _UP_SECONDS = 40.0
 
@@ -67,9 +68,9 @@ def test_while_mongodb_hangs_a_host_that_answers_no_pings_is_asked_all_the_same(
     own_set.servers[0].signal(signal.SIGSTOP)
     try:
         before = count_renewals(own_witness)
-        began_at = time.monotonic()
+        watch = Stopwatch()
         wait_until(lambda: count_renewals(own_witness) >= before + 2, 40)
-        assert time.monotonic() - began_at < 34
+        assert watch.seconds < 34
     finally:
         own_set.servers[0].signal(signal.SIGCONT)
     assert own_witness.judge(seconds=120).gaps == 0
@@ -111,7 +112,7 @@ def test_what_is_still_not_monitored_when_the_daemon_stops_is_a_gap_until_then(w
     process = witness.site.start()
     wait_until(lambda: witness.site.count(type="monitor_failed") >= 2, _UP_SECONDS)
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(60) == 0
     (gap,) = [each for each in find_gaps(witness.site) if each["subscription"] == "monitor"]
     assert abs(gap["since"] - find_newest(witness.site, "session_up")) < timedelta(seconds=1)
     assert gap["until"] - gap["since"] > timedelta(seconds=2)
@@ -126,7 +127,7 @@ def test_what_was_not_monitored_when_the_daemon_was_killed_is_a_gap_of_the_next_
     first_up = find_newest(witness.site, "session_up")
     witness.await_flow()
     process.kill()
-    process.wait(10)
+    process.wait(60)
     witness.host.operate(lambda exchange: exchange.faults.rest.clear())
     witness.site.start()
     wait_until(lambda: is_monitored(witness), _UP_SECONDS)
@@ -135,7 +136,7 @@ def test_what_was_not_monitored_when_the_daemon_was_killed_is_a_gap_of_the_next_
     wait_until(lambda: witness.site.count(type="monitor_started") >= 2, _UP_SECONDS)
     wait_until(lambda: len(find_gaps(witness.site)) == 2, _UP_SECONDS)  # of monitoring and of presence
     witness.site.processes[-1].terminate()
-    assert witness.site.processes[-1].wait(15) == 0
+    assert witness.site.processes[-1].wait(60) == 0
     assert len(find_gaps(witness.site)) == 2, "each is told once"
 
 
@@ -149,7 +150,7 @@ def test_what_a_killed_run_left_unmonitored_ends_where_nothing_is_to_be_monitore
     process = site.start()
     wait_until(lambda: site.count(type="monitor_failed") >= 1, _UP_SECONDS)
     process.kill()
-    process.wait(10)
+    process.wait(60)
     witness.host.operate(lambda exchange: exchange.faults.rest.clear())
     site.configure(witness.host, monitor=[], presence=[])
     for _ in range(2):
@@ -157,7 +158,7 @@ def test_what_a_killed_run_left_unmonitored_ends_where_nothing_is_to_be_monitore
         wait_until(lambda: len(find_gaps(site)) == 1, _UP_SECONDS)
         witness.await_flow()
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
     assert len(find_gaps(site)) == 1
 
 

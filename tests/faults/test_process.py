@@ -9,6 +9,7 @@ import pytest
 from faults.oracle import Witness, count_logins, is_streaming
 from faults.recording import Rounds
 from sites import wait_until
+from stopwatch import Stopwatch
 
 _UP_SECONDS = 40.0
 _TAKEN_OVER_SECONDS = 1.0
@@ -33,7 +34,7 @@ def test_a_daemon_killed_in_a_burst_doubles_nothing_and_loses_only_what_was_in_t
             witness.send(50)
             time.sleep(chance.uniform(0.0, 0.02))
         process.kill()
-        process.wait(10)
+        process.wait(60)
     witness.site.start()
     wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
     verdict = witness.judge(may_lose=True)
@@ -51,11 +52,11 @@ def test_a_daemon_asked_to_stop_in_a_burst_is_out_in_time_logged_out_and_loses_n
         process = witness.site.start()
         wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
         witness.send(chance.randint(100, 800))
-        asked_at = time.monotonic()
+        watch = Stopwatch()
         process.terminate()
         witness.send(50)
-        assert process.wait(15) == 0
-        assert time.monotonic() - asked_at < 10
+        assert process.wait(60) == 0
+        assert watch.seconds < 10
         assert not witness.host.sessions, "the account is not logged out"
     witness.site.start()
     wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)

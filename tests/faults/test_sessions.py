@@ -10,6 +10,7 @@ from fault_proxy import FaultProxy
 from faults.oracle import Witness, ask, count_logins, is_streaming
 from faults.recording import Rounds
 from sites import PASSWORD, USER, Site, wait_until
+from stopwatch import Stopwatch
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
@@ -33,7 +34,7 @@ def test_a_token_that_dies_in_mid_session_costs_one_login_for_everybody_and_no_e
     for number in rounds:
         if number % 5 == 4:  # a host that forgets its tokens again and again is tried ever more slowly
             witness.site.processes[-1].terminate()
-            assert witness.site.processes[-1].wait(15) == 0
+            assert witness.site.processes[-1].wait(60) == 0
             witness.site.start()
             wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
             witness.await_flow()
@@ -70,11 +71,11 @@ def test_a_killed_daemon_is_back_within_seconds_although_its_account_was_logged_
     begin(witness)
     for _ in rounds:
         witness.site.processes[-1].kill()
-        witness.site.processes[-1].wait(10)
-        begun_at = time.monotonic()
+        witness.site.processes[-1].wait(60)
+        watch = Stopwatch()
         witness.site.start()
         wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
-        assert time.monotonic() - begun_at < 15
+        assert watch.seconds < 15
         witness.await_flow()
     assert witness.site.logged().count("session.account_freed") == len(rounds)
     assert witness.judge(may_lose=True).gaps == len(rounds)
@@ -104,12 +105,12 @@ def test_a_half_open_connection_is_found_within_forty_seconds_and_leaves_a_gap(
         for _ in rounds:
             before = witness.site.count(type="session_down")
             proxy.swallow()
-            begun_at = time.monotonic()
+            watch = Stopwatch()
             witness.send(10)
             wait_until(lambda before=before: witness.site.logged().count("session.down") > before, 60)
-            assert time.monotonic() - begun_at < 40
+            assert watch.seconds < 40
             wait_until(lambda before=before: witness.site.logged().count("session.up") > before + 1, 60)
-            assert time.monotonic() - begun_at < 43, "a dead connection was used again"
+            assert watch.seconds < 43, "a dead connection was used again"
             witness.await_flow()
         verdict = witness.judge(may_lose=True)
     assert verdict.gaps == len(rounds)
@@ -188,7 +189,7 @@ def test_a_wrong_password_is_one_clear_error_and_no_hammering(site: Site) -> Non
         assert proxy.accepted == tried
         assert count_logins(refusing) == 1
         site.processes[-1].kill()
-        site.processes[-1].wait(10)
+        site.processes[-1].wait(60)
     (told,) = [line for line in site.logged().splitlines() if "session.failed" in line]
     assert "refuses the user or the password" in told
 

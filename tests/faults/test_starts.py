@@ -44,7 +44,7 @@ def test_without_mongodb_a_first_start_waits_says_so_and_leaves_the_host_alone(
             wait_until(lambda: is_streaming(witness.host), 90)
             witness.await_flow()
             process.terminate()
-            assert process.wait(15) == 0
+            assert process.wait(60) == 0
     bootstrap.write_text(json.dumps({"mongo_uri": uri}))
     site.start()
     wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 _REMEMBERED_FRAMES = 512
+_MOST_REMEMBERED_BYTES = 1024  # of a frame; of a longer one its hash and its length
 
 
 class Continuity:
@@ -31,9 +32,7 @@ class Continuity:
             self.counted_at = datetime.fromisoformat(counted_at).astimezone(
                 UTC
             )  # an earlier version kept none
-        self._recent: OrderedDict[tuple[int, int], None] = (
-            OrderedDict()
-        )  # hash and length: frames may be large
+        self._recent: OrderedDict[bytes | tuple[int, int], None] = OrderedDict()
 
     @property
     def position(self) -> str | None:
@@ -51,7 +50,7 @@ class Continuity:
 
     def is_repeat(self, body: bytes) -> bool:
         """Tell whether an equal frame was among the last 512 of the connection, and remember this one."""
-        likeness = (hash(body), len(body))
+        likeness = body if len(body) <= _MOST_REMEMBERED_BYTES else (hash(body), len(body))
         if likeness in self._recent:
             self._recent.move_to_end(likeness)
             return True

@@ -13,21 +13,24 @@ from ipecs_mw import logs
 from ipecs_mw.journal.file import EPOCH, INSTANT_DIGITS, MILLISECOND
 from ipecs_mw.journal.journal import Arrival, Entry
 from ipecs_mw.model.event import Event
-from ipecs_mw.protocol.events import build_undecodable
+from ipecs_mw.protocol.events import build_undecodable, may_be_deep
 from ipecs_mw.protocol.smdr import build_record_id
 from ipecs_mw.service.intake.continuity import Continuity
 from ipecs_mw.service.intake.gaps import Moment, bound_gap
-from ipecs_mw.store.events.event_log import Document, EventLog, Refused, build_document
+from ipecs_mw.store.events.event_log import EventLog, Refused, build_document
 
 log = logs.get_logger()
 
 _MOST_RAW_BYTES = 8 * 1024 * 1024
 """What is kept of an entry that does not fit a document of MongoDB, which has 16 MiB for everything."""
 
+_MOST_PLAIN_BYTES = 1024 * 1024
+"""Documents of so many bytes are encoded in one go: of more, that would hold the interpreter for too long."""
+
 Decode = Callable[[bytes, datetime], Event]
 
 
-class Item(Struct, frozen=True):
+class Item(Struct, frozen=True, gc=False):
     """A document to be stored and the entry that it was made of; a gap is what is missing before that."""
 
     document: dict[str, Any]
@@ -70,11 +73,12 @@ class Documents:
     def _build(self, entry: Entry, decode: Decode) -> Sequence[Item]:
         arrival = entry.arrival
         until = arrival.received_at
-        if until != self._at:
+        if until is not self._at and until != self._at:
             self._before, self._at = self._at, until
-        event, event_id = read_arrival(arrival, decode), self._id(entry)
+        event_id = self._id(entry)
         if arrival.source != "frame":
-            return [self._item(entry, event, event_id)]
+            return [self._item(entry, _read_system(arrival), event_id)]
+        event = decode(arrival.body, until)
         self.note(event)
         if event.kind == "smdr":
             # a call record comes by push and by reading, and perhaps more than once: its own content names it
@@ -108,7 +112,8 @@ def build_entry_id(host: str | None, journal_id: str, entry: Entry) -> str:
     once more that MongoDB has: its new entries are others, and must not count as stored. It is short, in
     milliseconds and hexadecimal as in the journal's id, because each index of `events` holds the id.
     """
-    return f"{host or '-'}:{journal_id}:{entry.seq:012}:{_spell_instant(entry.arrival.received_at)}"
+    number = str(entry.seq).zfill(12)  # half the work of a format
+    return f"{host or '-'}:{journal_id}:{number}:{_spell_instant(entry.arrival.received_at)}"
 
 
 @lru_cache(maxsize=64)  # what came together has one instant
@@ -123,15 +128,12 @@ def read_arrival(arrival: Arrival, decode: Decode) -> Event:
     return _read_system(arrival)
 
 
-def store_items(
-    events: EventLog, host: str | None, items: Sequence[Item], encoded: Sequence[Document] | None = None
-) -> None:
-    """Store each item once; what MongoDB refuses for its content is stored as its bytes. Raises StoreError.
-
-    `encoded` are their documents where they were encoded already.
-    """
+def store_items(events: EventLog, host: str | None, items: Sequence[Item]) -> None:
+    """Store each item once; what MongoDB refuses for its content is stored as its bytes. Raises StoreError."""
+    bodies = [item.entry.arrival.body for item in items]
+    is_plain = sum(map(len, bodies)) <= _MOST_PLAIN_BYTES and not any(map(may_be_deep, bodies))
     try:
-        events.append(encoded or [item.document for item in items])
+        events.append([item.document for item in items], is_plain=is_plain)
     except Refused as refused:
         events.append([_build_undecodable(items[at], host, why) for at, why in refused.reasons.items()])
 

@@ -21,7 +21,7 @@ from ipecs_mw.model.event import Event
 from ipecs_mw.service.intake.documents import Decode, Documents, Item, store_items
 from ipecs_mw.service.intake.intake import Forwarded, Intake
 from ipecs_mw.service.process.threads import start_task
-from ipecs_mw.store.events.event_log import Document, EventLog
+from ipecs_mw.store.events.event_log import EventLog
 
 log = logs.get_logger()
 
@@ -52,7 +52,6 @@ class _Batch:
     """What is stored of some entries of one journal, in order, and how far that journal is stored then."""
 
     items: Sequence[Item]
-    encoded: Sequence[Document]
     mark: _Mark
     is_full: bool
 
@@ -138,7 +137,7 @@ class Forwarder:
         """Store a batch; where more waits, acknowledge the one before and make the next one meanwhile."""
 
         def store() -> None:
-            store_items(self._events, self._intake.host, batch.items, batch.encoded)
+            store_items(self._events, self._intake.host, batch.items)
 
         if not batch.is_full:
             store()
@@ -156,11 +155,10 @@ class Forwarder:
         entries = self._read()
         if entries:
             items = [item for entry in entries for item in self._documents.build(entry, self.decode)]
-            encoded = self._events.encode([item.document for item in items])
             is_full = len(entries) == self._batch_entries
             # as of this batch: the next one is built before this one is acknowledged
             mark = _Mark(self._journal, entries[-1].seq, self._documents.position)
-            self._batches.append(_Batch(items, encoded, mark, is_full))
+            self._batches.append(_Batch(items, mark, is_full))
             self._after = mark.seq  # last: what fails above is read again
 
     def _read(self) -> Sequence[Entry]:

@@ -1,7 +1,7 @@
 """Documents of MongoDB → what the daemon runs with; and the last good ones, kept for when MongoDB is away."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def keep_setup(setup: Setup, profile: str, state_dir: Path) -> None:
     """Keep documents that proved good (mode 0600); a full disk costs only the start without MongoDB."""
     file = _file(profile, state_dir)
     try:
-        keep_private(file, msgspec.json.encode(asdict(setup), enc_hook=_to_plain))
+        keep_private(file, msgspec.json.encode(setup, enc_hook=_to_plain))
     except (OSError, msgspec.MsgspecError, RecursionError, OverflowError) as error:
         log.warning("configuration.not_kept", file=str(file), reason=str(error)[:200])
 

@@ -1,19 +1,25 @@
 """The event log: writing events exactly once."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import bson
 from bson.binary import Binary
-from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo import timeout
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    DocumentTooLarge,
+    OperationFailure,
+    ServerSelectionTimeoutError,
+)
 
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.masking import Masks, mask_numbers
-from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.connection import OPERATION_SECONDS, Store
 from ipecs_mw.store.server.failures import blames_document, store_errors
 
 _DUPLICATE_KEY = 11000
@@ -23,11 +29,10 @@ _MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
 _MOST_LEVELS = 100  # MongoDB's documented limit; far above it a server refuses the whole batch
 _LEVEL_BYTES = 7  # the least that one more level takes: its type, its empty name, its length, its end
 _NO_MASKS = Masks()
-_CODEC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+_DURABLE = {"w": "majority", "j": True}
 _NOT_BSON = (bson.errors.BSONError, OverflowError, RecursionError, ValueError, TypeError)
 
-Document = dict[str, Any] | RawBSONDocument
-"""A document as `build_document` returns it, or encoded already."""
+_Document = dict[str, Any] | RawBSONDocument
 
 
 class Refused(StoreRefused):
@@ -77,68 +82,110 @@ class EventLog:
 
     def __init__(self, store: Store, masks: Masks = _NO_MASKS) -> None:
         self.masks = masks
-        self._events = store.database["events"]
-        self._raw_events = self._events.with_options(
-            codec_options=CodecOptions(document_class=RawBSONDocument)
-        )
+        self._database = store.database
+        self._is_odd = False  # what came last had something that BSON refuses
 
-    def encode(self, documents: Sequence[dict[str, Any]]) -> Sequence[Document]:
-        """Return `documents` as `append` sends them, to spare it the work; what BSON refuses stays as it is."""
-        encoded: list[Document] = []
-        encode = self._encode if self.masks.rules else _encode
-        for document in documents:
-            try:
-                encoded.append(encode(document))
-            except _NOT_BSON:
-                encoded.append(document)
-        return encoded
-
-    def append(self, documents: Sequence[Document]) -> None:
+    def append(self, documents: Sequence[dict[str, Any]], *, is_plain: bool = False) -> None:
         """Store `documents`, durable on a majority when it returns; one already stored counts as stored.
 
-        Raises Refused, with everything else stored, where single documents cannot be; StoreUnavailable or
-        StoreRefused, with nothing known of any of them, where MongoDB did not answer as it should, or somebody
-        gave the collection an index or a validator that does not admit an event: the call can be repeated.
+        `is_plain` says that they are known to be small, all together, and to have far fewer levels than MongoDB
+        takes: then they are encoded in one go. Raises Refused, with everything else stored, where single
+        documents cannot be; StoreUnavailable or StoreRefused, with nothing known of any of them, where MongoDB
+        did not answer as it should, or somebody gave the collection an index or a validator that does not admit
+        an event: the call can be repeated.
         """
-        whole: list[tuple[int, RawBSONDocument]] = []
         reasons: dict[int, str] = {}
-        for position, document in enumerate(documents):
-            try:
-                whole.append((position, self._encode(document)))
-            except _NOT_BSON as error:
-                reasons[position] = f"not BSON: {error}"[:200]
-        if whole:
-            with store_errors():
-                self._insert(whole, reasons)
+        with store_errors():
+            if not (is_plain and self._insert_plain(documents, reasons)):
+                encoded = list(self._encode_each(documents, reasons))
+                self._is_odd = bool(reasons)
+                self._insert(encoded, reasons)
         if reasons:
             raise Refused(reasons)
 
-    def _encode(self, document: Document) -> RawBSONDocument:
-        if isinstance(document, RawBSONDocument):
-            return document
+    def _insert_plain(self, documents: Sequence[dict[str, Any]], reasons: dict[int, str]) -> bool:
+        """Insert documents as they are; tell whether that could be tried, since BSON may refuse one of them.
+
+        That costs the connection, so it is not tried where there was one among the last.
+        """
+        if self._is_odd:
+            return False
+        if self.masks.rules:
+            documents = [mask_numbers(document, *self.masks) for document in documents]
+        try:
+            self._insert(list(enumerate(documents)), reasons)
+        except _NOT_BSON:
+            return False
+        return True
+
+    def _encode_each(
+        self, documents: Sequence[dict[str, Any]], reasons: dict[int, str]
+    ) -> Iterator[tuple[int, RawBSONDocument]]:
+        """Yield the documents that BSON takes by their positions, and note why it does not take the others."""
+        for position, document in enumerate(documents):
+            try:
+                yield position, self._encode(document)
+            except _NOT_BSON as error:
+                reasons[position] = f"not BSON: {error}"[:200]
+
+    def _encode(self, document: dict[str, Any]) -> RawBSONDocument:
         return _encode(mask_numbers(document, *self.masks) if self.masks.rules else document)
 
-    def _insert(self, whole: Sequence[tuple[int, RawBSONDocument]], reasons: dict[int, str]) -> None:
+    def _insert(self, whole: Sequence[tuple[int, _Document]], reasons: dict[int, str]) -> None:
         """Insert documents by position, and note why single ones are refused.
 
-        A batch that is refused as a whole for one document's sake is halved until that one is alone.
+        A batch that is refused as a whole for one document's sake is halved until that one is alone, and so is one
+        that is more than a message holds.
         """
+        if not whole:
+            return
         try:
-            self._raw_events.insert_many([document for _, document in whole], ordered=False)
-        except BulkWriteError as error:
-            if error.details.get("writeConcernErrors"):
-                raise
-            for failure in error.details.get("writeErrors", ()):
-                if reason := _find_blame(failure, error):
-                    reasons[whole[failure["index"]][0]] = reason
-        except OperationFailure as error:
-            if not blames_document(error.code):
+            answer = self._send([document for _, document in whole])
+        except (DocumentTooLarge, OperationFailure) as error:
+            if isinstance(error, OperationFailure) and not blames_document(error.code):
                 raise
             if len(whole) == 1:
                 reasons[whole[0][0]] = str(error)[:200]
                 return
             for half in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
                 self._insert(half, reasons)
+        else:
+            for position, reason in _find_refused(answer):
+                reasons[whole[position][0]] = reason
+
+    def _send(self, documents: Sequence[_Document]) -> Mapping[str, Any]:
+        """Return MongoDB's answer to one insert of `documents`.
+
+        The command itself, since `insert_many` costs as much again as encoding them does. What is known of a
+        document's repetition makes up for what the driver knows of it: one more try where the primary changed.
+        """
+
+        def insert() -> Mapping[str, Any]:
+            return self._database.command(
+                "insert", "events", documents=documents, ordered=False, writeConcern=_DURABLE
+            )
+
+        with timeout(OPERATION_SECONDS):
+            try:
+                return insert()
+            except ServerSelectionTimeoutError:
+                raise
+            except AutoReconnect:
+                return insert()
+
+
+def _find_refused(answer: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Yield the positions of documents that MongoDB refused, and why; raises what is not for their sake."""
+    failures = answer.get("writeErrors", ())
+    concern = answer.get("writeConcernError")
+    if not failures and concern is None:
+        return
+    error = BulkWriteError({**answer, "writeConcernErrors": [] if concern is None else [concern]})
+    if concern is not None:
+        raise error
+    for failure in failures:
+        if reason := _find_blame(failure, error):
+            yield failure["index"], reason
 
 
 def _find_blame(failure: Mapping[str, Any], error: BulkWriteError) -> str | None:
@@ -162,7 +209,7 @@ def _find_index(failure: Mapping[str, Any]) -> str:
 
 def _encode(document: dict[str, Any]) -> RawBSONDocument:
     """Return the document as it is sent; raise one of `_NOT_BSON` where MongoDB would not take it."""
-    content = bson.encode(document, codec_options=_CODEC)
+    content = bson.encode(document)
     if len(content) > _MOST_LEVELS * _LEVEL_BYTES:
         if _is_deeper(document, _MOST_LEVELS):
             raise ValueError(f"more than {_MOST_LEVELS} levels deep")

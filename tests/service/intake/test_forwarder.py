@@ -67,8 +67,8 @@ class Failing(PassesOn):
         self._log = log
         self._errors = list(errors)
 
-    def append(self, documents: Any) -> None:
-        self._log.append(documents)
+    def append(self, documents: Any, **how: Any) -> None:
+        self._log.append(documents, **how)
         if self._errors:
             raise self._errors.pop(0)
 
@@ -187,7 +187,7 @@ def test_a_refused_frame_whose_confirmation_is_lost_is_stored_once(store: Store,
     log = EventLog(store)
 
     class LosesSecond(Failing):
-        def append(self, documents: Any) -> None:
+        def append(self, documents: Any, **_: Any) -> None:
             if len(documents) == 1:
                 return super().append(documents)
             return log.append(documents)
@@ -256,7 +256,7 @@ def test_a_refusal_of_the_raw_form_too_is_retried_and_loses_nothing(store: Store
     log = EventLog(store)
 
     class RefusesAll(PassesOn):
-        def append(self, documents: Any) -> None:
+        def append(self, documents: Any, **_: Any) -> None:
             raise Refused(dict.fromkeys(range(len(documents)), "no"))
 
     with pytest.raises(StoreRefused):
@@ -270,7 +270,7 @@ def test_batches_grow_while_mongodb_is_slow_and_shrink_again(intake: Intake, clo
     class Slow(PassesOn):
         seconds = 2.0
 
-        def append(self, _documents: Any) -> None:
+        def append(self, _documents: Any, **_: Any) -> None:
             clock.advance(self.seconds)
 
     intake.take_frames([frame(n) for n in range(18_000)])
@@ -309,7 +309,7 @@ def test_stopping_drains_what_is_there(store: Store, intake: Intake) -> None:
 
 def test_stopping_while_mongodb_is_away_leaves_the_rest_in_the_journal(intake: Intake) -> None:
     class Away(PassesOn):
-        def append(self, _documents: Any) -> None:
+        def append(self, _documents: Any, **_: Any) -> None:
             raise StoreUnavailable("error.mongo_away", reason="x")
 
     intake.take_frames([frame(1)])
@@ -401,7 +401,7 @@ def test_what_is_kept_with_an_acknowledgement_is_how_far_that_batch_came_not_tho
     log = EventLog(store)
 
     class TakesOne(PassesOn):
-        def append(self, documents: Any) -> None:
+        def append(self, documents: Any, **_: Any) -> None:
             if stored(store):
                 raise StoreUnavailable("error.mongo_away", reason="x")
             log.append(documents)

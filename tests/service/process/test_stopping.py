@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from stopwatch import Stopwatch
 from support import FakeClock
 
 from ipecs_mw.service.process.stopping import Stop
@@ -38,10 +39,10 @@ def test_time_is_counted_from_the_first_request(clock: FakeClock) -> None:
 
 
 def test_a_process_that_hangs_on_its_way_out_is_ended_with_0() -> None:
-    began = time.monotonic()
+    watch = Stopwatch()
     ended = subprocess.run([sys.executable, "-c", HANGS, "hangs"], timeout=30, check=False)
     assert ended.returncode == 0
-    assert time.monotonic() - began < 10
+    assert watch.seconds < 10
 
 
 def test_a_process_that_is_through_is_left_alone() -> None:

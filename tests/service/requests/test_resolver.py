@@ -10,7 +10,6 @@ import pytest
 from support import FakeClock
 
 from ipecs_mw import logs
-from ipecs_mw.clock import SystemClock
 from ipecs_mw.model.definitions import parse_codes, parse_command
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.settings import HostSettings
@@ -19,7 +18,6 @@ from ipecs_mw.service.intake.counters import Counters
 from ipecs_mw.service.requests.resolver import Resolver
 from ipecs_mw.service.requests.worker import RequestWorker
 from ipecs_mw.store.events.event_log import EventLog, build_document
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
 COMMANDS = {row["id"]: parse_command(row) for row in read_json("commands.json")["commands"]}
@@ -65,9 +63,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(store: Store, clock: FakeClock) -> Iterator[Scene]:
-    migrate(store, SystemClock())
-    yield Scene(store, clock)
+def scene(migrated: Store, clock: FakeClock) -> Iterator[Scene]:
+    yield Scene(migrated, clock)
     logs.configure(shipped_texts())
 
 

@@ -7,21 +7,18 @@ from typing import Any
 import pytest
 from support import START_AT, FakeClock
 
-from ipecs_mw.clock import SystemClock
 from ipecs_mw.model.definitions import parse_command
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.requests.sweeper import RequestSweeper
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
 COMMANDS = {row["id"]: parse_command(row) for row in read_json("commands.json")["commands"]}
 
 
 @pytest.fixture
-def sweeper(store: Store, clock: FakeClock) -> RequestSweeper:
-    migrate(store, SystemClock())
-    store.database["config"].insert_one({"_id": "day", "hosts": [{"name": "main"}]})
-    made = RequestSweeper("day", lambda: ["main", "former"], store, clock, threading.Event())
+def sweeper(migrated: Store, clock: FakeClock) -> RequestSweeper:
+    migrated.database["config"].insert_one({"_id": "day", "hosts": [{"name": "main"}]})
+    made = RequestSweeper("day", lambda: ["main", "former"], migrated, clock, threading.Event())
     made.commands = COMMANDS
     return made
 

@@ -27,7 +27,6 @@ from ipecs_mw.service.session.call_records import RecordReader
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.events.event_log import EventLog
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.transport.tls import build_context
 
@@ -96,9 +95,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(store: Store, simulated: SimulatedHost, tmp_path: Path, clock: FakeClock) -> Iterator[Scene]:
-    migrate(store, SystemClock())
-    found = Scene(simulated, store, tmp_path, clock)
+def scene(migrated: Store, simulated: SimulatedHost, tmp_path: Path, clock: FakeClock) -> Iterator[Scene]:
+    found = Scene(simulated, migrated, tmp_path, clock)
     with closing(found.client), closing(found.intake.journal):
         yield found
     logs.configure(shipped_texts())

@@ -19,7 +19,7 @@ from ipecs_mw.service.setup.loading import keep_setup
 from ipecs_mw.service.setup.start import begin
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.configuration.setup import read_setup
-from ipecs_mw.store.schema.migrations import load_status, migrate
+from ipecs_mw.store.schema.migrations import load_status
 from ipecs_mw.store.server.connection import Store, connect
 
 
@@ -58,13 +58,6 @@ def output() -> io.StringIO:
     lines = io.StringIO()
     logs.configure(shipped_texts("en-GB"), stream=lines)
     return lines
-
-
-@pytest.fixture
-def seeded(store: Store) -> Store:
-    migrate(store, SystemClock())
-    apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
-    return store
 
 
 def start(mongo_uri: str, tmp_path: Path, clock: FakeClock) -> None:

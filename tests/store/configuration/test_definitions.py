@@ -8,14 +8,7 @@ import pytest
 from ipecs_mw.errors import CannotStart, InvalidDocument
 from ipecs_mw.seeds import read_json
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands
-from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.server.connection import Store
-
-
-@pytest.fixture
-def seeded(store: Store, clock: Any) -> Store:
-    apply(store, plan(store, read_seeds(None), "default"), clock, "test")
-    return store
 
 
 def test_what_was_seeded_loads_as_it_stands_in_the_files(seeded: Store) -> None:

@@ -16,7 +16,6 @@ from ipecs_mw.store.configuration.settings import (
     load_settings,
     save_settings,
 )
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
 
@@ -28,9 +27,7 @@ def save(store: Store, **changes: Any) -> int:
     return save_settings(store, "default", content(**changes), "tester", at=START_AT)
 
 
-@pytest.fixture(autouse=True)
-def migrated(store: Store, clock: FakeClock) -> None:
-    migrate(store, clock)
+pytestmark = pytest.mark.usefixtures("migrated")
 
 
 def test_a_profile_that_is_not_there_is_named_beside_those_that_are(store: Store) -> None:

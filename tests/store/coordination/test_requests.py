@@ -19,16 +19,9 @@ from ipecs_mw.store.coordination.requests import (
     resolve_request,
     submit_request,
 )
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
 QUEUED = {"command": "call.status", "args": {}, "state": "queued", "created_at": START_AT}
-
-
-@pytest.fixture
-def migrated(store: Store) -> Store:
-    migrate(store, SystemClock())
-    return store
 
 
 def read(store: Store, request_id: Any) -> dict[str, Any]:

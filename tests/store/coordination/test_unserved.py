@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from support import START_AT
 
-from ipecs_mw.clock import SystemClock
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.coordination.instances import save_instance
 from ipecs_mw.store.coordination.requests import MOST_BYTES
@@ -17,18 +16,11 @@ from ipecs_mw.store.coordination.unserved import (
     read_addressees,
     refuse_request,
 )
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
 KNOWN = {"day": frozenset({"main", "branch"}), "night": frozenset({"guard"})}
 QUEUED = {"command": "call.status", "args": {"roomPwd": "4711"}, "state": "queued", "host": "main"}
 LONG = "x" * (16 * 1024 * 1024 - 400)
-
-
-@pytest.fixture
-def migrated(store: Store) -> Store:
-    migrate(store, SystemClock())
-    return store
 
 
 def sweep(store: Store) -> dict[Any, str]:

@@ -2,16 +2,17 @@
 
 from datetime import timedelta
 
+import pytest
 from support import START_AT
 
-from ipecs_mw.clock import SystemClock
 from ipecs_mw.model.event import Event
 from ipecs_mw.store.events.busy_stations import find_busy_stations
 from ipecs_mw.store.events.event_log import EventLog, build_document
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
 ENDS = ("released", "fail")
+
+pytestmark = pytest.mark.usefixtures("migrated")
 
 
 def write(store: Store, *told: tuple[int, str, str, int], host: str = "main") -> None:
@@ -29,7 +30,6 @@ def find(store: Store, minutes: int = 60) -> list[str]:
 
 
 def test_the_latest_event_of_each_call_decides(store: Store) -> None:
-    migrate(store, SystemClock())
     write(
         store,
         (1, "1001", "dialing", 1),
@@ -47,7 +47,6 @@ def test_the_latest_event_of_each_call_decides(store: Store) -> None:
 
 
 def test_it_is_found_by_an_index_that_gives_the_newest_first(store: Store) -> None:
-    migrate(store, SystemClock())
     write(store, *((minute, f"1{minute:03}", "dialing", minute) for minute in range(1, 50)))
     store.database.command("profile", 2)
     find(store)

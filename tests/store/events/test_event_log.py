@@ -164,6 +164,37 @@ def test_a_document_that_cannot_be_stored_is_named_and_the_rest_is_stored(
     assert ids(store) == ["e0000", "e0001", "e0003"]
 
 
+NOT_BSON = ("a lone surrogate", "a lone surrogate in a name", "a NUL in a name", "an integer beyond 64 bits")
+
+
+@pytest.mark.parametrize("kind", NOT_BSON)
+def test_what_bson_refuses_is_named_also_in_a_batch_that_is_encoded_in_one_go(
+    store: Store, log: EventLog, kind: str
+) -> None:
+    for first in (0, 10):  # the second time it is expected
+        with pytest.raises(Refused) as caught:
+            log.append([build(first), build(first + 1, REFUSED[kind]), build(first + 2)], is_plain=True)
+        assert list(caught.value.reasons) == [1]
+    log.append([build(20)], is_plain=True)
+    log.append([build(20), build(21)], is_plain=True)
+    assert ids(store) == ["e0000", "e0002", "e0010", "e0012", "e0020", "e0021"]
+
+
+def test_a_batch_of_more_than_a_message_holds_is_stored_in_parts(store: Store, log: EventLog) -> None:
+    log.append([build(n, "x" * (7 * 1024 * 1024)) for n in range(5)])
+    assert ids(store) == [f"e{n:04d}" for n in range(5)]
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+@pytest.mark.parametrize("fault", [{"closeConnection": True}, {"errorCode": 10107}, {"errorCode": 91}])
+def test_a_primary_that_goes_while_it_is_asked_is_asked_once_more(
+    store: Store, log: EventLog, fault: dict[str, Any], *, is_plain: bool
+) -> None:
+    with failing(store, **fault):
+        log.append([build(n) for n in range(3)], is_plain=is_plain)
+    assert ids(store) == ["e0000", "e0001", "e0002"]
+
+
 def test_positions_are_those_of_the_batch_also_beside_documents_already_stored(
     store: Store, log: EventLog
 ) -> None:

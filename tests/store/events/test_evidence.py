@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from support import START_AT
 
-from ipecs_mw.clock import SystemClock
 from ipecs_mw.model.event import Event
 from ipecs_mw.store.events.event_log import EventLog, build_document
 from ipecs_mw.store.events.evidence import (
@@ -15,17 +14,10 @@ from ipecs_mw.store.events.evidence import (
     find_call_events,
     has_call_before,
 )
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
 
 SINCE, UNTIL = START_AT + timedelta(seconds=10), START_AT + timedelta(seconds=70)
 TYPES = ("alerting", "connected")
-
-
-@pytest.fixture
-def migrated(store: Store) -> Store:
-    migrate(store, SystemClock())
-    return store
 
 
 def keep(store: Store, name: str, seconds: float, **changes: Any) -> None:

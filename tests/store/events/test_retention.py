@@ -113,8 +113,10 @@ def test_a_profile_that_says_nothing_means_the_default(store: Store) -> None:
 
 
 @pytest.mark.parametrize("by_kind", [{}, {"call": 30}])
-def test_what_a_machine_stamped_whose_clock_was_never_set_is_kept(store: Store, by_kind: Any) -> None:
-    events = store.database["events"]
+def test_what_a_machine_stamped_whose_clock_was_never_set_is_kept(
+    standalone_store: Store, by_kind: Any
+) -> None:
+    events = standalone_store.database["events"]
     now = datetime.now(UTC)
     for name, at in (
         ("1970", datetime(1970, 1, 1, tzinfo=UTC)),
@@ -123,14 +125,9 @@ def test_what_a_machine_stamped_whose_clock_was_never_set_is_kept(store: Store, 
         ("new", now),
     ):
         events.insert_one({"_id": name, "kind": "call", "received_at": at})
-    admin = store.client.admin
-    before = admin.command("getParameter", ttlMonitorSleepSecs=1)["ttlMonitorSleepSecs"]
-    admin.command("setParameter", ttlMonitorSleepSecs=1)
-    try:
-        keep_events(store, "default", EventSettings(retention_days=365, retention_days_by_kind=by_kind))
-        wait_until(lambda: not events.count_documents({"_id": "old"}), 90)
-    finally:
-        admin.command("setParameter", ttlMonitorSleepSecs=before)
+    settings = EventSettings(retention_days=365, retention_days_by_kind=by_kind)
+    keep_events(standalone_store, "default", settings)
+    wait_until(lambda: not events.count_documents({"_id": "old"}), 90)
     assert {event["_id"] for event in events.find()} == {"1970", "2000", "new"}
 
 

@@ -9,8 +9,9 @@ from functools import partial
 from random import Random
 
 from ipecs_mw.errors import CommandRefused
-from ipecs_mw.simulator import call_services, calls, features
-from ipecs_mw.simulator.pbx import Call, Pbx
+from ipecs_mw.simulator import call_services, calls, endings, features
+from ipecs_mw.simulator.parts import Call
+from ipecs_mw.simulator.pbx import Pbx
 
 DAY_SECONDS = 10 * 3600.0
 _IN_SECONDS, _OUT_SECONDS, _INSIDE_SECONDS, _HABIT_SECONDS = 20.0, 70.0, 150.0, 120.0  # mean time between
@@ -110,7 +111,7 @@ class Day:
         if number and self._pbx.stations[number].is_registered:
             calls.clear(self._pbx, number, call.ref)
         else:
-            calls.end(self._pbx, call, 16)
+            endings.end(self._pbx, call, 16)
 
     def _lose_patience(self, call: Call) -> None:
         if call.answered_seconds is None:

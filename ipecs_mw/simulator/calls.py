@@ -109,6 +109,7 @@ def to_voice_mail(pbx: Pbx, call: Call, station: Station) -> None:
         pbx.set_leg(call, number, "connected")
         pbx.tell(number, "connected", call, callingDN=number, calledDN=VOICE_MAIL, **cause(NEW_CALL))
         pbx.show(number)
+    pbx.on_voice_mail(call, station.number)
 
 
 def make(pbx: Pbx, number: str, dialed: str) -> Call:

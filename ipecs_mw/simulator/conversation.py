@@ -77,7 +77,7 @@ class Conversation:
         return next((s for s in self.segments if s.call is call and s.station == station), None)
 
     def describe(self) -> dict[str, Any]:
-        """Return it as JSON; what there is not is absent."""
+        """Return it as JSON; what there is not is absent, lists may be empty."""
         queued = next((s.began for s in self.segments if s.kind == "group"), None)
         rang = next((s.began for s in self.segments if s.kind == "ring"), None)
         facts = {
@@ -97,7 +97,7 @@ class Conversation:
             "segments": [segment.describe() for segment in self.segments],
         }
         return {
-            **{name: value for name, value in facts.items() if value},
+            **{name: value for name, value in facts.items() if value or isinstance(value, list)},
             "is_open": self.ended is None,
             **tell_instant("began", self.began),
             **tell_instant("queued", queued),

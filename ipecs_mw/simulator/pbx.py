@@ -58,6 +58,7 @@ class Pbx:
         self.local_now = local_now
         self.on_new_call: Callable[[Call], None] = lambda _call: None
         self.on_ringing: Callable[[Call, str], None] = lambda _call, _number: None
+        self.on_voice_mail: Callable[[Call, str], None] = lambda _call, _number: None
         self.answer_of_outside: Callable[[Call], str] = lambda _call: "answers"  # or is "busy", or "silent"
         self._publish = publish
         self._refs = count(1)

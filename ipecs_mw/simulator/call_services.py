@@ -103,7 +103,9 @@ def _renumber(pbx: Pbx, call: Call, active_ref: int) -> None:
 def transfer(pbx: Pbx, number: str, ref: int) -> Call:
     """Join the held call to the active one and step out. Raises CommandRefused."""
     held, active = _pair(pbx, number, ref)
-    to = active.other(number)
+    to = active.other(number) or active.group
+    if not to:
+        raise refuse("invalidConnectionState")  # the other one was busy
     kind = "screened" if active.legs[number] == "connected" else "unscreened"
     moved = held.other(number)
     _join(pbx, held, active, number)

@@ -124,7 +124,13 @@ def make(pbx: Pbx, number: str, dialed: str) -> Call:
         return call
     is_outside = check_target(pbx, dialed, number)
     held = next((call for call in station.calls if call.legs[number] == "holding"), None)
-    call = pbx.new_call(held, dialed=dialed, handler=number)
+    call = pbx.new_call(
+        held,
+        dialed=dialed,
+        handler=number,
+        direction="O" if is_outside else "",
+        outside=dialed if is_outside else "",
+    )
     pbx.set_leg(call, number, "dialing")
     if station.kind == "slt":  # an analogue phone has to be lifted first
         pbx.tell(number, "ringing", call, callingDN=number, calledDN=dialed, **cause(NEW_CALL))
@@ -164,7 +170,7 @@ def _seize_trunk(pbx: Pbx, call: Call, number: str, dialed: str) -> None:
         end(pbx, call, 34)
         raise refuse("resourceBusy")
     pbx.trunks[trunk] = call
-    call.trunk, call.outside, call.direction = trunk, dialed, "O"
+    call.trunk = trunk
     pbx.truth.note(call)
     pbx.acd(41, number, call.co, call=call)
     pbx.acd(1, call.co, number, call=call)

@@ -116,7 +116,7 @@ class Day:
         if self._random.random() < _DIRECT_SHARE:
             target = self._pick(is_agent=self._random.random() < 0.2, is_idle=False) or target
         calls.arrive(
-            self._pbx, self._outside_number(), f"6500{target}"[:7], target, self._random.choice(_NAMES)
+            self._pbx, self._outside_number(), f"65{target:0>5}", target, self._random.choice(_NAMES)
         )
 
     def _rush(self) -> None:

@@ -31,11 +31,11 @@ def end(
     if say is not None and order == "before_trunk":
         say()
     call.is_over = True
-    numbers = list(call.legs)
+    legs = dict(call.legs)
     is_left = _is_left(call, by)
     letter = _find_letter(pbx, call, is_left=is_left)
     pbx.truth.end(call, by, is_left=is_left)
-    for number in numbers:
+    for number in legs:
         release(pbx, call, number, by or call.other(number), code)
     leave(pbx, call, "ended")
     for place in [place for place, parked in pbx.parked.items() if parked is call]:
@@ -48,8 +48,8 @@ def end(
             say()
         pbx.show_trunk(call.trunk)
         _write_record(pbx, call, call.handler, disconnect, letter)
-    for number in numbers:
-        _after_call(pbx, pbx.stations[number], call)
+    for number, state in legs.items():
+        _after_call(pbx, pbx.stations[number], call, has_talked=state not in ("ringing", "dialing"))
 
 
 def _is_left(call: Call, by: str) -> bool:
@@ -106,11 +106,11 @@ def _write_record(pbx: Pbx, call: Call, station: str, disconnect: int, letter: s
     pbx.tell_record(record)
 
 
-def _after_call(pbx: Pbx, station: Station, call: Call) -> None:
+def _after_call(pbx: Pbx, station: Station, call: Call, *, has_talked: bool) -> None:
     """Have an agent wrap up after a group's call, and take the next one that waits."""
     agent = station.agent
     is_caller = call.conversation.caller.get("station") == station.number
-    if agent is None or not call.group or call.answered_seconds is None or is_caller:
+    if agent is None or not call.group or not has_talked or is_caller:
         serve_queue(pbx, station)
         return
     stop_wrap_up(pbx, station)

@@ -33,6 +33,7 @@ from ipecs_mw.simulator.variants import Variants
 log = get_logger()
 _TICK_SECONDS = 0.02
 _STOP_SECONDS = 10.0
+_TRUTH_SECONDS = 60.0  # a whole day of it takes a while on a busy machine
 _DRAIN_SECONDS, _DRAIN_STEP_SECONDS = 1.0, 0.005
 
 T = TypeVar("T")
@@ -235,7 +236,7 @@ class SimulatedHost:
                 pending.set()
                 self._loop.call_soon_threadsafe(tick)
 
-    def _do(self, act: Callable[[], T]) -> T:
+    def _do(self, act: Callable[[], T], within_seconds: float = _STOP_SECONDS) -> T:
         """Run `act` in the event loop and return what it returns."""
         future: Future[T] = Future()
 
@@ -246,7 +247,7 @@ class SimulatedHost:
                 future.set_exception(error)
 
         self._loop.call_soon_threadsafe(run)
-        return future.result(_STOP_SECONDS)
+        return future.result(within_seconds)
 
     # looking
 
@@ -272,7 +273,7 @@ class SimulatedHost:
 
     def truth(self, since_seconds: float = 0.0) -> dict[str, Any]:
         """Return what really happened from `since_seconds` of the PBX's clock on, whatever events told of it."""
-        return self._do(lambda: self._exchange.truth.describe(since_seconds))
+        return self._do(lambda: self._exchange.truth.describe(since_seconds), _TRUTH_SECONDS)
 
     # doing
 

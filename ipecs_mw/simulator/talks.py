@@ -61,7 +61,8 @@ class Talks:
     def _on_new_call(self, call: Call) -> None:
         """Have every call end, whoever made it: a caller from outside gives up, one inside hangs up."""
         if call.direction == "I":
-            self.later(self._random.uniform(30, 240), lambda: self._lose_patience(call))
+            longest = 240 if self._random.random() < 0.8 else 45
+            self.later(self._random.uniform(10, longest), lambda: self._lose_patience(call))
             self.later(self._random.uniform(25, 60), lambda: self._overflow(call))
         else:
             self.later(self._random.uniform(20, 300), lambda: self._hang_up(call))
@@ -115,9 +116,18 @@ class Talks:
             self.later(seconds / 2, lambda: self._lose_patience(call) if call.trunk else self._hang_up(call))
         elif chance < _GIVES_UP_SHARE + _PICKS_UP_SHARE:
             self.later(seconds / 2, lambda: self._pick_up(call, number))
-        self.later(_RING_SECONDS, lambda: calls.miss(self._pbx, call, number))
+        self.later(_RING_SECONDS, lambda: self._miss(call, number))
+
+    def _find_ringing(self, call: Call, number: str) -> Call:
+        """Return the call that rings at a station by now: a transfer may have made it part of another one."""
+        calls_there = self._pbx.stations[number].calls
+        return next((c for c in calls_there if c.conversation is call.conversation), call)
+
+    def _miss(self, call: Call, number: str) -> None:
+        calls.miss(self._pbx, self._find_ringing(call, number), number)
 
     def _pick_up(self, call: Call, number: str) -> None:
+        call = self._find_ringing(call, number)
         other = self.pick(is_agent=False)
         if other is not None and other not in call.legs and call.legs.get(number) == "ringing":
             call_services.pick_up(self._pbx, other, number)
@@ -125,6 +135,7 @@ class Talks:
                 self._talk(call, other)
 
     def _answer(self, call: Call, number: str) -> None:
+        call = self._find_ringing(call, number)
         is_first = call.answered_seconds is None
         calls.answer(self._pbx, number, call.ref)
         if call.direction == "I" and is_first:

@@ -241,5 +241,5 @@ def _note_parties(conversation: Conversation, call: Call) -> None:
         conversation.dialed = {"did": call.did, to: call.dialed}
     else:
         found = {"station": conversation.caller.get("station") or caller}
-        conversation.dialed = {"number" if call.trunk else to: call.dialed}
+        conversation.dialed = {"number" if call.direction == "O" else to: call.dialed}
     conversation.caller = {name: value for name, value in found.items() if value}

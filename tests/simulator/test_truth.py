@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from simulator.pbx_scene import BEGINS_AT, OUTSIDE, Scene
 
+from ipecs_mw.errors import CommandRefused
 from ipecs_mw.simulator import call_services, calls, features
 from ipecs_mw.simulator.truth import Truth
 
@@ -354,3 +355,37 @@ def test_a_restart_ends_what_was_open_and_the_seconds_go_on() -> None:
     assert (found["outcome"], found["ended_by"], found["ended_seconds"]) == ("unknown", "reboot", 5.0)
     assert all("until_seconds" in s for s in found["segments"])
     assert scene.states("1000") == [("ringing", 0.0, 5.0)]
+
+
+def test_a_transfer_to_a_busy_colleague_is_refused_and_to_a_group_it_waits_there() -> None:
+    scene = Scene()
+    pbx = scene.pbx
+    call = scene.call_in("1000")
+    calls.answer(pbx, "1000", call.ref)
+    features.set_dnd(pbx, "1001", is_on=True)
+    beside = call_services.consult(pbx, "1000", call.ref, "1001")
+    with pytest.raises(CommandRefused):
+        call_services.transfer(pbx, "1000", call.ref)
+    call_services.reconnect(pbx, "1000", beside.ref)
+    call_services.consult(pbx, "1000", call.ref, "621")
+    scene.after(7)
+    call_services.transfer(pbx, "1000", call.ref)
+    assert (call.group, pbx.groups["621"].queue) == ("621", [call])
+    scene.agent("1007", "621")
+    calls.answer(pbx, "1007", call.ref)
+    found = scene.conversation()
+    assert (found["groups"], found["answered_by"], found["is_open"]) == (["621"], "1000", True)
+    assert scene.spans("ring")[-1][1] == "1007"
+
+
+def test_who_only_rang_has_nothing_to_wrap_up() -> None:
+    scene = Scene()
+    for number in ("1000", "1001"):
+        scene.agent(number)
+    call = scene.call_in()
+    calls.answer(scene.pbx, "1000", call.ref)
+    call_services.transfer_single_step(scene.pbx, "1000", call.ref, "1001")
+    scene.after(5)
+    calls.hang_up_outside(scene.pbx, call)
+    assert scene.spans("wrap_up") == []
+    assert scene.conversation()["outcome"] == "lost_on_hold"

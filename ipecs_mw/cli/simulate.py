@@ -98,9 +98,11 @@ def _offer_variants(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--seconds", type=click.FloatRange(min=0), help=_TEXTS.render("help.simulate.seconds"))
 @click.option(
     "--begins-at",
+    metavar="TIME",
     type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
     help=_TEXTS.render("help.simulate.begins_at"),
 )
+@click.option("--day-seconds", type=click.FloatRange(min=0), help=_TEXTS.render("help.simulate.day_seconds"))
 @_offer_variants
 def simulate(
     port: int,
@@ -117,6 +119,7 @@ def simulate(
     sent_log: Path | None,
     seconds: float | None,
     begins_at: datetime | None,
+    day_seconds: float | None,
     **variants: Any,
 ) -> None:
     """Run until asked to stop; says how to connect, never the password."""
@@ -144,6 +147,7 @@ def simulate(
         sent_log=sent_log,
         certificate_dir=certificate_dir,
         begins_at=begins_at,
+        day_seconds=day_seconds,
         variants=Variants(**variants),
     )
     with ExitStack() as stack:

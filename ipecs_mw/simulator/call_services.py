@@ -199,6 +199,7 @@ def join_conference(pbx: Pbx, number: str, ref: int) -> Call:
 
 def _tell_conference(pbx: Pbx, call: Call, master: str, new: str) -> None:
     call.is_conference = True
+    pbx.truth.confer(call, master, new)
     members = [*call.legs, *([call.outside] if call.trunk else [])]
     pbx.acd(45, master, new if new in pbx.stations else call.co, "2", "", call)
     pbx.tell(master, "conferencing", call, memberDN=members, newConfMemberDN=new)

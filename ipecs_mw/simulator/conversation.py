@@ -52,6 +52,7 @@ class Conversation:
     stations: list[str] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     transfers: list[dict[str, Any]] = field(default_factory=list)
+    conferences: list[dict[str, Any]] = field(default_factory=list)
     records: list[int] = field(default_factory=list)
     answered: Instant | None = None
     answered_by: str = ""
@@ -93,6 +94,7 @@ class Conversation:
             "outcome": self.outcome,
             "ended_by": self.ended_by,
             "transfers": list(self.transfers),
+            "conferences": list(self.conferences),
             "records": list(self.records),
             "segments": [segment.describe() for segment in self.segments],
         }

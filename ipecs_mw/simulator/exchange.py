@@ -49,6 +49,7 @@ class Plan:
     heartbeat_seconds: float
     oddities: float
     begins_at: datetime | None = None
+    day_seconds: float | None = None
     is_scripted: bool = True
 
 
@@ -225,17 +226,20 @@ class Exchange:
         self.pbx.acd(68, data1=now.strftime("%m%d"), data2=now.strftime("%y"))
 
     def _advance(self, elapsed_seconds: float) -> None:
-        table = self.pbx.timetable
+        table, end = self.pbx.timetable, self.plan.day_seconds
+        if self.faults.is_paused:
+            return
         if not self.plan.rate or not self.streams or self.faults.is_silent:
             self._credit = 0.0
-            table.run_until(table.now_seconds + elapsed_seconds * self.plan.speed)
+            to = table.now_seconds + elapsed_seconds * self.plan.speed
+            table.run_until(to if end is None else min(to, end))
             return
         self._credit = min(
             self._credit + elapsed_seconds * self.plan.rate, self.plan.rate * _BURST_SECONDS + 1
         )
         for _ in range(_MOST_STEPS):  # a reader who may see little must not have the day run for ever
             before = self._emitted
-            if self._credit < 1 or not table.run_next():
+            if self._credit < 1 or not table.run_next(end):
                 return
             self._credit -= self._emitted - before
 

@@ -60,7 +60,8 @@ class SimulatedHost:
     real firmware does. Without `is_scripted` nobody lives there: all stations but the last are connected, and
     what happens is what is asked for. `certificate_dir` keeps the certificate for the next start.
     `begins_at` has the PBX's clock begin there and go with the simulated time, instead of showing the real time;
-    without a zone it is local time of the PBX. `variants` are what real hosts do differently from each other.
+    without a zone it is local time of the PBX. The simulated time stands still after `day_seconds`. `variants` are
+    what real hosts do differently from each other.
     `session_tickets` is how many TLS 1.3 tickets follow each handshake; other servers send two, and a client that
     reads and writes one TLS connection in two threads may stumble over them.
 
@@ -89,6 +90,7 @@ class SimulatedHost:
         session_tickets: int = 0,
         is_scripted: bool = True,
         begins_at: datetime | None = None,
+        day_seconds: float | None = None,
         variants: Variants | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -109,6 +111,7 @@ class SimulatedHost:
             heartbeat_seconds=heartbeat_seconds,
             oddities=oddities,
             begins_at=begins_at,
+            day_seconds=day_seconds,
             is_scripted=is_scripted,
         )
         self._sent_log = SentLog(sent_log)

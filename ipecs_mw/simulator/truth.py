@@ -138,7 +138,16 @@ class Truth:
         if one is other:
             return
         old, new = sorted((one, other), key=lambda c: c.number)
-        for name in ("refs", "trunks", "groups", "stations", "segments", "transfers", "records"):
+        for name in (
+            "refs",
+            "trunks",
+            "groups",
+            "stations",
+            "segments",
+            "transfers",
+            "conferences",
+            "records",
+        ):
             kept = getattr(old, name)
             kept += [each for each in getattr(new, name) if each not in kept]
         old.segments.sort(key=lambda segment: segment.began[0])
@@ -165,6 +174,10 @@ class Truth:
         call.conversation.transfers.append(
             {"by": by, "to": to, "kind": kind, **tell_instant("done", self.instant())}
         )
+
+    def confer(self, call: Call, by: str, new: str) -> None:
+        """Note that a station has another one, or the party outside, join a talk."""
+        call.conversation.conferences.append({"by": by, "new": new, **tell_instant("done", self.instant())})
 
     def end(self, call: Call, by: str, *, is_left: bool) -> None:
         """Note that a call is over; with its last call the conversation is.

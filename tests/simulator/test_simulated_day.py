@@ -3,10 +3,11 @@
 import itertools
 import random
 from collections import Counter, defaultdict
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from simulator.pbx_scene import BEGINS_AT
 
 from ipecs_mw.seeds import read_json
 from ipecs_mw.simulator import calls, features
@@ -14,6 +15,7 @@ from ipecs_mw.simulator.day import DAY_SECONDS, Day
 from ipecs_mw.simulator.pbx import Pbx
 from ipecs_mw.simulator.smdr import CallRecords
 from ipecs_mw.simulator.spelling import Oddities
+from ipecs_mw.simulator.timetable import Timetable
 from ipecs_mw.simulator.variants import Variants
 
 _OPENING = (
@@ -32,14 +34,15 @@ def live(seed: int, seconds: float = DAY_SECONDS + 3600, **variants: Any) -> tup
         events.append((kind, data))
         return True
 
-    chance = random.Random(seed)
+    chance, timetable = random.Random(seed), Timetable()
     pbx = Pbx(
         stations=range(1000, 1020),
         trunks=12,
         records=CallRecords(100_000),
         publish=publish,
-        local_now=lambda: datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
+        local_now=lambda: BEGINS_AT + timedelta(seconds=timetable.now_seconds),
         random=chance,
+        timetable=timetable,
         variants=Variants(**variants),
     )
     Day(pbx, chance).begin()
@@ -232,7 +235,7 @@ def test_a_day_has_every_outcome_and_every_way_of_passing_a_call_on(day: tuple[P
     }
     assert min(outcomes[each] for each in outcomes if each not in ("", "failed")) > 5, outcomes
     assert {c["direction"] for c in found} == {"inbound", "outbound", "internal"}
-    assert {t["kind"] for c in found for t in c.get("transfers", ())} == {"screened", "unscreened", "blind"}
+    assert {t["kind"] for c in found for t in c["transfers"]} == {"screened", "unscreened", "blind"}
     ends = Counter((s["kind"], s.get("how", "")) for c in found for s in c["segments"])
     for kind, how in (
         *(("ring", "answered"), ("ring", "no_answer"), ("ring", "picked_up"), ("ring", "abandoned")),
@@ -273,7 +276,7 @@ def test_no_reference_is_of_two_conversations_and_each_record_of_one(day: tuple[
     refs = Counter(ref for c in found for ref in c["refs"])
     assert set(refs.values()) == {1}
     records = [data["Index"] for kind, data in day[1] if kind == "smdr"]
-    assert sorted(i for c in found for i in c.get("records", ())) == records
+    assert sorted(i for c in found for i in c["records"]) == records
 
 
 @pytest.mark.parametrize(
@@ -294,3 +297,46 @@ def test_a_day_of_any_host_ends_with_nothing_left_over(variants: dict[str, Any])
     assert pbx.calls == {}
     assert set(pbx.trunks.values()) == {None}
     assert not any(c["is_open"] for c in pbx.truth.describe()["conversations"])
+
+
+@pytest.mark.parametrize(
+    ("codes", "kinds"),
+    [
+        ((66,), ("ring",)),
+        ((49, 58), ("hold", "blind")),
+        ((55,), ("park",)),
+        ((15,), ("wrap_up",)),
+        ((70,), ("transfer",)),
+        ((45,), ("conference",)),
+    ],
+)
+def test_what_the_events_tell_and_what_really_happened_are_at_the_same_stations_at_the_same_time(
+    day: tuple[Pbx, list[Event]], codes: tuple[int, ...], kinds: tuple[str, ...]
+) -> None:
+    told = Counter((event["sourceNumber"], event["time"]) for event in acd(day[1], *codes))
+    found = Counter(fact[1:] for fact in list_facts(day[0]) if fact[0] in kinds)
+    assert told == found
+    assert told
+
+
+def list_facts(pbx: Pbx) -> list[tuple[str, str, str]]:
+    """Return kind, station and the whole second of what the truth says, as far as an event tells of it."""
+
+    def at(facts: dict[str, Any], name: str) -> str:
+        return datetime.fromisoformat(facts[f"{name}_at"]).strftime("%Y/%m/%d %H:%M:%S")
+
+    conversations = pbx.truth.describe()["conversations"]
+    facts = [
+        (s["kind"], s["station"], at(s, "from"))
+        for c in conversations
+        for s in c["segments"]
+        if "station" in s
+    ]
+    facts += [("transfer", t["by"], at(t, "done")) for c in conversations for t in c["transfers"]]
+    facts += [
+        ("blind", t["by"], at(t, "done"))
+        for c in conversations
+        for t in c["transfers"]
+        if t["kind"] == "blind"
+    ]
+    return facts + [("conference", t["by"], at(t, "done")) for c in conversations for t in c["conferences"]]

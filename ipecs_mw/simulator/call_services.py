@@ -79,13 +79,10 @@ def _join(pbx: Pbx, held: Call, active: Call, number: str) -> None:
         held.trunk, held.outside, held.direction = active.trunk, active.outside, active.direction
         held.did, pbx.trunks[active.trunk], active.trunk = active.did, held, ""
         held.answered_seconds, held.recorded_seconds = active.answered_seconds, active.recorded_seconds
-    for group in pbx.groups.values():
-        if active in group.queue:  # it was still waiting for an agent: now the held call is
-            leave(pbx, active, "joined", "queue", "group")
-            held.group = group.number
-            group.queue.append(held)
-            pbx.truth.begin_stay(held, "group", group=group.number)
-            pbx.truth.begin_stay(held, "queue", group=group.number)
+    for group in pbx.groups.values():  # where the active call waits for an agent, the held one does now
+        group.queue[:] = [held if call is active else call for call in group.queue]
+    held.group = active.group or held.group
+    pbx.truth.move_stays(active, held)
     for other, state in list(held.legs.items()):
         if state == "held":
             pbx.set_leg(held, other, "connected")

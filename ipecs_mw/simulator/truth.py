@@ -106,6 +106,12 @@ class Truth:
         else:
             segment.close(self.instant(), "joined")
 
+    def move_stays(self, call: Call, onto: Call) -> None:
+        """Note that one call takes the place of another in a group and in its queue."""
+        for segment in call.conversation.segments:
+            if segment.call is call and segment.kind in ("group", "queue"):
+                segment.call = onto
+
     def answer(self, call: Call, who: str) -> None:
         """Note that a person answers; only the first time of a conversation counts."""
         if call.conversation.answered is None:

@@ -7,6 +7,8 @@ from simulator.pbx_scene import BEGINS_AT, OUTSIDE, Scene
 
 from ipecs_mw.errors import CommandRefused
 from ipecs_mw.simulator import call_services, calls, features
+from ipecs_mw.simulator.conferences import Conferences
+from ipecs_mw.simulator.day import Day
 from ipecs_mw.simulator.truth import Truth
 
 
@@ -389,3 +391,33 @@ def test_who_only_rang_has_nothing_to_wrap_up() -> None:
     calls.hang_up_outside(scene.pbx, call)
     assert scene.spans("wrap_up") == []
     assert scene.conversation()["outcome"] == "lost_on_hold"
+
+
+def test_a_transfer_to_a_group_where_a_phone_rings_belongs_to_that_group_from_then_on() -> None:
+    scene = Scene()
+    pbx = scene.pbx
+    scene.agent("1000")
+    scene.agent("1007", "621")
+    call = scene.call_in()
+    calls.answer(pbx, "1000", call.ref)
+    scene.after(10)
+    call_services.consult(pbx, "1000", call.ref, "621")
+    scene.after(2)
+    call_services.transfer(pbx, "1000", call.ref)
+    scene.after(3)
+    calls.answer(pbx, "1007", call.ref)
+    scene.after(20)
+    calls.hang_up_outside(pbx, call)
+    assert scene.conversation()["groups"] == ["620", "621"]
+    assert [s["group"] for s in scene.conversation()["segments"] if s["kind"] == "group"] == ["620", "621"]
+    assert scene.spans("group")[1] == ("group", "", 10.0, 15.0)
+    ((_, station, began, _),) = scene.spans("wrap_up")
+    assert (station, began) == ("1007", 35.0)
+
+
+def test_a_conference_group_is_no_conversation_and_disturbs_none() -> None:
+    scene = Scene()
+    Day(scene.pbx, scene.pbx.random)
+    Conferences(scene.pbx).start("1000", 1)
+    scene.after(1000)
+    assert scene.conversations() == []

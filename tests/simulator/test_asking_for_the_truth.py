@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import requests
+from simulator.client import wait_until
 
 from ipecs_mw.simulator import SimulatedHost, Variants, calls
 from ipecs_mw.simulator.control import Control
@@ -123,3 +124,15 @@ def test_the_truth_of_a_scripted_day_at_speed_is_that_of_its_seed(build_host: Bu
     first = live()
     assert len(first) > 50
     assert first == live()
+
+
+def test_the_simulated_time_stands_still_at_the_end_of_the_day_and_while_it_is_paused(
+    build_host: Build,
+) -> None:
+    host = build_host(speed=1000.0, day_seconds=500)
+    wait_until(lambda: host.truth(1e9)["now_seconds"] == 500)
+    other = build_host(speed=1000.0)
+    other.faults.is_paused = True
+    stands_at = other.truth()["now_seconds"]  # a tick is over before the next question is answered
+    pass_time(other, 10)
+    assert other.truth()["now_seconds"] == pytest.approx(stands_at + 10, abs=0.01)

@@ -421,3 +421,20 @@ def test_a_conference_group_is_no_conversation_and_disturbs_none() -> None:
     Conferences(scene.pbx).start("1000", 1)
     scene.after(1000)
     assert scene.conversations() == []
+
+
+def test_an_agent_whom_a_colleague_puts_on_hold_is_holding_and_the_colleague_serves_nobody() -> None:
+    scene = Scene()
+    pbx = scene.pbx
+    scene.agent("1000")
+    scene.agent("1001")
+    call = calls.make(pbx, "1001", "620")
+    scene.after(3)
+    calls.answer(pbx, "1000", call.ref)
+    scene.after(5)
+    call_services.hold(pbx, "1001", call.ref)
+    scene.after(4)
+    calls.clear(pbx, "1001", call.ref)
+    assert scene.states("1000")[:3] == [("ringing", 0.0, 3.0), ("talking", 3.0, 8.0), ("holding", 8.0, 12.0)]
+    assert scene.states("1001") == [("busy_other", 0.0, 12.0), ("ready", 12.0, None)]
+    assert scene.spans("held") == [("held", "1000", 8.0, 12.0)]

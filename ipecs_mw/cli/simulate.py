@@ -4,9 +4,11 @@ import json
 import re
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -15,9 +17,30 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.logs import hide
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.simulator.variants import Choice, Variants, list_choices
 
 _TEXTS = shipped_texts()
 _MOST_STATIONS = 1000
+
+
+def _type_of(choice: Choice) -> click.ParamType[Any]:
+    if choice.words:
+        return click.Choice(choice.words)
+    return click.FloatRange(0, 1) if isinstance(choice.default, float) else click.STRING
+
+
+def _offer_variants(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each variant of the simulated host."""
+    for choice in reversed(list_choices()):
+        option = click.option(
+            f"--{choice.name.replace('_', '-')}",
+            type=_type_of(choice),
+            default=choice.default,
+            show_default=choice.default != "",
+            help=_TEXTS.render(choice.text_key),
+        )
+        command = option(command)
+    return command
 
 
 @click.command(help=_TEXTS.render("help.simulate"))
@@ -73,6 +96,14 @@ _MOST_STATIONS = 1000
     help=_TEXTS.render("help.simulate.sent_log"),
 )
 @click.option("--seconds", type=click.FloatRange(min=0), help=_TEXTS.render("help.simulate.seconds"))
+@click.option(
+    "--begins-at",
+    metavar="TIME",
+    type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    help=_TEXTS.render("help.simulate.begins_at"),
+)
+@click.option("--day-seconds", type=click.FloatRange(min=0), help=_TEXTS.render("help.simulate.day_seconds"))
+@_offer_variants
 def simulate(
     port: int,
     address: str,
@@ -87,6 +118,9 @@ def simulate(
     certificate_dir: Path | None,
     sent_log: Path | None,
     seconds: float | None,
+    begins_at: datetime | None,
+    day_seconds: float | None,
+    **variants: Any,
 ) -> None:
     """Run until asked to stop; says how to connect, never the password."""
     hide(password)
@@ -97,6 +131,7 @@ def simulate(
         raise CannotStart("error.simulator_missing", package=error.name) from error
     numbers = _read_stations(stations)
     _check_timezone(timezone)
+    _check_announcement(variants["announcement"])
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
@@ -111,6 +146,9 @@ def simulate(
         stations=numbers,
         sent_log=sent_log,
         certificate_dir=certificate_dir,
+        begins_at=begins_at,
+        day_seconds=day_seconds,
+        variants=Variants(**variants),
     )
     with ExitStack() as stack:
         stack.enter_context(host)
@@ -143,6 +181,11 @@ def _read_stations(text: str) -> Sequence[int]:
         if 0 < len(numbers) <= _MOST_STATIONS:
             return numbers
     raise CannotStart("error.simulator_stations", stations=text, most=_MOST_STATIONS)
+
+
+def _check_announcement(number: str) -> None:
+    if number and not re.fullmatch(r"[0-9]{1,8}", number, re.ASCII):
+        raise CannotStart("error.simulator_announcement", number=number)
 
 
 def _check_timezone(name: str) -> None:

@@ -1,34 +1,24 @@
 """What a station does with a call that it has: hold, transfer, conference, park, pick up, and the like."""
 
-from ipecs_mw.simulator.calls import (
-    NEW_CALL,
-    NORMAL,
-    cause,
-    check_target,
-    clear,
-    end,
-    make,
-    ring,
-    send_to,
-    serve_queue,
-)
-from ipecs_mw.simulator.pbx import PARK_END, PARK_START, Call, Pbx
+from ipecs_mw.simulator.calls import check_target, clear, make, send_to, take
+from ipecs_mw.simulator.endings import end, end_segment
+from ipecs_mw.simulator.groups import leave, serve_queue
+from ipecs_mw.simulator.parts import Call
+from ipecs_mw.simulator.pbx import PARK_END, PARK_START, Pbx
 from ipecs_mw.simulator.refusals import refuse
-
-_PICKED_UP, _REROUTED, _BLIND, _WAITING = 11, 58, 52, 99
+from ipecs_mw.simulator.ringing import BLIND, NEW_CALL, NORMAL, PICKED_UP, REROUTED, WAITING, cause, ring
 
 
 def hold(pbx: Pbx, number: str, ref: int, code: int = 49) -> Call:
     """Hold a call that a station talks in. Raises CommandRefused."""
     call = pbx.leg(number, ref, "connected")
-    call.legs[number] = "holding"
+    pbx.set_leg(call, number, "holding")
     pbx.acd(code, number, call.other_side(number), call=call)
     pbx.tell(number, "hold", call, holdDN=call.other(number))
     for other, state in call.legs.items():
         if other != number and state == "connected":
-            call.legs[other] = "held"
+            pbx.set_leg(call, other, "held")
             pbx.tell(other, "held", call, holdDN=number)
-    call.is_outside_held = bool(call.trunk)
     pbx.show(*call.legs)
     return call
 
@@ -41,19 +31,22 @@ def retrieve(pbx: Pbx, number: str, ref: int, *, is_return: bool = False) -> Non
     call = pbx.leg(number, ref, "holding", otherwise="NoHeldCall")
     if any(other.legs[number] == "connected" for other in pbx.stations[number].calls):
         raise refuse("invalidConnectionState")
-    call.legs[number] = "connected"
-    call.is_outside_held = False
+    pbx.set_leg(call, number, "connected")
     pbx.acd(42, number, call.other_side(number), call=call)
     if is_return:
         parties = {"callingDN": number, "calledDN": call.other(number)}
         pbx.tell(number, "connected", call, **parties, **cause(NEW_CALL))
     else:
         pbx.tell(number, "retrieve", call, retrieveDN=call.other(number))
-    for other, state in call.legs.items():
-        if state == "held":
-            call.legs[other] = "connected"
-            pbx.tell(other, "retrieved", call, retrieveDN=number)
+    _free_held(pbx, call, number)
     pbx.show(*call.legs)
+
+
+def _free_held(pbx: Pbx, call: Call, number: str) -> None:
+    for other, state in list(call.legs.items()):
+        if state == "held":
+            pbx.set_leg(call, other, "connected")
+            pbx.tell(other, "retrieved", call, retrieveDN=number)
 
 
 def consult(pbx: Pbx, number: str, ref: int, dialed: str) -> Call:
@@ -76,30 +69,43 @@ def _pair(pbx: Pbx, number: str, ref: int) -> tuple[Call, Call]:
 
 
 def _join(pbx: Pbx, held: Call, active: Call, number: str) -> None:
-    """Move everybody but `number` from the active call to the held one, whose reference stays."""
-    for other, state in list(active.legs.items()):
-        pbx.drop_leg(active, other)
-        if other != number:
-            pbx.set_leg(held, other, state)
+    """Move everybody but `number` from the active call to the held one, under the reference that is kept."""
+    pbx.truth.unite(active, held)
+    active_ref = active.ref
+    pbx.drop_leg(active, number)
+    for other in list(active.legs):
+        pbx.move_leg(active, held, other)
     if active.trunk and not held.trunk:
         held.trunk, held.outside, held.direction = active.trunk, active.outside, active.direction
         held.did, pbx.trunks[active.trunk], active.trunk = active.did, held, ""
-        held.answered_seconds = active.answered_seconds
-    for other, state in held.legs.items():
+        held.answered_seconds, held.recorded_seconds = active.answered_seconds, active.recorded_seconds
+    for group in pbx.groups.values():  # where the active call waits for an agent, the held one does now
+        group.queue[:] = [held if call is active else call for call in group.queue]
+    held.group = active.group or held.group
+    pbx.truth.move_stays(active, held)
+    for other, state in list(held.legs.items()):
         if state == "held":
-            held.legs[other] = "connected"
-    held.is_outside_held = False
+            pbx.set_leg(held, other, "connected")
+    active.is_consultation = True
     end(pbx, active, 16)
+    _renumber(pbx, held, active_ref)
+
+
+def _renumber(pbx: Pbx, call: Call, active_ref: int) -> None:
+    refs = {"held": call.ref, "active": active_ref}
+    ref = refs.get(pbx.variants.transfer_ref)
+    pbx.rename(call, pbx.next_ref() if ref is None else ref)
 
 
 def transfer(pbx: Pbx, number: str, ref: int) -> Call:
     """Join the held call to the active one and step out. Raises CommandRefused."""
     held, active = _pair(pbx, number, ref)
-    to = active.other(number)
+    to = active.other(number) or active.group
+    if not to:
+        raise refuse("invalidConnectionState")  # the other one was busy
     kind = "screened" if active.legs[number] == "connected" else "unscreened"
     moved = held.other(number)
     _join(pbx, held, active, number)
-    held.handler = to if to in pbx.stations else held.handler
     _pass_on(pbx, held, number, moved, to, kind)
     return held
 
@@ -113,21 +119,31 @@ def transfer_single_step(pbx: Pbx, number: str, ref: int, to: str) -> Call:
         raise refuse("invalidDestinationDeviceObject")
     moved = call.other(number)
     pbx.acd(58, number, call.other_side(number), call=call)
+    _renumber(pbx, call, call.ref)
     _pass_on(pbx, call, number, moved, to, "blind")
-    send_to(pbx, call, to, _BLIND)
+    send_to(pbx, call, to, BLIND)
     return call
 
 
 def _pass_on(pbx: Pbx, call: Call, number: str, moved: str, to: str, kind: str) -> None:
     """Tell of a transfer and release the station that made it."""
     parties = {"transferToDN": to, "transferorDN": number}
+    pbx.truth.transfer(call, number, to, kind)
     pbx.tell(number, "transferring", call, transferedDN=moved, **parties, callType=kind)
-    pbx.drop_leg(call, number)
-    for other in call.legs:
+    pbx.drop_leg(call, number, "transferred")
+    for other, state in list(call.legs.items()):
+        if kind != "screened" and state == "connected":
+            pbx.set_leg(call, other, "dialing")  # hears the other phone ring
         pbx.tell(other, "transferred", call, **parties)
     pbx.acd(70, number, to if to in pbx.stations else call.co, call=call)
     pbx.tell(number, "released", call, releasedDN=number, **cause(NORMAL))
     pbx.acd(18, number)
+    end_segment(pbx, call, number)
+    if kind == "screened":
+        call.recorded_seconds = pbx.timetable.now_seconds if call.is_passed_on else call.recorded_seconds
+        call.handler = to if to in pbx.stations else call.handler
+    else:
+        call.transferor = number
     pbx.show(number, *call.legs)
     serve_queue(pbx, pbx.stations[number])
 
@@ -141,17 +157,17 @@ def reroute(pbx: Pbx, number: str, ref: int, to: str) -> None:
     if check_target(pbx, to, number):
         raise refuse("invalidDestination")
     if group:
-        group.queue.remove(call)
-    facts = {"calledDN": number, "reroutingDN": to, **cause(_REROUTED)}
+        leave(pbx, call, "rerouted", "queue", "group")
+    facts = {"calledDN": number, "reroutingDN": to, **cause(REROUTED)}
     pbx.tell(number, "rerouting", call, **facts)
     if not group:
-        pbx.drop_leg(call, number)
+        pbx.drop_leg(call, number, "rerouted", to)
     for other in call.legs:
         pbx.tell(other, "rerouted", call, **facts)
-    pbx.tell(number, "released", call, releasedDN=number, **cause(_REROUTED))
+    pbx.tell(number, "released", call, releasedDN=number, **cause(REROUTED))
     call.diversion = number
     pbx.show(number)
-    send_to(pbx, call, to, _REROUTED)
+    send_to(pbx, call, to, REROUTED)
 
 
 def reconnect(pbx: Pbx, number: str, ref: int) -> None:
@@ -173,13 +189,14 @@ def join_conference(pbx: Pbx, number: str, ref: int) -> Call:
         raise refuse("invalidConnectionState")
     new = active.other(number)
     _join(pbx, held, active, number)
-    held.legs[number] = "connected"
+    pbx.set_leg(held, number, "connected")
     _tell_conference(pbx, held, number, new)
     return held
 
 
 def _tell_conference(pbx: Pbx, call: Call, master: str, new: str) -> None:
     call.is_conference = True
+    pbx.truth.confer(call, master, new)
     members = [*call.legs, *([call.outside] if call.trunk else [])]
     pbx.acd(45, master, new if new in pbx.stations else call.co, "2", "", call)
     pbx.tell(master, "conferencing", call, memberDN=members, newConfMemberDN=new)
@@ -204,12 +221,14 @@ def park(pbx: Pbx, number: str, ref: int) -> int:
         raise refuse("resourceBusy")
     pbx.parked[place] = call
     pbx.acd(55, number, call.other_side(number), f"{place}", call=call)
-    pbx.drop_leg(call, number)
-    for other in call.legs:
-        call.legs[other] = "held"
+    pbx.truth.begin_stay(call, "park", station=number, place=f"{place}")
+    pbx.drop_leg(call, number, "parked")
+    for other in list(call.legs):
+        pbx.set_leg(call, other, "held")
         pbx.tell(other, "held", call, holdDN=number)
     pbx.tell(number, "released", call, releasedDN=number, **cause(NORMAL))
     pbx.acd(18, number)
+    end_segment(pbx, call, number)
     pbx.show(number, *call.legs)
     return place
 
@@ -223,10 +242,20 @@ def unpark(pbx: Pbx, number: str, place: int) -> None:
     if station.calls:
         raise refuse("generic")
     del pbx.parked[place]
-    pbx.set_leg(call, number, "holding")
-    retrieve(pbx, number, call.ref)
+    pbx.truth.end_stay(call, "park", how="taken", by=number)
+    pbx.set_leg(call, number, "connected")
+    if call.is_passed_on:
+        call.recorded_seconds, call.handler = pbx.timetable.now_seconds, number
+    way = pbx.variants.unpark
+    if way in ("acd", "both"):
+        pbx.acd(42, number, call.other_side(number), call=call)
+    if way == "both":
+        pbx.tell(number, "retrieve", call, retrieveDN=call.other(number))
+    _free_held(pbx, call, number)
+    pbx.show(*call.legs)
     pbx.acd(17, number, call.other_side(number), call=call)
-    pbx.tell(number, "connected", call, callingDN=call.other(number), calledDN=number, **cause(NEW_CALL))
+    if way in ("call", "both"):
+        pbx.tell(number, "connected", call, callingDN=call.other(number), calledDN=number, **cause(NEW_CALL))
 
 
 def pick_up(pbx: Pbx, number: str, picked: str) -> Call:
@@ -248,13 +277,12 @@ def pick_up(pbx: Pbx, number: str, picked: str) -> Call:
     if found is None:
         raise refuse("invalidConnectionIdentifier")
     call, other = found
-    pbx.drop_leg(call, other)
-    pbx.tell(other, "released", call, releasedDN=number, **cause(_PICKED_UP))
+    pbx.drop_leg(call, other, "picked_up", number)
+    pbx.tell(other, "released", call, releasedDN=number, **cause(PICKED_UP))
     pbx.acd(57, number, other)
     pbx.acd(18, other)
     pbx.show(other)
-    call.handler = number if call.direction == "I" else call.handler
-    pbx.set_leg(call, number, "ringing")
+    take(pbx, call, number)
     return call
 
 
@@ -272,13 +300,15 @@ def serve_busy(pbx: Pbx, number: str, ref: int, kind: str) -> Call:
         talk = next((c for c in busy.calls if c.legs[busy.number] == "connected"), None)
         if talk is None:
             raise refuse("AccessDenied")
+        pbx.truth.unite(call, talk)
         pbx.drop_leg(call, number)
+        call.is_consultation = True
         end(pbx, call, 16)
         pbx.set_leg(talk, number, "connected")
         _tell_conference(pbx, talk, busy.number, number)
         return talk
     else:
-        ring(pbx, call, busy.number, _WAITING)
+        ring(pbx, call, busy.number, WAITING)
     return call
 
 

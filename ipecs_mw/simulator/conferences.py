@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from ipecs_mw.simulator.calls import NEW_CALL, cause
 from ipecs_mw.simulator.pbx import Pbx
 from ipecs_mw.simulator.refusals import refuse
+from ipecs_mw.simulator.ringing import NEW_CALL, cause
 from ipecs_mw.simulator.spelling import Data
 
 _CANCEL, _MOST_GROUPS, _OPENING_MEMBERS = 999, 265, 2
@@ -42,15 +42,14 @@ class Conferences:
             raise refuse("invalidParameterValue")
         if index in self._groups or station.calls:
             raise refuse("resourceBusy")
-        call = pbx.new_call(dialed=str(index))
-        del pbx.calls[call.ref]  # its members are the group's, not the switchboard's
-        group = self._groups[index] = ConferenceGroup(number, call.ref)
-        pbx.tell(number, "proceeding", call, dialDigit=str(index))
+        ref = pbx.next_ref()  # its members are the group's, not the switchboard's
+        group = self._groups[index] = ConferenceGroup(number, ref)
+        pbx.tell(number, "proceeding", dialDigit=str(index), callRefID=ref)
         others = [n for n, s in pbx.stations.items() if s.is_registered and n != number and not s.calls]
         for at, other in enumerate([number, *others[:_OPENING_MEMBERS]], 1):
             parties = {"callingDN": number, "calledDN": other, **cause(NEW_CALL)}
-            pbx.tell(other, "alerting", call, **parties)
-            pbx.tell(other, "connected", call, **parties)
+            pbx.tell(other, "alerting", **parties, callRefID=ref)
+            pbx.tell(other, "connected", **parties, callRefID=ref)
             group.members[at] = other
             self._tell_member(index, at, "connected")
 

@@ -1,16 +1,19 @@
 """The control interface: plain HTTP on loopback, a thin table over the methods of the simulated host.
 
-`GET /` tells the state. `POST /NAME` with a JSON object of arguments does what the table has under that name. The
-body must be declared as JSON, which no web page can do across origins without asking.
+`GET /` tells the state, `GET /truth?since=SECONDS` what really happened. `POST /NAME` with a JSON object of
+arguments does what the table has under that name. The body must be declared as JSON, which no web page can do
+across origins without asking.
 """
 
 import inspect
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Meta
@@ -20,7 +23,9 @@ from ipecs_mw.simulator import calls, features
 from ipecs_mw.simulator.exchange import LICENCES
 from ipecs_mw.simulator.faults import KINDS, Faults
 from ipecs_mw.simulator.host import SimulatedHost
-from ipecs_mw.simulator.pbx import Pbx, status_of
+from ipecs_mw.simulator.parts import status_of
+from ipecs_mw.simulator.pbx import Pbx
+from ipecs_mw.simulator.variants import VARIANTS
 
 _MOST_TOLD = 100
 _MOST_BYTES = 16 * 1024 * 1024
@@ -90,6 +95,16 @@ def _switch(host: SimulatedHost, **switches: bool) -> dict[str, bool]:
     return {name: getattr(host.faults, name) for name in _SWITCHES}
 
 
+def _vary(host: SimulatedHost, **choices: Any) -> dict[str, Any]:
+    for name, value in choices.items():
+        if name not in VARIANTS:
+            raise WrongArgument(name, value, ", ".join(VARIANTS))
+        _check_value(host, name, value, VARIANTS[name])
+    for name, value in choices.items():
+        setattr(host.variants, name, value)
+    return asdict(host.variants)
+
+
 def _change_certificate(
     host: SimulatedHost,
     days: Annotated[int, Meta(ge=-3650, le=36500)] = 3650,
@@ -157,6 +172,7 @@ ACTIONS: Mapping[str, Action] = {
     "answer-wrongly": _answer_wrongly,
     "licence": _set_licence,
     "switch": _switch,
+    "vary": _vary,
     "change-certificate": _change_certificate,
     "arrive": _arrive,
     "make": _make,
@@ -177,7 +193,7 @@ def act(host: SimulatedHost, action: Action, given: Any) -> Any:
     subject, *names = inspect.signature(action).parameters
     if not isinstance(given, dict):
         raise WrongArgument("", given, "a JSON object")
-    if action is not _switch:  # which takes any of its many
+    if action not in (_switch, _vary):  # which take any of their many
         _check_names(action, names, given)
         for name, value in given.items():
             _check_value(host, name, value, hints[name])
@@ -200,7 +216,8 @@ def _check_value(host: SimulatedHost, name: str, value: Any, kind: Any) -> None:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        allowed = ", ".join(get_args(kind)) if get_origin(kind) is Literal else str(error)
+        bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        allowed = ", ".join(get_args(bare)) if get_origin(bare) is Literal else str(error)
         raise WrongArgument(name, value, allowed) from error
     for known in get_args(kind):
         if isinstance(known, Known):
@@ -223,6 +240,7 @@ def describe(host: SimulatedHost) -> dict[str, Any]:
         "sent": host.sent,
         "sessions": {user: _plain(asdict(view)) for user, view in host.sessions.items()},
         "switches": _switch(host),
+        "variants": asdict(host.variants),
         "calls": host.operate(lambda exchange: {ref: call.legs for ref, call in exchange.pbx.calls.items()}),
         "stations": host.operate(
             lambda exchange: {number: status_of(s) for number, s in exchange.pbx.stations.items()}
@@ -268,11 +286,26 @@ class _Handler(BaseHTTPRequestHandler):
     host: SimulatedHost
 
     def do_GET(self) -> None:
-        """Tell the state."""
-        if self.path == "/":
+        """Tell the state, or the truth."""
+        path, _, query = self.path.partition("?")
+        if path == "/":
             self._reply(200, describe(self.host))
+        elif path == "/truth":
+            self._tell_truth(dict(parse_qsl(query, keep_blank_values=True)))
         else:
-            self._reply(404, {"error": "GET has / only"})
+            self._reply(404, {"error": "GET has / and /truth"})
+
+    def _tell_truth(self, given: Mapping[str, str]) -> None:
+        since = given.get("since", "0")
+        wrong = next((name for name in given if name != "since"), None)
+        if wrong is not None:
+            facts = WrongArgument(wrong, given[wrong], "since").facts
+        elif not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", since, re.ASCII):
+            facts = WrongArgument("since", since, "seconds of the clock of the phone system, from 0").facts
+        else:
+            self._reply(200, self.host.truth(float(since)))
+            return
+        self._reply(400, {"error": "wrong argument", **facts})
 
     def do_POST(self) -> None:
         """Carry out one action."""

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +22,9 @@ from ipecs_mw.simulator.sessions import Account, Session, Sessions, read_bearer
 from ipecs_mw.simulator.smdr import CallRecords
 from ipecs_mw.simulator.spelling import Data, Oddities
 from ipecs_mw.simulator.stream import Stream
+from ipecs_mw.simulator.timetable import Timetable
+from ipecs_mw.simulator.truth import Truth
+from ipecs_mw.simulator.variants import Variants
 
 LICENCES = frozenset({"API-SMDR", "API-AMP", "API-CTI", "API-CTI-EXT", "CLICKCALL"})
 _RESOURCE_OF = {"acd": ("ACD", "API-AMP"), "smdr": ("SMDR", "API-SMDR")}
@@ -44,6 +48,8 @@ class Plan:
     check_connection_seconds: float
     heartbeat_seconds: float
     oddities: float
+    begins_at: datetime | None = None
+    day_seconds: float | None = None
     is_scripted: bool = True
 
 
@@ -51,9 +57,16 @@ class Exchange:
     """The simulated host between its sockets and its PBX. Only the event loop's thread may touch it."""
 
     def __init__(
-        self, plan: Plan, clock: Clock, faults: Faults, sent_log: SentLog, records: CallRecords
+        self,
+        plan: Plan,
+        clock: Clock,
+        faults: Faults,
+        variants: Variants,
+        sent_log: SentLog,
+        records: CallRecords,
     ) -> None:
         self.plan = plan
+        self.variants = variants
         self.clock = clock
         self.faults = faults
         self.sent_log = sent_log
@@ -67,20 +80,27 @@ class Exchange:
         self._zone = ZoneInfo(plan.timezone)
         self._oddities = Oddities(plan.oddities, plan.seed)
         self._emitted = 0
+        self._timetable = Timetable()
+        self.truth = Truth(self._timetable, self.local_now)
         self.boot()
 
     def boot(self) -> None:
         """Start the PBX: call references begin again, nobody is logged in, the call records are still there."""
         for session in list(self.sessions.by_user.values()):
             self.sessions.end(session)
+        self._timetable.clear()
+        self.truth.end_all()
         random = Random(self.plan.seed)  # noqa: S311 - play, not secrets
         self.pbx = Pbx(
             stations=self.plan.stations,
             trunks=self.plan.trunks,
             records=self.records,
             publish=self.publish,
-            local_now=lambda: self.clock.now().astimezone(self._zone),
+            local_now=self.local_now,
             random=random,
+            timetable=self._timetable,
+            truth=self.truth,
+            variants=self.variants,
         )
         self.conferences = Conferences(self.pbx)
         self._ticked_at = self._beat_at = self._flushed_at = self.clock.monotonic()
@@ -90,6 +110,15 @@ class Exchange:
         else:
             for number in list(self.pbx.stations)[:-1]:  # the last terminal is not connected
                 features.register(self.pbx, number)
+
+    def local_now(self) -> datetime:
+        """Return what the clock of the PBX shows: the real time, or that of the simulated day."""
+        if self.plan.begins_at is None:
+            return self.clock.now().astimezone(self._zone)
+        begins_at = self.plan.begins_at
+        aware = begins_at if begins_at.tzinfo is not None else begins_at.replace(tzinfo=self._zone)
+        passed = timedelta(seconds=self._timetable.now_seconds)
+        return (aware.astimezone(UTC) + passed).astimezone(self._zone)
 
     # sessions
 
@@ -197,17 +226,20 @@ class Exchange:
         self.pbx.acd(68, data1=now.strftime("%m%d"), data2=now.strftime("%y"))
 
     def _advance(self, elapsed_seconds: float) -> None:
-        table = self.pbx.timetable
+        table, end = self.pbx.timetable, self.plan.day_seconds
+        if self.faults.is_paused:
+            return
         if not self.plan.rate or not self.streams or self.faults.is_silent:
             self._credit = 0.0
-            table.run_until(table.now_seconds + elapsed_seconds * self.plan.speed)
+            to = table.now_seconds + elapsed_seconds * self.plan.speed
+            table.run_until(to if end is None else min(to, end))
             return
         self._credit = min(
             self._credit + elapsed_seconds * self.plan.rate, self.plan.rate * _BURST_SECONDS + 1
         )
         for _ in range(_MOST_STEPS):  # a reader who may see little must not have the day run for ever
             before = self._emitted
-            if self._credit < 1 or not table.run_next():
+            if self._credit < 1 or not table.run_next(end):
                 return
             self._credit -= self._emitted - before
 

@@ -28,6 +28,7 @@ class Faults:
 
     is_silent: bool = False  # events are thrown away, the heartbeat too; pings are answered
     is_ignoring_pings: bool = False
+    is_paused: bool = False  # the simulated time stands still; what is asked for happens all the same
     is_refusing_logins: bool = False  # every login is "Already Login"
     is_admitting_twice: bool = False  # an account may log in although it is in; nobody is thrown out
     is_refusing_streams: bool = False  # every handshake is 401 code 3

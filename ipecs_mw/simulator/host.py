@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,10 +28,12 @@ from ipecs_mw.simulator.sent_log import SentLog
 from ipecs_mw.simulator.sessions import Account, Session
 from ipecs_mw.simulator.smdr import CAPTIONS, CallRecords
 from ipecs_mw.simulator.stream import Stream
+from ipecs_mw.simulator.variants import Variants
 
 log = get_logger()
 _TICK_SECONDS = 0.02
 _STOP_SECONDS = 10.0
+_TRUTH_SECONDS = 60.0  # a whole day of it takes a while on a busy machine
 _DRAIN_SECONDS, _DRAIN_STEP_SECONDS = 1.0, 0.005
 
 T = TypeVar("T")
@@ -56,6 +59,9 @@ class SimulatedHost:
     `sent_log` names a file for every frame written. `oddities` is the share (0 to 1) of frames spelt oddly, as
     real firmware does. Without `is_scripted` nobody lives there: all stations but the last are connected, and
     what happens is what is asked for. `certificate_dir` keeps the certificate for the next start.
+    `begins_at` has the PBX's clock begin there and go with the simulated time, instead of showing the real time;
+    without a zone it is local time of the PBX. The simulated time stands still after `day_seconds`. `variants` are
+    what real hosts do differently from each other.
     `session_tickets` is how many TLS 1.3 tickets follow each handshake; other servers send two, and a client that
     reads and writes one TLS connection in two threads may stumble over them.
 
@@ -83,11 +89,15 @@ class SimulatedHost:
         certificate_dir: Path | None = None,
         session_tickets: int = 0,
         is_scripted: bool = True,
+        begins_at: datetime | None = None,
+        day_seconds: float | None = None,
+        variants: Variants | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.port = port
         self.address = address
         self.faults = Faults()
+        self.variants = variants or Variants()
         self._clock = clock or SystemClock()
         self._plan = Plan(
             accounts=accounts,
@@ -100,6 +110,8 @@ class SimulatedHost:
             check_connection_seconds=check_connection_seconds,
             heartbeat_seconds=heartbeat_seconds,
             oddities=oddities,
+            begins_at=begins_at,
+            day_seconds=day_seconds,
             is_scripted=is_scripted,
         )
         self._sent_log = SentLog(sent_log)
@@ -137,7 +149,9 @@ class SimulatedHost:
         """
         listener = self._listen()
         self._sent_log.open()
-        self._exchange = Exchange(self._plan, self._clock, self.faults, self._sent_log, self._records)
+        self._exchange = Exchange(
+            self._plan, self._clock, self.faults, self.variants, self._sent_log, self._records
+        )
         self._server = self._build_server()
         ready = threading.Event()
         self._threads = [
@@ -225,7 +239,7 @@ class SimulatedHost:
                 pending.set()
                 self._loop.call_soon_threadsafe(tick)
 
-    def _do(self, act: Callable[[], T]) -> T:
+    def _do(self, act: Callable[[], T], within_seconds: float = _STOP_SECONDS) -> T:
         """Run `act` in the event loop and return what it returns."""
         future: Future[T] = Future()
 
@@ -236,7 +250,7 @@ class SimulatedHost:
                 future.set_exception(error)
 
         self._loop.call_soon_threadsafe(run)
-        return future.result(_STOP_SECONDS)
+        return future.result(within_seconds)
 
     # looking
 
@@ -259,6 +273,10 @@ class SimulatedHost:
     def sessions(self) -> Mapping[str, SessionView]:
         """The logins of this moment by user."""
         return self._do(lambda: {u: _view(s) for u, s in self._exchange.sessions.by_user.items()})
+
+    def truth(self, since_seconds: float = 0.0) -> dict[str, Any]:
+        """Return what really happened from `since_seconds` of the PBX's clock on, whatever events told of it."""
+        return self._do(lambda: self._exchange.truth.describe(since_seconds), _TRUTH_SECONDS)
 
     # doing
 

@@ -5,108 +5,29 @@ What happens to it lives elsewhere: calls in `calls` and `call_services`, settin
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 from random import Random
 from typing import Any, TypeAlias
 
+from ipecs_mw.simulator.parts import KINDS, Call, Group, Station, make_groups, status_of
 from ipecs_mw.simulator.refusals import refuse
 from ipecs_mw.simulator.smdr import CallRecords
 from ipecs_mw.simulator.spelling import Data, spell_acd, spell_call
 from ipecs_mw.simulator.timetable import Timetable
+from ipecs_mw.simulator.truth import Truth
+from ipecs_mw.simulator.variants import Variants
 
 GROUP_PICKUP, PAGING = "566", "543"  # the two feature codes that call.make accepts
 PARK_START, PARK_END = 601, 608
-_KINDS = ("lip", "lip", "lip", "sip", "dkt", "lip", "dect", "slt")
-_SHOWN = {"uncondition": "fwd_uncond", "busy": "fwd_busy", "no_answer": "fwd_nans", "busy_noans": "fwd_bsna"}
+VOICE_MAIL, VOICE_MAIL_BIN = "640", "10"
 
 Publish: TypeAlias = Callable[[str, str, Data], bool]
 """(kind: acd, call, presence or smdr; the number that it is about; its data) -> did it go to anybody?"""
 
 
-@dataclass(eq=False)
-class Call:
-    """A call. `legs` says of each station in it: dialing, ringing, connected, holding or held."""
-
-    ref: int
-    began_at: datetime  # local time of the PBX
-    began_seconds: float
-    legs: dict[str, str] = field(default_factory=dict)
-    trunk: str = ""  # CO number without its "CO"
-    outside: str = ""
-    did: str = ""
-    direction: str = ""  # I and O over a trunk, blank inside
-    group: str = ""
-    dialed: str = ""
-    diversion: str = ""
-    handler: str = ""  # the station that the call record names
-    account_code: str = ""
-    authorization_code: str = ""
-    answered_seconds: float | None = None
-    is_outside_held: bool = False
-    is_conference: bool = False
-    is_over: bool = False
-
-    @property
-    def co(self) -> str:
-        """The trunk as ACD events name it; blank for a call inside."""
-        return f"CO{self.trunk}" if self.trunk else ""
-
-    def other(self, number: str) -> str:
-        """Who `number` talks to: a station, else the number outside."""
-        return next((n for n in self.legs if n != number), self.outside)
-
-    def other_side(self, number: str) -> str:
-        """Who `number` talks to, as ACD events name it: the trunk where there is one."""
-        return self.co or next((n for n in self.legs if n != number), "")
-
-
-@dataclass(eq=False)
-class Agent:
-    """An agent who is logged on at a station."""
-
-    primary_id: str = ""
-    primary_group: str = ""
-    secondary_id: str = ""
-    secondary_group: str = ""
-    is_on_duty: bool = True
-    is_wrapping_up: bool = False
-
-
-@dataclass(eq=False)
-class Station:
-    """An extension and its terminal."""
-
-    number: str
-    index: int
-    kind: str
-    is_registered: bool = False
-    is_dnd: bool = False
-    forward_type: str = "disable"
-    forward_to: str = ""
-    agent: Agent | None = None
-    calls: list[Call] = field(default_factory=list)
-    busy_number: str = ""  # the busy one it has just called
-    callback_to: str = ""
-    new_messages: int = 0
-    old_messages: int = 0
-    urgent_messages: int = 0
-    shown: str = "block"  # the presence that was last published
-
-
-@dataclass(eq=False)
-class Group:
-    """An ACD group: a number to call, a bin number that ACD events carry, calls that wait."""
-
-    number: str
-    bin: str
-    members: tuple[str, ...]
-    queue: list[Call] = field(default_factory=list)
-
-
 class Pbx:
-    """Stations, trunks, groups and calls. `publish` takes each event out."""
+    """Stations, trunks, groups and calls. `publish` takes each event out, `truth` notes what happens."""
 
     def __init__(
         self,
@@ -117,21 +38,28 @@ class Pbx:
         publish: Publish,
         local_now: Callable[[], datetime],
         random: Random,
+        timetable: Timetable | None = None,
+        truth: Truth | None = None,
+        variants: Variants | None = None,
     ) -> None:
         self.stations = {
-            str(number): Station(str(number), index, _KINDS[index % len(_KINDS)])
+            str(number): Station(str(number), index, KINDS[index % len(KINDS)])
             for index, number in enumerate(stations, 1)
         }
         self.trunks: dict[str, Call | None] = {f"{n:03}": None for n in range(1, trunks + 1)}
-        self.groups = _make_groups(tuple(self.stations))
+        self.groups = make_groups(tuple(self.stations))
         self.calls: dict[int, Call] = {}
         self.parked: dict[int, Call] = {}
         self.records = records
-        self.timetable = Timetable()
+        self.timetable = timetable or Timetable()
+        self.truth = truth or Truth(self.timetable, local_now)
+        self.variants = variants or Variants()
         self.random = random
         self.local_now = local_now
         self.on_new_call: Callable[[Call], None] = lambda _call: None
         self.on_ringing: Callable[[Call, str], None] = lambda _call, _number: None
+        self.on_voice_mail: Callable[[Call, str], None] = lambda _call, _number: None
+        self.answer_of_outside: Callable[[Call], str] = lambda _call: "answers"  # or is "busy", or "silent"
         self._publish = publish
         self._refs = count(1)
 
@@ -154,23 +82,62 @@ class Pbx:
             raise refuse(otherwise)
         return call
 
-    def new_call(self, **facts: Any) -> Call:
-        """Return a new call with the next reference."""
-        call = Call(next(self._refs), self.local_now(), self.timetable.now_seconds, **facts)
+    def new_call(self, beside: Call | None = None, **facts: Any) -> Call:
+        """Return a new call with the next reference; `beside` is the one that its station holds meanwhile."""
+        call = Call(
+            next(self._refs),
+            self.local_now(),
+            self.timetable.now_seconds,
+            self.truth.begin(beside),
+            is_consultation=beside is not None,
+            **facts,
+        )
         self.calls[call.ref] = call
+        self.truth.note(call)
         self.on_new_call(call)
         return call
 
-    def set_leg(self, call: Call, number: str, state: str) -> None:
-        """Put a station into a call, or change what it does there."""
+    def next_ref(self) -> int:
+        """Return a reference that no call has had."""
+        return next(self._refs)
+
+    def rename(self, call: Call, ref: int) -> None:
+        """Give a call another reference, which no other has any more."""
+        del self.calls[call.ref]
+        call.ref = ref
+        self.calls[ref] = call
+        self.truth.note(call)
+
+    def bin_of(self, group: Group) -> str:
+        """Return the number by which ACD events name a group."""
+        return group.number if self.variants.bins == "number" else group.order
+
+    def set_leg(self, call: Call, number: str, state: str, group: str = "") -> None:
+        """Put a station into a call, or change what it does there; `group` is the one that rings it."""
         if number not in call.legs:
             self.stations[number].calls.append(call)
         call.legs[number] = state
+        self.truth.set_leg(call, number, state, group)
+        self.look(*call.legs)
 
-    def drop_leg(self, call: Call, number: str) -> None:
-        """Take a station out of a call."""
+    def drop_leg(self, call: Call, number: str, how: str = "", by: str = "") -> None:
+        """Take a station out of a call; `how` and `by` whom is for the truth alone."""
         if call.legs.pop(number, None) is not None:
             self.stations[number].calls.remove(call)
+            self.truth.drop_leg(call, number, how, by)
+            self.look(number)
+
+    def move_leg(self, call: Call, onto: Call, number: str) -> None:
+        """Take a station from one call to another, where it does the same."""
+        state = call.legs[number]
+        self.truth.move_leg(call, onto, number)
+        self.drop_leg(call, number)
+        self.set_leg(onto, number, state)
+
+    def look(self, *numbers: str) -> None:
+        """Have the truth note what the agents at these stations do now."""
+        for number in numbers:
+            self.truth.agents.look(self.stations[number])
 
     def acd(
         self,
@@ -182,7 +149,7 @@ class Pbx:
         call: Call | None = None,
     ) -> None:
         """Emit an ACD event."""
-        ref = None if call is None else call.ref
+        ref = None if call is None or self.variants.blank_refs in ("acd", "both") else call.ref
         self._publish("acd", "", spell_acd(code, self.local_now(), ref, source, dest, data1, data2))
 
     def tell(self, number: str, kind: str, call: Call | None = None, **fields: Any) -> None:
@@ -190,6 +157,8 @@ class Pbx:
         fields |= {"deviceNumber": number, "serviceDN": number}
         if call is not None:
             fields["callRefID"] = call.ref
+        if self.variants.blank_refs in ("call", "both"):
+            fields["callRefID"] = ""
         self._publish("call", number, spell_call(kind, fields))
 
     def tell_record(self, record: Data) -> None:
@@ -216,41 +185,3 @@ class Pbx:
             number,
             spell_call("presence", {"deviceNumber": number, "deviceType": "trk", "status": status}),
         )
-
-
-def status_of(station: Station) -> str:
-    """Return a station's presence status, the most telling one where several hold."""
-    if not station.is_registered:
-        return "block"
-    states = {call.legs[station.number]: call for call in station.calls}
-    if (talk := states.get("connected")) is not None:
-        return "conf" if talk.is_conference else "trk_talk" if talk.trunk else "stn_talk"
-    for state, status in (("ringing", "ring"), ("dialing", "busy"), ("held", "busy"), ("holding", "hold")):
-        if state in states:
-            return status
-    return "DND" if station.is_dnd else _SHOWN.get(station.forward_type, "idle")
-
-
-def is_free(station: Station) -> bool:
-    """Tell whether a new call would ring there."""
-    return station.is_registered and not station.calls and not station.is_dnd
-
-
-def agent_fields(station: Station) -> Data:
-    """Return the four fields that agent and queue events carry."""
-    agent = station.agent or Agent()
-    return {
-        "primaryAgentId": agent.primary_id,
-        "primaryAcdGroup": agent.primary_group,
-        "secondaryAgentId": agent.secondary_id,
-        "secondaryAcdGroup": agent.secondary_group,
-    }
-
-
-def _make_groups(numbers: tuple[str, ...]) -> dict[str, Group]:
-    """Two ACD groups, 620 and 621, that share the first two thirds of the stations."""
-    agents = numbers[: len(numbers) * 2 // 3]
-    return {
-        "620": Group("620", "01", agents[: (len(agents) + 1) // 2]),
-        "621": Group("621", "02", agents[(len(agents) + 1) // 2 :]),
-    }

@@ -6,7 +6,8 @@ from typing import Any
 
 from ipecs_mw.simulator import call_services, calls, features
 from ipecs_mw.simulator.conferences import Conferences
-from ipecs_mw.simulator.pbx import PARK_END, PARK_START, Pbx, status_of
+from ipecs_mw.simulator.parts import status_of
+from ipecs_mw.simulator.pbx import PARK_END, PARK_START, Pbx
 from ipecs_mw.simulator.refusals import refuse
 from ipecs_mw.simulator.sessions import Session
 from ipecs_mw.simulator.spelling import Data
@@ -174,8 +175,7 @@ def _pick_up(job: Job) -> Data:
     number, picked = job.args["callingDN"], job.args.get("pickedDN", "")
     if job.args["pickupType"] == "direct_pickup" and not picked:
         raise refuse("invalidDestination")
-    call = call_services.pick_up(job.pbx, number, picked)
-    calls.answer(job.pbx, number, call.ref)
+    call_services.pick_up(job.pbx, number, picked)
     return _data()
 
 

@@ -20,6 +20,10 @@ class Timetable:
         """Have `action` carried out `seconds` of simulated time from now."""
         heapq.heappush(self._due, (self.now_seconds + seconds, next(self._order), action))
 
+    def clear(self) -> None:
+        """Forget what is due; the time goes on."""
+        self._due.clear()
+
     def run_next(self, until_seconds: float | None = None) -> bool:
         """Carry out the next action, if it is due by `until_seconds`; tell whether there was one."""
         if not self._due or (until_seconds is not None and self._due[0][0] > until_seconds):

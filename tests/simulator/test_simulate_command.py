@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from simulator.client import wait_until
 
 from ipecs_mw.model.settings import parse_settings
 
@@ -59,6 +61,31 @@ def test_it_ends_after_the_seconds_asked_for() -> None:
     assert (process.returncode, "https://127.0.0.1:" in output) == (0, True)
 
 
+def test_its_options_choose_the_variants_and_the_clock_of_the_host() -> None:
+    options = (
+        *("--control-port", "0", "--transfer-ref", "new", "--records", "segment", "--announcement", "699"),
+        *("--begins-at", "2026-03-02T08:00", "--speed", "3600", "--day-seconds", "600"),
+    )
+    with start(*options, IPECS_PASSWORD=PASSWORD) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(4)]
+        found = re.search(r"http://127\.0\.0\.1:\d+/", lines[3])
+        assert found is not None
+        with requests.Session() as session:
+            session.trust_env = False
+            told = session.get(found[0], timeout=30).json()["variants"]
+            truth = wait_until(lambda: at_600(session.get(f"{found[0]}truth", timeout=30).json()))
+        process.terminate()
+        process.communicate(timeout=30)
+    assert (told["transfer_ref"], told["records"], told["announcement"]) == ("new", "segment", "699")
+    assert truth["now_at"] == "2026-03-02T08:10:00.000+08:00"
+    assert truth["conversations"]
+
+
+def at_600(truth: dict[str, Any]) -> dict[str, Any] | None:
+    return truth if truth["now_seconds"] == 600 else None
+
+
 @pytest.mark.parametrize(
     ("options", "password", "code", "word"),
     [
@@ -66,6 +93,10 @@ def test_it_ends_after_the_seconds_asked_for() -> None:
         (("--stations", "10-9"), PASSWORD, 3, "10-9"),
         (("--stations", "1000-99999"), PASSWORD, 3, "1000-99999"),
         (("--timezone", "Mars/Olympus"), PASSWORD, 3, "Mars/Olympus"),
+        (("--transfer-ref", "both"), PASSWORD, 2, "active"),
+        (("--unanswered-share", "2"), PASSWORD, 2, "--unanswered-share"),
+        (("--announcement", "hello"), PASSWORD, 3, "hello"),
+        (("--begins-at", "noon"), PASSWORD, 2, "noon"),
         (("--address", "192.0.2.1"), PASSWORD, 3, "192.0.2.1"),
     ],
 )

@@ -1,11 +1,13 @@
 """A simulated day holds together: what the events of one call say agrees, whatever the seed."""
 
+import itertools
 import random
 from collections import Counter, defaultdict
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from simulator.pbx_scene import BEGINS_AT
 
 from ipecs_mw.seeds import read_json
 from ipecs_mw.simulator import calls, features
@@ -13,11 +15,18 @@ from ipecs_mw.simulator.day import DAY_SECONDS, Day
 from ipecs_mw.simulator.pbx import Pbx
 from ipecs_mw.simulator.smdr import CallRecords
 from ipecs_mw.simulator.spelling import Oddities
+from ipecs_mw.simulator.timetable import Timetable
+from ipecs_mw.simulator.variants import Variants
+
+_OPENING = (
+    *("ringing", "proceeding", "retrieve"),
+    *("transferring", "transferred", "conferencing", "conferenced"),
+)
 
 Event = tuple[str, dict[str, Any]]
 
 
-def live(seed: int, seconds: float = DAY_SECONDS + 3600) -> tuple[Pbx, list[Event]]:
+def live(seed: int, seconds: float = DAY_SECONDS + 3600, **variants: Any) -> tuple[Pbx, list[Event]]:
     """Return a PBX and its events after a day and the first half hour of the next."""
     events: list[Event] = []
 
@@ -25,14 +34,16 @@ def live(seed: int, seconds: float = DAY_SECONDS + 3600) -> tuple[Pbx, list[Even
         events.append((kind, data))
         return True
 
-    chance = random.Random(seed)
+    chance, timetable = random.Random(seed), Timetable()
     pbx = Pbx(
         stations=range(1000, 1020),
         trunks=12,
         records=CallRecords(100_000),
         publish=publish,
-        local_now=lambda: datetime(2026, 3, 2, 9, 0, tzinfo=UTC),
+        local_now=lambda: BEGINS_AT + timedelta(seconds=timetable.now_seconds),
         random=chance,
+        timetable=timetable,
+        variants=Variants(**variants),
     )
     Day(pbx, chance).begin()
     pbx.timetable.run_until(seconds)
@@ -58,12 +69,14 @@ def test_a_day_has_everything_that_a_contact_centre_has(day: tuple[Pbx, list[Eve
     codes = {data["eventCode"] for kind, data in events if kind == "acd"}
     assert codes >= {
         *(1, 2, 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 41, 42, 43, 44, 49, 58, 59, 62),
-        *(66, 67, 69, 70, 71, 72, 73, 74, 82, 84, 85, 86),
+        *(45, 48, 50, 55, 57, 61, 63, 66, 67, 69, 70, 71, 72, 73, 74, 81, 82, 83, 84, 85, 86),
+        *(25, 26),
     }
     types = {data["type"] for kind, data in events if kind == "call"}
     assert types >= {
         *("registered", "unregistered", "ringing", "alerting", "connected", "released", "proceeding"),
-        *("hold", "retrieve", "transferring", "queueing", "dnd", "forwarding", "mwi"),
+        *("hold", "held", "retrieve", "transferring", "transferred", "queueing", "dnd", "forwarding", "mwi"),
+        *("conferencing", "conferenced", "fail"),
         *("agent_logon", "agent_logoff", "agent_ready", "agent_notready", "agent_work", "agent_busy"),
     }
     assert len(events) > 20_000
@@ -82,6 +95,8 @@ def test_a_call_is_offered_before_it_is_answered_and_answered_before_it_ends(
 ) -> None:
     order: dict[int, list[int]] = defaultdict(list)
     for event in acd(day[1], 3, 41, 42, 44, 69):
+        if event["data1"] == "3":
+            continue  # somebody left a conference, which goes on
         order[event["callRefID"]].append(event["eventCode"])
     for codes in order.values():
         assert codes[0] in (3, 41)
@@ -122,13 +137,19 @@ def test_a_station_that_was_connected_is_released_once_and_the_causes_are_the_ve
     pbx, events = day
     known = {row["code"] for row in read_json("codes.json")["call_causes"]}
     open_legs: Counter[tuple[str, int]] = Counter()
+    picks_up = ""
     for kind, data in events:
+        if kind == "acd" and data["eventCode"] == 57:
+            picks_up = data["sourceNumber"]
         if kind != "call":
             continue
         assert data.get("causeCode", 48) in known
         leg = (data.get("deviceNumber", ""), data.get("callRefID", 0))
-        if data["type"] in ("ringing", "proceeding"):
-            open_legs[leg] = 1
+        if data["type"] in ("transferring", "transferred", "conferencing", "conferenced"):
+            for other in [other for other in open_legs if other[0] == leg[0]]:
+                del open_legs[other]  # two calls are one now
+        if data["type"] in _OPENING or (data["type"] == "connected" and picks_up == leg[0]):
+            open_legs[leg], picks_up = 1, ""
         elif data["type"] == "connected":
             assert open_legs[leg] == 1, data
         elif data["type"] == "released":
@@ -204,3 +225,118 @@ def test_a_call_that_comes_in_by_somebody_else_s_doing_ends_too() -> None:
     assert call is not None
     pbx.timetable.run_until(pbx.timetable.now_seconds + 900)
     assert call.is_over
+
+
+def test_a_day_has_every_outcome_and_every_way_of_passing_a_call_on(day: tuple[Pbx, list[Event]]) -> None:
+    found = day[0].truth.describe()["conversations"]
+    outcomes = Counter(c.get("outcome", "") for c in found)
+    assert set(outcomes) - {"", "failed"} == {
+        *("answered", "abandoned", "no_answer", "busy", "refused", "voicemail", "lost_on_hold"),
+    }
+    assert min(outcomes[each] for each in outcomes if each not in ("", "failed")) > 5, outcomes
+    assert {c["direction"] for c in found} == {"inbound", "outbound", "internal"}
+    assert {t["kind"] for c in found for t in c["transfers"]} == {"screened", "unscreened", "blind"}
+    ends = Counter((s["kind"], s.get("how", "")) for c in found for s in c["segments"])
+    for kind, how in (
+        *(("ring", "answered"), ("ring", "no_answer"), ("ring", "picked_up"), ("ring", "abandoned")),
+        *(("queue", "offered"), ("queue", "abandoned"), ("queue", "overflowed"), ("group", "answered")),
+        *(("park", "taken"), ("park", "abandoned"), ("consult", "joined"), ("consult", "")),
+    ):
+        assert ends[kind, how], (kind, how)
+
+
+def test_the_truth_of_a_day_holds_together(day: tuple[Pbx, list[Event]]) -> None:
+    told = day[0].truth.describe()
+    assert told["complete_since_seconds"] == 0
+    spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for state in told["agent_states"]:
+        spans[state["station"]].append(
+            (state["from_seconds"], state.get("until_seconds", told["now_seconds"]))
+        )
+    for station, each in spans.items():
+        for (_, until), (began, _) in itertools.pairwise(each):
+            assert until <= began, station
+    for log_on in told["log_ons"]:
+        if log_on["rank"] == "primary":
+            began, until = log_on["from_seconds"], log_on.get("until_seconds", told["now_seconds"])
+            shared = (min(b, until) - max(a, began) for a, b in spans[log_on["station"]])
+            assert sum(s for s in shared if s > 0) == pytest.approx(until - began, abs=0.1), log_on
+    for conversation in told["conversations"]:
+        began, ended = conversation["began_seconds"], conversation.get("ended_seconds", told["now_seconds"])
+        assert began <= ended
+        for segment in conversation["segments"]:
+            if segment["kind"] != "wrap_up":
+                assert began <= segment["from_seconds"]
+                assert segment.get("until_seconds", ended) <= ended, conversation
+        assert len(conversation["refs"]) == len(set(conversation["refs"]))
+
+
+def test_no_reference_is_of_two_conversations_and_each_record_of_one(day: tuple[Pbx, list[Event]]) -> None:
+    found = day[0].truth.describe()["conversations"]
+    refs = Counter(ref for c in found for ref in c["refs"])
+    assert set(refs.values()) == {1}
+    records = [data["Index"] for kind, data in day[1] if kind == "smdr"]
+    assert sorted(i for c in found for i in c["records"]) == records
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [
+        {"records": "segment", "transfer_ref": "new", "unanswered": "overflow_group", "announcement": "699"},
+        {
+            "transfer_ref": "active",
+            "blank_refs": "both",
+            "unanswered": "queue",
+            "release_order": "trunk_only",
+        },
+        {"unanswered": "overflow_station", "bins": "number", "unpark": "call", "unanswered_share": 0.4},
+    ],
+)
+def test_a_day_of_any_host_ends_with_nothing_left_over(variants: dict[str, Any]) -> None:
+    pbx, _ = live(7, DAY_SECONDS + 1700, **variants)
+    assert pbx.calls == {}
+    assert set(pbx.trunks.values()) == {None}
+    assert not any(c["is_open"] for c in pbx.truth.describe()["conversations"])
+
+
+@pytest.mark.parametrize(
+    ("codes", "kinds"),
+    [
+        ((66,), ("ring",)),
+        ((49, 58), ("hold", "blind")),
+        ((55,), ("park",)),
+        ((15,), ("wrap_up",)),
+        ((70,), ("transfer",)),
+        ((45,), ("conference",)),
+    ],
+)
+def test_what_the_events_tell_and_what_really_happened_are_at_the_same_stations_at_the_same_time(
+    day: tuple[Pbx, list[Event]], codes: tuple[int, ...], kinds: tuple[str, ...]
+) -> None:
+    told = Counter((event["sourceNumber"], event["time"]) for event in acd(day[1], *codes))
+    found = Counter(fact[1:] for fact in list_facts(day[0]) if fact[0] in kinds)
+    assert told == found
+    assert told
+
+
+def list_facts(pbx: Pbx) -> list[tuple[str, str, str]]:
+    """Return kind, station and the whole second of what the truth says, as far as an event tells of it."""
+
+    def at(facts: dict[str, Any], name: str) -> str:
+        return datetime.fromisoformat(facts[f"{name}_at"]).strftime("%Y/%m/%d %H:%M:%S")
+
+    conversations = pbx.truth.describe()["conversations"]
+    facts = [
+        (s["kind"], s["station"], at(s, "from"))
+        for c in conversations
+        for s in c["segments"]
+        if "station" in s
+    ]
+    facts += [("transfer", t["by"], at(t, "done")) for c in conversations for t in c["transfers"]]
+    facts += [
+        ("blind", t["by"], at(t, "done"))
+        for c in conversations
+        for t in c["transfers"]
+        if t["kind"] == "blind"
+    ]
+    return facts + [("conference", t["by"], at(t, "done")) for c in conversations for t in c["conferences"]]

@@ -102,10 +102,47 @@ def test_a_second_daemon_stands_by_and_takes_over_from_a_dead_one_within_15_s(
         wait_until(lambda: state_of(site) == "standing_by", 30)
         assert state_of(second) == "up"
         second_process.terminate()
-        assert second_process.wait(12) == 0
+        assert second_process.wait(60) == 0
         wait_until(lambda: state_of(site) == "up", 6)
     finally:
         second.stop()
+
+
+def test_what_an_account_sent_stays_in_order_when_it_moves_to_another_daemon_and_back(
+    site: Site, simulated: SimulatedHost, tmp_path: Path
+) -> None:
+    second = site.beside(tmp_path / "second")
+    site.configure(simulated)
+    numbers = iter(range(1000))
+
+    def send() -> None:
+        for _ in range(5):
+            simulated.send(ring(next(numbers)))
+        last = next(numbers)
+        simulated.send(ring(last))
+        wait_until(lambda: site.count(call_ref=last) == 1)
+
+    try:
+        site.start()
+        wait_until(lambda: state_of(site) == "up", 30)
+        for owner, heir in ((site, second), (second, site), (site, second)):
+            send()
+            simulated.drop(how="rst")
+            wait_until(lambda: has_session(simulated, is_streaming=True), 30)
+            send()
+            heir.start()
+            wait_until(lambda heir=heir: state_of(heir) == "standing_by", 30)
+            owner.processes[-1].terminate()
+            assert owner.processes[-1].wait(60) == 0
+            wait_until(lambda heir=heir: state_of(heir) == "up", 30)
+        send()
+    finally:
+        second.stop()
+    found = site.store.database["events"].find({"type": "station_ring"}).sort([("connection", 1), ("seq", 1)])
+    sent = list(range(next(numbers)))
+    assert [event["call_ref"] for event in found] == sent
+    by_id = site.store.database["events"].find({"type": "station_ring"}).sort("_id", 1)
+    assert [event["call_ref"] for event in by_id] != sent, "ids alone order one journal"
 
 
 def test_a_frozen_owner_that_wakes_lets_go_of_an_account_that_was_taken_over(
@@ -213,7 +250,7 @@ def test_who_began_without_mongodb_and_waits_for_the_account_takes_over_when_the
         once = second.start()  # keeps the configuration
         wait_until(lambda: state_of(second) == "up", 30)
         once.terminate()
-        assert once.wait(12) == 0
+        assert once.wait(60) == 0
         first = site.start()
         wait_until(lambda: state_of(site) == "up", 30)
         simulated.send(ring(1))
@@ -246,7 +283,7 @@ def test_without_mongodb_it_starts_with_what_it_last_found_there_and_journals(
     process = site.start()
     wait_until(lambda: is_up(site), 30)
     process.terminate()
-    assert process.wait(12) == 0
+    assert process.wait(60) == 0
     bootstrap = site.folder / "bootstrap.json"
     uri = json.loads(bootstrap.read_text())["mongo_uri"]
     port = int(re.search(r":(\d+)/", uri)[1])  # type: ignore[index]
@@ -270,4 +307,4 @@ def test_without_mongodb_it_starts_with_what_it_last_found_there_and_journals(
         wait_until(lambda: told in site.run("status").stdout)
         assert site.logged().count("monitor.started") == 6, "what waited in the journal is not news"
         process.terminate()
-        assert process.wait(12) == 0
+        assert process.wait(60) == 0

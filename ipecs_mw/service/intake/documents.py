@@ -98,7 +98,10 @@ class Documents:
     def _item(
         self, entry: Entry, event: Event, event_id: str, *, is_repeat: bool = False, is_gap: bool = False
     ) -> Item:
-        document = build_document(event_id, self._host, entry.seq, event, is_repeat=is_repeat)
+        connection = entry.arrival.connection
+        document = build_document(
+            event_id, self._host, entry.seq, event, connection=connection, is_repeat=is_repeat
+        )
         return Item(document, entry, is_gap)
 
     def _id(self, entry: Entry) -> str:
@@ -146,7 +149,7 @@ def _build_undecodable(item: Item, host: str | None, reason: str) -> dict[str, A
     if isinstance(raw, bytes) and len(raw) > _MOST_RAW_BYTES:
         note = f"{len(arrival.body)} bytes, of which raw has the first {_MOST_RAW_BYTES}"
         event = replace(event, raw=raw[:_MOST_RAW_BYTES], problems=(*event.problems, note))
-    return build_document(item.document["_id"], host, item.entry.seq, event)
+    return build_document(item.document["_id"], host, item.entry.seq, event, connection=arrival.connection)
 
 
 def _build_gap(since: datetime | None, until: datetime, first: int, last: int) -> Event:

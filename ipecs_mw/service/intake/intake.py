@@ -76,10 +76,11 @@ class Intake:
         """Call `on_arrivals` with what has become durable from now on; it must not block."""
         self._attending = (*self._attending, on_arrivals)
 
-    def begin_connection(self) -> None:
-        """Count a new connection: what follows belongs to it. Raises JournalError."""
+    def begin_connection(self, after: int = 0) -> None:
+        """Count a connection, above `after` and all before: what follows belongs to it. Raises JournalError."""
         self._refusal = None
-        self.connection = self._use(lambda journal: journal.begin_connection(self.connection))
+        last = max(after, self.connection)
+        self.connection = self._use(lambda journal: journal.begin_connection(last))
         self._label(self.journal)
 
     def take_frames(self, frames: Sequence[bytes]) -> None:
@@ -246,6 +247,8 @@ class Intake:
             if self.journal is not damaged:
                 return None
             self.journal, aside = replace_journal(damaged, self.clock, error)
+            if self.connection:  # it goes on in the new file, and later ones count on from it
+                self.journal.begin_connection(self.connection - 1)
             self._label(self.journal)
             return aside
 

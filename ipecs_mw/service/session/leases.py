@@ -86,9 +86,10 @@ class AccountLease:
 
     `token` and `heard_at` are ours to leave for the next owner, `left` is what the former one left, `left_heard`
     when it last heard the host, and `noted` what stands there now. `owner` names another owner, `rival` is the
-    host of ours that has the account. `confirmed_at` is when it last was ours for certain, by the monotonic clock.
-    `wakes` is set where it stands otherwise than before, and where whoever waits for that is to stop. `ask` has
-    MongoDB asked and told, once and within 1.5 s; a keeper sets it.
+    host of ours that has the account. `holder_number` is our number among all who ever held it. `confirmed_at` is
+    when it last was ours for certain, by the monotonic clock. `wakes` is set where it stands otherwise than
+    before, and where whoever waits for that is to stop. `ask` has MongoDB asked and told, once and within 1.5 s;
+    a keeper sets it.
     """
 
     name: str
@@ -101,6 +102,7 @@ class AccountLease:
     left_heard: Moment | None = None
     noted: Note = field(default_factory=dict)
     rival: str | None = None
+    holder_number: int = 0
     confirmed_at: float = -math.inf
     watch: Watch = field(default_factory=Watch)
     wakes: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -238,7 +240,7 @@ class LeaseKeeper:
         heir.left = {**lease.left, **{name: value for name, value in left.items() if value is not None}}
         heir.left_heard = lease.left_heard if lease.heard_at is None else Moment(lease.heard_at)
         heir.noted, heir.watch, heir.confirmed_at = lease.noted, lease.watch, lease.confirmed_at
-        heir.standing, heir.owner = lease.standing, lease.owner
+        heir.standing, heir.owner, heir.holder_number = lease.standing, lease.owner, lease.holder_number
         for other in self._leases:
             if other.name == lease.name:
                 other.rival = None if other is heir else heir.host
@@ -371,6 +373,7 @@ class LeaseKeeper:
         if lease.standing is Standing.THEIRS:
             lease.forget()
         lease.noted, lease.confirmed_at, lease.owner = found.note, began, None
+        lease.holder_number = found.holder_number
         lease.standing = Standing.OURS
 
 

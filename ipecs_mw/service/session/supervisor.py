@@ -37,6 +37,8 @@ log = logs.get_logger()
 
 _RECEIVE_SECONDS = 0.5
 _AFTER_DEFECT_SECONDS = 5.0
+_MOST_CONNECTIONS = 1_000_000
+"""Connections of one holder of the account: the number of a connection begins with that of its holder."""
 
 Drop = Callable[[IpecsMwError], None]
 """Has one session, and no later one, end and recover for an error that another thread met; returns at once."""
@@ -156,7 +158,7 @@ class SessionSupervisor:
         self._standstill.begin()  # from the first moment at which the host may send
         stream = open_stream(self._host, self._context, self._client.token or "", self._clock)
         try:
-            self._intake.begin_connection()
+            self._intake.begin_connection(self._lease.holder_number * _MOST_CONNECTIONS)
             self.heard_at = self._clock.monotonic()
             self.status = replace(self.status, system=login.system)
             self._move(Fact.CONNECTED)

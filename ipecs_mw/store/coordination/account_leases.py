@@ -18,6 +18,7 @@ from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
 _DUPLICATE_KEY = 11000
+_MOST_HOLDERS = 1_000_000_000
 
 Note = Mapping[str, Any]
 """What an owner leaves for the next one: `token` of its session, `heard_at`, when it last heard the host."""
@@ -28,6 +29,7 @@ class FoundLease:
     """A lease as it stands; without an owner it is free. `holder` names the owner to people.
 
     `heard_seconds` is how long ago by the server's clock the note's `heard_at` was, which is by its owner's.
+    `holder_number` counts up each time the lease is taken, from 0: it orders the holders, whatever their clocks.
     """
 
     name: str
@@ -36,6 +38,7 @@ class FoundLease:
     expires_at: Any = None
     note: Note = field(default_factory=dict)
     heard_seconds: float | None = None
+    holder_number: int = 0
 
 
 class LeaseTable:
@@ -76,7 +79,7 @@ class LeaseTable:
 
     def read(self, names: Collection[str]) -> dict[str, FoundLease]:
         """Return how these leases stand, each of them."""
-        names_of = ("owner", "holder", "expires_at", "heard_at", "note")
+        names_of = ("owner", "holder", "expires_at", "heard_at", "note", "holder_number")
         fields: dict[str, Any] = {**dict.fromkeys(names_of, True), "now": "$$NOW"}
         with store_errors():
             found = list(self._leases.find({"_id": {"$in": list(names)}}, fields))
@@ -92,6 +95,7 @@ class LeaseTable:
                 document.get("expires_at"),
                 _read_note(document.get("note")),
                 _find_age(document),
+                _read_number(document.get("holder_number")),
             )
         return leases
 
@@ -100,7 +104,8 @@ class LeaseTable:
 
         The note of the former owner stays.
         """
-        change = [{"$set": {"owner": {"$literal": self._owner}, **self._fresh()}}]
+        number = {"$add": [{"$cond": [{"$isNumber": "$holder_number"}, "$holder_number", -1]}, 1]}
+        change = [{"$set": {"owner": {"$literal": self._owner}, "holder_number": number, **self._fresh()}}]
         writes = [
             UpdateOne(
                 {"_id": lease.name, "owner": {"$eq": lease.owner}, "expires_at": {"$eq": lease.expires_at}},
@@ -155,6 +160,11 @@ def _find_age(document: Mapping[str, Any]) -> float | None:
         return None
     now: datetime = document["now"]
     return max(0.0, (now - heard_at).total_seconds())
+
+
+def _read_number(value: Any) -> int:
+    """Return the number of a holder, 0 where somebody made it something else."""
+    return value if isinstance(value, int) and 0 <= value <= _MOST_HOLDERS else 0
 
 
 def _read_note(value: Any) -> Note:

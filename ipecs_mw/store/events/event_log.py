@@ -44,9 +44,12 @@ class Refused(StoreRefused):
 
 
 def build_document(  # noqa: C901 - a line a field: a table of them costs twice as much, for each event
-    event_id: str, host: str | None, seq: int, event: Event, *, is_repeat: bool = False
+    event_id: str, host: str | None, seq: int, event: Event, *, connection: int = 0, is_repeat: bool = False
 ) -> dict[str, Any]:
-    """Return the document of an event (its form is the contract of `events`); absent fields are left out."""
+    """Return the document of an event (its form is the contract of `events`); absent fields are left out.
+
+    `connection` is the number of the connection to the host, 0 where there was none yet.
+    """
     document: dict[str, Any] = {"_id": event_id}
     if host is not None:
         document["host"] = host
@@ -73,6 +76,8 @@ def build_document(  # noqa: C901 - a line a field: a table of them costs twice 
         document["problems"] = event.problems
     if is_repeat:
         document["is_repeat"] = True
+    if connection:
+        document["connection"] = connection
     document["seq"] = seq
     return document
 

@@ -128,6 +128,28 @@ def test_the_second_to_ask_is_told_who_has_the_account(store: Store) -> None:
     assert caught.value.facts["owner"] == "machine:/state"
 
 
+@pytest.mark.parametrize("edited", ["unset", "many", -5, 2**60, 1.5])
+def test_a_holder_number_that_somebody_has_edited_is_a_number_again(store: Store, edited: object) -> None:
+    change = {"$unset": {"holder_number": 1}} if edited == "unset" else {"$set": {"holder_number": edited}}
+    keeper = build_keeper(store, "first")
+    lease = ask(keeper)
+    keeper.remove(lease)
+    store.database["leases"].update_one({"_id": ACCOUNT}, change)
+    assert 0 <= ask(build_keeper(store, "second")).holder_number <= 1_000_000_000
+
+
+def test_the_holders_of_an_account_are_numbered_in_their_order(store: Store) -> None:
+    numbers = []
+    for owner in ("first", "second", "first"):
+        keeper = build_keeper(store, owner)
+        lease = ask(keeper)
+        numbers.append(lease.holder_number)
+        lease.ask()  # to renew it changes nothing
+        assert lease.holder_number == numbers[-1]
+        keeper.remove(lease)
+    assert numbers == [0, 1, 2]
+
+
 def test_an_account_that_moves_to_another_host_of_ours_stays_ours(store: Store) -> None:
     keeper = build_keeper(store, "first")
     former = ask(keeper, "old")

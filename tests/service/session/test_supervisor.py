@@ -93,7 +93,7 @@ def run(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> It
     journal, _ = open_journal(tmp_path / "a.journal", clock)
 
     def begin(
-        *script: Any, opening: Callable[..., Stream] | None = None
+        *script: Any, opening: Callable[..., Stream] | None = None, holder: int = 0
     ) -> tuple[SessionSupervisor, Client, list[dict[str, Any]]]:
         stop = threading.Event()
         client = Client(list(script), stop)
@@ -101,9 +101,8 @@ def run(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> It
         intake = Intake("main", journal, clock)
         told: Any = client
         context = ssl.create_default_context()
-        supervisor = SessionSupervisor(
-            settings(1), told, context, intake, clock, stop, AccountLease("account", "main"), lambda: None
-        )
+        lease = AccountLease("account", "main", holder_number=holder)
+        supervisor = SessionSupervisor(settings(1), told, context, intake, clock, stop, lease, lambda: None)
         client.supervisor = supervisor
         supervisor.run()
         entries = [entry.arrival for entry in journal.read(0, 1000)]
@@ -195,6 +194,17 @@ def test_a_gap_begins_where_a_standstill_began_wherever_in_a_session_that_was(
     _, _, recorded = run(first, second, opening=open_late)
     (gap,) = (entry["data"] for entry in recorded if entry["type"] == "gap")
     assert datetime.fromisoformat(gap["since"]) <= stood_since[0]
+
+
+def test_connections_are_numbered_after_those_of_every_former_holder_of_the_account(
+    run: Any, clock: FakeClock
+) -> None:
+    numbers = []
+    for holder in (0, 3, 3, 5):
+        two = (Stream(clock, [b"a"], LOST, 1), Stream(clock, [b"b"], LOST, 1))
+        _, _, recorded = run(*two, holder=holder)
+        numbers += [entry["data"]["connection"] for entry in recorded if entry["type"] == "session_up"][-2:]
+    assert numbers == [1, 2, 3_000_001, 3_000_002, 3_000_003, 3_000_004, 5_000_001, 5_000_002]
 
 
 class LosesAccount(Stream):

@@ -11,7 +11,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from databases import READY, Pool
+from databases import READY, SMALL_LOG, Pool
 from faults.recording import (  # noqa: F401 - hooks and a fixture of pytest
     pytest_collection_modifyitems,
     pytest_runtest_logreport,
@@ -55,9 +55,18 @@ _HEAVY = {"site", "own_site", "own_set", "three", "standalone_store", "rates"}
 
 
 @pytest.hookimpl(specname="pytest_collection_modifyitems")
-def pytest_put_the_longest_first(items: list[pytest.Item]) -> None:
-    """Let no worker begin with what takes long while the others have nothing left."""
-    items.sort(key=lambda item: _HEAVY.isdisjoint(getattr(item, "fixturenames", ())))
+def pytest_put_the_longest_first(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each worker, which gets an equal part of the list, begin with its part of what takes long."""
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    light, heavy = ([], [])
+    for item in items:
+        (light if _HEAVY.isdisjoint(getattr(item, "fixturenames", ())) else heavy).append(item)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for part in (heavy, light)
+        for item in part[len(part) * worker // workers : len(part) * (worker + 1) // workers]
+    ]
 
 
 @pytest.fixture
@@ -73,7 +82,7 @@ def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
         "enableTestCommands=1",
         "scramSHA256IterationCount=5000",
     )  # the least; each client counts them
-    options = [word for parameter in parameters for word in ("--setParameter", parameter)]
+    options = [*SMALL_LOG, *(word for parameter in parameters for word in ("--setParameter", parameter))]
     with open_embedded(tmp_path_factory.mktemp("mongo"), SystemClock(), options=options) as embedded:
         yield embedded
 
@@ -133,7 +142,7 @@ def standalone_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("standalone")
     (directory / "data").mkdir()
     port = find_free_port()
-    options = ["--port", str(port), "--setParameter", "ttlMonitorSleepSecs=1"]
+    options = ["--port", str(port), *SMALL_LOG, "--setParameter", "ttlMonitorSleepSecs=1"]
     assert start_mongod(directory, options, seconds=60) == 0
     yield f"mongodb://{ADDRESS}:{port}/"
     os.kill(int((directory / "data" / "mongod.lock").read_text()), signal.SIGTERM)

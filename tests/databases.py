@@ -24,6 +24,9 @@ from ipecs_mw.store.server.connection import Store, connect
 READY = "ready_"
 """How the name of each of these databases begins."""
 
+SMALL_LOG = ("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=64MB)")
+"""Options of a mongod whose data lies in memory: without them its log takes 300 MB before the first write."""
+
 _RESTING = 3
 """So many rest before one is used again: a daemon that was killed may have left a write on its way."""
 

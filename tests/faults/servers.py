@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from databases import SMALL_LOG
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from sites import wait_until
@@ -24,7 +25,7 @@ class Server:
         self.directory = directory
         self.port = find_free_port()
         self.pid = 0
-        self._options = ("--setParameter", "enableTestCommands=1", *options)
+        self._options = (*SMALL_LOG, "--setParameter", "enableTestCommands=1", *options)
         (directory / "data").mkdir(parents=True)
 
     @property

@@ -69,6 +69,7 @@ def test_what_a_killed_daemon_leaves_of_a_host_that_is_renamed_then_is_stored_by
         process = site.start()
         wait_until(lambda: is_streaming(host), _UP_SECONDS)
         own_witness.await_flow()
+        wait_until(lambda: own_witness.count_waiting() == 0, _UP_SECONDS)  # what waits then are the 300 alone
         with refused_inserts(own_set, own_witness):
             own_witness.send(300)
             wait_until(lambda: own_witness.count_waiting() >= 300, _UP_SECONDS)

@@ -224,6 +224,8 @@ def test_a_terminal_that_closes_ends_the_daemon_in_order(witness: Witness) -> No
         stdout=theirs,
         stderr=theirs,
         text=True,
+        # a test run under `nohup` has it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - calls nothing else
     )
     site.processes.append(process)
     os.close(theirs)

@@ -5,18 +5,8 @@ from typing import Any
 import pytest
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.schema.comparison import put_right
-from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
-
-
-@pytest.fixture
-def seeded(store: Store) -> Store:
-    migrate(store, SystemClock())
-    put_right(store, SystemClock())
-    apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "test")
-    return store
 
 
 def find_strangers(store: Store, name: str) -> list[Any]:

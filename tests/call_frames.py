@@ -1,8 +1,8 @@
 """Frames in the short form of the cases of calls → documents of the event log, by the decoder as it ships.
 
 A frame is a list: seconds; an ACD code with reference, source, destination, data1 and data2; or `call` with the
-vendor's fields; or `smdr` with those of a call record; or a type of the middleware's own with its data. A source or
-destination is a station (`1001`), a trunk (`CO001`) or blank.
+vendor's fields; or `smdr` with those of a call record; or a type of the middleware's own with its data. A source
+or destination is a station (`1001`), a trunk (`CO001`) or blank.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,81 +1,84 @@
 """Which call a step belongs to: by the reference where there is one, else by the trunk, else by the stations.
 
-One `HostCalls` a host. It takes its steps in the order in which the host sent them, and is a pure function of them:
-the same steps give the same calls, however they are cut into batches.
+One `HostCalls` a host. It takes its steps in the order in which the host sent them, and is a function of them: the
+same steps give the same calls, however they are cut into batches.
 """
 
-from collections import deque
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
 from hashlib import blake2s
-from typing import Any
 
-from msgspec import Struct
+from msgspec.structs import replace
 
-from ipecs_mw.calls.course import Course, is_trunk, replay
-from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, Moment, Step
+from ipecs_mw.calls import finding, records
+from ipecs_mw.calls.actions import apply, replay
+from ipecs_mw.calls.course import CLOSERS
+from ipecs_mw.calls.index import GRACE, Index, Joined
+from ipecs_mw.calls.logins import Logins
+from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, Step, is_trunk
 
-GRACE = timedelta(seconds=90)
-"""So long a call that has ended takes what still comes of it: call records, wrap-up, a late event."""
-
-LIMIT = timedelta(hours=12)
-"""A call that has had no event for so long is closed."""
-
-_WRAP_UP_WITHIN = timedelta(seconds=10)
-_TURN = timedelta(seconds=1)
-_JUST_ENDED = timedelta(seconds=3)  # a consultation may be over a moment before its transfer is told
-_OPENS_ANEW = frozenset({"arrive", "seize"})
-_BEGINS = _OPENS_ANEW | {"ring", "inbound", "record"}
-_NEW_CALL = 22
-_NEVER_OPENS = frozenset(
-    {"trunk_idle", "trunk_busy", "station_idle", "station_busy", "wrap_up", "wrapped_up", "note", "state_read",
-     "abandon", "pick_up", "overflow", "release", "hang_up", "leave", "dialed", "no_answer"}
-)  # fmt: skip
-
-
-class Joined(Struct):
-    """A call that is being joined; `is_begun_before` where its beginning was not heard."""
-
-    id: str
-    course: Course
-    heard_at: datetime
-    is_begun_before: bool = False
-    is_ambiguous: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it lasts."""
-        return self.course.end is None
+_GROUP_CALL = 65
+_BEGINS = frozenset({"arrive", "seize", "ring", "inbound", "record", "queue"})
+_OPENS = _BEGINS | frozenset(
+    {"alert", "offer", "answer", "hold", "recall", "park", "divert", "voicemail", "transfer", "conference"}
+)
+_GROUPED = frozenset({"arrive", "offer", "queue", "ring", "overflow", "voicemail"})
+_WRAP_UPS = frozenset({"wrap_up", "wrapped_up", "ready", "not_ready", "logout"})
+_LOGINS = frozenset({"login", "logout", "hot_desk_in", "hot_desk_out"})
+_NO_CALL = frozenset(
+    {"dnd_on", "dnd_off", "in_service", "login", "hot_desk_in", "hot_desk_out", "session_up", "session_down"}
+)
+_NO_EVIDENCE = frozenset({"gap", "record", "note", "close"})
+_NO_LIFE = _NO_EVIDENCE | _WRAP_UPS
+_FREES_TRUNK = frozenset({"trunk_idle", "note", "abandon", "hang_up"})
+_IDLE_STATES = frozenset({"idle", "block", "DND"})
 
 
 class HostCalls:
-    """The calls of one host: open ones, and those that ended so shortly ago that more may come of them."""
+    """The calls of one host: open ones, and those that ended so shortly ago that more may come of them.
 
-    def __init__(self, host: str) -> None:
+    `bins` are the numbers of groups by bin, as configured; `machines` are devices that are no person.
+    """
+
+    def __init__(
+        self, host: str, *, bins: Mapping[str, str] | None = None, machines: Collection[str] = ()
+    ) -> None:
         self._host = host
-        self._calls: dict[str, Joined] = {}
-        self._refs: dict[Any, str] = {}
-        self._trunks: dict[Any, str] = {}
-        self._places = (self._refs, self._trunks)
-        self._pending: deque[Step] = deque()  # call records that belong to no call yet
-        self._picked: dict[str, Step] = {}  # pickups of which the call is not known yet, by picker
+        self._machines = frozenset(machines) | set((bins or {}).values())
+        self._index = Index()
+        self._past = records.PastCalls()
+        self._waiting = records.WaitingRecords()
+        self._picked: dict[str, Step] = {}
+        self._wrapping: dict[str, str] = {}
         self._changed: dict[str, Joined | None] = {}
-        self._passed_at = datetime.min.replace(tzinfo=UTC)
+        self.logins = Logins(bins)
+        self._takers: dict[str, Callable[[Step], None]] = {
+            "gap": self._take_gap,
+            "station_idle": self._take_station_idle,
+            "out_of_service": self._take_station_idle,
+            "state_read": self._take_state,
+            "queue": self._take_queue,
+            "wrap_up": self._take_wrap_up,
+            **dict.fromkeys(("wrapped_up", "ready", "not_ready", "logout"), self._end_wrap_up),
+            "pick_up": self._take_pickup,
+            "transfer": self._take_union,
+            "conference": self._take_union,
+            "record": self._take_record,
+        }
 
     def take(self, step: Step) -> None:
         """Take the next step in."""
+        verb = step.verb
         self.pass_time(step.moment.received)
-        if step.verb == "gap":
-            for call in self._calls.values():
-                if call.is_open:
-                    self._give(call, step)
+        if verb in _LOGINS:
+            self.logins.take(step)
+        if verb in _NO_CALL:
             return
-        if step.verb == "record":
-            if not self._take_record(step):
-                self._pending.append(step)
-            return
-        call = self._find(step)
-        if call is not None:
+        if verb in _GROUPED:
+            step = self._name_group(step)
+        if (take := self._takers.get(verb)) is not None:
+            take(step)
+        elif (call := self._find(step)) is not None:
             self._give(call, step)
 
     def take_changed(self) -> Iterator[tuple[str, Joined | None]]:
@@ -85,194 +88,11 @@ class HostCalls:
 
     def open_calls(self) -> Iterator[Joined]:
         """Yield the calls that have not ended."""
-        return (call for call in self._calls.values() if call.is_open)
+        return (call for call in self._index.calls.values() if call.is_open)
 
-    # finding
-
-    def _find(self, step: Step) -> Joined | None:
-        if step.verb in ("transfer", "conference") and (united := self._unite(step)) is not None:
-            return united
-        if step.ref is not None:
-            return self._find_by_ref(step)
-        if step.verb in ("wrap_up", "wrapped_up"):
-            return self._find_wrapped(step)
-        if step.verb == "pick_up":
-            return self._find_picked(step)
-        for party in (step.who, step.other):
-            if is_trunk(party):
-                return self._calls.get(self._trunks.get(party, ""))
-        if step.verb == "station_idle":
-            for call in [call for call in self.open_calls() if step.who in call.course.stations]:
-                self._give(call, step)
-            return None
-        if step.verb == "queue":
-            return self._find_caller(step)
-        return self._find_between(step)
-
-    def _find_by_ref(self, step: Step) -> Joined | None:
-        call = self._calls.get(self._refs.get(step.ref, ""))
-        if call is not None and self._is_anew(call, step):
-            if call.is_open:
-                self._close(call, "reference_reused")
-            call = None
-        if call is None:
-            if step.verb in _NEVER_OPENS:
-                return None
-            call = self._open(step)
-        if step.verb == "answer":
-            self._settle_pickup(call, step)
-        elif step.verb == "release" and step.cause in ELSEWHERE_CAUSES:
-            picked = next((p for p in self._picked.values() if p.other == step.who), None)
-            if picked is not None:
-                self._settle_pickup(call, picked)
-        return call
-
-    def _is_anew(self, call: Joined, step: Step) -> bool:
-        """Tell whether a step opens a new call on a reference that an earlier one had."""
-        if not call.is_open:
-            return step.verb in _OPENS_ANEW or (step.verb == "ring" and step.cause == _NEW_CALL)
-        return step.verb == "arrive" and any(each.verb == "arrive" for each in call.course.steps)
-
-    def _open(self, step: Step) -> Joined:
-        is_opening = step.verb in _BEGINS
-        name = blake2s(step.event_id.encode(), digest_size=8).hexdigest()
-        call = Joined(f"{self._host}:{name}", replay(()), step.moment.received, not is_opening)
-        self._calls[call.id] = call
-        return call
-
-    def _find_between(self, step: Step) -> Joined | None:
-        """Return the newest unanswered call between two stations, where there is one alone."""
-        found = [
-            call
-            for call in self._calls.values()
-            if call.is_open
-            and call.course.answered_at is None
-            and step.who in call.course.stations
-            and (not step.other or step.other in call.course.stations or step.other in _dialed(call))
-        ]
-        if len(found) > 1:
-            for call in found:
-                call.is_ambiguous = True
-                self._changed[call.id] = call
-            return None
-        return found[0] if found else None
-
-    def _find_caller(self, step: Step) -> Joined | None:
-        """Return the newest call of a caller who has not been answered: a queue is told without a reference."""
-        waiting = [
-            call
-            for call in self._calls.values()
-            if call.is_open
-            and call.course.answered_at is None
-            and step.who in {*call.course.stations, _caller(call)}
-        ]
-        return max(waiting, key=lambda call: call.course.steps[0].order, default=None)
-
-    def _find_wrapped(self, step: Step) -> Joined | None:
-        """Return the last group's call of a station: running wrap-up, else ended at most 10 s before."""
-        mine = [
-            call for call in self._calls.values() if step.who in call.course.stations and call.course.groups
-        ]
-        if step.verb == "wrapped_up":
-            return next((call for call in mine if ("wrap_up", step.who) in call.course.running), None)
-        ended = [
-            (end, call)
-            for call in mine
-            if (end := _left_at(call, step.who)) is not None
-            and step.moment.received - end.received <= _WRAP_UP_WITHIN
-        ]
-        return max(ended, key=lambda each: each[0].received, default=(None, None))[1]
-
-    def _find_picked(self, step: Step) -> Joined | None:
-        if is_trunk(step.other):
-            return self._calls.get(self._trunks.get(step.other, ""))
-        ringing = [
-            call
-            for call in self.open_calls()
-            if any(line.legs.get(step.other) == "ringing" for line in call.course.lines.values())
-        ]
-        if len(ringing) == 1:
-            return ringing[0]
-        self._picked[step.who] = step
-        return None
-
-    def _settle_pickup(self, call: Joined, step: Step) -> None:
-        picked = self._picked.pop(step.who, None)
-        if picked is not None and step.moment.received - picked.moment.received < GRACE:
-            self._give(call, picked)
-
-    # uniting
-
-    def _unite(self, step: Step) -> Joined | None:
-        """Make one call of those that a station has when it transfers or joins them; None where there is none."""
-        mine = [
-            call
-            for call in self._calls.values()
-            if call.is_open and any(step.who in line.legs for line in call.course.lines.values())
-        ]
-        named = self._calls.get(self._refs.get(step.ref, "")) if step.ref is not None else None
-        holds = any(
-            line.legs.get(step.who) == "holding" for call in mine for line in call.course.lines.values()
-        )
-        if holds and len(mine) == 1:
-            mine += [
-                call
-                for call in self._calls.values()
-                if not call.is_open
-                and step.who in call.course.stations
-                and (left := _left_at(call, step.who)) is not None
-                and step.moment.received - left.received <= _JUST_ENDED
-                and call.course.steps[0].order > mine[0].course.steps[0].order
-            ]
-        parts = {call.id: call for call in (*mine, *((named,) if named is not None else ()))}
-        if not parts or (len(parts) > 1 and not holds):
-            return named
-        first, *others = sorted(parts.values(), key=lambda call: call.course.steps[0].order)
-        if others:
-            self._merge(first, others)
-        return first
-
-    def _merge(self, first: Joined, others: list[Joined]) -> None:
-        steps = {(step.order, step.event_id): step for call in (first, *others) for step in call.course.steps}
-        first.course = replay([steps[key] for key in sorted(steps)])
-        for other in others:
-            del self._calls[other.id]
-            self._changed[other.id] = None
-            for places in self._places:
-                places.update({key: first.id for key, call_id in places.items() if call_id == other.id})
-
-    # giving
-
-    def _give(self, call: Joined, step: Step) -> None:
-        if step.ref is not None:
-            self._refs[step.ref] = call.id
-        for party in (step.who, step.other):
-            if is_trunk(party) and step.verb not in ("trunk_idle", "note", "abandon", "hang_up"):
-                self._take_trunk(call, party, step)
-        call.course.apply(step)
-        if step.verb == "trunk_idle":
-            self._trunks.pop(step.who, None)
-        call.heard_at = max(call.heard_at, step.moment.received)
-        self._changed[call.id] = call
-
-    def _take_trunk(self, call: Joined, trunk: str, step: Step) -> None:
-        """Note which call a trunk has: only one at a time, so the former one must have ended."""
-        former = self._calls.get(self._trunks.get(trunk, ""))
-        if former is not None and former is not call and former.is_open and step.verb in ("arrive", "seize"):
-            self._close(former, "trunk_taken")
-        self._trunks[trunk] = call.id
-
-    def _close(self, call: Joined, step: Step, verb: str) -> None:
-        """End a call whose end was not heard: when it was last heard of."""
-        last = call.course.steps[-1]
-        made = Step(
-            "time_limit" if verb == "reference_reused" else verb, step.event_id, step.order, last.moment
-        )
-        call.course.apply(made)
-        call.course.closed_by = verb
-        self._changed[call.id] = call
-
-    # what time does
+    def calls_at(self, station: str) -> list[Joined]:
+        """Return the open calls of a station."""
+        return self._index.open_at(station)
 
     def pass_time(self, now: datetime) -> None:
         """Forget what has ended, close what has been silent for too long, and give up on waiting records.
@@ -280,87 +100,267 @@ class HostCalls:
         With every event, also one that is no step: time passes by what the log says, so that every reading of it
         gives the same.
         """
-        if now - self._passed_at < _TURN and now >= self._passed_at:
-            return
-        self._passed_at = now
-        for call in list(self._calls.values()):
-            silent = now - call.heard_at
-            if call.is_open and silent > LIMIT:
-                self._close(call, "time_limit")
-            elif not call.is_open and silent > (LIMIT if call.course.running else GRACE):
-                self._forget(call)
-        while self._pending and now - self._pending[0].moment.received > GRACE:
-            self._open_from_record(self._pending.popleft())
-        self._picked = {
-            who: picked for who, picked in self._picked.items() if now - picked.moment.received <= GRACE
-        }
+        for call in self._index.take_due(now):
+            self._on_due(call, now)
+        for step in self._waiting.take_due(now):
+            self._open_from_record(step)
 
-    def _forget(self, call: Joined) -> None:
-        del self._calls[call.id]
-        for places in self._places:
-            for key in [key for key, call_id in places.items() if call_id == call.id]:
-                del places[key]
+    def _on_due(self, call: Joined, now: datetime) -> None:
+        if not call.is_open:
+            self._past.add(call, now)
+            self._past.drop_old(now)
+            self._index.remove(call)
+            return
+        if call.recorded_at is None:
+            self._close(call, "time_limit")
+        else:
+            self._close_by_record(call)
+        self._index.wake(call)
+
+    def _name_group(self, step: Step) -> Step:
+        """Return the step with the number of its group."""
+        if step.bin:
+            return replace(step, group=self.logins.number_of(step.bin))
+        if step.cause == _GROUP_CALL and not step.group and step.verb == "ring":
+            groups = self.logins.groups_at(step.who)
+            return replace(step, group=groups[0]) if len(groups) == 1 else step
+        return step
+
+    # which call
+
+    def _find(self, step: Step) -> Joined | None:
+        if step.ref is not None:
+            return self._find_by_ref(step)
+        for party in (step.who, step.other):
+            if is_trunk(party):
+                is_late = step.verb == "abandon"
+                return self._index.by_trunk(party) or (self._index.by_last_trunk(party) if is_late else None)
+        found = finding.find_between(self._index, step)
+        if len(found) > 1:
+            for call in found:
+                call.marks["ambiguous"] = None
+                self._changed[call.id] = call
+        return found[0] if len(found) == 1 else None
+
+    def _find_by_ref(self, step: Step) -> Joined | None:
+        call = self._index.by_ref(step.ref)
+        if call is not None and finding.is_anew(call, step):
+            if call.is_open:
+                self._close(call, "reference_reused")
+            call = None
+        if call is None:
+            call = finding.find_unnamed(self._index, step) or self._open(step)
+        if call is not None and self._picked:
+            self._settle_pickup(call, step)
+        return call
+
+    def _open(self, step: Step) -> Joined | None:
+        """Open a call; None for a step that begins none. One whose beginning was not heard says so."""
+        if step.verb not in _OPENS:
+            return None
+        name = blake2s(step.event_id.encode(), digest_size=8).hexdigest()
+        call = Joined(f"{self._host}:{name}", replay((), self._machines), step.moment.received)
+        if step.verb not in _BEGINS:
+            call.marks["began_before"] = None
+        self._index.add(call)
+        return call
+
+    # steps that are found in a way of their own
+
+    def _take_gap(self, step: Step) -> None:
+        for call in self.open_calls():
+            self._give(call, step)
+
+    def _take_station_idle(self, step: Step) -> None:
+        for call in self._index.open_at(step.who):
+            self._give(call, step)
+
+    def _take_state(self, step: Step) -> None:
+        """Take what was read of a station after a gap: whether its calls that were open then still live."""
+        is_idle = str(step.facts.get("state") or "") in _IDLE_STATES
+        for call in self._index.open_at(step.who):
+            if call.course.gaps and is_idle:
+                self._give(call, step)
+            elif not is_idle:
+                call.heard_at = max(call.heard_at, step.moment.received)
+
+    def _take_queue(self, step: Step) -> None:
+        """Take a wait in a group; a call event tells it without a reference, so the caller names the call."""
+        if step.ref is not None or is_trunk(step.who):
+            call = self._find(step)
+        else:
+            call = finding.find_caller(self._index, step) or (self._open(step) if step.outside else None)
+        if call is not None:
+            self._give(call, step)
+
+    def _take_wrap_up(self, step: Step) -> None:
+        """Attach a wrap-up to the last group's call of its station, if that ended at most 10 s before."""
+        if step.who not in self._wrapping:
+            call = finding.find_wrapped(self._index, step)
+            if call is not None:
+                self._wrapping[step.who] = call.id
+                self._give(call, step)
+
+    def _end_wrap_up(self, step: Step) -> None:
+        call = self._index.calls.get(self._wrapping.pop(step.who, ""))
+        if call is not None:
+            self._give(
+                call, step if step.verb == "wrapped_up" else replace(step, verb="wrapped_up", ref=None)
+            )
+
+    def _take_pickup(self, step: Step) -> None:
+        """Give a pickup to the call that it took; where that is not plain, the next answer or release decides."""
+        call = finding.find_picked(self._index, step)
+        if call is None:
+            self._picked[step.who] = step
+        else:
+            self._give(call, step)
+
+    def _settle_pickup(self, call: Joined, step: Step) -> None:
+        """Give a call the pickup that is decided by an answer at the picker, or by a release at the loser."""
+        picked = None
+        if step.verb == "answer":
+            picked = self._picked.pop(step.who, None) or self._picked.pop(step.other, None)
+        elif step.verb == "release" and step.cause in ELSEWHERE_CAUSES:
+            who = next((who for who, each in self._picked.items() if each.other in (step.who, "")), "")
+            picked = self._picked.pop(who, None)
+        if picked is not None and step.moment.received - picked.moment.received <= GRACE:
+            self._give(call, picked)
+
+    # transfers and conferences
+
+    def _take_union(self, step: Step) -> None:
+        """Make one call of those that a transfer or a conference joins, whichever reference it names."""
+        named = finding.find_named(self._index, step)
+        holder = finding.find_holder(self._index, step, named)
+        if holder and step.verb == "transfer":
+            step = replace(step, who=holder, to=step.to or finding.find_target(step, holder))
+        parts = finding.list_parts(self._index, step, named, holder)
+        if parts:
+            first, *others = parts
+            if others:
+                self._merge(first, others)
+            self._give(first, step)
+        elif (call := self._find_by_ref(step)) is not None:
+            self._give(call, step)
+
+    def _merge(self, first: Joined, others: list[Joined]) -> None:
+        calls = (first, *others)
+        steps = {
+            (step.order, step.event_id): step
+            for call in calls
+            for step in call.course.steps
+            if step.verb != "close"
+        }
+        agents: dict[str, str] = {}
+        for call in reversed(calls):
+            agents |= call.course.agents
+            first.marks |= call.marks
+        first.course = replay([steps[key] for key in sorted(steps)], self._machines)
+        first.course.agents = agents
+        for other in others:
+            self._index.replace(other, first)
+            self._changed[other.id] = None
+            for station, call_id in self._wrapping.items():
+                if call_id == other.id:
+                    self._wrapping[station] = first.id
+        first.heard_at = max(call.heard_at for call in calls)
+
+    # giving
+
+    def _give(self, call: Joined, step: Step) -> None:
+        index, verb = self._index, step.verb
+        if (step.ref is not None and step.ref not in call.refs) or (
+            step.ref is not None and index.by_ref(step.ref) is not call
+        ):
+            index.place_ref(step.ref, call)
+        if verb not in _FREES_TRUNK:
+            for party in (step.who, step.other):
+                if is_trunk(party):
+                    self._take_trunk(call, party, step)
+        number = step.outside or (str(step.facts.get("caller_number") or "") if verb == "inbound" else "")
+        if number and number not in call.numbers:
+            index.place_number(number, call)
+        if verb == "seize" and step.other and not is_trunk(step.other):
+            call.numbers[step.other] = None
+        if verb in ("ring", "answer", "seize") and step.who in self._wrapping:
+            self._end_wrap_up(replace(step, verb="wrapped_up", other="", ref=None))
+        self._apply(call, step)
+        if verb == "trunk_idle":
+            index.free_trunk(step.who)
+        self._changed[call.id] = call
+
+    def _apply(self, call: Joined, step: Step) -> None:
+        """Take a step into the course of a call; one that shows that it lives undoes an end that was inferred."""
+        course = call.course
+        if course.end is not None and course.closed_by in CLOSERS and step.verb not in _NO_LIFE:
+            agents = course.agents
+            course = call.course = replay((s for s in course.steps if s.verb != "close"), self._machines)
+            course.agents = agents
+        was_open, known = course.end is None, len(course.stations)
+        apply(course, step)
+        if len(course.stations) != known:
+            self._index.place_stations(call)
+            for station in course.stations:
+                if station not in course.agents and (agent := self.logins.agent_at(station)):
+                    course.agents[station] = agent
+        if step.verb not in _NO_EVIDENCE:
+            call.heard_at = max(call.heard_at, step.moment.received)
+            call.recorded_at = None
+        if was_open and course.end is not None:
+            self._index.wake(call)
+
+    def _take_trunk(self, call: Joined, trunk: str, step: Step) -> None:
+        """Note which call a trunk has: only one at a time, so the former one must have ended."""
+        former = self._index.by_trunk(trunk)
+        if former is call:
+            return
+        if former is not None and former.is_open and step.verb in finding.OPENS_ANEW:
+            self._close(former, "trunk_taken")
+        self._index.place_trunk(trunk, call)
+
+    def _close(self, call: Joined, closed_by: str) -> None:
+        """End a call whose end was not heard: when it was last heard of."""
+        last = next(
+            (step for step in reversed(call.course.steps) if step.verb not in _NO_EVIDENCE),
+            call.course.steps[-1],
+        )
+        self._apply(call, Step("close", last.event_id, last.order, last.moment, to=closed_by))
+        self._changed[call.id] = call
 
     # call records
 
-    def _take_record(self, step: Step) -> bool:
-        """Attach a call record to its call; False where there is none yet."""
-        call = self._calls.get(self._refs.get(step.ref, "")) if step.ref is not None else None
-        if call is None and step.ref is None:
-            call = self._match_record(step)
-        if call is None:
-            return False
-        self._give(call, step)
-        return True
+    def _take_record(self, step: Step) -> None:
+        if not self._join_record(step):
+            self._waiting.add(step)
 
-    def _match_record(self, step: Step) -> Joined | None:
-        """Return the call that a record without a reference is of: its trunk and station, ended within 90 s."""
-        trunk, station = _record_parties(step.facts)
-        found: list[Joined] = [
-            call
-            for call in self._calls.values()
-            if (not trunk or trunk in call.course.trunks)
-            and (trunk or station in call.course.stations)
-            and (
-                not station
-                or is_trunk(station)
-                or station in call.course.stations
-                or not call.course.stations
-            )
-        ]
-        ended = [call for call in found if not call.is_open]
-        return max(ended or found, key=lambda call: call.heard_at, default=None)
+    def _join_record(self, step: Step) -> bool:
+        """Attach a call record to its call; False where there is none yet."""
+        call = records.find_call(self._index, step)
+        if call is None:
+            return self._past.has(step)
+        may_end = records.may_end(call, step)
+        self._give(call, step)
+        if may_end:
+            call.recorded_at = step.moment.received
+            self._index.wake(call)
+        elif not call.is_open:
+            call.heard_at = max(call.heard_at, step.moment.received)
+        return True
 
     def _open_from_record(self, step: Step) -> None:
         """Make a call of a record that no event told of; a second record of the same reference joins it."""
-        if self._take_record(step):
+        if self._join_record(step):
             return
         call = self._open(step)
-        self._give(call, step)
-        last = Moment(step.moment.received, step.moment.host)
-        call.course.end, call.course.closed_by = last, "record"
+        if call is not None:
+            self._give(call, step)
+            self._apply(call, Step("close", step.event_id, step.order, step.moment, to="record"))
 
-
-def _record_parties(facts: Any) -> tuple[str, str]:
-    """Return the trunk and the station of a call record; blank where it names none."""
-    trunk = str(facts.get("co_number") or "").removeprefix("CO")
-    station = str(facts.get("station_number") or "")
-    return (f"CO{trunk}" if trunk else "", "" if is_trunk(station) else station)
-
-
-def _dialed(call: Joined) -> set[str]:
-    return {str(step.other) for step in call.course.steps if step.verb == "seize"}
-
-
-def _caller(call: Joined) -> str:
-    return next((str(n) for step in call.course.steps if (n := step.facts.get("caller_number"))), "")
-
-
-def _left_at(call: Joined, station: str) -> Moment | None:
-    """Return when a station had last done something in a call; None where it still does."""
-    mine = [
-        s
-        for s in call.course.segments
-        if s.station == station and s.kind in ("talk", "consult", "conference", "hold")
-    ]
-    return mine[-1].ends if mine else None
+    def _close_by_record(self, call: Joined) -> None:
+        """End a call of which nothing was heard for a while after its record, when the record says."""
+        step = next(step for step in reversed(call.course.steps) if step.verb == "record")
+        moment = records.find_end(call, step)
+        call.recorded_at = None
+        self._apply(call, Step("close", step.event_id, step.order, moment, to="record"))
+        self._changed[call.id] = call

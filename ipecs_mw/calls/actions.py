@@ -103,6 +103,8 @@ def _ring(course: Course, line: Line, step: Step) -> None:
     if is_trunk(rings) or (line.legs.get(rings) == "dialing" and caller and not is_trunk(caller)):
         rings, caller = caller, rings
     _bring_caller(course, line, caller, step)
+    if line.legs.get(rings) == "playing":
+        return
     if rings and rings not in course.machines:
         line.is_voicemail = False
     if rings and line.legs.get(rings) not in ("talking", "holding"):
@@ -114,11 +116,8 @@ def _ring(course: Course, line: Line, step: Step) -> None:
 
 def _answer(course: Course, line: Line, step: Step) -> None:
     parties = [party for party in (step.who, step.other) if party]
-    machine = next((party for party in parties if party in course.machines or party in course.groups), "")
     winner = _find_winner(line, parties)
-    if not machine and line.is_voicemail and winner:
-        machine = winner
-    if machine:
+    if machine := _find_machine(course, line, parties) or (winner if line.is_voicemail else ""):
         _play(course, line, machine, step)
         return
     is_back = any(line.legs.get(party) in ("holding", "recalled") for party in parties) or line.is_parked
@@ -136,7 +135,8 @@ def _answer(course: Course, line: Line, step: Step) -> None:
     for party, state in list(line.legs.items()):
         if state in _RINGS:
             line.drop(party)
-    line.is_connected, line.is_waiting, line.is_moving, line.is_parked = True, False, False, False
+    line.is_connected, line.is_waiting, line.is_parked = True, False, False
+    line.is_moving = line.is_passed_on = False
 
 
 def _find_winner(line: Line, parties: list[str]) -> str:
@@ -145,6 +145,13 @@ def _find_winner(line: Line, parties: list[str]) -> str:
     rang = [party for party in stations if line.legs.get(party) == "ringing"]
     new = [party for party in stations if party not in line.legs]
     return next(iter(rang or new), "")
+
+
+def _find_machine(course: Course, line: Line, parties: list[str]) -> str:
+    """Return the party that is no person: a device that is listed, a group's own number, or voice mail."""
+    machines = (course.machines, course.groups)
+    is_machine = (p for p in parties if line.legs.get(p) == "playing" or any(p in each for each in machines))
+    return next(is_machine, "")
 
 
 def _play(course: Course, line: Line, machine: str, step: Step) -> None:
@@ -177,7 +184,8 @@ def _hold(course: Course, line: Line, step: Step) -> None:
 
 
 def _recall(course: Course, line: Line, step: Step) -> None:
-    line.is_parked, line.is_moving = False, True
+    line.is_parked = False
+    line.pass_on()
     for station, state in list(line.legs.items()):
         if state == "ringing":
             line.drop(station)
@@ -195,7 +203,7 @@ def _park(course: Course, line: Line, step: Step) -> None:
 def _divert(_course: Course, line: Line, step: Step) -> None:
     if line.legs.get(step.who) in _RINGS:
         line.drop(step.who)
-        line.is_moving = True
+        line.pass_on()
 
 
 def _overflow(_course: Course, line: Line, step: Step) -> None:
@@ -206,7 +214,8 @@ def _overflow(_course: Course, line: Line, step: Step) -> None:
     if step.group and step.group != line.group:
         line.group, line.is_waiting = step.group, True
     else:
-        line.is_waiting, line.is_moving = False, True
+        line.is_waiting = False
+        line.pass_on()
 
 
 def _pick_up(course: Course, _line: Line, step: Step) -> None:
@@ -241,13 +250,22 @@ def _hang_up(course: Course, line: Line, step: Step) -> None:
 
 def _release(course: Course, line: Line, step: Step) -> None:
     state = line.legs.get(step.who)
-    if step.outside:
-        line.has_outside = line.has_outside and not (step.verb == "release" and state != "ringing")
+    if step.outside and (state not in (None, "ringing") or not step.who):
+        line.has_outside = False
     line.drop(step.who)
     if step.cause in ELSEWHERE_CAUSES:
+        _lose_sight(course, step)
         return
-    course.call_cause = step.cause if step.cause is not None else course.call_cause
+    if state is not None:
+        course.call_cause = step.cause if step.cause is not None else course.call_cause
     course.close_if_deserted(step, step.outside or step.other or step.who)
+
+
+def _lose_sight(course: Course, step: Step) -> None:
+    """End a call that was answered where nothing is heard of it."""
+    if not any(line.is_alive() for line in course.list_lines()):
+        course.answered_at = course.answered_at or step.moment
+        course.close(step.moment, "out_of_sight")
 
 
 def _fail(course: Course, line: Line, step: Step) -> None:
@@ -319,6 +337,7 @@ def _transfer(course: Course, _line: Line, step: Step) -> None:
     parties = len(joined.legs) + (len(joined.trunks) or int(joined.has_outside))
     joined.is_moving = parties < 2 or not {"talking", "ringing"} & set(joined.legs.values())
     joined.is_connected = True
+    joined.is_passed_on = "talking" not in joined.legs.values()
 
 
 def _conference(course: Course, _line: Line, step: Step) -> None:

@@ -42,6 +42,7 @@ _FACTS = {
     "dialed": ("number_dialed",),
     "note": ("number_dialed", "caller_number", "account_code"),
     "seize": ("dial_digit",),
+    "record": ("account_code",),
 }
 """What the steps tell that a record repeats; the first that tells it counts."""
 
@@ -236,6 +237,8 @@ class Course(Struct):
                 kind = line.find_kind(state)
                 if kind and (station not in doing or RANKS[kind] < RANKS[doing[station][0]]):
                     doing[station] = (kind, line.group)
+            if line.is_connected and len(line.trunks) > 1 and not line.legs:
+                doing[" trunks"] = ("talk", "")
             if line.is_waiting:
                 doing[" queue " + line.group] = ("queue", line.group)
             if line.is_parked:
@@ -251,6 +254,8 @@ class Course(Struct):
         segment.result = judge_result(
             segment.kind, segment.station, step, becomes, is_over=is_over, picker=self.picker
         )
+        if segment.result == "no_answer" and self.phase == "talk":
+            segment.result = "answered_elsewhere"
         if segment.result == "answered" and segment.kind == "ring":
             self._credit_elsewhere(step.moment)
 

@@ -52,15 +52,15 @@ def find_unnamed(index: Index, step: Step) -> Joined | None:
 
 def find_between(index: Index, step: Step) -> list[Joined]:
     """Return the open calls between two stations that a step without a reference can be about."""
-    return [call for call in index.open_at(step.who or step.other) if _is_between(call, step)]
+    calls = {call.id: call for party in (step.who, step.other) if party for call in index.open_at(party)}
+    return [call for call in calls.values() if _is_between(call, step)]
 
 
 def _is_between(call: Joined, step: Step) -> bool:
     if step.verb in _BEFORE_ANSWER and call.course.answered_at is not None:
         return False
-    if not step.other or not step.who:
-        return True
-    return step.other in call.course.stations or step.other in call.numbers
+    parties = [party for party in (step.who, step.other) if party]
+    return all(party in call.course.stations or party in call.numbers for party in parties)
 
 
 def find_caller(index: Index, step: Step) -> Joined | None:

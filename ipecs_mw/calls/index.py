@@ -18,7 +18,8 @@ LIMIT = timedelta(hours=12)
 class Joined(Struct):
     """A call that is being joined. `marks` say what was not told but judged; `is_open` while it lasts.
 
-    `recorded_at` is when a call record came that may have been its end, `alarm_at` when the index looks again.
+    `recorded_at` is when a call record came that may have been its end while nothing else tells of one, `alarm_at`
+    when the index looks at it again.
     """
 
     id: str
@@ -39,7 +40,10 @@ class Joined(Struct):
     def due_at(self) -> datetime:
         """When something is to be done about it although nothing has been heard."""
         if not self.is_open:
-            return self.heard_at + (LIMIT if self.course.wrapping else GRACE)
+            may_live = (
+                self.course.wrapping or self.course.closed_by == "state_read" or self.recorded_at is not None
+            )
+            return self.heard_at + (LIMIT if may_live else GRACE)
         if self.recorded_at is not None:
             return self.recorded_at + GRACE
         return self.heard_at + LIMIT

@@ -24,11 +24,22 @@ _OPENS = _BEGINS | frozenset(
 )
 _GROUPED = frozenset({"arrive", "offer", "queue", "ring", "overflow", "voicemail"})
 _WRAP_UPS = frozenset({"wrap_up", "wrapped_up", "ready", "not_ready", "logout"})
-_LOGINS = frozenset({"login", "logout", "hot_desk_in", "hot_desk_out"})
+_LOGINS = frozenset({"login", "second_login", "logout", "hot_desk_in", "hot_desk_out"})
 _NO_CALL = frozenset(
-    {"dnd_on", "dnd_off", "in_service", "login", "hot_desk_in", "hot_desk_out", "session_up", "session_down"}
+    {
+        "dnd_on",
+        "dnd_off",
+        "in_service",
+        "login",
+        "second_login",
+        "hot_desk_in",
+        "hot_desk_out",
+        "session_up",
+        "session_down",
+    }
 )
 _NO_EVIDENCE = frozenset({"gap", "record", "note", "close"})
+_INFERRED = frozenset({"close", "state_read"})
 _NO_LIFE = _NO_EVIDENCE | _WRAP_UPS
 _FREES_TRUNK = frozenset({"trunk_idle", "note", "abandon", "hang_up"})
 _IDLE_STATES = frozenset({"idle", "block", "DND"})
@@ -100,10 +111,10 @@ class HostCalls:
         With every event, also one that is no step: time passes by what the log says, so that every reading of it
         gives the same.
         """
-        for call in self._index.take_due(now):
-            self._on_due(call, now)
         for step in self._waiting.take_due(now):
             self._open_from_record(step)
+        for call in self._index.take_due(now):
+            self._on_due(call, now)
 
     def _on_due(self, call: Joined, now: datetime) -> None:
         if not call.is_open:
@@ -250,7 +261,7 @@ class HostCalls:
             (step.order, step.event_id): step
             for call in calls
             for step in call.course.steps
-            if step.verb != "close"
+            if step.verb not in _INFERRED
         }
         agents: dict[str, str] = {}
         for call in reversed(calls):
@@ -295,7 +306,9 @@ class HostCalls:
         course = call.course
         if course.end is not None and course.closed_by in CLOSERS and step.verb not in _NO_LIFE:
             agents = course.agents
-            course = call.course = replay((s for s in course.steps if s.verb != "close"), self._machines)
+            course = call.course = replay(
+                (s for s in course.steps if s.verb not in _INFERRED), self._machines
+            )
             course.agents = agents
         was_open, known = course.end is None, len(course.stations)
         apply(course, step)
@@ -308,6 +321,7 @@ class HostCalls:
             call.heard_at = max(call.heard_at, step.moment.received)
             call.recorded_at = None
         if was_open and course.end is not None:
+            call.recorded_at = call.recorded_at if course.closed_by == "record" else None
             self._index.wake(call)
 
     def _take_trunk(self, call: Joined, trunk: str, step: Step) -> None:
@@ -355,12 +369,12 @@ class HostCalls:
         call = self._open(step)
         if call is not None:
             self._give(call, step)
-            self._apply(call, Step("close", step.event_id, step.order, step.moment, to="record"))
+            ended = records.find_end(call, step)
+            self._apply(call, Step("close", step.event_id, step.order, ended, to="record"))
 
     def _close_by_record(self, call: Joined) -> None:
         """End a call of which nothing was heard for a while after its record, when the record says."""
         step = next(step for step in reversed(call.course.steps) if step.verb == "record")
         moment = records.find_end(call, step)
-        call.recorded_at = None
         self._apply(call, Step("close", step.event_id, step.order, moment, to="record"))
         self._changed[call.id] = call

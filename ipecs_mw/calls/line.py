@@ -23,7 +23,8 @@ class Line(Struct):
 
     Stations in `named` were only named by others, so nothing will tell of their end. `caller` began the line.
     `is_consult` while the station that made it holds another line of the call; `is_moving` while a transfer is on
-    its way and who comes next is not there yet; `is_connected` once somebody has answered in it.
+    its way and who comes next is not there yet, `is_passed_on` until somebody answers it; `is_connected` once
+    somebody has answered in it.
     """
 
     legs: dict[str, str] = {}
@@ -37,6 +38,7 @@ class Line(Struct):
     is_parked: bool = False
     is_waiting: bool = False
     is_moving: bool = False
+    is_passed_on: bool = False
     is_connected: bool = False
     is_voicemail: bool = False
 
@@ -81,9 +83,9 @@ class Line(Struct):
             return True
         if not is_seen:
             return False
+        if self.is_parked or self.is_moving or self.is_passed_on:
+            return bool(self.trunks) or any(state != "ringing" for state in self.legs.values())
         outside = len(self.trunks) or int(self.has_outside)
-        if self.is_parked or self.is_moving:
-            return True
         if len(self.legs) + outside > 1:
             return self.is_connected or self.is_caller_there()
         return not self.is_connected and self.is_caller_there()
@@ -93,6 +95,10 @@ class Line(Struct):
         if self.caller in ("", OUTSIDE):
             return self.has_outside or bool(self.trunks)
         return self.caller in self.legs or self.caller in self.trunks
+
+    def pass_on(self) -> None:
+        """Have the call go on to somebody who is not there yet."""
+        self.is_moving = self.is_passed_on = True
 
     def take_over(self, other: "Line") -> None:
         """Become one with another line; who is in both does what he does in the busier one."""

@@ -37,6 +37,7 @@ class Logins:
         """Take a step of an agent in."""
         take = {
             "login": self._log_in,
+            "second_login": self._log_in,
             "logout": self._log_out,
             "hot_desk_in": self._move,
             "hot_desk_out": self._move,
@@ -45,9 +46,13 @@ class Logins:
             take(step)
 
     def _log_in(self, step: Step) -> None:
+        is_first = True
         for agent, name, is_bin in _read_logins(step):
             if agent:
-                self._agents[step.who] = agent
+                if is_first and step.verb == "login":
+                    self._agents[step.who] = agent
+                self._agents.setdefault(step.who, agent)
+                is_first = False
                 self._learn(step, agent, name, is_bin=is_bin)
             number = self.number_of(name) if is_bin else name
             if number:

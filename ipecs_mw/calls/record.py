@@ -6,14 +6,14 @@ from typing import Any
 from ipecs_mw.calls.course import Course, Segment
 from ipecs_mw.calls.index import Joined
 from ipecs_mw.calls.outcome import find_direction, judge_outcome
-from ipecs_mw.calls.records import is_recorded_only, read_parties
+from ipecs_mw.calls.records import find_span, is_recorded_only, read_parties
 from ipecs_mw.calls.steps import Moment, Step
 
 KINDS = ("queue", "ring", "talk", "hold", "park", "consult")
 """The phases that `seconds` counts; beside them `wrap_up` and `total`."""
 
 _NOT_ANSWERED = frozenset({"no_answer", "forwarded", "overflowed", "refused"})
-_TALKED = frozenset({"answered", "lost_on_hold", "voicemail"})
+_RECORDED_KINDS = {"answered": "talk", "lost_on_hold": "talk", "voicemail": "voicemail"}
 
 
 def build_record(joined: Joined, host: str) -> dict[str, Any]:
@@ -182,9 +182,9 @@ def _find_dialed(course: Course, direction: str) -> dict[str, Any]:
 def _fill_from_records(document: dict[str, Any], steps: list[Step]) -> None:
     """Fill in what call records alone tell: their start, duration, numbers, stations."""
     durations = [int(step.facts.get("duration_seconds") or 0) for step in steps]
-    outcome = document["outcome"]
     seconds = dict.fromkeys((*KINDS, "wrap_up"), 0.0)
-    seconds["talk" if outcome in _TALKED else "ring"] = float(sum(durations))
+    if (kind := _RECORDED_KINDS.get(document["outcome"], "ring")) in seconds:
+        seconds[kind] = float(sum(durations))
     parties = [read_parties(step.facts) for step in steps]
     side = "caller" if document["direction"] in ("inbound", "tandem") else "dialed"
     ends = [
@@ -193,6 +193,7 @@ def _fill_from_records(document: dict[str, Any], steps: list[Step]) -> None:
     del ends
     document |= {
         "seconds": seconds | {"total": float(sum(durations))},
+        "ended_at": max(find_span(step)[1] for step in steps),
         "trunks": list(dict.fromkeys(trunk.removeprefix("CO") for trunk, _ in parties if trunk)),
         "stations": list(dict.fromkeys(station for _, station in parties if station)),
         side: {**document[side], "number": steps[0].facts.get("number1")},

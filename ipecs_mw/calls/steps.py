@@ -84,7 +84,7 @@ ACD_VERBS: Mapping[int, str] = {
     18: "station_idle",
     19: "dnd_on",
     20: "dnd_off",
-    25: "login",
+    25: "second_login",
     26: "logout",
     41: "seize",
     42: "answer",

@@ -1,4 +1,4 @@
-"""Frames as hosts send them and the calls that they are, as data: `cases/*.json`. CONTRIBUTING says how to write one."""
+"""Frames as hosts send them and the calls that they are, as data: `cases/*.json`."""
 
 import json
 from datetime import UTC, datetime
@@ -21,7 +21,8 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_frames_are_the_calls_of_their_case(case: dict[str, Any]) -> None:
-    calls = HostCalls("main")
+    bins = {group["bin"]: number for number, group in case.get("groups", {}).items()}
+    calls = HostCalls("main", bins=bins, machines=case.get("machines", ()))
     for order, document in enumerate(read_documents(case["frames"])):
         calls.pass_time(document["received_at"])
         step = read_step(document, order)
@@ -41,6 +42,8 @@ def _cut(found: Any, expected: Any) -> Any:
         return {key: _cut(found.get(key), each) for key, each in expected.items()}
     if isinstance(expected, list) and expected and isinstance(expected[0], dict):
         return [_cut(one, other) for one, other in zip(found, expected, strict=True)]
+    if isinstance(expected, list) and isinstance(found, list):
+        return [_cut(one, None) for one in found]
     if isinstance(found, datetime):
         return (found - EPOCH.astimezone(UTC)).total_seconds()
     return found

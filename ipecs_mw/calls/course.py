@@ -127,11 +127,11 @@ class Course(Struct):
         )
 
     def put(self, line: Line, party: str, state: str, *, is_told: bool = True) -> None:
-        """Have a party do something in a line."""
-        if not party:
+        """Have a party do something in a line; a machine does nothing that counts."""
+        if not party or party in self.machines:
             return
         line.put(party, state, is_told=is_told)
-        if not is_trunk(party) and party not in self.machines:
+        if not is_trunk(party):
             self.stations[party] = None
 
     def unite(self) -> Line:

@@ -301,7 +301,8 @@ def _trunk_idle(course: Course, _line: Line, step: Step) -> None:
 def _station_idle(course: Course, _line: Line, step: Step) -> None:
     is_lost = step.verb == "state_read"
     for line in course.list_lines():
-        if is_lost or line.legs.get(step.who) != "holding":
+        holds_nobody = not line.trunks and len(line.legs) == 1
+        if is_lost or holds_nobody or line.legs.get(step.who) != "holding":
             line.drop(step.who)
     if is_lost:
         _close_unseen(course, step)

@@ -22,6 +22,7 @@ RANKS = {
     "consult": 1,
     "park": 2,
     "hold": 3,
+    "held": 3,
     "recall": 3,
     "transfer": 3,
     "queue": 4,
@@ -170,9 +171,13 @@ class Course(Struct):
         if (segment := self.wrapping.pop(step.who, None)) is not None:
             segment.ends = step.moment
 
+    def find_doing(self, station: str) -> tuple[str, str]:
+        """Return the kind of segment that a station is in, and the group whose call that is; blanks for none."""
+        return self._doing.get(station, ("", ""))
+
     def find_last(self, station: str) -> Segment | None:
         """Return the last segment of a station in which it talked or held."""
-        kinds = ("talk", "consult", "conference", "hold")
+        kinds = ("talk", "consult", "conference", "hold", "held")
         return next((s for s in reversed(self.segments) if s.station == station and s.kind in kinds), None)
 
     def note(self, step: Step) -> None:

@@ -24,7 +24,9 @@ _OPENS = _BEGINS | frozenset(
 )
 _GROUPED = frozenset({"arrive", "offer", "queue", "ring", "overflow", "voicemail"})
 _WRAP_UPS = frozenset({"wrap_up", "wrapped_up", "ready", "not_ready", "logout"})
-_LOGINS = frozenset({"login", "second_login", "logout", "hot_desk_in", "hot_desk_out"})
+_OF_AGENTS = frozenset(
+    {"login", "second_login", "logout", "ready", "not_ready", "wrap_up", "hot_desk_in", "hot_desk_out"}
+)
 _NO_CALL = frozenset(
     {
         "dnd_on",
@@ -62,6 +64,7 @@ class HostCalls:
         self._picked: dict[str, Step] = {}
         self._wrapping: dict[str, str] = {}
         self._changed: dict[str, Joined | None] = {}
+        self._touched: dict[str, Joined] = {}
         self.logins = Logins(bins)
         self._takers: dict[str, Callable[[Step], None]] = {
             "gap": self._take_gap,
@@ -81,7 +84,7 @@ class HostCalls:
         """Take the next step in."""
         verb = step.verb
         self.pass_time(step.moment.received)
-        if verb in _LOGINS:
+        if verb in _OF_AGENTS:
             self.logins.take(step)
         if verb in _NO_CALL:
             return
@@ -96,6 +99,11 @@ class HostCalls:
         """Yield what has changed since it was last asked, by id; None for a call that became part of another."""
         changed, self._changed = self._changed, {}
         yield from changed.items()
+
+    def take_touched(self) -> Iterator[Joined]:
+        """Yield the calls to which something has happened since it was last asked."""
+        touched, self._touched = self._touched, {}
+        yield from touched.values()
 
     def open_calls(self) -> Iterator[Joined]:
         """Yield the calls that have not ended."""
@@ -310,6 +318,7 @@ class HostCalls:
                 (s for s in course.steps if s.verb not in _INFERRED), self._machines
             )
             course.agents = agents
+        self._touched[call.id] = call
         was_open, known = course.end is None, len(course.stations)
         apply(course, step)
         if len(course.stations) != known:

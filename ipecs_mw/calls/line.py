@@ -8,6 +8,7 @@ OUTSIDE = "outside"
 """The caller where he is seen by nothing but his number."""
 
 _KINDS = {
+    "held": "held",
     "ringing": "ring",
     "holding": "hold",
     "dialing": "dial",

@@ -33,12 +33,19 @@ class Logins:
         """Return the groups that the agent at a station is logged in to."""
         return list(self._groups.get(station, ()))
 
+    def has(self, station: str) -> bool:
+        """Tell whether an agent is logged in at a station, as far as is known."""
+        return station in self._groups
+
     def take(self, step: Step) -> None:
         """Take a step of an agent in."""
         take = {
             "login": self._log_in,
-            "second_login": self._log_in,
             "logout": self._log_out,
+            "second_login": self._log_in,
+            "ready": self._log_in,
+            "not_ready": self._log_in,
+            "wrap_up": self._log_in,
             "hot_desk_in": self._move,
             "hot_desk_out": self._move,
         }.get(step.verb)
@@ -46,6 +53,8 @@ class Logins:
             take(step)
 
     def _log_in(self, step: Step) -> None:
+        """Note a login; whoever turns ready or not, or wraps up, is logged in too."""
+        self._groups.setdefault(step.who, {})
         is_first = True
         for agent, name, is_bin in _read_logins(step):
             if agent:
@@ -56,7 +65,7 @@ class Logins:
                 self._learn(step, agent, name, is_bin=is_bin)
             number = self.number_of(name) if is_bin else name
             if number:
-                self._groups.setdefault(step.who, {})[number] = None
+                self._groups[step.who][number] = None
 
     def _learn(self, step: Step, agent: str, name: str, *, is_bin: bool) -> None:
         told = self._told.setdefault((step.who, agent), {})
@@ -71,6 +80,8 @@ class Logins:
 
     def _log_out(self, step: Step) -> None:
         groups = self._groups.get(step.who, {})
+        if not step.bin and "device_number" not in step.facts:
+            groups.clear()
         for _agent, name, is_bin in _read_logins(step):
             groups.pop(self.number_of(name) if is_bin else name, None)
         if not groups:

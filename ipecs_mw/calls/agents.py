@@ -3,13 +3,14 @@
 A person is one, whatever groups he is logged in to. What is not known since a gap is `unknown` until it is seen.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from hashlib import blake2s
 from typing import Any
 
 from msgspec import Struct
 
+from ipecs_mw.calls.index import Joined
 from ipecs_mw.calls.joining import HostCalls
 from ipecs_mw.calls.steps import Moment, Step, is_trunk
 
@@ -94,13 +95,12 @@ class AgentStates:
         """What is known of each station that has been heard of."""
         return self._stations
 
-    def take(self, step: Step) -> None:
-        """Take a step in, and what it did to calls."""
+    def take(self, step: Step, touched: Iterable[Joined]) -> list[str]:
+        """Take a step in, and the calls to which it did something; return the stations that it is about."""
         at = self._pass(step.moment)
-        touched = [call.course.stations for call in self._calls.take_touched()]
         if step.verb == "gap":
             self._take_gap(step, at)
-            return
+            return list(self._stations)
         heard = [party for party in (step.who, step.other) if party and not is_trunk(party)]
         for station in heard:
             known = self._get(station)
@@ -109,8 +109,10 @@ class AgentStates:
                 known.is_wrapping_up = False
         if step.who and (take := self._takers.get(step.verb)) is not None:
             take(step, self._get(step.who))
-        for station in dict.fromkeys([*heard, *(each for stations in touched for each in stations)]):
+        about = list(dict.fromkeys([*heard, *(each for call in touched for each in call.course.stations)]))
+        for station in about:
             self._follow(station, step.event_id, at)
+        return about
 
     def take_changed(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the documents of the intervals that have changed since it was last asked, by id."""
@@ -127,8 +129,9 @@ class AgentStates:
         if known.is_out_of_service:
             return "out_of_service", ""
         has_agent = self._calls.logins.has(station)
-        if activity := self._find_activity(station, has_agent=has_agent):
-            return activity, ""
+        activity, group, _ = self.find_activity(station)
+        if activity:
+            return "busy_other" if has_agent and not group else activity, ""
         if has_agent:
             return self._judge_agent(station, known)
         return ("dnd", "") if known.is_undisturbed else ("idle", "")
@@ -142,17 +145,17 @@ class AgentStates:
             return "not_ready", next(reversed(reasons.values()))
         return ("dnd", "") if known.is_undisturbed else ("ready", "")
 
-    def _find_activity(self, station: str, *, has_agent: bool) -> str:
-        """Return what a station does in its calls, those of groups first; for an agent others are `busy_other`."""
-        best, is_of_group = "", False
+    def find_activity(self, station: str) -> tuple[str, str, str]:
+        """Return what a station does in its calls, the group whose call that is, and the call; groups' first."""
+        found = []
         for call in self._calls.calls_at(station):
             kind, group = call.course.find_doing(station)
-            activity = ACTIVITIES.get(kind, "")
-            if not activity or (is_of_group and not group):
-                continue
-            if not best or (group and not is_of_group) or _RANKS[activity] < _RANKS[best]:
-                best, is_of_group = activity, bool(group)
-        return best if not best or is_of_group or not has_agent else "busy_other"
+            if activity := ACTIVITIES.get(kind, ""):
+                found.append((not group, _RANKS[activity], call.id, activity, group))
+        if not found:
+            return "", "", ""
+        _, _, call_id, activity, group = min(found)
+        return activity, group, call_id
 
     def _get(self, station: str) -> Station:
         return self._stations.setdefault(station, Station())

@@ -84,6 +84,7 @@ class Course(Struct):
     groups: dict[str, None] = {}
     agents: dict[str, str] = {}
     gaps: list[str] = []
+    has_gap_since_heard: bool = False
     end: Moment | None = None
     seen_over: Moment | None = None
     closed_by: str = ""
@@ -194,6 +195,9 @@ class Course(Struct):
             self.known.setdefault("outside", step.outside)
         if step.verb == "gap":
             self.gaps.append(step.event_id)
+            self.has_gap_since_heard = True
+        elif self.gaps and step.verb not in ("record", "close"):
+            self.has_gap_since_heard = False
 
     def reopen(self) -> None:
         """Have a call go on that had ended."""

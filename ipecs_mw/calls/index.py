@@ -19,7 +19,7 @@ class Joined(Struct):
     """A call that is being joined. `marks` say what was not told but judged; `is_open` while it lasts.
 
     `recorded_at` is when a call record came that may have been its end while nothing else tells of one, `alarm_at`
-    when the index looks at it again.
+    when the index looks at it again. `is_gone` once it became part of another call.
     """
 
     id: str
@@ -30,6 +30,7 @@ class Joined(Struct):
     refs: dict[int, None] = {}
     recorded_at: datetime | None = None
     alarm_at: datetime | None = None
+    is_gone: bool = False
 
     @property
     def is_open(self) -> bool:

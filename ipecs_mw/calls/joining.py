@@ -280,6 +280,8 @@ class HostCalls:
         for other in others:
             self._index.replace(other, first)
             self._changed[other.id] = None
+            self._touched[other.id] = other
+            other.is_gone = True
             for station, call_id in self._wrapping.items():
                 if call_id == other.id:
                     self._wrapping[station] = first.id

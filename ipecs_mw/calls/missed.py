@@ -10,49 +10,14 @@ from typing import Any
 
 from msgspec import Struct
 
+from ipecs_mw.model.formats import NumberSettings
+from ipecs_mw.model.numbers import PLAIN, find_readings, read_number
+
 MISSED = frozenset({"abandoned", "no_answer", "busy", "refused", "failed", "voicemail"})
 """The outcomes of incoming calls that somebody has to call back; voice mail was not answered by a person."""
 
 _SPOKEN = frozenset({"answered", "lost_on_hold"})
-_SEPARATORS = str.maketrans("", "", " -./()")
-_SHORTEST = 6  # digits; what is shorter is an extension or a service, and no country's
-_LOCAL_DIGITS = 7  # so many behind the country's code make a number with it
-
 Record = Mapping[str, Any]
-
-
-class NumberRules(Struct, frozen=True):
-    """How numbers are told at a site, so that the same number compares as the same.
-
-    `country` without a sign; `trunk_prefix` is dialled for a line outside; a national number begins with
-    `national_prefix`, an international one with `international_prefix`.
-    """
-
-    country: str = ""
-    trunk_prefix: str = ""
-    national_prefix: str = "0"
-    international_prefix: str = "00"
-
-    def normalise(self, number: str) -> str:
-        """Return a number as `+`, country and rest where that can be told, else as it stands; twice is once."""
-        plain = number.translate(_SEPARATORS)
-        if not plain.removeprefix("+").isdecimal() or plain.startswith("+") or len(plain) < _SHORTEST:
-            return plain
-        if self.international_prefix and plain.startswith(self.international_prefix):
-            return "+" + plain.removeprefix(self.international_prefix)
-        if not self.country:
-            return plain
-        if self.national_prefix and plain.startswith(self.national_prefix):
-            return f"+{self.country}{plain.removeprefix(self.national_prefix)}"
-        if plain.startswith(self.country) and len(plain) >= len(self.country) + _LOCAL_DIGITS:
-            return "+" + plain
-        return f"+{self.country}{plain}"
-
-    def list_dialed(self, number: str) -> list[str]:
-        """Return what a number that was dialled may be: hosts tell it with the prefix of the line or without."""
-        plain = number.translate(_SEPARATORS)
-        without = plain.removeprefix(self.trunk_prefix) if self.trunk_prefix else plain
-        return list(dict.fromkeys((self.normalise(plain), self.normalise(without))))
 
 
 class Closing(Struct, frozen=True):
@@ -106,44 +71,68 @@ class Item(Struct):
 
 def find_missed(
     records: Iterable[Record],
-    rules: NumberRules | None = None,
+    plan: NumberSettings = PLAIN,
     *,
     short_seconds: Mapping[str, float] | None = None,
     default_short_seconds: float = 5.0,
     closings: Mapping[str, Closing] | None = None,
 ) -> list[Item]:
-    """Return the missed calls of documents of `calls`, open and closed, in the order in which they began.
+    """Return the missed calls of documents of `calls`, open and closed, in the order in which they became so.
 
+    Two numbers are one where the plan gives them a reading in common.
     `short_seconds` are the limits of single groups below which a call was no call. `closings` are those of people,
     by item. The order of the records does not matter: what counts is when calls were missed or answered.
     """
-    rules = rules or NumberRules()
     limits = short_seconds or {}
     facts = sorted(
-        (fact for record in records if (fact := _read_fact(record, rules, limits, default_short_seconds))),
+        (fact for record in records if (fact := _read_fact(record, plan, limits, default_short_seconds))),
         key=lambda fact: (fact.at, fact.kind, fact.record["_id"]),
     )
     items: list[Item] = []
-    running: dict[tuple[str, str], Item] = {}
+    running = _Running(closings or {})
     for fact in facts:
-        for number in fact.numbers:
-            key = (fact.record["host"], number)
-            item = _close_by_person(running.get(key), fact.at, closings or {})
-            if item is not None and item.closed_at is not None:
-                del running[key]
-                item = None
-            if fact.kind == "missed":
-                if item is None:
-                    item = running[key] = _open(fact, number)
-                    items.append(item)
-                _count(item, fact)
-            elif item is not None:
-                _settle(item, fact)
-                if item.closed_at is not None:
-                    del running[key]
-    for item in running.values():
-        _close_by_person(item, None, closings or {})
+        found = running.find(fact)
+        if fact.kind == "missed":
+            if not found:
+                items.append(_open(fact))
+                running.add(items[-1], fact.readings)
+            _count(found[0] if found else items[-1], fact)
+        for item in found if fact.kind != "missed" else ():
+            _settle(item, fact)
+    running.close_by_person()
     return items
+
+
+class _Running:
+    """The items that are open, by all readings of their numbers."""
+
+    def __init__(self, closings: Mapping[str, Closing]) -> None:
+        self._closings = closings
+        self._items: dict[tuple[str, str], Item] = {}
+
+    def add(self, item: Item, readings: Iterable[str]) -> None:
+        """Add an item."""
+        self._items.update({(item.host, reading): item for reading in readings})
+
+    def find(self, fact: "_Fact") -> list[Item]:
+        """Return the items that are open when a call was missed or answered, the oldest first."""
+        keys = [(str(fact.record["host"]), reading) for reading in fact.readings]
+        found = {item.id: item for key in keys if (item := self._items.get(key)) is not None}
+        for item in found.values():
+            self._close(item, fact.at)
+        opened = [item for item in found.values() if item.closed_at is None]
+        return sorted(opened, key=lambda item: (item.first_at, item.id))
+
+    def close_by_person(self) -> None:
+        """Close what people closed after all calls."""
+        for item in self._items.values():
+            self._close(item, None)
+
+    def _close(self, item: Item, before: datetime | None) -> None:
+        closing = self._closings.get(item.id)
+        if closing is None or item.closed_at is not None or (before is not None and closing.at > before):
+            return
+        item.closed_at, item.closed_by = closing.at, closing.by
 
 
 class _Fact(Struct, frozen=True):
@@ -151,12 +140,12 @@ class _Fact(Struct, frozen=True):
 
     kind: str
     at: datetime
-    numbers: tuple[str, ...]
+    readings: frozenset[str]
     record: Record
 
 
 def _read_fact(
-    record: Record, rules: NumberRules, limits: Mapping[str, float], default_seconds: float
+    record: Record, plan: NumberSettings, limits: Mapping[str, float], default_seconds: float
 ) -> _Fact | None:
     if record.get("is_open"):
         return None
@@ -170,11 +159,17 @@ def _read_fact(
         kind = "called_again" if is_spoken else "missed"
         if not number or not (is_spoken or outcome in MISSED) or _is_short(record, limits, default_seconds):
             return None
-        return _Fact(kind, at, (rules.normalise(str(number)),), record)
+        return _Fact(kind, at, _read_all(str(number), plan), record)
     number = (record.get("dialed") or {}).get("number")
     if direction != "outbound" or not number:
         return None
-    return _Fact("callback" if is_spoken else "attempt", at, tuple(rules.list_dialed(str(number))), record)
+    return _Fact("callback" if is_spoken else "attempt", at, _read_all(str(number), plan), record)
+
+
+def _read_all(number: str, plan: NumberSettings) -> frozenset[str]:
+    """Return what a number can mean; one that is masked stands for itself alone."""
+    bare = read_number(number)
+    return frozenset((number.strip(),)) if bare is None else find_readings(bare, plan)
 
 
 def _is_short(record: Record, limits: Mapping[str, float], default_seconds: float) -> bool:
@@ -187,8 +182,9 @@ def _find_group(record: Record) -> str:
     return str(next(reversed(record.get("groups") or ()), ""))
 
 
-def _open(fact: _Fact, number: str) -> Item:
+def _open(fact: _Fact) -> Item:
     record = fact.record
+    number = min(fact.readings, key=lambda reading: (not reading.startswith("+"), len(reading), reading))
     name = blake2s(f"{number}:{record['_id']}".encode(), digest_size=8).hexdigest()
     host = str(record["host"])
     return Item(f"{host}:{name}", host, number, record["began_at"], record["began_at"], [])
@@ -210,16 +206,6 @@ def _settle(item: Item, fact: _Fact) -> None:
         item.attempted_at = fact.at
     else:
         item.closed_at, item.closed_by = fact.at, fact.kind
-
-
-def _close_by_person(
-    item: Item | None, before: datetime | None, closings: Mapping[str, Closing]
-) -> Item | None:
-    """Close an item that a person closed before an instant."""
-    closing = None if item is None else closings.get(item.id)
-    if item is not None and closing is not None and (before is None or closing.at <= before):
-        item.closed_at, item.closed_by = closing.at, closing.by
-    return item
 
 
 def list_open(items: Iterable[Item]) -> Iterator[Item]:

@@ -45,7 +45,7 @@ class Reading:
             step = read_step(document, order)
             if step is not None:
                 self.calls.take(step)
-                self.states.take(step)
+                self.states.take(step, list(self.calls.take_touched()))
             if order % batch == 0:
                 self.found.update(self.states.take_changed())
         self.found.update(self.states.take_changed())

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipecs_mw.calls.missed import Closing, Item, NumberRules, find_missed, list_open
+from ipecs_mw.calls.missed import Closing, Item, find_missed, list_open
+from ipecs_mw.model.formats import NumberSettings
 
 EIGHT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-HOLLAND = NumberRules(country="31", trunk_prefix="9", national_prefix="0", international_prefix="00")
+HOLLAND = NumberSettings(country="31", trunk_prefix="9")
 
 
 def after(minutes: float) -> datetime:
@@ -153,28 +154,15 @@ def test_a_call_that_was_missed_before_a_person_closed_counts_in_the_same_item()
     assert (item.count, item.closed_by) == (2, "Anna")
 
 
-@pytest.mark.parametrize(
-    ("rules", "number", "expected"),
-    [
-        (HOLLAND, "0612345678", "+31612345678"),
-        (HOLLAND, "1234", "1234"),
-        (HOLLAND, "0044 20 7946 0000", "+442079460000"),
-        (NumberRules(country="65", national_prefix=""), "61234567", "+6561234567"),
-        (NumberRules(country="65", national_prefix=""), "6561234567", "+6561234567"),
-        (NumberRules(country="65", national_prefix=""), "65123456", "+6565123456"),
-        (NumberRules(), "0612345678", "0612345678"),
-        (
-            NumberRules(country="1", national_prefix="1", international_prefix="011"),
-            "12125550123",
-            "+12125550123",
-        ),
-        (HOLLAND, "06****5678", "06****5678"),
-        (HOLLAND, "", ""),
-    ],
-)
-def test_numbers_are_compared_normalised(rules: NumberRules, number: str, expected: str) -> None:
-    assert rules.normalise(number) == expected
-    assert rules.normalise(expected) == expected
+def test_a_masked_number_stands_for_itself_alone() -> None:
+    items = find(make_call(0, "abandoned", "06****5678"), call_out(5, "answered", "0612345678"))
+    assert [(item.number, item.closed_at) for item in items] == [("06****5678", None)]
+
+
+def test_without_a_country_a_number_is_the_one_that_was_told() -> None:
+    records = [make_call(0, "abandoned"), call_out(5, "answered", "+31612345678"), call_out(6, "answered")]
+    (item,) = find_missed(records)
+    assert (item.number, item.closed_at) == ("0612345678", after(6) + timedelta(seconds=5))
 
 
 calls = st.builds(

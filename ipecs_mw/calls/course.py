@@ -183,14 +183,14 @@ class Course(Struct):
 
     def note(self, step: Step) -> None:
         """Note who and what is involved."""
-        for party in (step.who, step.other):
-            if is_trunk(party):
-                self.trunks[party] = None
+        for trunk in step.trunks:
+            self.trunks[trunk] = None
         if step.group and step.verb in _NAMES_GROUP:
             self.groups[step.group] = None
-        for name in _FACTS.get(step.verb, ()):
-            if value := step.facts.get(name):
-                self.known.setdefault(name, value)
+        if step.verb in _FACTS:
+            for name in _FACTS[step.verb]:
+                if value := step.facts.get(name):
+                    self.known.setdefault(name, value)
         if step.outside:
             self.known.setdefault("outside", step.outside)
         if step.verb == "gap":

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
@@ -13,6 +13,10 @@ GRACE = timedelta(seconds=90)
 
 LIMIT = timedelta(hours=12)
 """A call that has had no event for so long is closed."""
+
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""Later than anything is due."""
 
 
 class Joined(Struct):
@@ -153,6 +157,11 @@ class Index:
         if call.alarm_at is None or due_at < call.alarm_at:
             call.alarm_at = due_at
             heapq.heappush(self._due, (due_at, call.id))
+
+    @property
+    def due_at(self) -> datetime:
+        """When the first call may be due."""
+        return self._due[0][0] if self._due else NEVER
 
     def take_due(self, now: datetime) -> Iterator[Joined]:
         """Yield the calls that are due; each has to be woken again or removed."""

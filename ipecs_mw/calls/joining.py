@@ -119,10 +119,12 @@ class HostCalls:
         With every event, also one that is no step: time passes by what the log says, so that every reading of it
         gives the same.
         """
-        for step in self._waiting.take_due(now):
-            self._open_from_record(step)
-        for call in self._index.take_due(now):
-            self._on_due(call, now)
+        if self._waiting.due_at < now:
+            for step in self._waiting.take_due(now):
+                self._open_from_record(step)
+        if self._index.due_at < now:
+            for call in self._index.take_due(now):
+                self._on_due(call, now)
 
     def _on_due(self, call: Joined, now: datetime) -> None:
         if not call.is_open:
@@ -296,9 +298,8 @@ class HostCalls:
         ):
             index.place_ref(step.ref, call)
         if verb not in _FREES_TRUNK:
-            for party in (step.who, step.other):
-                if is_trunk(party):
-                    self._take_trunk(call, party, step)
+            for trunk in step.trunks:
+                self._take_trunk(call, trunk, step)
         number = step.outside or (str(step.facts.get("caller_number") or "") if verb == "inbound" else "")
         if number and number not in call.numbers:
             index.place_number(number, call)

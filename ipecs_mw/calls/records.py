@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ipecs_mw.calls.index import GRACE, Index, Joined
+from ipecs_mw.calls.index import GRACE, NEVER, Index, Joined
 from ipecs_mw.calls.steps import Facts, Moment, Step, is_trunk
 
 _KEPT = timedelta(hours=6)  # so long a record read late is recognised as that of a call that is forgotten
@@ -91,6 +91,11 @@ class WaitingRecords:
 
     def __init__(self) -> None:
         self._steps: deque[Step] = deque()
+
+    @property
+    def due_at(self) -> datetime:
+        """When the first of them has waited for long enough."""
+        return self._steps[0].moment.received + GRACE if self._steps else NEVER
 
     def add(self, step: Step) -> None:
         """Have a record wait for its call."""

@@ -48,9 +48,9 @@ class Step(Struct, frozen=True, gc=False):
     """What an event says. `order` compares as the host sent its events.
 
     `who` did it and `other` is the other side: stations, or trunks with `CO` before their number; `outside` is the
-    other side's number where it is neither. `to` is where a call goes on. `bin` is the group as ACD events name it
-    and `group` its number; both are absent where it is no group's. `is_told` and `is_other_told` where the station
-    tells of itself, so that it will tell of its end too.
+    other side's number where it is neither. `trunks` are those of the two that are trunks. `to` is where a call goes
+    on. `bin` is the group as ACD events name it and `group` its number; both are absent where it is no group's.
+    `is_told` and `is_other_told` where the station tells of itself, so that it will tell of its end too.
     """
 
     verb: str
@@ -65,6 +65,7 @@ class Step(Struct, frozen=True, gc=False):
     bin: str = ""
     group: str = ""
     cause: int | None = None
+    trunks: tuple[str, ...] = ()
     is_told: bool = True
     is_other_told: bool = True
     facts: Facts = _NOTHING
@@ -187,16 +188,19 @@ def _read_acd(event: Mapping[str, Any], data: Facts, order: Any) -> Step | None:
             verb = "leave"
         elif verb == "conference" and data.get("conference_action") == _TERMINATED:
             verb = "disband"
+    who = _read_party(data, "source_type", "source_number")
+    other = _read_party(data, "dest_type", "dest_number")
     return Step(
         verb,
         event["_id"],
         order,
         Moment(event["received_at"], event.get("at")),
         event.get("call_ref"),
-        _read_party(data, "source_type", "source_number"),
-        _read_party(data, "dest_type", "dest_number"),
+        who,
+        other,
         bin=event.get("group") or "",
         cause=cause,
+        trunks=tuple([party for party in (who, other) if party.startswith(_TRUNK)]),
         facts=data,
     )
 
@@ -244,6 +248,7 @@ def _read_call(event: Mapping[str, Any], data: Facts, order: Any) -> Step | None
         "",
         group,
         data.get("cause_code"),
+        (),
         is_told,
         not is_told and bool(other),
         data,

@@ -15,6 +15,9 @@ LIMIT = timedelta(hours=12)
 """A call that has had no event for so long is closed."""
 
 
+UNSEEN_LIMIT = timedelta(hours=1)
+"""So long a caller of whom only the number is known may wait: nothing tells when he gives up."""
+
 NEVER = datetime.max.replace(tzinfo=UTC)
 """Later than anything is due."""
 
@@ -51,7 +54,8 @@ class Joined(Struct):
             return self.heard_at + (LIMIT if may_live else GRACE)
         if self.recorded_at is not None:
             return self.recorded_at + GRACE
-        return self.heard_at + LIMIT
+        is_seen = any(line.is_seen() for line in self.course.list_lines())
+        return self.heard_at + (LIMIT if is_seen else UNSEEN_LIMIT)
 
 
 class Index:
@@ -151,9 +155,9 @@ class Index:
         """Return the open calls of a station."""
         return [call for call in self.by_station(station) if call.is_open]
 
-    def wake(self, call: Joined) -> None:
-        """Have a call come back from `take_due` when it is due."""
-        due_at = call.due_at
+    def wake(self, call: Joined, now: datetime | None = None) -> None:
+        """Have a call come back from `take_due` when it is due; it is looked at each hour."""
+        due_at = min(call.due_at, (now or call.heard_at) + UNSEEN_LIMIT)
         if call.alarm_at is None or due_at < call.alarm_at:
             call.alarm_at = due_at
             heapq.heappush(self._due, (due_at, call.id))
@@ -174,4 +178,4 @@ class Index:
             if call.due_at < now:
                 yield call
             else:
-                self.wake(call)
+                self.wake(call, now)

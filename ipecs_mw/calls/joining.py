@@ -293,9 +293,7 @@ class HostCalls:
 
     def _give(self, call: Joined, step: Step) -> None:
         index, verb = self._index, step.verb
-        if (step.ref is not None and step.ref not in call.refs) or (
-            step.ref is not None and index.by_ref(step.ref) is not call
-        ):
+        if step.ref is not None and index.by_ref(step.ref) is not call:
             index.place_ref(step.ref, call)
         if verb not in _FREES_TRUNK:
             for trunk in step.trunks:

@@ -4,6 +4,8 @@ from ipecs_mw.calls.course import Course
 from ipecs_mw.calls.line import Line
 from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, Step, is_trunk
 
+_NORMAL_CLEARING = 48
+
 
 def leave(course: Course, line: Line, step: Step) -> None:
     """Have a party leave a conference; the call goes on while two are left."""
@@ -26,7 +28,8 @@ def hang_up(course: Course, line: Line, step: Step) -> None:
 def release(course: Course, line: Line, step: Step) -> None:
     """Have a station go, or the party outside."""
     state = line.legs.get(step.who)
-    if step.outside and (state not in (None, "ringing") or not step.who):
+    has_given_up = state == "ringing" and not line.is_connected and step.cause == _NORMAL_CLEARING
+    if has_given_up or (step.outside and (state not in (None, "ringing") or not step.who)):
         line.has_outside = False
     line.drop(step.who)
     if step.cause in ELSEWHERE_CAUSES:

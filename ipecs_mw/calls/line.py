@@ -77,9 +77,13 @@ class Line(Struct):
             return "voicemail"
         return _KINDS.get(state, "")
 
+    def is_seen(self) -> bool:
+        """Whether somebody is in it who will tell of his end."""
+        return bool(self.trunks) or any(party not in self.named for party in self.legs)
+
     def is_alive(self) -> bool:
         """Whether somebody is left who could go on and would tell of it."""
-        is_seen = bool(self.trunks) or any(party not in self.named for party in self.legs)
+        is_seen = self.is_seen()
         if self.is_waiting and (is_seen or self.has_outside):
             return True
         if not is_seen:

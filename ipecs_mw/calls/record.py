@@ -80,7 +80,7 @@ def _clean(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document without what is absent: no nulls, no blanks, nothing empty; numbers and truths stay."""
     cleaned: dict[str, Any] = {}
     for key, each in value.items():
-        kept = _clean(each) if isinstance(each, Mapping) else each
+        kept = _clean(each) if type(each) is dict else each
         if kept or kept == 0:
             cleaned[key] = kept
     return cleaned

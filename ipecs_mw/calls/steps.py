@@ -48,8 +48,8 @@ class Step(Struct, frozen=True, gc=False):
     """What an event says. `order` compares as the host sent its events.
 
     `who` did it and `other` is the other side: stations, or trunks with `CO` before their number; `outside` is the
-    other side's number where it is neither. `trunks` are those of the two that are trunks. `to` is where a call goes
-    on. `bin` is the group as ACD events name it and `group` its number; both are absent where it is no group's.
+    other side's number where it is neither. `trunks` are those of the two that are. `to` is where a call goes on.
+    `bin` is the group as ACD events name it and `group` its number; both are absent where it is no group's.
     `is_told` and `is_other_told` where the station tells of itself, so that it will tell of its end too.
     """
 

@@ -19,11 +19,12 @@ from ipecs_mw.store.events.event_log import build_document
 BEGIN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
 
-def play_day(
-    hours: float, seed: int = 1, kinds: tuple[str, ...] = ("acd", "call", "smdr"), stations: int = 40
-) -> list[tuple[float, str, dict[str, Any]]]:
-    """Return what a PBX tells in so many hours of its day: seconds, kind of event, and its data."""
-    told: list[tuple[float, str, dict[str, Any]]] = []
+Frame = tuple[float, str, dict[str, Any]]
+"""Seconds of the day, kind of event, and its data."""
+
+
+def build_day(told: list[Frame], random: Random, kinds: tuple[str, ...], stations: int) -> Pbx:
+    """Return a PBX whose day begins and passes with its timetable; it adds to `told` what it tells."""
     serial = 0
 
     def publish(kind: str, _number: str, data: dict[str, Any]) -> bool:
@@ -35,7 +36,6 @@ def play_day(
             told.append((pbx.timetable.now_seconds, kind, data))
         return True
 
-    random = Random(seed)
     pbx = Pbx(
         stations=range(1000, 1000 + stations),
         trunks=30,
@@ -45,7 +45,15 @@ def play_day(
         random=random,
     )
     Day(pbx, random).begin()
-    pbx.timetable.run_until(hours * 3600)
+    return pbx
+
+
+def play_day(
+    hours: float, seed: int = 1, kinds: tuple[str, ...] = ("acd", "call", "smdr"), stations: int = 40
+) -> list[Frame]:
+    """Return what a PBX tells in so many hours of its day."""
+    told: list[Frame] = []
+    build_day(told, Random(seed), kinds, stations).timetable.run_until(hours * 3600)
     return told
 
 
@@ -54,10 +62,14 @@ def _decoder() -> Decoder:
     return Decoder(read_json("codes.json"), ZoneInfo("UTC"))
 
 
-def read_day(told: list[tuple[float, str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+def read_frame(number: int, frame: Frame) -> dict[str, Any]:
+    """Return the document of the event log that a frame becomes."""
+    seconds, kind, data = frame
+    received_at = BEGIN + timedelta(seconds=seconds)
+    event = _decoder().decode(msgspec.json.encode({"event": kind, "data": data}), received_at)
+    return build_document(f"main:{number:07}", "main", number, event)
+
+
+def read_day(told: list[Frame]) -> Iterator[dict[str, Any]]:
     """Yield the documents of the event log that the frames of a day become."""
-    for number, (seconds, kind, data) in enumerate(told):
-        received_at = BEGIN + timedelta(seconds=seconds)
-        frame = msgspec.json.encode({"event": kind, "data": data})
-        event = _decoder().decode(frame, received_at)
-        yield build_document(f"main:{number:07}", "main", number, event)
+    return (read_frame(number, frame) for number, frame in enumerate(told))

@@ -31,18 +31,23 @@ ACTIVITIES: Mapping[str, str] = {
 REASON_KEYS: Mapping[str, str] = {"10": "0", "11": "*", "12": "#"}
 """How the keys of a reason are sent that are no digits from 1 to 9."""
 
+_ENDS_TONE = frozenset({"release", "station_idle", "seize", "answer", "ring", "state_read"})
 _ENDS_WRAP_UP = frozenset({"answer", "seize"})
 _RANKS = {"talking": 0, "holding": 1, "ringing": 2}
 _AHEAD = timedelta(seconds=60)  # a host's clock that runs further ahead is not believed
 
 
 class Station(Struct):
-    """What is known of a station beside its calls. `reasons` are why it is not ready, by group."""
+    """What is known of a station beside its calls.
+
+    `hears_tone` after a call that failed, until it hangs up. `reasons` are why it is not ready, by group.
+    """
 
     is_known: bool = True
     is_undisturbed: bool = False
     is_out_of_service: bool = False
     is_wrapping_up: bool = False
+    hears_tone: bool = False
     reasons: dict[str, str] = {}
 
 
@@ -85,6 +90,7 @@ class AgentStates:
             "in_service": self._take_service,
             "out_of_service": self._take_service,
             "state_read": self._take_state,
+            "fail": self._take_fail,
             "logout": self._take_logout,
             "hot_desk_in": self._take_hot_desk,
             "hot_desk_out": self._take_hot_desk,
@@ -107,6 +113,8 @@ class AgentStates:
             known.is_known = True
             if step.verb in _ENDS_WRAP_UP:
                 known.is_wrapping_up = False
+            if step.verb in _ENDS_TONE:
+                known.hears_tone = False
         if step.who and (take := self._takers.get(step.verb)) is not None:
             take(step, self._get(step.who))
         about = list(dict.fromkeys([*heard, *(each for call in touched for each in call.course.stations)]))
@@ -130,6 +138,8 @@ class AgentStates:
             return "out_of_service", ""
         has_agent = self._calls.logins.has(station)
         activity, group, _ = self.find_activity(station)
+        if known.hears_tone and not activity:
+            activity = "talking"
         if activity:
             return "busy_other" if has_agent and not group else activity, ""
         if has_agent:
@@ -201,6 +211,9 @@ class AgentStates:
 
     def _take_service(self, step: Step, station: Station) -> None:
         station.is_out_of_service = step.verb == "out_of_service"
+
+    def _take_fail(self, _step: Step, station: Station) -> None:
+        station.hears_tone = True
 
     def _take_state(self, step: Step, station: Station) -> None:
         state = str(step.facts.get("state") or "")

@@ -107,19 +107,30 @@ class AgentStates:
         if step.verb == "gap":
             self._take_gap(step, at)
             return list(self._stations)
-        heard = [party for party in (step.who, step.other) if party and not is_trunk(party)]
-        for station in heard:
-            known = self._get(station)
-            known.is_known = True
-            if step.verb in _ENDS_WRAP_UP:
-                known.is_wrapping_up = False
-            if step.verb in _ENDS_TONE:
-                known.hears_tone = False
+        about = self._hear(step)
         if step.who and (take := self._takers.get(step.verb)) is not None:
             take(step, self._get(step.who))
-        about = list(dict.fromkeys([*heard, *(each for call in touched for each in call.course.stations)]))
+            about |= dict.fromkeys(party for party in (step.who, step.other) if party and not is_trunk(party))
+        for call in touched:
+            about |= call.course.stations
         for station in about:
             self._follow(station, step.event_id, at)
+        return list(about)
+
+    def _hear(self, step: Step) -> dict[str, None]:
+        """Note that stations were heard of; return those of which that changes something."""
+        about: dict[str, None] = {}
+        for party in (step.who, step.other):
+            if not party or is_trunk(party):
+                continue
+            known = self._stations.get(party)
+            if known is None:
+                known = self._stations[party] = Station(is_known=False)
+            is_wrapping_up = known.is_wrapping_up and step.verb not in _ENDS_WRAP_UP
+            hears_tone = known.hears_tone and step.verb not in _ENDS_TONE
+            if (True, is_wrapping_up, hears_tone) != (known.is_known, known.is_wrapping_up, known.hears_tone):
+                known.is_known, known.is_wrapping_up, known.hears_tone = True, is_wrapping_up, hears_tone
+                about[party] = None
         return about
 
     def take_changed(self) -> Iterator[tuple[str, dict[str, Any]]]:

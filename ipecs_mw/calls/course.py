@@ -100,7 +100,7 @@ class Course(Struct):
     holds: int = 0
     transfers: int = 0
     conferences: int = 0
-    _doing: dict[str, tuple[str, str]] = {}
+    doing: dict[str, tuple[str, str]] = {}
 
     def list_lines(self) -> list[Line]:
         """Return the lines, each once: references that a transfer united share theirs."""
@@ -174,7 +174,7 @@ class Course(Struct):
 
     def find_doing(self, station: str) -> tuple[str, str]:
         """Return the kind of segment that a station is in, and the group whose call that is; blanks for none."""
-        return self._doing.get(station, ("", ""))
+        return self.doing.get(station, ("", ""))
 
     def find_last(self, station: str) -> Segment | None:
         """Return the last segment of a station in which it talked or held."""
@@ -220,9 +220,9 @@ class Course(Struct):
     def follow(self, step: Step) -> None:
         """Close the segments that have ended with this step, begin those that have begun, and so the phases."""
         doing = {} if self.end is not None else self._list_doings()
-        if doing == self._doing:
+        if doing == self.doing:
             return
-        self._doing = doing
+        self.doing = doing
         begins: list[tuple[str, str, str]] = []
         for key, segment in list(self.running.items()):
             now = doing.get(key)
@@ -276,7 +276,7 @@ class Course(Struct):
                 other.result = "answered_elsewhere"
 
     def _turn_phase(self, moment: Moment) -> None:
-        rank = min((RANKS[kind] for kind, _ in self._doing.values()), default=len(PHASES))
+        rank = min((RANKS[kind] for kind, _ in self.doing.values()), default=len(PHASES))
         phase = PHASES[rank] if rank < len(PHASES) else ""
         if phase == self.phase:
             return

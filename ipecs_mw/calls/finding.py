@@ -10,6 +10,9 @@ from ipecs_mw.calls.steps import Step, is_trunk
 OPENS_ANEW = frozenset({"arrive", "seize", "inbound"})
 """What opens a call, so that on a reference that another call had it is a new one."""
 
+MAY_OPEN_ANEW = OPENS_ANEW | {"ring"}
+"""What may open a call on a reference that another call had: a ring only where its cause says so."""
+
 _WRAP_UP_WITHIN = timedelta(seconds=10)
 _JUST_ENDED = timedelta(seconds=3)  # a consultation may be over a moment before its transfer is told
 _NEW_CALL = 22
@@ -24,7 +27,7 @@ def age_of(call: Joined) -> Any:
 
 def is_anew(call: Joined, step: Step) -> bool:
     """Tell whether a step opens a new call on a reference that an earlier call had."""
-    if step.verb not in OPENS_ANEW and not (step.verb == "ring" and step.cause == _NEW_CALL):
+    if step.verb not in OPENS_ANEW and step.cause != _NEW_CALL:
         return False
     if not call.is_open:
         is_late = step.verb == "inbound" and step.moment.received - call.heard_at <= _JUST_ENDED

@@ -43,6 +43,7 @@ _NO_CALL = frozenset(
 _NO_EVIDENCE = frozenset({"gap", "record", "note", "close"})
 _INFERRED = frozenset({"close", "state_read"})
 _NO_LIFE = _NO_EVIDENCE | _WRAP_UPS
+_ENDS_WRAP_UP = frozenset({"ring", "answer", "seize"})
 _FREES_TRUNK = frozenset({"trunk_idle", "note", "abandon", "hang_up"})
 _IDLE_STATES = frozenset({"idle", "block", "DND"})
 
@@ -165,7 +166,7 @@ class HostCalls:
 
     def _find_by_ref(self, step: Step) -> Joined | None:
         call = self._index.by_ref(step.ref)
-        if call is not None and finding.is_anew(call, step):
+        if call is not None and step.verb in finding.MAY_OPEN_ANEW and finding.is_anew(call, step):
             if call.is_open:
                 self._close(call, "reference_reused")
             call = None
@@ -279,6 +280,7 @@ class HostCalls:
             first.marks |= call.marks
         first.course = replay([steps[key] for key in sorted(steps)], self._machines)
         first.course.agents = agents
+        self._touched[first.id] = first
         for other in others:
             self._index.replace(other, first)
             self._changed[other.id] = None
@@ -298,12 +300,12 @@ class HostCalls:
         if verb not in _FREES_TRUNK:
             for trunk in step.trunks:
                 self._take_trunk(call, trunk, step)
-        number = step.outside or (str(step.facts.get("caller_number") or "") if verb == "inbound" else "")
+        number = str(step.facts.get("caller_number") or "") if verb == "inbound" else step.outside
         if number and number not in call.numbers:
             index.place_number(number, call)
         if verb == "seize" and step.other and not is_trunk(step.other):
             call.numbers[step.other] = None
-        if verb in ("ring", "answer", "seize") and step.who in self._wrapping:
+        if self._wrapping and verb in _ENDS_WRAP_UP and step.who in self._wrapping:
             self._end_wrap_up(replace(step, verb="wrapped_up", other="", ref=None))
         self._apply(call, step)
         if verb == "trunk_idle":
@@ -315,13 +317,16 @@ class HostCalls:
         course = call.course
         if course.end is not None and course.closed_by in CLOSERS and step.verb not in _NO_LIFE:
             agents = course.agents
+            self._touched[call.id] = call
             course = call.course = replay(
                 (s for s in course.steps if s.verb not in _INFERRED), self._machines
             )
             course.agents = agents
-        self._touched[call.id] = call
-        was_open, known = course.end is None, len(course.stations)
+        was_open, known, doing = course.end is None, len(course.stations), course.doing
+        was_unseen = course.has_gap_since_heard
         apply(course, step)
+        if course.doing is not doing or was_unseen:
+            self._touched[call.id] = call
         if len(course.stations) != known:
             self._index.place_stations(call)
             for station in course.stations:

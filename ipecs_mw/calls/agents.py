@@ -31,6 +31,7 @@ ACTIVITIES: Mapping[str, str] = {
 REASON_KEYS: Mapping[str, str] = {"10": "0", "11": "*", "12": "#"}
 """How the keys of a reason are sent that are no digits from 1 to 9."""
 
+_HOT_DESKS = frozenset({"hot_desk_in", "hot_desk_out"})
 _ENDS_TONE = frozenset({"release", "station_idle", "seize", "answer", "ring", "state_read"})
 _ENDS_WRAP_UP = frozenset({"answer", "seize"})
 _RANKS = {"talking": 0, "holding": 1, "ringing": 2}
@@ -110,18 +111,21 @@ class AgentStates:
         about = self._hear(step)
         if step.who and (take := self._takers.get(step.verb)) is not None:
             take(step, self._get(step.who))
-            about |= dict.fromkeys(party for party in (step.who, step.other) if party and not is_trunk(party))
+            about |= dict.fromkeys(party for party in (step.who, step.other) if party in self._stations)
         for call in touched:
-            about |= call.course.stations
+            about |= dict.fromkeys(each for each in call.course.stations if each in self._stations)
         for station in about:
             self._follow(station, step.event_id, at)
         return list(about)
 
     def _hear(self, step: Step) -> dict[str, None]:
-        """Note that stations were heard of; return those of which that changes something."""
+        """Note that stations told of themselves; return those of which that changes something.
+
+        The other side of a step is heard of in a call, where it is known to be a station and not a group's number.
+        """
         about: dict[str, None] = {}
-        for party in (step.who, step.other):
-            if not party or is_trunk(party):
+        for party in (step.who, step.other if step.verb in _HOT_DESKS else ""):
+            if not party or is_trunk(party) or not step.is_told:
                 continue
             known = self._stations.get(party)
             if known is None:

@@ -234,6 +234,10 @@ class HostCalls:
         """Give a pickup to the call that it took; where that is not plain, the next answer or release decides."""
         call = finding.find_picked(self._index, step)
         if call is None:
+            at = step.moment.received
+            self._picked = {
+                who: each for who, each in self._picked.items() if at - each.moment.received <= GRACE
+            }
             self._picked[step.who] = step
         else:
             self._give(call, step)

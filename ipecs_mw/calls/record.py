@@ -166,8 +166,8 @@ def _find_caller(course: Course, direction: str) -> dict[str, Any]:
 def _find_dialed(course: Course, direction: str) -> dict[str, Any]:
     steps, group = course.steps, next(iter(course.groups), "")
     if direction in ("inbound", "tandem"):
-        target = next((s.other for s in steps if s.verb in ("arrive", "inbound", "ring") and s.other), "")
-        target = "" if target.startswith("CO") else target
+        target = next((s.other for s in steps if s.verb in ("arrive", "inbound") and s.other), "")
+        target = target or next((s.who for s in steps if s.verb == "ring"), "")
         return {"did": course.known.get("did_number"), "group": group, "station": "" if group else target}
     number = course.known.get("number_dialed") or course.known.get("dial_digit")
     if direction == "outbound":

@@ -94,6 +94,11 @@ def test_a_station_without_an_agent_is_idle_busy_or_undisturbed() -> None:
     assert ringing["state"] == "ringing"
 
 
+def test_numbers_of_groups_and_of_callers_are_no_stations() -> None:
+    found = read(LOGIN, WAIT, RING, ANSWER, END)
+    assert {name for name in found if ":station:" in name} == {"main:station:1001", "main:station:1002"}
+
+
 def test_after_a_gap_nobody_is_known_until_he_is_seen() -> None:
     gap = [(70, "gap", {"since": "2026-03-02T08:01:00+00:00"})]
     found = read(LOGIN, WAIT, gap)

@@ -61,6 +61,8 @@ def apply(course: Course, step: Step) -> None:
         course.reopen()
     act(course, course.find_line(step), step)
     course.follow(step)
+    if step.verb == "answer":
+        course.picker = ""
 
 
 def replay(steps: Iterable[Step], machines: Collection[str] = ()) -> Course:

@@ -223,19 +223,16 @@ class Course(Struct):
         if doing == self.doing:
             return
         self.doing = doing
-        begins: list[tuple[str, str, str]] = []
         for key, segment in list(self.running.items()):
             now = doing.get(key)
             if now is None or now[0] != segment.kind:
                 self._finish(key, segment, step, "" if now is None else now[0])
         for key, (kind, group) in doing.items():
             if key not in self.running:
-                begins.append((key, kind, group))
-        for key, kind, group in begins:
-            station = "" if key.startswith(" ") else key
-            segment = Segment(kind, step.moment, station, group if kind in _GROUPED else "")
-            self.running[key] = segment
-            self.segments.append(segment)
+                station = "" if key.startswith(" ") else key
+                segment = Segment(kind, step.moment, station, group if kind in _GROUPED else "")
+                self.running[key] = segment
+                self.segments.append(segment)
         self._turn_phase(step.moment)
 
     def _list_doings(self) -> dict[str, tuple[str, str]]:
@@ -293,7 +290,8 @@ class Course(Struct):
         """End the wait where the phone that has just answered began to ring."""
         won = ("answered", "picked_up")
         rings = (s for s in reversed(self.segments) if s.kind == "ring" and s.result in won)
-        begins = next((ring.begins for ring in rings if ring.ends == moment), None)
+        just = (ring for ring in rings if ring.ends and moment.seconds_since(ring.ends) <= _SAME_END_SECONDS)
+        begins = next((ring.begins for ring in just), None)
         if begins is not None:
             waited.ends = max(begins, waited.begins, key=lambda each: each.received)
             self.phases.append(Segment("ring", waited.ends, ends=moment))

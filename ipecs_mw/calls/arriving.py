@@ -51,6 +51,7 @@ def queue(course: Course, line: Line, step: Step) -> None:
     for station, state in list(line.legs.items()):
         if state == "ringing" and not _has_just_begun(course, station, step):
             line.drop(station)
+    course.forget_refusal()
     line.group, line.is_waiting, line.is_moving = step.group, True, False
     _bring_caller(course, line, step.who, step)
 
@@ -84,6 +85,7 @@ def ring(course: Course, line: Line, step: Step) -> None:
     _bring_caller(course, line, caller, step)
     if line.legs.get(rings) == "playing":
         return
+    course.forget_refusal()
     if rings and rings not in course.machines:
         line.is_voicemail = False
     if rings and line.legs.get(rings) not in ("talking", "holding"):

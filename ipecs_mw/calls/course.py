@@ -199,11 +199,15 @@ class Course(Struct):
         elif self.gaps and step.verb not in ("record", "close"):
             self.has_gap_since_heard = False
 
+    def forget_refusal(self) -> None:
+        """Have what one phone said be no outcome of the call, which goes on elsewhere."""
+        self.refusal, self.call_cause = "", None
+
     def reopen(self) -> None:
         """Have a call go on that had ended."""
         self.end, self.closed_by, self.ended_by, self.end_phase = None, "", "", ""
-        self.line_cause = self.call_cause = None
-        self.refusal = ""
+        self.line_cause = None
+        self.forget_refusal()
 
     def learn_of_end(self, step: Step) -> None:
         """Take from what is told after the end why it ended, and who hung up."""

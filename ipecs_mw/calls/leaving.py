@@ -38,6 +38,8 @@ def release(course: Course, line: Line, step: Step) -> None:
     if state is not None:
         course.call_cause = step.cause if step.cause is not None else course.call_cause
     course.close_if_deserted(step, step.outside or step.other or step.who)
+    if line.is_waiting and course.end is None:
+        course.forget_refusal()
 
 
 def _lose_sight(course: Course, step: Step) -> None:
@@ -83,7 +85,8 @@ def station_idle(course: Course, _line: Line, step: Step) -> None:
     """Have a station be in no call, except one that it holds."""
     is_lost = step.verb == "state_read"
     for line in course.list_lines():
-        holds_nobody = not line.trunks and len(line.legs) == 1
+        others = (state for party, state in line.legs.items() if party != step.who)
+        holds_nobody = not line.trunks and all(state == "holding" for state in others)
         if is_lost or holds_nobody or line.legs.get(step.who) != "holding":
             line.drop(step.who)
     if is_lost:

@@ -17,6 +17,10 @@ _KINDS = {
 }
 
 
+_WAITS = frozenset({"held", "talking", "dialing"})
+"""What a party does for whom a call is passed on."""
+
+
 class Line(Struct):
     """The parties of one reference.
 
@@ -89,7 +93,7 @@ class Line(Struct):
         if not is_seen:
             return False
         if self.is_parked or self.is_moving or self.is_passed_on:
-            return bool(self.trunks) or any(state != "ringing" for state in self.legs.values())
+            return bool(self.trunks) or any(state in _WAITS for state in self.legs.values())
         outside = len(self.trunks) or int(self.has_outside)
         if len(self.legs) + outside > 1:
             return self.is_connected or self.is_caller_there()

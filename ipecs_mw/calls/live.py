@@ -62,7 +62,7 @@ class LiveState:
             return
         if step.verb == "gap":
             self._gap_at = at
-            touched = list(self._calls.open_calls())
+            touched = [*touched, *self._calls.open_calls()]
         elif step.verb != "record":
             self._heard_at, self._is_stale = at, False
         self._changed["host", ""] = None

@@ -115,6 +115,9 @@ def _is_lost_on_hold(course: Course) -> bool:
 def _judge_unanswered(course: Course, direction: str, recorded: set[str]) -> str:
     if course.closed_by in CLOSERS:
         return next((outcome for outcome in _STRONGEST if outcome in recorded), "unknown")
+    is_given_up = course.closed_by == "abandon" and not course.refusal
+    if is_given_up and direction in ("inbound", "tandem"):
+        return "abandoned"
     told = course.refusal or _CAUSES.get(course.call_cause or 0) or _LINE_CAUSES.get(course.line_cause or 0)
     if told:
         return told

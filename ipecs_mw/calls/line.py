@@ -87,13 +87,13 @@ class Line(Struct):
 
     def is_alive(self) -> bool:
         """Whether somebody is left who could go on and would tell of it."""
-        is_seen = self.is_seen()
-        if self.is_waiting and (is_seen or self.has_outside):
+        waits = bool(self.trunks) or any(state in _WAITS for state in self.legs.values())
+        if self.is_waiting and (waits or self.has_outside):
             return True
-        if not is_seen:
+        if not self.is_seen():
             return False
         if self.is_parked or self.is_moving or self.is_passed_on:
-            return bool(self.trunks) or any(state in _WAITS for state in self.legs.values())
+            return waits
         outside = len(self.trunks) or int(self.has_outside)
         if len(self.legs) + outside > 1:
             return self.is_connected or self.is_caller_there()

@@ -1,0 +1,1 @@
+"""What the events of the log mean, with no I/O: events → calls."""

@@ -1,0 +1,109 @@
+"""Who is logged in where, and how the bins of groups and their numbers belong together, by what has been told."""
+
+from collections.abc import Mapping
+
+from ipecs_mw.calls.steps import Step
+
+_RANKS = ("primary", "secondary")
+
+
+class Logins:
+    """The agents of a host by station, and its groups.
+
+    ACD events name a group by its bin and call events by its number. `bins` are the numbers as configured; others
+    are learned from a login that both kinds of event tell; else a bin is taken for the number.
+    """
+
+    def __init__(self, bins: Mapping[str, str] | None = None) -> None:
+        self._configured = dict(bins or {})
+        self._learned: dict[str, str] = {}
+        self._agents: dict[str, str] = {}
+        self._groups: dict[str, dict[str, None]] = {}
+        self._told: dict[tuple[str, str], dict[str, str]] = {}  # by station and agent: one bin and one number
+
+    def number_of(self, group_bin: str) -> str:
+        """Return the number of the group of a bin."""
+        return self._configured.get(group_bin) or self._learned.get(group_bin, group_bin)
+
+    def agent_at(self, station: str) -> str:
+        """Return who is logged in at a station; blank where nobody is known to be."""
+        return self._agents.get(station, "")
+
+    def groups_at(self, station: str) -> list[str]:
+        """Return the groups that the agent at a station is logged in to."""
+        return list(self._groups.get(station, ()))
+
+    def has(self, station: str) -> bool:
+        """Tell whether an agent is logged in at a station, as far as is known."""
+        return station in self._groups
+
+    def take(self, step: Step) -> None:
+        """Take a step of an agent in."""
+        take = {
+            "login": self._log_in,
+            "logout": self._log_out,
+            "second_login": self._log_in,
+            "ready": self._log_in,
+            "not_ready": self._log_in,
+            "wrap_up": self._log_in,
+            "hot_desk_in": self._move,
+            "hot_desk_out": self._move,
+        }.get(step.verb)
+        if take is not None and step.who:
+            take(step)
+
+    def _log_in(self, step: Step) -> None:
+        """Note a login; whoever turns ready or not, or wraps up, is logged in too."""
+        self._groups.setdefault(step.who, {})
+        is_first = True
+        for agent, name, is_bin in _read_logins(step):
+            if agent:
+                if is_first and step.verb == "login":
+                    self._agents[step.who] = agent
+                self._agents.setdefault(step.who, agent)
+                is_first = False
+                self._learn(step, agent, name, is_bin=is_bin)
+            number = self.number_of(name) if is_bin else name
+            if number:
+                self._groups[step.who][number] = None
+
+    def _learn(self, step: Step, agent: str, name: str, *, is_bin: bool) -> None:
+        told = self._told.setdefault((step.who, agent), {})
+        told["bin" if is_bin else "number"] = name
+        group_bin, number = told.get("bin", ""), told.get("number", "")
+        if group_bin and number:
+            del self._told[step.who, agent]
+            self._learned.setdefault(group_bin, number)
+            groups = self._groups.get(step.who, {})
+            if group_bin != number and group_bin in groups:
+                del groups[group_bin]
+
+    def _log_out(self, step: Step) -> None:
+        groups = self._groups.get(step.who, {})
+        if not step.bin and "device_number" not in step.facts:
+            groups.clear()
+        for _agent, name, is_bin in _read_logins(step):
+            groups.pop(self.number_of(name) if is_bin else name, None)
+        if not groups:
+            self._groups.pop(step.who, None)
+            self._agents.pop(step.who, None)
+
+    def _move(self, step: Step) -> None:
+        """Hot desking: the agent goes from one station to the other."""
+        come, gone = (step.who, step.other) if step.verb == "hot_desk_in" else (step.other, step.who)
+        if (agent := self._agents.pop(gone, "")) and come:
+            self._agents[come] = agent
+        if (groups := self._groups.pop(gone, None)) is not None and come:
+            self._groups[come] = groups
+
+
+def _read_logins(step: Step) -> list[tuple[str, str, bool]]:
+    """Return agent, group and whether that is a bin, for each login that a step tells."""
+    facts = step.facts
+    if "device_number" not in facts:
+        return [(str(facts.get("user_id") or ""), step.bin, True)]
+    found = [
+        (str(facts.get(f"{rank}_agent_id") or ""), str(facts.get(f"{rank}_acd_group") or ""), False)
+        for rank in _RANKS
+    ]
+    return [each for each in found if each[0] or each[1]]

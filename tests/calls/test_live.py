@@ -1,0 +1,162 @@
+"""What is true now of stations, agents and groups, and where nobody can know."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+from call_frames import EPOCH, read_documents
+from hypothesis import given
+from odd_frames import odd_days, some
+from simulated_day import play_day, read_day
+
+from ipecs_mw.calls.reading import HostReading
+
+LOGIN = [
+    (0, 11, "", "1001", "", "1", "0042"),
+    (0, 25, "", "1001", "", "2", "0042"),
+    (0, 11, "", "1002", "", "1", "0043"),
+]
+WAIT = [(10, 3, 7, "CO001", "620", "1", "5"), (12, 62, 7, "CO001", "", "1")]
+RING = [(20, 59, 7, "1001", "0612345678", "1", "01"), (20, 66, 7, "1001", "CO001", "1", "1")]
+ANSWER = [(25, 42, 7, "1001", "CO001")]
+END = [(60, 44, 7, "CO001", "1001", "1", "10"), (60, 18, "", "1001"), (60, 2, "", "CO001")]
+
+
+def read(*frames: Iterable[Sequence[Any]]) -> dict[str, dict[str, Any]]:
+    reading = HostReading("main")
+    for order, document in enumerate(read_documents([frame for part in frames for frame in part])):
+        reading.take(document, order)
+    return {document["_id"]: _shorten(document) for document in reading.live.list_all()}
+
+
+def _shorten(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: (value - EPOCH).total_seconds() if isinstance(value, datetime) else value
+        for key, value in document.items()
+    }
+
+
+def test_a_station_says_what_it_does_since_when_and_in_which_call() -> None:
+    found = read(LOGIN, WAIT, RING, ANSWER)
+    station, group = found["main:station:1001"], found["main:group:1"]
+    assert station["state"] == "talking"
+    assert station["since"] == 25
+    assert (station["agent"], station["groups"]) == ("0042", ["1", "2"])
+    assert station["call"].startswith("main:")
+    assert group["agents"] == {"talking": 1, "ready": 1}
+
+
+def test_an_agent_is_where_he_is_logged_in() -> None:
+    assert read(LOGIN)["main:agent:0042"]["station"] == "1001"
+    moved = read(LOGIN, [(50, 81, "", "1005", "1001")])
+    assert moved["main:agent:0042"]["station"] == "1005"
+    assert moved["main:agent:0042"]["since"] == 50
+    assert "main:agent:0042" not in read(
+        LOGIN, [(50, 12, "", "1001", "", "1"), (50, 26, "", "1001", "", "2")]
+    )
+
+
+def test_a_group_tells_who_waits_and_how_long() -> None:
+    group = read(LOGIN, WAIT, [(30, 3, 8, "CO002", "620", "1", "5"), (31, 62, 8, "CO002", "", "1")])[
+        "main:group:1"
+    ]
+    assert (group["waiting"], group["ringing"], group["longest_wait_since"]) == (2, 0, 12)
+    assert len(group["calls"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("frames", "waiting", "ringing"),
+    [
+        ((WAIT,), 1, 0),
+        ((WAIT, RING), 1, 1),
+        ((WAIT, RING, ANSWER), 0, 0),
+        ((WAIT, [(40, 43, "", "CO001", "620")]), 0, 0),
+    ],
+    ids=["waits", "rings", "answered", "given up"],
+)
+def test_who_is_answered_or_gave_up_waits_no_more(frames: Any, waiting: int, ringing: int) -> None:
+    group = read(LOGIN, *frames)["main:group:1"]
+    assert (group["waiting"], group["ringing"]) == (waiting, ringing)
+    assert ("longest_wait_since" in group) == bool(waiting)
+
+
+def test_an_agent_of_two_groups_counts_in_both_as_one_person() -> None:
+    found = read(LOGIN, WAIT, RING, ANSWER)
+    assert found["main:group:2"]["agents"] == {"talking": 1}
+    assert sum(document["kind"] == "agent" for document in found.values()) == 2
+
+
+def test_a_station_without_an_agent_is_idle_busy_or_undisturbed() -> None:
+    assert read([(0, 18, "", "1005")])["main:station:1005"]["state"] == "idle"
+    assert read([(0, 19, "", "1005")])["main:station:1005"]["state"] == "dnd"
+    ringing = read([(0, 3, 7, "CO001", "1005"), (0, 66, 7, "1005", "CO001", "0")])["main:station:1005"]
+    assert ringing["state"] == "ringing"
+
+
+def test_numbers_of_groups_and_of_callers_are_no_stations() -> None:
+    found = read(LOGIN, WAIT, RING, ANSWER, END)
+    assert {name for name in found if ":station:" in name} == {"main:station:1001", "main:station:1002"}
+
+
+def test_after_a_gap_nobody_is_known_until_he_is_seen() -> None:
+    gap = [(70, "gap", {"since": "2026-03-02T08:01:00+00:00"})]
+    found = read(LOGIN, WAIT, gap)
+    assert found["main:station:1001"]["state"] == "unknown"
+    assert found["main:agent:0042"]["state"] == "unknown"
+    assert found["main:group:1"]["agents"] == {"unknown": 2}
+    assert found["main:group:1"]["unseen"] == 1
+    seen = read(LOGIN, WAIT, gap, [(80, 18, "", "1001")])
+    assert seen["main:group:1"]["agents"] == {"ready": 1, "unknown": 1}
+    assert seen["main:host"]["gap_at"] == 70
+
+
+def test_while_the_session_is_down_everything_is_stale_and_says_how_old_it_is() -> None:
+    found = read(LOGIN, WAIT, [(50, "session_down", {"reason": "error.connection_lost"})])
+    assert all(document["is_stale"] for document in found.values())
+    assert found["main:host"]["heard_at"] == 12
+    again = read(LOGIN, WAIT, [(50, "session_down"), (60, "session_up")])
+    assert not any(document["is_stale"] for document in again.values())
+
+
+def test_before_anything_is_heard_all_is_stale() -> None:
+    assert read()["main:host"] == {"_id": "main:host", "host": "main", "kind": "host", "is_stale": True}
+
+
+@given(odd_days)
+@some
+def test_what_changed_adds_up_to_what_is_now(frames: list[Any]) -> None:
+    assert_changes_add_up(list(read_documents(frames, are_odd=True)), 3)
+
+
+def test_what_changed_on_a_simulated_day_adds_up_to_what_is_now() -> None:
+    assert_changes_add_up(list(read_day(play_day(1.0))), 50)
+
+
+def assert_changes_add_up(documents: list[dict[str, Any]], batch: int) -> None:
+    reading = HostReading("main")
+    kept: dict[str, dict[str, Any]] = {}
+    for order, document in enumerate(documents):
+        reading.take(document, order)
+        if order % batch == 0:
+            _keep(kept, reading)
+    _keep(kept, reading)
+    hosts = {"is_stale", "heard_at", "gap_at"}
+    now = {
+        document["_id"]: {key: each for key, each in document.items() if key not in hosts}
+        for document in reading.live.list_all()
+        if document["kind"] != "host"
+    }
+    kept.pop("main:host", None)
+    assert kept == now
+    waiting = sum(document["waiting"] for document in now.values() if document["kind"] == "group")
+    lines = [line for call in reading.calls.open_calls() for line in call.course.list_lines()]
+    assert waiting == sum(line.is_waiting for line in lines)
+
+
+def _keep(kept: dict[str, dict[str, Any]], reading: HostReading) -> None:
+    for name, document in reading.live.take_changed():
+        if document is None:
+            kept.pop(name, None)
+        else:
+            kept[name] = document

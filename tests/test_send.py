@@ -179,7 +179,7 @@ def test_a_command_is_for_the_daemon_of_its_profile_or_of_any(running: Site, mon
     with Client(mongo_uri, profile=None) as client:
         assert client.send("call.status", host="host0", deviceNumber="1001")["data"]["state"] == "idle"
     named = [
-        request.get("profile") for request in running.store.database["requests"].find().sort("created_at")
+        request.get("profile") for request in running.store.database["requests"].find().sort("created_at", 1)
     ]
     assert named == ["default", "night", "night", None]
 

@@ -5,8 +5,8 @@ import os
 
 from ipecs_mw.clock import Clock
 
-_JUST_SECONDS = 5.0
-"""How long after its closing a SIGHUP counts as the one that the closing sends."""
+_JUST_SECONDS = 30.0
+"""How long after its closing was seen a SIGHUP counts as its own: on a busy machine that comes late."""
 
 
 class Terminal:
@@ -24,7 +24,7 @@ class Terminal:
             self._closed_at = self._clock.monotonic()
 
     def has_just_closed(self) -> bool:
-        """Tell whether it has closed in the last five seconds, noticed now or before."""
+        """Tell whether it has closed in the last half minute, noticed now or before."""
         self.look()
         return self._clock.monotonic() - self._closed_at < _JUST_SECONDS
 

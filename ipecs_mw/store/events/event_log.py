@@ -23,6 +23,7 @@ from ipecs_mw.store.server.connection import OPERATION_SECONDS, Store
 from ipecs_mw.store.server.failures import blames_document, store_errors
 
 _DUPLICATE_KEY = 11000
+_MOST_REPEATS = 5  # of one insert while the primary changes; all of them share its time
 _ID_INDEX = "_id_"
 _INDEX_NAME = re.compile(r" index: (\S+) dup key")
 _MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
@@ -162,7 +163,7 @@ class EventLog:
         """Return MongoDB's answer to one insert of `documents`.
 
         The command itself, since `insert_many` costs as much again as encoding them does. What is known of a
-        document's repetition makes up for what the driver knows of it: one more try where the primary changed.
+        document's repetition makes up for what the driver knows of it: some more tries where the primary changes.
         """
 
         def insert() -> Mapping[str, Any]:
@@ -171,12 +172,14 @@ class EventLog:
             )
 
         with timeout(OPERATION_SECONDS):
-            try:
-                return insert()
-            except ServerSelectionTimeoutError:
-                raise
-            except AutoReconnect:
-                return insert()
+            for _ in range(_MOST_REPEATS):
+                try:
+                    return insert()
+                except ServerSelectionTimeoutError:
+                    raise
+                except AutoReconnect:  # the event's id makes a repetition safe
+                    continue
+            return insert()
 
 
 def _find_refused(answer: Mapping[str, Any]) -> Iterator[tuple[int, str]]:

@@ -1,5 +1,6 @@
 """Requests that nobody will ever take, on a real MongoDB: found, and refused with what is wrong."""
 
+import reprlib
 from datetime import timedelta
 from typing import Any
 
@@ -56,7 +57,7 @@ def sweep(store: Store) -> dict[Any, str]:
         ({"note": LONG}, (str(MOST_BYTES),)),
         ({"host": LONG}, (str(MOST_BYTES),)),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=reprlib.repr,  # which looks at no more of a long text than it shows
 )
 def test_what_nobody_takes_is_refused_with_the_field_the_value_and_what_is_allowed(
     migrated: Store, odd: dict[str, Any], named: tuple[str, ...]

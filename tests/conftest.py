@@ -22,7 +22,6 @@ from pymongo import MongoClient
 from sites import PASSWORD, USER, Site, make_ready, make_schema
 from support import FakeClock
 
-from ipecs_mw import outside
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
@@ -68,12 +67,6 @@ def pytest_put_the_longest_first(config: pytest.Config, items: list[pytest.Item]
         for part in (heavy, light)
         for item in part[len(part) * worker // workers : len(part) * (worker + 1) // workers]
     ]
-
-
-@pytest.fixture(autouse=True)
-def nothing_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an earlier test asked for and never got is no matter of this one."""
-    monkeypatch.setattr(outside, "_asked", {})
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def _answer(what: str, question: _Question, do: Callable[[], object]) -> None:
 
 def _forget(what: str) -> None:
     with _asking:
-        del _asked[what]
+        _asked.pop(what, None)
 
 
 def _read(path: str | Path, most_bytes: int) -> bytes:

@@ -18,12 +18,6 @@ from ipecs_mw.service.process.threads import LastingThreads
 from ipecs_mw.service.process.turns import WatchedClock
 
 
-@pytest.fixture(autouse=True)
-def _nothing_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another test of this process left unanswered for ever is not told here."""
-    monkeypatch.setattr(outside, "_asked", {})
-
-
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     monkeypatch.setattr(outside, "_asked", {})  # what an earlier test asked for may never come

@@ -1,14 +1,12 @@
 """`ipecs-mw` itself: help, interrupts at any moment, other encodings, variables that are not ours."""
 
 import ast
-import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
-import termios
 from functools import partial
 from pathlib import Path
 
@@ -182,9 +180,11 @@ def test_who_interrupts_a_question_gets_130_and_who_declines_is_told(site: Site)
     for answer, code, said in ((b"n\n", 1, b"Nothing was done."), (b"\x03", 130, b"")):
         primary, secondary = pty.openpty()
         with subprocess.Popen(
-            site.command("erase", "0612345678"), stdin=secondary, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            preexec_fn=lambda fd=secondary: _make_terminal(fd),  # noqa: PLW1509 - it has no threads
-        ) as process:  # fmt: skip
+            ["setsid", "--ctty", *site.command("erase", "0612345678")],
+            stdin=secondary,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
             assert process.stdout is not None
             assert b"?" in iter(partial(process.stdout.read, 1), b"")
             os.write(primary, answer)
@@ -210,17 +210,16 @@ def test_who_interrupts_a_question_gets_130_and_who_declines_is_told(site: Site)
 def test_signals_are_heard_whatever_the_starting_program_did_with_them(
     site: Site, number: int, how: str, seconds: int, code: int
 ) -> None:
-    def start_badly() -> None:
-        signal.signal(number, signal.SIG_DFL)
-        if how == "blocked":
-            signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
-        else:
-            signal.signal(number, signal.SIG_IGN)
-
+    name = signal.Signals(number).name.removeprefix("SIG")
+    done = {
+        "blocked": [f"--default-signal={name}", f"--block-signal={name}"],
+        "ignored": [f"--ignore-signal={name}"],
+    }
     with subprocess.Popen(
-        site.command("simulate", "--port", "0", "--seconds", str(seconds)), stdout=subprocess.PIPE,
-        env={**os.environ, "IPECS_PASSWORD": "some-password"}, preexec_fn=start_badly,  # noqa: PLW1509 - no threads
-    ) as process:  # fmt: skip
+        ["env", *done[how], *site.command("simulate", "--port", "0", "--seconds", str(seconds))],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "IPECS_PASSWORD": "some-password"},
+    ) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline()
@@ -228,11 +227,6 @@ def test_signals_are_heard_whatever_the_starting_program_did_with_them(
             assert process.wait(60) == code
         finally:
             process.kill()
-
-
-def _make_terminal(descriptor: int) -> None:
-    os.setsid()
-    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
 def test_it_ends_as_soon_as_it_is_done(site: Site) -> None:

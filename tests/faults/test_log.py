@@ -216,7 +216,8 @@ def test_a_terminal_that_closes_ends_the_daemon_in_order(witness: Witness) -> No
     site, host = witness.site, witness.host
     site.configure(host)
     ours, theirs = pty.openpty()
-    command = ["setsid", "--ctty", *site.command("run")]
+    # a test run under `nohup` has the signal ignored
+    command = ["setsid", "--ctty", "env", "--default-signal=HUP", *site.command("run")]
     process: subprocess.Popen[str] = subprocess.Popen(
         command,
         env={**os.environ, "CANARY": PASSWORD},
@@ -224,8 +225,6 @@ def test_a_terminal_that_closes_ends_the_daemon_in_order(witness: Witness) -> No
         stdout=theirs,
         stderr=theirs,
         text=True,
-        # a test run under `nohup` has it ignored
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - calls nothing else
     )
     site.processes.append(process)
     os.close(theirs)

@@ -1,5 +1,6 @@
 """What was acknowledged is not only no entry any more: its bytes are gone from the file and from its log."""
 
+import multiprocessing
 import os
 import sqlite3
 import threading
@@ -67,14 +68,18 @@ def test_it_is_gone_after_a_stop_too(journal: Journal, path: Path) -> None:
     assert not is_found(path)
 
 
+def acknowledge_and_end(path: Path) -> None:
+    journal, _ = open_journal(path, FakeClock())
+    journal.append([frame(500)] * 20)
+    journal.acknowledge(20)
+    os._exit(0)
+
+
 def test_a_run_that_was_killed_leaves_it_to_the_next(path: Path, clock: FakeClock) -> None:
-    child = os.fork()
-    if child == 0:
-        killed, _ = open_journal(path, clock)
-        killed.append([frame(500)] * 20)
-        killed.acknowledge(20)
-        os._exit(0)
-    os.waitpid(child, 0)
+    killed = multiprocessing.get_context("spawn").Process(target=acknowledge_and_end, args=(path,))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == 0
     assert is_found(path)
     journal, _ = open_journal(path, clock)
     with closing(journal):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -86,10 +87,10 @@ else:
 """
 
 
-def signalled(how: str, *numbers: int, **options: Any) -> int:
+def signalled(how: str, *numbers: int, before: Sequence[str] = (), **options: Any) -> int:
     """Return the exit code of a process that gets signals while its main thread is at something."""
     with subprocess.Popen(
-        [sys.executable, "-c", SIGNALLED, how], stdout=subprocess.PIPE, text=True, **options
+        [*before, sys.executable, "-c", SIGNALLED, how], stdout=subprocess.PIPE, text=True, **options
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -117,5 +118,5 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
 
 @pytest.mark.parametrize("is_ignored", [False, True])
 def test_a_hang_up_without_a_terminal_asks_for_new_log_files_and_nothing_else(is_ignored: bool) -> None:
-    ignore = (lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if is_ignored else None
-    assert signalled("hang up", signal.SIGHUP, start_new_session=True, preexec_fn=ignore) == 40
+    ignore = ["env", "--ignore-signal=HUP"] if is_ignored else []
+    assert signalled("hang up", signal.SIGHUP, before=ignore, start_new_session=True) == 40

@@ -45,7 +45,7 @@ _ROW = "(?, ?, ?, ?)"
 _MOST_ROWS = 100
 """Rows that are inserted with one statement, which is half the work of a statement for each."""
 
-_READ_BYTES = 4 * 1024 * 1024
+READ_BYTES = 4 * 1024 * 1024
 """Once so much was read at a time, the rest is left for the next time."""
 
 Source = Literal["frame", "system"]
@@ -229,6 +229,8 @@ class Journal:
         """Delete every entry up to and including `seq`, which MongoDB has, and keep `position`: both or neither.
 
         None keeps the former position. A power cut may undo the latest ones, always whole and from the last back.
+        Until it is done the disk must have room for the bodies once more, in SQLite's log: who has more than
+        READ_BYTES of them acknowledges in parts.
         """
         # Not synced for its own sake, which would cost most of it and hold up the next append: an entry that
         # comes back is sent again and recognised. The next append syncs the log of the file with all that stands
@@ -332,7 +334,7 @@ def _take_some(rows: Iterable[Sequence[Any]]) -> list[Entry]:
             raise ValueError(f"entry {entry.seq}")
         entries.append(entry)
         size += len(entry.arrival.body)
-        if size >= _READ_BYTES:
+        if size >= READ_BYTES:
             break
     return entries
 

@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from faults.oracle import Witness, is_streaming
-from faults.recording import IS_FULL
+from faults.oracle import Witness, count_logins, is_streaming
 from faults.servers import ReplicaSet
 from sites import wait_until
 
@@ -79,9 +80,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.mark.skipif(
-    not IS_FULL, reason="once in about ten times the daemon does not come back; not mended yet"
-)
 @pytest.mark.fault(39)
 def test_a_full_disk_under_the_journal_stops_the_reading_until_there_is_room(
     small_disk: Path, own_witness: Witness, own_set: ReplicaSet
@@ -90,16 +88,59 @@ def test_a_full_disk_under_the_journal_stops_the_reading_until_there_is_room(
     own_set.servers[0].signal(signal.SIGSTOP)
     try:
         overfill(own_witness, 120)
+        empty_log(small_disk / "host-host0.journal")  # else the little that it holds is room enough at times
         ballast = small_disk / "of-another-program"
         fill_up(ballast)
+        waiting = own_witness.count_waiting()
     finally:
         own_set.servers[0].signal(signal.SIGCONT)
-    wait_until(lambda: own_witness.site.count(type="padded") > 100, _UP_SECONDS)
+    wait_until(lambda: own_witness.site.count(host="host0") >= waiting, _UP_SECONDS)
+    logins = count_logins(own_witness.host)
     ballast.unlink()
     verdict = own_witness.judge(may_lose=True)
+    assert logins == 1, "it came back before there was room"
     assert verdict.stored > 400
     assert verdict.gaps == 1
     check_alarms(own_witness)
+
+
+@pytest.mark.fault(39)
+def test_a_disk_whose_room_comes_and_goes_is_waited_for_each_time(
+    small_disk: Path, own_witness: Witness
+) -> None:
+    begin(own_witness, 1024)
+    ballast = small_disk / "of-another-program"
+    for times in (1, 2, 3):
+        for _ in range(50):  # so that the journal's file has pages to spare, which alone are no room
+            own_witness.send_odd(_PADDED)
+        own_witness.await_flow()
+        wait_until(lambda: own_witness.count_waiting() == 0, _UP_SECONDS)
+        empty_log(small_disk / "host-host0.journal")
+        fill_up(ballast)
+        wait_until(lambda: is_told_down(own_witness, times), _UP_SECONDS)
+        wait_until(lambda: is_full(own_witness), _UP_SECONDS)
+        assert count_logins(own_witness.host) == times, "it came back before there was room"
+        ballast.unlink()
+        wait_until(lambda: is_streaming(own_witness.host), _UP_SECONDS)
+    verdict = own_witness.judge(may_lose=True)
+    assert verdict.gaps == 3
+
+
+def is_told_down(witness: Witness, times: int) -> bool:
+    witness.send()
+    return witness.site.logged().count("session.down") == times
+
+
+def is_full(witness: Witness) -> bool:
+    """Tell whether the daemon says of itself that the host's journal has no room."""
+    query = {"hosts.host0.journal.used_share": 1.0, "hosts.host0.state": {"$ne": "up"}}
+    return witness.site.store.database["instances"].count_documents(query) == 1
+
+
+def empty_log(journal: Path) -> None:
+    """Empty the log of a journal that the daemon has open into its file."""
+    with closing(sqlite3.connect(journal)) as database:
+        wait_until(lambda: database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
 
 
 def fill_up(ballast: Path) -> None:

@@ -4,6 +4,7 @@ An entry's id is made of its journal's id, its number and its instant (a call re
 writing it again is recognised by MongoDB. The journal is acknowledged only after MongoDB has confirmed; retries
 never give up. Where more waits than a batch holds, the next one is made and the one before is acknowledged while
 MongoDB is at one; where less comes, several are acknowledged together. A crash before that has them sent again.
+Where the journal cannot be written, as on a full disk, what waits in it is stored all the same.
 """
 
 import math
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError, JournalDamaged, JournalError, StoreRefused, Unexpected
-from ipecs_mw.journal.journal import Entry, Journal
+from ipecs_mw.journal.journal import READ_BYTES, Entry, Journal
 from ipecs_mw.model.event import Event
 from ipecs_mw.service.intake.documents import Decode, Documents, Item, store_items
 from ipecs_mw.service.intake.intake import Forwarded, Intake
@@ -34,17 +35,24 @@ _IDLE_SECONDS = 0.5
 _ACKNOWLEDGE_SECONDS = 0.25
 """How often at the most a journal is told what MongoDB has, while little comes: it costs as much as an append."""
 
+_REFUSED_SECONDS = 1.0
+"""How long after a journal could not be told it is tried again."""
+
 _SHORTEST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """How far a journal is stored once its entries up to `seq` are; `position` is where the next ones go on."""
+    """How far a journal is stored once its entries up to `seq` are; `position` is where the next ones go on.
+
+    `size` is that of the bodies since the mark before.
+    """
 
     journal: Journal
     seq: int
     position: str | None
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +84,9 @@ class Forwarder:
         self._documents = Documents(intake.host, intake.journal.id, intake.journal.position)
         self._batch_entries = _BATCH_ENTRIES
         self._batches: deque[_Batch] = deque()  # the one to be stored next, and the one after it
-        self._stored: _Mark | None = None  # MongoDB has what is before it, the journal does not know yet
+        self._stored: deque[_Mark] = deque()  # MongoDB has what is before them, the journal does not know yet
         self._acknowledge_at = -math.inf
+        self._is_refused = False
         self._events = events
         self._clock = clock
         self._stop = stop
@@ -102,7 +111,7 @@ class Forwarder:
                 self._fail(Unexpected("error.unexpected", reason=type(error).__name__))
             else:
                 if self._stop.is_set():
-                    if not stored and self._stored is None:
+                    if not stored and not self._stored:
                         return
                 elif not stored and not self._clock.wait(
                     self._intake.journal.has_entries, self._rest_seconds()
@@ -127,7 +136,7 @@ class Forwarder:
         is_slow = batch.is_full and seconds > _SLOW_SECONDS
         self._batch_entries = min(2 * self._batch_entries, _MOST_BATCH_ENTRIES) if is_slow else _BATCH_ENTRIES
         self._batches.popleft()
-        self._stored = batch.mark
+        self._add_stored(batch.mark)
         self._succeed(batch.items)
         if not self._batches:
             self._acknowledge_in_time()
@@ -157,7 +166,8 @@ class Forwarder:
             items = [item for entry in entries for item in self._documents.build(entry, self.decode)]
             is_full = len(entries) == self._batch_entries
             # as of this batch: the next one is built before this one is acknowledged
-            mark = _Mark(self._journal, entries[-1].seq, self._documents.position)
+            size = sum(len(entry.arrival.body) for entry in entries)
+            mark = _Mark(self._journal, entries[-1].seq, self._documents.position, size)
             self._batches.append(_Batch(items, mark, is_full))
             self._after = mark.seq  # last: what fails above is read again
 
@@ -171,33 +181,61 @@ class Forwarder:
             self._intake.renew(self._journal, error)
             return ()
 
+    def _add_stored(self, mark: _Mark) -> None:
+        """Note what MongoDB has; little that belongs together is acknowledged together."""
+        last = self._stored[-1] if self._stored else None
+        if last is not None and last.journal is mark.journal and last.size + mark.size <= READ_BYTES:
+            mark = replace(mark, size=last.size + mark.size)
+            self._stored.pop()
+        self._stored.append(mark)
+
     def _acknowledge_in_time(self) -> None:
         """Acknowledge what is stored, unless that was done a moment ago; at once where all is to end."""
         if self._stop.is_set() or self._clock.monotonic() >= self._acknowledge_at:
             self._acknowledge()
 
     def _acknowledge(self) -> None:
-        """Have the journal forget what MongoDB has; until then a crash has it sent once more, and recognised."""
-        stored = self._stored
-        if stored is None:
+        """Have the journal forget what MongoDB has; until then a crash has it sent once more, and recognised.
+
+        Where it cannot, that is put off. Raises JournalError only at a stop, which must not wait for it.
+        """
+        if not self._stored:
             return
         try:
-            stored.journal.acknowledge(stored.seq, stored.position)
+            while self._stored:
+                self._acknowledge_to(self._stored[0])
+                self._stored.popleft()
+            self._intake.watch()
+        except JournalError as error:
+            if self._stop.is_set():
+                raise
+            self._put_off(error)
+        else:
+            self._is_refused = False
+            self._acknowledge_at = self._clock.monotonic() + _ACKNOWLEDGE_SECONDS
+
+    def _acknowledge_to(self, mark: _Mark) -> None:
+        try:
+            mark.journal.acknowledge(mark.seq, mark.position)
         except JournalDamaged as error:  # MongoDB has these; what comes after them is in the file set aside
-            self._intake.renew(stored.journal, error)
-        self._stored = None
-        self._acknowledge_at = self._clock.monotonic() + _ACKNOWLEDGE_SECONDS
-        self._intake.watch()
+            self._intake.renew(mark.journal, error)
+
+    def _put_off(self, error: JournalError) -> None:
+        """Acknowledge later: loud the first time, quiet while it repeats."""
+        level = log.debug if self._is_refused else log.error
+        level("journal.refused", host=self._intake.host or "middleware", detail=logs.explain(error))
+        self._is_refused = True
+        self._acknowledge_at = self._clock.monotonic() + _REFUSED_SECONDS
 
     def _rest_seconds(self) -> float:
         """Return how long nothing need be done unless something arrives."""
-        if self._stored is None:
+        if not self._stored:
             return _IDLE_SECONDS
         return max(0.0, self._acknowledge_at - self._clock.monotonic())
 
     def _sweep(self) -> None:
         """Have the journal's file forget what it has given, now that it is quiet."""
-        if self._stored is not None:
+        if self._stored:
             return
         try:
             self._intake.journal.sweep()

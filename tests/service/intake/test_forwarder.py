@@ -534,3 +534,64 @@ def test_what_is_stored_is_acknowledged_although_nothing_more_comes(
         intake.journal.has_entries.set()
         thread.join(10)
     assert clock.waits[0] == pytest.approx(0.25)
+
+
+def test_however_much_is_acknowledged_at_once_the_log_of_its_file_stays_small(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    padding = "x" * 60_000
+    for number in range(400):
+        intake.take_frames([json.dumps({"event": "padded", "data": {"n": number, "x": padding}}).encode()])
+    forwarder = build(intake, EventLog(store))
+    while forwarder.step():
+        pass
+    assert intake.journal.entry_count > 300
+    settle(forwarder, clock)
+    assert intake.journal.entry_count == 0
+    log = intake.journal.path.with_name(intake.journal.path.name + "-wal")
+    assert log.stat().st_size < 12 * 1024**2
+
+
+def test_while_the_journal_cannot_be_written_events_reach_mongodb_and_leave_it_later(
+    store: Store, intake: Intake, clock: FakeClock
+) -> None:
+    output = io.StringIO()
+    logs.configure(shipped_texts("en-GB"), stream=output)
+    intake.begin_connection()
+    intake.take_frames([call(serial) for serial in range(1, 3501)])
+    database = intake.journal._database
+    database.execute(
+        "CREATE TEMP TRIGGER refuse BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    )
+    forwarder = build(intake, EventLog(store))
+    assert [forwarder.step() for _ in range(5)] == [1000, 1000, 1000, 500, 0]
+    clock.advance(60)
+    assert forwarder.step() == 0
+    assert (intake.journal.entry_count, len(stored(store))) == (3500, 3500)
+    assert [line.split()[2] for line in output.getvalue().splitlines()] == ["journal.refused"], "told once"
+    assert intake.forwarded.problem is None
+    database.execute("DROP TRIGGER refuse")
+    clock.advance(60)
+    assert forwarder.step() == 0
+    assert intake.journal.entry_count == 0
+    intake.take_frames([call(3504)])
+    assert build(restart(intake), EventLog(store)).step() == 2, "the gap counted"
+
+
+def test_a_stop_while_the_journal_cannot_be_written_ends_and_the_next_start_doubles_nothing(
+    store: Store, intake: Intake
+) -> None:
+    intake.begin_connection()
+    intake.take_frames([call(serial) for serial in (1, 2, 7)])
+    intake.journal._database.execute(
+        "CREATE TEMP TRIGGER refuse BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    )
+    stop = threading.Event()
+    forwarder = build(intake, EventLog(store), stop)
+    stop.set()
+    forwarder.run()
+    before = stored(store)
+    assert len(before) == 4, "the gap counted"
+    assert build(restart(intake), EventLog(store)).step() == 4
+    assert stored(store) == before
+    assert intake.journal.entry_count == 0

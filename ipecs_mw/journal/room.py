@@ -11,6 +11,9 @@ _RESERVE_SHARE = 1 / 32
 _DISK_RESERVE_BYTES = 16 * 1024 * 1024
 """Disk that frames leave free: without room for its log SQLite cannot even delete."""
 
+_LOG_BYTES = 8 * 1024 * 1024
+"""What SQLite's log needs of the disk, where it does not have it yet: without it pages to spare are of no use."""
+
 _MEASURE_MICROSECONDS = 100_000
 _MEASURE_SHARE = 1 / 16
 """File and disk are measured again after so long, or once so much of the room that was found may be gone."""
@@ -26,6 +29,7 @@ class Room:
         self.reserve = min(_MOST_RESERVE_BYTES, int(max_bytes * _RESERVE_SHARE))
         self.used = self.limit = 0
         self._path = path
+        self._log = path.with_name(path.name + "-wal")
         self._database = database
         self._max_bytes = max_bytes
         self._page_bytes: int = database.execute("PRAGMA page_size").fetchone()[0]
@@ -45,9 +49,11 @@ class Room:
         )
         self.used = (pages - free) * self._page_bytes
         try:
-            spare = shutil.disk_usage(self._path.parent).free + free * self._page_bytes
+            on_disk = shutil.disk_usage(self._path.parent).free
+            log = self._log.stat().st_size if self._log.exists() else 0
         except OSError as error:
             raise JournalError("error.journal_open", file=str(self._path), reason=str(error)) from error
+        spare = on_disk + free * self._page_bytes if on_disk + log >= _LOG_BYTES else 0
         self.limit = min(self._max_bytes, self.used + max(0, spare - _DISK_RESERVE_BYTES))
         self._leeway = int(_MEASURE_SHARE * (self.limit - self.reserve - self.used))
 

@@ -7,12 +7,13 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 from faults.oracle import Witness, count_logins, is_streaming
 from faults.servers import ReplicaSet
-from sites import wait_until
+from sites import is_up, wait_until
 
 _UP_SECONDS = 60.0
 _PADDED = json.dumps({"event": "padded", "data": {"number": "@", "padding": "x" * 60_000}})
@@ -106,20 +107,28 @@ def test_a_full_disk_under_the_journal_stops_the_reading_until_there_is_room(
 
 @pytest.mark.fault(39)
 def test_a_disk_whose_room_comes_and_goes_is_waited_for_each_time(
-    small_disk: Path, own_witness: Witness
+    small_disk: Path, own_witness: Witness, own_set: ReplicaSet
 ) -> None:
     begin(own_witness, 1024)
+    journal = small_disk / "host-host0.journal"
+    own_set.servers[0].signal(signal.SIGSTOP)
+    try:  # have the file grow: its pages to spare alone are no room
+        for _ in range(500):
+            own_witness.send_odd(_PADDED)
+        wait_until(lambda: journal.stat().st_size > 25 * 1024**2, _UP_SECONDS)
+    finally:
+        own_set.servers[0].signal(signal.SIGCONT)
     ballast = small_disk / "of-another-program"
     for times in (1, 2, 3):
-        for _ in range(50):  # so that the journal's file has pages to spare, which alone are no room
-            own_witness.send_odd(_PADDED)
         own_witness.await_flow()
         wait_until(lambda: own_witness.count_waiting() == 0, _UP_SECONDS)
-        empty_log(small_disk / "host-host0.journal")
+        wait_until(lambda: is_up(own_witness.site), _UP_SECONDS)
+        empty_log(journal)
         fill_up(ballast)
-        wait_until(lambda: is_told_down(own_witness, times), _UP_SECONDS)
+        wait_until(partial(is_told_down, own_witness, times), _UP_SECONDS)
+        logins = count_logins(own_witness.host)
         wait_until(lambda: is_full(own_witness), _UP_SECONDS)
-        assert count_logins(own_witness.host) == times, "it came back before there was room"
+        assert count_logins(own_witness.host) == logins, "it came back before there was room"
         ballast.unlink()
         wait_until(lambda: is_streaming(own_witness.host), _UP_SECONDS)
     verdict = own_witness.judge(may_lose=True)

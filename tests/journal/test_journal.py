@@ -349,3 +349,17 @@ def test_a_disk_that_fills_is_noticed_a_tenth_of_a_second_later(
     monkeypatch.undo()
     journal.append(arrive_at(0.22))
     assert journal.entry_count == 2
+
+
+def test_pages_to_spare_in_the_file_are_no_room_where_the_disk_has_none_for_the_log(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.sweep()  # the first time it makes the file small
+    for _ in range(30):
+        journal.append(arrive(b"x" * 1024**2))
+    journal.acknowledge(30)
+    journal.sweep()
+    usage = shutil.disk_usage("/")
+    for free, is_full in ((0, True), (7 * 1024**2, True), (9 * 1024**2, False)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path, free=free: usage._replace(free=free))
+        assert (journal.used_share == 1.0) is is_full

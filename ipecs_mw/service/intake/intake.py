@@ -78,9 +78,13 @@ class Intake:
 
     def begin_connection(self, after: int = 0) -> None:
         """Count a connection, above `after` and all before: what follows belongs to it. Raises JournalError."""
-        self._refusal = None
         last = max(after, self.connection)
-        self.connection = self._use(lambda journal: journal.begin_connection(last))
+        try:
+            self.connection = self._use(lambda journal: journal.begin_connection(last))
+        except JournalError as error:
+            self._refusal = error
+            raise
+        self._refusal = None
         self._label(self.journal)
 
     def take_frames(self, frames: Sequence[bytes]) -> None:

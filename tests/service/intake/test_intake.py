@@ -290,3 +290,27 @@ def test_a_note_for_which_there_is_no_room_stops_nothing_and_is_written_with_the
     intake.journal.acknowledge(intake.journal.read(0, 10)[-1].seq)
     intake.begin_connection()
     assert reading_of(intake) == "how" * 3000
+
+
+def test_a_connection_that_could_not_be_counted_waits_for_room_too(intake: Intake, clock: FakeClock) -> None:
+    stop = threading.Event()
+    intake.begin_connection()
+    with pytest.raises(JournalFull):
+        fill_until(intake, 2)
+    with pytest.raises(JournalFull):
+        overfill_with_records(intake)
+    intake.journal._database.execute(
+        "CREATE TEMP TRIGGER full BEFORE UPDATE ON meta BEGIN INSERT INTO entries"
+        " VALUES (NULL, 1, 1, 'system', zeroblob(500000)); END"
+    )
+    with pytest.raises(JournalFull):
+        intake.begin_connection()
+
+    class Patient(FakeClock):
+        def wait(self, event: threading.Event, seconds: float | None) -> bool:
+            stop.set()
+            return super().wait(event, seconds)
+
+    intake.clock = Patient()
+    assert not intake.wait_for_room(stop)
+    assert intake.connection == 1

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -133,6 +134,18 @@ def test_a_disk_whose_room_comes_and_goes_is_waited_for_each_time(
         wait_until(lambda: is_streaming(own_witness.host), _UP_SECONDS)
     verdict = own_witness.judge(may_lose=True)
     assert verdict.gaps == 3
+
+
+@pytest.mark.fault(39)
+def test_files_that_may_not_grow_as_under_a_quota_are_survived(own_witness: Witness) -> None:
+    begin(own_witness, 1024)
+    pid = own_witness.site.processes[0].pid
+    former = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1024**2, former[1]))
+    overfill(own_witness, 60)
+    wait_until(lambda: "journal.refused" in own_witness.site.logged(), _UP_SECONDS)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, former)
+    assert own_witness.judge(may_lose=True).gaps == 1
 
 
 def is_told_down(witness: Witness, times: int) -> bool:

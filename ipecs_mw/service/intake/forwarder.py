@@ -222,8 +222,11 @@ class Forwarder:
 
     def _put_off(self, error: JournalError) -> None:
         """Acknowledge later: loud the first time, quiet while it repeats."""
-        level = log.debug if self._is_refused else log.error
-        level("journal.refused", host=self._intake.host or "middleware", detail=logs.explain(error))
+        where, detail = self._intake.host or "middleware", logs.explain(error)
+        if self._is_refused:
+            log.debug("journal not written yet", host=where, detail=detail)
+        else:
+            log.error("journal.refused", host=where, detail=detail)
         self._is_refused = True
         self._acknowledge_at = self._clock.monotonic() + _REFUSED_SECONDS
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from faults.oracle import Witness, count_logins, is_streaming
+from faults.recording import Rounds
 from faults.servers import ReplicaSet
 from sites import is_up, wait_until
 
@@ -106,9 +107,9 @@ def test_a_full_disk_under_the_journal_stops_the_reading_until_there_is_room(
     check_alarms(own_witness)
 
 
-@pytest.mark.fault(39)
+@pytest.mark.fault(39, few=2, many=4)
 def test_a_disk_whose_room_comes_and_goes_is_waited_for_each_time(
-    small_disk: Path, own_witness: Witness, own_set: ReplicaSet
+    small_disk: Path, own_witness: Witness, own_set: ReplicaSet, rounds: Rounds
 ) -> None:
     begin(own_witness, 1024)
     journal = small_disk / "host-host0.journal"
@@ -120,20 +121,20 @@ def test_a_disk_whose_room_comes_and_goes_is_waited_for_each_time(
     finally:
         own_set.servers[0].signal(signal.SIGCONT)
     ballast = small_disk / "of-another-program"
-    for times in (1, 2, 3):
+    for number in rounds:
         own_witness.await_flow()
         wait_until(lambda: own_witness.count_waiting() == 0, _UP_SECONDS)
         wait_until(lambda: is_up(own_witness.site), _UP_SECONDS)
         empty_log(journal)
         fill_up(ballast)
-        wait_until(partial(is_told_down, own_witness, times), _UP_SECONDS)
+        wait_until(partial(is_told_down, own_witness, number + 1), _UP_SECONDS)
         logins = count_logins(own_witness.host)
         wait_until(lambda: is_full(own_witness), _UP_SECONDS)
         assert count_logins(own_witness.host) == logins, "it came back before there was room"
         ballast.unlink()
         wait_until(lambda: is_streaming(own_witness.host), _UP_SECONDS)
     verdict = own_witness.judge(may_lose=True)
-    assert verdict.gaps == 3
+    assert verdict.gaps == len(rounds)
 
 
 @pytest.mark.fault(39)

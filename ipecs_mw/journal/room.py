@@ -11,8 +11,8 @@ _RESERVE_SHARE = 1 / 32
 _DISK_RESERVE_BYTES = 16 * 1024 * 1024
 """Disk that frames leave free: without room for its log SQLite cannot even delete."""
 
-_LOG_BYTES = 8 * 1024 * 1024
-"""What SQLite's log needs of the disk, where it does not have it yet: without it pages to spare are of no use."""
+_DELETING_BYTES = 8 * 1024 * 1024
+"""What SQLite's log needs of the disk to delete, its own size counted: without it pages to spare are of no use."""
 
 _MEASURE_MICROSECONDS = 100_000
 _MEASURE_SHARE = 1 / 16
@@ -53,7 +53,7 @@ class Room:
             log = self._log.stat().st_size if self._log.exists() else 0
         except OSError as error:
             raise JournalError("error.journal_open", file=str(self._path), reason=str(error)) from error
-        spare = on_disk + free * self._page_bytes if on_disk + log >= _LOG_BYTES else 0
+        spare = on_disk + free * self._page_bytes if on_disk + log >= _DELETING_BYTES else 0
         self.limit = min(self._max_bytes, self.used + max(0, spare - _DISK_RESERVE_BYTES))
         self._leeway = int(_MEASURE_SHARE * (self.limit - self.reserve - self.used))
 

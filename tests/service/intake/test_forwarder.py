@@ -1,76 +1,25 @@
 """The forwarder between a real journal and a real MongoDB: each entry once, in order, and never given up."""
 
 import io
-import json
 import shutil
 import threading
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
+from forwarding import Failing, build, frame, settle, stored
 from sites import wait_until
 from support import START_AT, FakeClock
 
 from ipecs_mw import logs
-from ipecs_mw.errors import JournalDamaged, StoreRefused, StoreUnavailable
+from ipecs_mw.errors import StoreRefused, StoreUnavailable
 from ipecs_mw.journal.journal import Arrival, open_journal
-from ipecs_mw.protocol.events import Decoder
-from ipecs_mw.seeds import read_json, shipped_texts
-from ipecs_mw.service.intake.forwarder import Forwarder
+from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.store.events.event_log import EventLog, Refused
 from ipecs_mw.store.server.connection import Store
 
-DECODER = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore"))
 NUL_IN_A_NAME = b'{"event": "call", "data": {"type": "held", "deviceNumber": "1001", "x\\u0000": ""}}'
-
-
-def frame(number: int) -> bytes:
-    return json.dumps({"event": "acd", "data": {"eventCode": 49, "callRefID": number}}).encode()
-
-
-@pytest.fixture
-def intake(tmp_path: Path, clock: FakeClock) -> Iterator[Intake]:
-    journal, _ = open_journal(tmp_path / "a.journal", clock)
-    yield Intake("main", journal, clock)
-    journal.close()
-
-
-def build(intake: Intake, events: Any, stop: threading.Event | None = None) -> Forwarder:
-    return Forwarder(intake, DECODER.decode, events, intake.clock, stop or threading.Event())
-
-
-def settle(forwarder: Forwarder, clock: FakeClock) -> None:
-    """Have the journal forget what is stored: this comes a moment later."""
-    clock.advance(0.25)
-    assert forwarder.step() == 0
-
-
-def stored(store: Store) -> list[dict[str, Any]]:
-    return list(store.database["events"].find().sort("_id", 1))
-
-
-class PassesOn:
-    """An event log that has documents as they are."""
-
-    def encode(self, documents: Any) -> Any:
-        return documents
-
-
-class Failing(PassesOn):
-    """An event log that writes and then fails, as often as told: a write whose confirmation is lost."""
-
-    def __init__(self, log: EventLog, *errors: Exception) -> None:
-        self._log = log
-        self._errors = list(errors)
-
-    def append(self, documents: Any, **how: Any) -> None:
-        self._log.append(documents, **how)
-        if self._errors:
-            raise self._errors.pop(0)
 
 
 def test_entries_are_stored_in_order_and_then_leave_the_journal(
@@ -255,7 +204,7 @@ def test_a_refusal_of_the_raw_form_too_is_retried_and_loses_nothing(store: Store
     intake.take_frames([frame(1)])
     log = EventLog(store)
 
-    class RefusesAll(PassesOn):
+    class RefusesAll:
         def append(self, documents: Any, **_: Any) -> None:
             raise Refused(dict.fromkeys(range(len(documents)), "no"))
 
@@ -267,7 +216,7 @@ def test_a_refusal_of_the_raw_form_too_is_retried_and_loses_nothing(store: Store
 
 
 def test_batches_grow_while_mongodb_is_slow_and_shrink_again(intake: Intake, clock: FakeClock) -> None:
-    class Slow(PassesOn):
+    class Slow:
         seconds = 2.0
 
         def append(self, _documents: Any, **_: Any) -> None:
@@ -308,7 +257,7 @@ def test_stopping_drains_what_is_there(store: Store, intake: Intake) -> None:
 
 
 def test_stopping_while_mongodb_is_away_leaves_the_rest_in_the_journal(intake: Intake) -> None:
-    class Away(PassesOn):
+    class Away:
         def append(self, _documents: Any, **_: Any) -> None:
             raise StoreUnavailable("error.mongo_away", reason="x")
 
@@ -318,280 +267,3 @@ def test_stopping_while_mongodb_is_away_leaves_the_rest_in_the_journal(intake: I
     build(intake, Away(), stop).run()
     assert intake.journal.entry_count == 1
     assert intake.forwarded.stalled_since == START_AT
-
-
-def call(serial: int) -> bytes:
-    data = {"type": "dialing", "deviceNumber": "1001", "callRefID": 5, "evtSerialNum": serial}
-    return json.dumps({"event": "call", "data": data}).encode()
-
-
-def gaps(store: Store) -> list[tuple[str, int, int]]:
-    """Return where the log has gaps by serial numbers: the id, the first and the last number."""
-    found = store.database["events"].find({"data.reason": "serial_jump"}).sort("_id", 1)
-    return [(gap["_id"], gap["data"]["first_serial"], gap["data"]["last_serial"]) for gap in found]
-
-
-def spans(store: Store) -> list[tuple[str | None, str]]:
-    """Return from when until when numbers are missing, each time as seconds after the start."""
-    found = store.database["events"].find({"data.reason": "serial_jump"}).sort("_id", 1)
-
-    def count(told: str | None) -> str | None:
-        return told and f"{(datetime.fromisoformat(told) - START_AT).total_seconds():g}"
-
-    return [(count(gap["data"].get("since")), count(gap["data"]["until"]) or "") for gap in found]
-
-
-def test_what_numbers_miss_lies_between_the_two_that_came(
-    store: Store, intake: Intake, clock: FakeClock
-) -> None:
-    intake.begin_connection()
-    for seconds, serials in ((0, (1, 2)), (5, (6,)), (5, (7, 9))):
-        clock.advance(seconds)
-        intake.take_frames([call(serial) for serial in serials])
-    build(intake, EventLog(store)).step()
-    assert spans(store) == [("0", "5"), ("5", "10")], "what was received together has one instant"
-
-
-def test_what_numbers_miss_has_no_beginning_where_the_clock_was_set_back_or_nothing_came_before(
-    store: Store, intake: Intake, clock: FakeClock
-) -> None:
-    intake.begin_connection()
-    intake.take_frames([call(1), call(3)])
-    clock.jump(-60)
-    intake.take_frames([call(6)])
-    build(intake, EventLog(store)).step()
-    assert spans(store) == [(None, "0"), (None, "-60")]
-
-
-def test_since_when_numbers_are_missing_is_known_after_a_restart(
-    store: Store, intake: Intake, clock: FakeClock
-) -> None:
-    intake.begin_connection()
-    intake.take_frames([call(1)])
-    build(intake, EventLog(store)).step()
-    clock.advance(5)
-    intake.take_frames([call(6)])
-    build(restart(intake), EventLog(store)).step()
-    assert spans(store) == [("0", "5")]
-
-
-def restart(intake: Intake) -> Intake:
-    """Return the intake as the next process opens it."""
-    intake.journal.close()
-    intake.journal, _ = open_journal(intake.journal.path, intake.clock)
-    return intake
-
-
-def test_a_jump_where_a_restart_cuts_the_backlog_is_a_gap(store: Store, intake: Intake) -> None:
-    intake.begin_connection()
-    intake.take_frames([call(1), call(2), frame(7)])
-    assert build(intake, EventLog(store)).step() == 3
-    intake.take_frames([frame(8), call(6)])
-    build(restart(intake), EventLog(store)).step()
-    ((gap_id, first, last),) = gaps(store)
-    assert (first, last) == (3, 5)
-    event = store.database["events"].find_one({"serial": 6})
-    assert event is not None
-    assert gap_id == event["_id"] + ":gap"
-
-
-def test_what_is_kept_with_an_acknowledgement_is_how_far_that_batch_came_not_those_read_ahead(
-    store: Store, intake: Intake
-) -> None:
-    log = EventLog(store)
-
-    class TakesOne(PassesOn):
-        def append(self, documents: Any, **_: Any) -> None:
-            if stored(store):
-                raise StoreUnavailable("error.mongo_away", reason="x")
-            log.append(documents)
-
-    intake.begin_connection()
-    intake.take_frames([call(serial) for serial in range(1, 1001)])
-    intake.take_frames([call(serial) for serial in range(1006, 2006)])
-    intake.take_frames([call(2011)])
-    forwarder = build(intake, TakesOne())
-    assert forwarder.step() == 1000
-    with pytest.raises(StoreUnavailable):
-        forwarder.step()
-    assert intake.journal.entry_count == 1001, (
-        "the first batch is acknowledged, the others were made meanwhile"
-    )
-    later = build(restart(intake), log)
-    assert [later.step() for _ in range(2)] == [1001, 2], "the gaps counted"
-    assert [(first, last) for _, first, last in gaps(store)] == [(1001, 1005), (2006, 2010)]
-
-
-@pytest.mark.parametrize("is_stored", [True, False])
-def test_entries_that_are_sent_again_after_a_crash_tell_the_same_gap_once(
-    store: Store, intake: Intake, is_stored: bool
-) -> None:
-    intake.begin_connection()
-    intake.take_frames([call(1)])
-    build(intake, EventLog(store)).step()
-    intake.take_frames([call(5), call(9)])
-    away = StoreUnavailable("error.mongo_away", reason="x")
-    with pytest.raises(StoreUnavailable):
-        build(restart(intake), Failing(EventLog(store), away)).step()
-    before = stored(store)
-    if not is_stored:
-        store.database["events"].delete_many({"serial": {"$ne": 1}})
-    assert build(restart(intake), EventLog(store)).step() == 4
-    assert stored(store) == before
-    assert [(first, last) for _, first, last in gaps(store)] == [(2, 4), (6, 8)]
-
-
-def test_a_host_that_counts_anew_where_a_restart_cuts_the_backlog_makes_no_gap(
-    store: Store, intake: Intake
-) -> None:
-    intake.begin_connection()
-    intake.take_frames([call(50)])
-    build(intake, EventLog(store)).step()
-    intake.take_frames([call(1), call(2)])
-    build(restart(intake), EventLog(store)).step()
-    intake.begin_connection()
-    intake.take_frames([call(40)])
-    build(restart(intake), EventLog(store)).step()
-    assert gaps(store) == []
-
-
-def test_a_journal_that_takes_a_damaged_one_s_place_knows_how_far_the_reading_came(
-    store: Store, intake: Intake
-) -> None:
-    intake.begin_connection()
-    intake.take_frames([call(1)])
-    forwarder = build(intake, EventLog(store))
-    forwarder.step()
-    intake.renew(intake.journal, JournalDamaged("error.journal_damaged", file="x"))
-    intake.take_frames([call(2)])
-    forwarder.step()
-    intake.take_frames([call(6)])
-    build(restart(intake), EventLog(store)).step()
-    assert [(first, last) for _, first, last in gaps(store)] == [(3, 5)]
-
-
-def test_at_a_trickle_several_events_are_acknowledged_together(
-    store: Store, intake: Intake, clock: FakeClock
-) -> None:
-    forwarder = build(intake, EventLog(store))
-    waiting = []
-    for number in range(100):
-        intake.take_frames([frame(number)])
-        assert forwarder.step() == 1
-        waiting.append(intake.journal.entry_count)
-        clock.advance(0.01)
-    assert waiting[0] == 0, "the first at once"
-    assert 20 <= max(waiting) <= 25, "none waits longer than a quarter of a second"
-    settle(forwarder, clock)
-    assert intake.journal.entry_count == 0
-
-
-def test_a_crash_before_the_acknowledgement_has_events_sent_again_and_stored_once(
-    store: Store, intake: Intake, clock: FakeClock
-) -> None:
-    intake.begin_connection()
-    forwarder = build(intake, EventLog(store))
-    for serial in (1, 2, 5, 5, 6):
-        clock.advance(0.01)
-        intake.take_frames([call(serial)])
-        forwarder.step()
-    before = stored(store)
-    assert intake.journal.entry_count == 4
-    assert build(restart(intake), EventLog(store)).step() == 5, "the gap counted"
-    assert stored(store) == before
-    assert [(first, last) for _, first, last in gaps(store)] == [(3, 4)]
-    assert intake.journal.entry_count == 0
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_what_is_stored_is_acknowledged_at_a_stop(store: Store, intake: Intake, count: int) -> None:
-    stop = threading.Event()
-    forwarder = build(intake, EventLog(store), stop)
-    for number in range(count):
-        intake.take_frames([frame(number)])
-        forwarder.step()
-    stop.set()
-    forwarder.run()
-    assert intake.journal.entry_count == 0
-    assert len(stored(store)) == count
-
-
-def test_what_is_stored_is_acknowledged_although_nothing_more_comes(
-    store: Store, intake: Intake, clock: FakeClock
-) -> None:
-    stop = threading.Event()
-    forwarder = build(intake, EventLog(store), stop)
-    for number in range(3):
-        intake.take_frames([frame(number)])
-        forwarder.step()
-    assert intake.journal.entry_count == 2
-    thread = threading.Thread(target=forwarder.run)
-    thread.start()
-    try:
-        wait_until(lambda: intake.journal.entry_count == 0)
-    finally:
-        stop.set()
-        intake.journal.has_entries.set()
-        thread.join(10)
-    assert clock.waits[0] == pytest.approx(0.25)
-
-
-def test_however_much_is_acknowledged_at_once_the_log_of_its_file_stays_small(
-    store: Store, intake: Intake, clock: FakeClock
-) -> None:
-    padding = "x" * 60_000
-    for number in range(400):
-        intake.take_frames([json.dumps({"event": "padded", "data": {"n": number, "x": padding}}).encode()])
-    forwarder = build(intake, EventLog(store))
-    while forwarder.step():
-        pass
-    assert intake.journal.entry_count > 300
-    settle(forwarder, clock)
-    assert intake.journal.entry_count == 0
-    log = intake.journal.path.with_name(intake.journal.path.name + "-wal")
-    assert log.stat().st_size < 12 * 1024**2
-
-
-def test_while_the_journal_cannot_be_written_events_reach_mongodb_and_leave_it_later(
-    store: Store, intake: Intake, clock: FakeClock
-) -> None:
-    output = io.StringIO()
-    logs.configure(shipped_texts("en-GB"), stream=output)
-    intake.begin_connection()
-    intake.take_frames([call(serial) for serial in range(1, 3501)])
-    database = intake.journal._database
-    database.execute(
-        "CREATE TEMP TRIGGER refuse BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'refused'); END"
-    )
-    forwarder = build(intake, EventLog(store))
-    assert [forwarder.step() for _ in range(5)] == [1000, 1000, 1000, 500, 0]
-    clock.advance(60)
-    assert forwarder.step() == 0
-    assert (intake.journal.entry_count, len(stored(store))) == (3500, 3500)
-    assert [line.split()[2] for line in output.getvalue().splitlines()] == ["journal.refused"], "told once"
-    assert intake.forwarded.problem is None
-    database.execute("DROP TRIGGER refuse")
-    clock.advance(60)
-    assert forwarder.step() == 0
-    assert intake.journal.entry_count == 0
-    intake.take_frames([call(3504)])
-    assert build(restart(intake), EventLog(store)).step() == 2, "the gap counted"
-
-
-def test_a_stop_while_the_journal_cannot_be_written_ends_and_the_next_start_doubles_nothing(
-    store: Store, intake: Intake
-) -> None:
-    intake.begin_connection()
-    intake.take_frames([call(serial) for serial in (1, 2, 7)])
-    intake.journal._database.execute(
-        "CREATE TEMP TRIGGER refuse BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'refused'); END"
-    )
-    stop = threading.Event()
-    forwarder = build(intake, EventLog(store), stop)
-    stop.set()
-    forwarder.run()
-    before = stored(store)
-    assert len(before) == 4, "the gap counted"
-    assert build(restart(intake), EventLog(store)).step() == 4
-    assert stored(store) == before
-    assert intake.journal.entry_count == 0

@@ -27,7 +27,7 @@ LAYERS = (
 
 ROOMS = {
     "service": ("process", "intake", "setup", "health", "session", "requests", "doctor", "hosts"),
-    "store": ("server", "coordination", "schema", "configuration", "events"),
+    "store": ("server", "coordination", "schema", "configuration", "events", "calls"),
 }
 """The rooms of a part, from the bottom to the top: a module imports from its own room or from those below."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.numbers import PLAIN, find_readings, read_number
+from ipecs_mw.model.numbers import PLAIN, read_all
 
 MISSED = frozenset({"abandoned", "no_answer", "busy", "refused", "failed", "voicemail"})
 """The outcomes of incoming calls that somebody has to call back; voice mail was not answered by a person."""
@@ -159,17 +159,11 @@ def _read_fact(
         kind = "called_again" if is_spoken else "missed"
         if not number or not (is_spoken or outcome in MISSED) or _is_short(record, limits, default_seconds):
             return None
-        return _Fact(kind, at, _read_all(str(number), plan), record)
+        return _Fact(kind, at, read_all(str(number), plan), record)
     number = (record.get("dialed") or {}).get("number")
     if direction != "outbound" or not number:
         return None
-    return _Fact("callback" if is_spoken else "attempt", at, _read_all(str(number), plan), record)
-
-
-def _read_all(number: str, plan: NumberSettings) -> frozenset[str]:
-    """Return what a number can mean; one that is masked stands for itself alone."""
-    bare = read_number(number)
-    return frozenset((number.strip(),)) if bare is None else find_readings(bare, plan)
+    return _Fact("callback" if is_spoken else "attempt", at, read_all(str(number), plan), record)
 
 
 def _is_short(record: Record, limits: Mapping[str, float], default_seconds: float) -> bool:

@@ -1,0 +1,1 @@
+"""Calls, agents' states, missed calls and the live state: kept in MongoDB, and asked for."""

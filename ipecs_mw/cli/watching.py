@@ -1,9 +1,8 @@
 """A view that is shown anew every so many seconds until Ctrl-C; a MongoDB that is away is said and waited for."""
 
-import signal
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import click
 from rich.console import Console
@@ -19,13 +18,14 @@ from ipecs_mw.model.texts import Texts
 
 def watch(context: Context, texts: Texts, form: str, seconds: float, render: Callable[[], str]) -> None:
     """Show what `render` returns: in the same place of a terminal, elsewhere one after the other."""
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
+    never = threading.Event()
     console = Console()
     is_live = console.is_terminal and form == "table"
-    with Live(console=console, auto_refresh=False) if is_live else ExitStack() as live:
-        while not stop.is_set():
+    with (
+        suppress(KeyboardInterrupt),  # asked to stop: that is how watching ends
+        Live(console=console, auto_refresh=False) if is_live else ExitStack() as live,
+    ):
+        while True:
             try:
                 shown = render()
             except StoreUnavailable as error:
@@ -36,4 +36,4 @@ def watch(context: Context, texts: Texts, form: str, seconds: float, render: Cal
                 live.update(Text(shown), refresh=True)
             else:
                 click.echo(shown)
-            context.clock.wait(stop, seconds)
+            context.clock.wait(never, seconds)

@@ -101,6 +101,14 @@ class HostCalls:
         changed, self._changed = self._changed, {}
         yield from changed.items()
 
+    def mark_changed(self) -> None:
+        """Have all calls that more may come of count as changed."""
+        self._changed.update(self._index.calls)
+
+    def is_settled(self, call_id: str) -> bool:
+        """Tell whether no more will come of a call that has been told."""
+        return call_id not in self._index.calls
+
     def take_touched(self) -> Iterator[Joined]:
         """Yield the calls to which something has happened since it was last asked."""
         touched, self._touched = self._touched, {}

@@ -151,6 +151,11 @@ class Journal:
             self._room.measure()
             return self._room.share
 
+    @property
+    def connection(self) -> int:
+        """The number of the last connection that began; 0 where none did."""
+        return self._connection
+
     def begin_connection(self, after: int = 0) -> int:
         """Return the number of a new connection, above `after` and every earlier one of this file.
 

@@ -49,7 +49,8 @@ def build_document(  # noqa: C901 - a line a field: a table of them costs twice 
 ) -> dict[str, Any]:
     """Return the document of an event (its form is the contract of `events`); absent fields are left out.
 
-    `connection` is the number of the connection to the host, 0 where there was none yet.
+    `connection` is the number of the connection to the host, 0 where there was none yet: such an event has no
+    place among those that the host sent.
     """
     document: dict[str, Any] = {"_id": event_id}
     if host is not None:
@@ -77,7 +78,7 @@ def build_document(  # noqa: C901 - a line a field: a table of them costs twice 
         document["problems"] = event.problems
     if is_repeat:
         document["is_repeat"] = True
-    if connection:
+    if host is not None:
         document["connection"] = connection
     document["seq"] = seq
     return document

@@ -211,8 +211,11 @@ def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:
             YES if (meta.extra or {}).get("reconnect") else "",
             str((meta.extra_json_schema or {}).get("description", "")),
         )
-        if isinstance(meta.type, inspect.ListType):
-            yield from _settings(meta.type.item_type, f"{at}[]")
+        match meta.type:
+            case inspect.ListType(item_type=item):
+                yield from _settings(item, f"{at}[]")
+            case inspect.DictType(value_type=item):
+                yield from _settings(item, f"{at}.NUMBER")
 
 
 def _allowed(kind: inspect.Type) -> str:

@@ -1,6 +1,21 @@
-"""Extensions for people to read: ranges instead of one after the other."""
+"""Extensions as people write and read them: ranges instead of one after the other."""
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+from msgspec import Meta
+
+Numbers = Annotated[str, Meta(pattern=r"^[0-9]{1,8}(-[0-9]{1,8})?\Z", extra={"words": "allowed.extensions"})]
+
+
+def expand_numbers(ranges: Iterable[str]) -> list[str]:
+    """Return the single numbers of `["1000-1002", "1200"]`, each once, in order; widths are kept."""
+    numbers: dict[str, None] = {}
+    for item in ranges:
+        first, _, last = item.partition("-")
+        for number in range(int(first), int(last or first) + 1):
+            numbers[str(number).zfill(len(first))] = None
+    return list(numbers)
 
 
 def join_ranges(numbers: Iterable[str]) -> list[str]:

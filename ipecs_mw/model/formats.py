@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from ipecs_mw.model.rules import check_country
+
 Encoding = Literal[
     "cp437", "cp850", "cp852", "cp866", "cp874", "cp949", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254",
     "cp1255", "cp1256", "cp1257", "cp1258", "euc-jp", "gb2312", "iso-8859-1", "iso-8859-2", "iso-8859-3",
@@ -43,9 +45,11 @@ class NumberSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How numbers are dialled where the phone systems stand: what makes two spellings one number."""
 
     country: Annotated[
-        Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,2}\Z")] | None,
+        Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,2}\Z", extra={"words": "allowed.country"})] | None,
         Meta(
-            description="country code, such as `65`; null: a national number and its `+` form count as two numbers"
+            description="country code, such as `65`; null: a national number and its `+` form count as two"
+            " numbers",
+            extra={"rule": check_country},
         ),
     ] = None
     trunk_prefix: Annotated[

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from ipecs_mw.errors import Words
 from ipecs_mw.model.addresses import is_address, spell_address
 from ipecs_mw.model.contents import MASK
+from ipecs_mw.model.countries import CALLING_CODES
 
 Wrong = Iterator[tuple[str, Any, Words]]
 
@@ -30,6 +31,12 @@ def check_address(address: str) -> Wrong:
     """Refuse what is not a host name or an IP address and nothing more."""
     if not is_address(address):
         yield "", address, Words("allowed.address")
+
+
+def check_country(code: str | None) -> Wrong:
+    """Refuse what is the calling code of no country."""
+    if code is not None and code not in CALLING_CODES:
+        yield "", code, Words("allowed.country")
 
 
 def check_file(file: str | None) -> Wrong:

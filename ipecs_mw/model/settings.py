@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field, inspect
 
+from ipecs_mw.model.call_settings import CallSettings, Days, FigureSettings
+from ipecs_mw.model.extensions import Numbers
 from ipecs_mw.model.formats import FormatSettings, NumberSettings
 from ipecs_mw.model.rules import (
     check_address,
@@ -28,9 +30,7 @@ BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "secrets_changed",
 _RECONNECT = {"reconnect": True}
 
 Kind = Literal["acd", "call", "presence", "smdr", "system", "unknown", "undecodable"]
-Days = Annotated[int, Meta(ge=1, le=24855)]  # MongoDB counts them as seconds, in 31 bits
 Caption = Annotated[str, Meta(min_length=1, max_length=64)]
-Numbers = Annotated[str, Meta(pattern=r"^[0-9]{1,8}(-[0-9]{1,8})?\Z", extra={"words": "allowed.extensions"})]
 Fingerprint = Annotated[
     str,
     Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}\Z", extra={"words": "allowed.fingerprint"}),
@@ -335,6 +335,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         "en-GB"
     )
     events: EventSettings = field(default_factory=EventSettings)
+    calls: CallSettings = field(default_factory=CallSettings)
+    figures: FigureSettings = field(default_factory=FigureSettings)
     numbers: NumberSettings = field(default_factory=NumberSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
@@ -373,13 +375,3 @@ def _asks_for_session(item: inspect.Field, old: Struct, new: Struct) -> bool:
     if isinstance(kind.type, inspect.StructType):
         return needs_reconnect(was, becomes)
     return bool((kind.extra or {}).get("reconnect")) and was != becomes
-
-
-def expand_numbers(ranges: list[str]) -> list[str]:
-    """Return the single numbers of `["1000-1002", "1200"]`, each once, in order; widths are kept."""
-    numbers: dict[str, None] = {}
-    for item in ranges:
-        first, _, last = item.partition("-")
-        for number in range(int(first), int(last or first) + 1):
-            numbers[str(number).zfill(len(first))] = None
-    return list(numbers)

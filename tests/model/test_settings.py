@@ -10,9 +10,11 @@ from support import explain
 
 from ipecs_mw.errors import InvalidDocument
 from ipecs_mw.model.addresses import is_address, spell_address
+from ipecs_mw.model.countries import CALLING_CODES
 from ipecs_mw.model.definitions import Command
+from ipecs_mw.model.extensions import expand_numbers
 from ipecs_mw.model.schemas import build_collection_schemas, build_config_schema
-from ipecs_mw.model.settings import Settings, expand_numbers, parse_settings
+from ipecs_mw.model.settings import Settings, parse_settings
 from ipecs_mw.seeds import read_json, shipped_texts
 
 CANARY = "canary-s3cret"
@@ -115,10 +117,45 @@ def test_a_missing_field_is_named(missing: str) -> None:
         ({"logging": {"level": "LOUD"}}, "logging.level"),
         ({"hosts": {}}, "hosts"),
         ({"colour": 1}, "colour"),
+        ({"calls": {"retention_days": 0}}, "calls.retention_days"),
+        ({"calls": {"machines": ["1099-1000"]}}, "calls.machines[0]"),
+        ({"figures": {"groups": {"Sales": {}}}}, "figures.groups.Sales"),
+        ({"figures": {"groups": {"620": {"colour": 1}}}}, "figures.groups.620.colour"),
+        ({"figures": {"default": {"service_level": {"formula": "x"}}}}, "figures.default.service_level.formula"),
+        ({"figures": {"default": {"short_seconds": -1}}}, "figures.default.short_seconds"),
+        ({"figures": {"retention_days": "long"}}, "figures.retention_days"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_field_at_the_top_is_named(changes: dict[str, Any], path: str) -> None:
     assert refuse({**document(), **changes})["path"] == path
+
+
+@pytest.mark.parametrize("code", ["999", "0", "+49", "0049", "49 ", "210"])
+def test_a_country_code_that_no_country_has_is_refused(code: str) -> None:
+    facts = refuse({**document(), "numbers": {"country": code}})
+    assert facts["path"] == "numbers.country"
+    assert facts["value"] == json.dumps(code)
+    assert "the calling code of a country" in facts["allowed"]
+
+
+def test_a_country_code_is_taken_where_a_country_has_it() -> None:
+    for code in ("1", "7", "49", "65", "82", "211", "998", None):
+        settings = parse_settings({**document(), "numbers": {"country": code}}, source="x")
+        assert settings.numbers.country == code
+
+
+def test_no_country_code_begins_with_another() -> None:
+    assert [
+        (one, two) for one in CALLING_CODES for two in CALLING_CODES if one != two and two.startswith(one)
+    ] == []
+
+
+def test_two_groups_cannot_have_one_bin() -> None:
+    groups = {"620": {"bin": "07"}, "621": {}, "622": {"bin": "07"}}
+    facts = refuse({**document(), "figures": {"groups": groups}})
+    assert facts["path"] == "figures.groups.622.bin"
+    assert facts["value"] == '"07"'
+    assert "group 620 has this one" in facts["allowed"]
 
 
 def test_two_hosts_cannot_have_one_name() -> None:

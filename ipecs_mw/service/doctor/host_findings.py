@@ -17,8 +17,8 @@ from ipecs_mw.errors import (
     LoginRefused,
 )
 from ipecs_mw.model.definitions import Codes, Command
-from ipecs_mw.model.extensions import join_verdicts
-from ipecs_mw.model.settings import HostSettings, expand_numbers
+from ipecs_mw.model.extensions import expand_numbers, join_verdicts
+from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.model.texts import join_some
 from ipecs_mw.protocol.smdr import read_records
 from ipecs_mw.service.doctor.findings import Level, Notes

@@ -34,4 +34,16 @@ def to_bson_schema(content: Any) -> Any:
             continue
         elif name not in _UNKNOWN:
             found[name] = to_bson_schema(value)
-    return found
+    return _respell_names(found)
+
+
+def _respell_names(content: Schema) -> Schema:
+    """Return a schema that says by `patternProperties` how names have to be: MongoDB knows no `propertyNames`."""
+    names = content.pop("propertyNames", None)
+    if names is None:
+        return content
+    return {
+        **content,
+        "patternProperties": {names["pattern"]: content["additionalProperties"]},
+        "additionalProperties": False,
+    }

@@ -26,6 +26,8 @@ def test_what_ships_pleases_every_validator(seeded: Store, name: str) -> None:
     [
         ("config", {"_id": "wrong", "hosts": "none"}),
         ("config", {"_id": "wrong", "hosts": [], "colour": "red"}),
+        ("config", {"_id": "wrong", "hosts": [], "figures": {"groups": {"Sales": {}}}}),
+        ("config", {"_id": "wrong", "hosts": [], "figures": {"groups": {"620": {"bin": 7}}}}),
         ("commands", {"_id": "wrong", "method": "STEAL"}),
         ("codes", {"_id": "wrong", "entries": [{"code": 1}]}),
         ("languages", {"_id": "wrong", "locale": "en-GB", "key": "a", "text": 5}),
@@ -36,6 +38,12 @@ def test_what_ships_pleases_every_validator(seeded: Store, name: str) -> None:
 def test_what_is_wrong_is_taken_and_named(seeded: Store, name: str, wrong: dict[str, Any]) -> None:
     seeded.database[name].insert_one(wrong)
     assert find_strangers(seeded, name) == ["wrong"]
+
+
+def test_groups_please_the_validator(seeded: Store) -> None:
+    groups = {"620": {"bin": "07", "service_level": {"formula": "answered"}}, "621": {}}
+    seeded.database["config"].insert_one({"_id": "right", "hosts": [], "figures": {"groups": groups}})
+    assert find_strangers(seeded, "config") == []
 
 
 def test_an_older_validator_is_replaced_and_the_same_one_is_left_alone(seeded: Store) -> None:

@@ -1,0 +1,39 @@
+"""What the configuration says about how events are to be read."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from ipecs_mw.model.extensions import expand_numbers
+from ipecs_mw.model.formats import NumberSettings
+from ipecs_mw.model.settings import Settings
+
+
+class ReadingOptions(Struct, frozen=True):
+    """How events are read: one value for all phone systems of a profile.
+
+    `bins` are the numbers of groups by bin, where the two differ. `machines` are devices that are no person.
+    `short_seconds` are the limits of single groups below which a call was no call.
+    """
+
+    bins: Mapping[str, str]
+    machines: frozenset[str]
+    short_seconds: Mapping[str, float]
+    default_short_seconds: float
+    plan: NumberSettings
+
+
+def build_reading_options(settings: Settings) -> ReadingOptions:
+    """Return how events are read by a profile's settings."""
+    groups = settings.figures.groups
+    return ReadingOptions(
+        bins={group.bin: number for number, group in groups.items() if group.bin is not None},
+        machines=frozenset(expand_numbers(settings.calls.machines)),
+        short_seconds={
+            number: float(group.short_seconds)
+            for number, group in groups.items()
+            if group.short_seconds is not None
+        },
+        default_short_seconds=float(settings.figures.default.short_seconds),
+        plan=settings.numbers,
+    )

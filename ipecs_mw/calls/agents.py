@@ -144,6 +144,10 @@ class AgentStates:
         for interval in changed.values():
             yield interval.id, self._describe(interval)
 
+    def list_running(self) -> set[str]:
+        """Return the ids of the intervals that last."""
+        return {each.id for each in self._running.values()}
+
     def mark_changed(self) -> None:
         """Have all intervals that last count as changed."""
         self._changed.update((each.id, each) for each in self._running.values())

@@ -180,7 +180,7 @@ def counts(
     short_seconds: Mapping[str, float] | None = None,
     default_short_seconds: float = 5.0,
 ) -> str:
-    """Return what a call says of missed ones: `missed`, `called_again`, `callback`, `attempt`; blank for nothing."""
+    """Return what a call says of missed ones: `missed` `called_again` `callback` `attempt`; blank for nothing."""
     fact = _read_fact(record, plan, short_seconds or {}, default_short_seconds)
     return "" if fact is None else fact.kind
 

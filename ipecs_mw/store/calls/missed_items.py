@@ -1,7 +1,7 @@
-"""Missed calls in MongoDB: derived anew for the numbers whose calls have changed; what people added to them stays."""
+"""Missed calls in MongoDB: derived anew for numbers whose calls have changed; what people added to them stays."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -13,11 +13,11 @@ from ipecs_mw.store.calls.writing import PEOPLES, Difference, Written
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
-_FIELDS = {
-    name: 1
-    for name in ("host", "direction", "outcome", "is_open", "caller", "dialed", "groups", "seconds", "numbers",
-                 "began_at", "answered_at", "ended_at")
-}  # fmt: skip
+_FIELDS = dict.fromkeys(
+    ("host", "direction", "outcome", "is_open", "caller", "dialed", "groups", "seconds", "numbers", "began_at",
+     "answered_at", "ended_at"),
+    1,
+)  # fmt: skip
 
 Document = dict[str, Any]
 
@@ -102,29 +102,32 @@ class MissedCalls:
             for group in groups
         ]
         with store_errors():
-            return list(
-                self._store.database["calls"].find({"host": self._host, "$or": wanted}, _FIELDS)
-            )
+            return list(self._store.database["calls"].find({"host": self._host, "$or": wanted}, _FIELDS))
 
     def _derive_group(self, group: _Group, calls: Iterable[Document]) -> dict[str, Document | None]:
         options = self._options
-        closings = {
-            item["_id"]: Closing(str(told.get("by", "?")), told["at"])
-            for item in group.items
-            if (told := item.get("closing")) and told.get("at")
-        }
-        items = find_missed(
-            (call for call in calls if not group.numbers.isdisjoint(call["numbers"])),
-            options.plan,
-            short_seconds=options.short_seconds,
-            default_short_seconds=options.default_short_seconds,
-            closings=closings,
-            since=group.since,
-        )
+        closings = _read_closings(group.items)
+        mine = [call for call in calls if not group.numbers.isdisjoint(call["numbers"])]
+
+        def find() -> list[Item]:
+            return find_missed(
+                mine,
+                options.plan,
+                short_seconds=options.short_seconds,
+                default_short_seconds=options.default_short_seconds,
+                closings=closings,
+                since=group.since,
+            )
+
+        items = find()
+        inherited = _inherit(group.items, items)
+        if inherited:
+            closings |= _read_closings({"_id": each} | people for each, people in inherited.items())
+            items = find()
         derived: dict[str, Document | None] = {item["_id"]: None for item in group.items}
         for item in items:
-            derived[item.id] = {**item.to_document(), "numbers": sorted(read_all(item.number, options.plan))}
-        _carry(group.items, items, derived)
+            numbers = sorted(read_all(item.number, options.plan))
+            derived[item.id] = {**item.to_document(), "numbers": numbers, **inherited.get(item.id, {})}
         return derived
 
 
@@ -153,14 +156,23 @@ def _reach_back(group: _Group) -> None:
     group.items = [item for item in items if item["first_at"] >= group.since]
 
 
-def _carry(stored: Sequence[Document], items: Sequence[Item], derived: dict[str, Document | None]) -> None:
-    """Give what people added to an item that is no more to the one that has its calls now, unless that has some."""
-    there = {item["_id"] for item in stored}
+def _read_closings(items: Iterable[Document]) -> dict[str, Closing]:
+    return {
+        item["_id"]: Closing(str(told.get("by", "?")), told["at"])
+        for item in items
+        if (told := item.get("closing")) and told.get("at")
+    }
+
+
+def _inherit(stored: Sequence[Document], items: Sequence[Item]) -> dict[str, Document]:
+    """Return what people added to items that are no more, by the new item of the same number nearest in time."""
+    there, now = {item["_id"] for item in stored}, {item.id for item in items}
+    inherited: dict[str, Document] = {}
     for gone in stored:
         people = {name: value for name, value in gone.items() if name in PEOPLES}
-        if derived[gone["_id"]] is not None or not people:
-            continue
         heirs = [item for item in items if item.id not in there and item.number == gone["number"]]
-        nearest = min(heirs, key=lambda item: abs(item.first_at - gone["first_at"]), default=None)
-        if nearest is not None:
-            derived[nearest.id] = people | (derived[nearest.id] or {})
+        if gone["_id"] in now or not people or not heirs:
+            continue
+        nearest = min(heirs, key=lambda item: abs(item.first_at - gone["first_at"]))
+        inherited[nearest.id] = people | inherited.get(nearest.id, {})
+    return inherited

@@ -3,7 +3,7 @@
 What people add to a document stays: a reader owns the fields that it derives, and no other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,30 +31,52 @@ _Write = InsertOne[Document] | UpdateOne | DeleteOne
 
 
 class Difference(Struct, frozen=True):
-    """A document that is not as derived: `kind` is `missing`, `extra` or `different`, the latter in `fields`."""
+    """A document that is not as derived: `kind` is `missing`, `extra` or `different`, the latter in `fields`.
+
+    `before` is the document as it was stored.
+    """
 
     collection: str
     id: str
     kind: str
     fields: Sequence[str] = ()
+    before: Mapping[str, Any] | None = None
+
+
+class Span(Struct, frozen=True):
+    """The documents that are to be touched: those that began from `since` on and before `until`, where given."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def has(self, at: datetime | None) -> bool:
+        """Tell whether what began then is to be touched."""
+        is_late_enough = self.since is None or (at is not None and at >= self.since)
+        return is_late_enough and (self.until is None or (at is not None and at < self.until))
+
+
+ALL = Span()
 
 
 class Written:
-    """A collection of derived documents; it has in mind what it wrote, until it is told to forget."""
+    """A collection of derived documents; it has in mind what it wrote, until it is told to forget.
 
-    def __init__(self, store: Store, collection: str) -> None:
+    `began` is the field with the instant at which what a document tells began; what is outside of `span` is left
+    as it is.
+    """
+
+    def __init__(self, store: Store, collection: str, began: str = "began_at", span: Span = ALL) -> None:
         self.name = collection
+        self._began = began
+        self._span = span
         self._store = store
         self._collection = store.database[collection]
         self._known: dict[str, Document] = {}
 
-    def forget(self, ids: Iterable[str] | None = None) -> None:
-        """Forget what was written of these documents, or of all: no more is to come of them."""
-        if ids is None:
-            self._known.clear()
-            return
-        for each in ids:
-            self._known.pop(each, None)
+    def forget(self, is_done: Callable[[str], bool] = lambda _id: True) -> None:
+        """Forget what was written of documents, by id, of which no more is to come."""
+        for each in [each for each in self._known if is_done(each)]:
+            del self._known[each]
 
     def compare(self, derived: Mapping[str, Document | None]) -> list[Difference]:
         """Return in what the documents stored differ from what was derived; None for one that is not to be there.
@@ -84,28 +106,26 @@ class Written:
         if found:
             self._send([write for _, write in found])
         for difference, _ in found:
-            document = derived[difference.id]
-            if document is None:
-                self._known.pop(difference.id, None)
-            else:
-                before = stored.get(difference.id) or {}
-                people = {name: value for name, value in before.items() if name in PEOPLES}
-                revision = (before.get("revision") or 0) + 1
-                self._known[difference.id] = {**people, **document, "revision": revision}
+            self._note(difference.id, difference.before or {}, derived[difference.id])
         return [difference for difference, _ in found]
 
-    def list_between(
-        self, host: str, after: str, until: str, since: datetime | None, field: str
-    ) -> list[str]:
+    def _note(self, each: str, before: Mapping[str, Any], now: Document | None) -> None:
+        """Have in mind what was written."""
+        if now is None:
+            self._known.pop(each, None)
+        else:
+            people = {name: value for name, value in before.items() if name in PEOPLES}
+            self._known[each] = {**people, **now, "revision": _count_up(before)}
+
+    def list_between(self, host: str, after: str, until: str | None = None, limit: int = 0) -> list[str]:
         """Return the ids of a host's documents that a stretch of its order began: behind `after`, up to `until`.
 
-        Of those only what has an instant `field` not before `since`, where that is given. Raises StoreError.
+        All of them, or up to `limit`. Raises StoreError.
         """
-        wanted: Document = {"host": host, "first": {"$gt": after, "$lte": until}}
-        if since is not None:
-            wanted[field] = {"$gte": since}
+        first = {"$gt": after} if until is None else {"$gt": after, "$lte": until}
         with store_errors():
-            return [each["_id"] for each in self._collection.find(wanted, {"_id": 1})]
+            found = self._collection.find({"host": host, "first": first}, {"_id": 1}).limit(limit)
+            return [each["_id"] for each in found]
 
     def has_before(self, host: str, first: str) -> bool:
         """Tell whether a host has documents from before a place in its order. Raises StoreError."""
@@ -124,14 +144,17 @@ class Written:
     def _find_difference(
         self, each: str, stored: Document | None, derived: Document | None
     ) -> Difference | None:
+        told = derived if derived is not None else stored
+        if told is None or not self._span.has(told.get(self._began)):
+            return None
         if stored is None:
             return None if derived is None else Difference(self.name, each, "missing")
         if derived is None:
-            return Difference(self.name, each, "extra")
+            return Difference(self.name, each, "extra", before=stored)
         kept = PEOPLES | _HOUSEKEEPING
         names = {**stored, **derived}
         fields = [name for name in names if name not in kept and stored.get(name) != derived.get(name)]
-        return Difference(self.name, each, "different", fields) if fields else None
+        return Difference(self.name, each, "different", fields, stored) if fields else None
 
     def _send(self, writes: Sequence[_Write]) -> None:
         with store_errors(), timeout(OPERATION_SECONDS):
@@ -157,6 +180,10 @@ class Written:
             raise WrittenElsewhere("error.written_elsewhere", collection=self.name)
 
 
+def _count_up(stored: Mapping[str, Any]) -> int:
+    return int(stored.get("revision") or 0) + 1
+
+
 def _build_write(
     difference: Difference, stored: Document | None, derived: Document | None, now: datetime
 ) -> _Write:
@@ -167,11 +194,6 @@ def _build_write(
         return DeleteOne(same)
     changed = {name: derived[name] for name in difference.fields if name in derived}
     gone = {name: "" for name in difference.fields if name not in derived}
-    revision = (stored.get("revision") or 0) + 1
+    revision = _count_up(stored)
     update: Document = {"$set": {**changed, "revision": revision, "updated_at": now}}
     return UpdateOne(same, update | ({"$unset": gone} if gone else {}))
-
-
-def iterate_people(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield what people added to a document."""
-    return ((name, value) for name, value in document.items() if name in PEOPLES)

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.numbers import PLAIN, find_readings, read_number
+from ipecs_mw.model.numbers import PLAIN, read_all
 
 MISSED = frozenset({"abandoned", "no_answer", "busy", "refused", "failed", "voicemail"})
 """The outcomes of incoming calls that somebody has to call back; voice mail was not answered by a person."""
@@ -189,12 +189,6 @@ def list_readings(record: Record, plan: NumberSettings) -> list[str]:
     """Return all that the numbers outside can mean that a call was from or to; numbers are compared by these."""
     numbers = [(record.get(side) or {}).get("number") for side in ("caller", "dialed")]
     return sorted({reading for number in numbers if number for reading in read_all(str(number), plan)})
-
-
-def read_all(number: str, plan: NumberSettings) -> frozenset[str]:
-    """Return what a number can mean; one that is masked stands for itself alone."""
-    bare = read_number(number)
-    return frozenset((number.strip(),)) if bare is None else find_readings(bare, plan)
 
 
 def _is_short(record: Record, limits: Mapping[str, float], default_seconds: float) -> bool:

@@ -5,6 +5,14 @@ from collections.abc import Mapping
 from ipecs_mw.calls.course import CLOSERS, Course
 from ipecs_mw.calls.steps import is_trunk
 
+DIRECTIONS = ("inbound", "outbound", "internal", "tandem", "unknown")
+"""Whose a call is: a caller from outside, one of ours to outside, between two of ours, from trunk to trunk."""
+
+OUTCOMES = (
+    "answered", "abandoned", "no_answer", "busy", "refused", "failed", "voicemail", "lost_on_hold", "unknown",
+)  # fmt: skip
+"""What a call that has ended was."""
+
 RECORDED: Mapping[str, tuple[str, str]] = {
     "t": ("inbound", "answered"),
     "I": ("inbound", "answered"),

@@ -104,6 +104,12 @@ def find_readings(number: str, plan: NumberSettings = PLAIN) -> frozenset[str]:
     return frozenset(readings)
 
 
+def read_all(text: str, plan: NumberSettings = PLAIN) -> frozenset[str]:
+    """Return what the number that a whole text is can mean; one that is masked, or is none, stands for itself."""
+    bare = read_number(text)
+    return frozenset((text.strip(),)) if bare is None else find_readings(bare, plan)
+
+
 def find_spellings(number: str, plan: NumberSettings = PLAIN) -> tuple[str, ...]:
     """Return the ways to dial and show a bare number, its own first."""
     habit = _find_habit(plan)

@@ -1,1 +1,1 @@
-"""Calls, agent states, missed calls and the live state: what readers of the event log write, and asking for it."""
+"""Calls, agents' states, missed calls and the live state: kept in MongoDB, and asked for."""

@@ -19,7 +19,7 @@ from ipecs_mw.store.server.failures import store_errors
 
 log = logs.get_logger()
 
-PEOPLES = frozenset({"owner", "note", "closing", "notes", "tags"})
+PEOPLES = frozenset({"owner", "note", "closing", "history"})
 """Fields that people add; no reader touches them."""
 
 _HOUSEKEEPING = frozenset({"revision", "updated_at"})

@@ -6,18 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from pymongo import ASCENDING, DESCENDING
 
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import NoSuchName
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
+from ipecs_mw.store.server.pages import NEWER, Listing, build_span
 
 _POLL_SECONDS = 0.5
 _CHANGE_WAIT_MS = 1000
-_NEWEST_FIRST = [("received_at", DESCENDING), ("_id", DESCENDING)]
-_OLDEST_FIRST = [("received_at", ASCENDING), ("_id", ASCENDING)]
-_OLDER, _NEWER = "$lt", "$gt"
+_LISTING = Listing("events", "received_at", "error.no_such_event")
 
 
 class Filter(Struct, frozen=True):
@@ -43,8 +40,7 @@ class Filter(Struct, frozen=True):
             "call_ref": self.call,
         }
         query: dict[str, Any] = {name: {"$eq": value} for name, value in equal.items() if value is not None}
-        times = {"$gte": self.since, "$lt": self.until}
-        if received := {name: value for name, value in times.items() if value is not None}:
+        if received := build_span(self.since, self.until):
             query["received_at"] = received
         return query
 
@@ -58,18 +54,14 @@ def find_events(
     """
     with store_errors():
         query = build_page(store, wanted, before=before, after=after)
-        yield from store.database["events"].find(query).sort(_NEWEST_FIRST).limit(limit)
+        yield from store.database["events"].find(query).sort(_LISTING.newest_first).limit(limit)
 
 
 def build_page(
     store: Store, wanted: Filter, *, before: str | None = None, after: str | None = None
 ) -> dict[str, Any]:
     """Return the filter for the events between two; raises NoSuchName where there is no such event."""
-    query = wanted.build()
-    for event_id, side in ((before, _OLDER), (after, _NEWER)):
-        if event_id is not None:
-            query = {"$and": [query, _beside(store, event_id, side)]}
-    return query
+    return _LISTING.build_page(store, wanted.build(), before=before, after=after)
 
 
 def count_events(store: Store, wanted: Filter) -> int:
@@ -109,24 +101,8 @@ def follow_events(
         yield from _poll(store, wanted, clock, start if is_behind else None)
 
 
-def _beside(store: Store, event_id: str, side: str) -> dict[str, Any]:
-    """Return the filter for the events on one side of an event."""
-    found = store.database["events"].find_one({"_id": {"$eq": event_id}}, {"received_at": 1})
-    if found is None:
-        raise NoSuchName("error.no_such_event", id=event_id)
-    return _lie(side, found["received_at"], event_id)
-
-
-def _lie(side: str, at: datetime, event_id: str) -> dict[str, Any]:
-    # the bound on received_at lets the index start where the last page ended; the $or settles equal instants
-    return {
-        "received_at": {f"{side}e": at},
-        "$or": [{"received_at": {side: at}}, {"_id": {side: event_id}}],
-    }
-
-
 def _find_oldest_first(store: Store, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from store.database["events"].find(query).sort(_OLDEST_FIRST)
+    yield from store.database["events"].find(query).sort(_LISTING.oldest_first)
 
 
 def _watch(store: Store, wanted: Filter, start: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
@@ -162,9 +138,9 @@ def _poll(
 ) -> Iterator[dict[str, Any]]:
     query = wanted.build()
     with store_errors():
-        newest = store.database["events"].find_one({}, sort=_NEWEST_FIRST)
+        newest = store.database["events"].find_one({}, sort=_LISTING.newest_first)
     place = (newest["received_at"], newest["_id"]) if newest else None
-    fresh = query if place is None else {"$and": [query, _lie(_NEWER, *place)]}
+    fresh = query if place is None else {"$and": [query, _LISTING.lie(NEWER, *place)]}
     never = threading.Event()
     while True:
         with store_errors():
@@ -172,6 +148,6 @@ def _poll(
                 place = (event["received_at"], event["_id"])
                 yield event
         if place is not None:
-            fresh = {"$and": [query, _lie(_NEWER, *place)]}
+            fresh = {"$and": [query, _LISTING.lie(NEWER, *place)]}
         start = None
         clock.wait(never, _POLL_SECONDS)

@@ -1,0 +1,91 @@
+"""Questions to `calls`: filters, newest first, pages; one call by its id or a beginning of it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from ipecs_mw.store.calls.ids import find_id
+from ipecs_mw.store.calls.numbers import Number
+from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.failures import store_errors
+from ipecs_mw.store.server.pages import Listing, build_span
+
+_LISTING = Listing("calls", "began_at", "error.no_such_call")
+
+Call = dict[str, Any]
+
+
+class CallFilter(Struct, frozen=True):
+    """Which calls: every field that is given must match; `since` ≤ began < `until` (aware UTC).
+
+    A station, an agent or a group is one that was involved in any way. `is_open`: only those that last.
+    """
+
+    host: str | None = None
+    station: str | None = None
+    agent: str | None = None
+    group: str | None = None
+    number: Number | None = None
+    direction: str | None = None
+    outcome: str | None = None
+    is_open: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def build(self) -> dict[str, Any]:
+        """Return the filter as MongoDB takes it; values are values, never operators."""
+        equal = {
+            "host": self.host,
+            "stations": self.station,
+            "segments.agent": self.agent,
+            "groups": self.group,
+            "direction": self.direction,
+            "outcome": self.outcome,
+            "is_open": self.is_open,
+        }
+        query: dict[str, Any] = {name: {"$eq": value} for name, value in equal.items() if value is not None}
+        if began := build_span(self.since, self.until):
+            query["began_at"] = began
+        return query if self.number is None else query | self.number.build("caller.number", "dialed.number")
+
+
+def find_calls(
+    store: Store, wanted: CallFilter, *, limit: int, before: str | None = None, after: str | None = None
+) -> Iterator[Call]:
+    """Yield calls, newest first: `limit` at the most (0: all), between the calls `after` and `before`.
+
+    Raises NoSuchName where there is no such call.
+    """
+    with store_errors():
+        query = _LISTING.build_page(store, wanted.build(), before=before, after=after)
+        yield from store.database["calls"].find(query).sort(_LISTING.newest_first).limit(limit)
+
+
+def count_calls(store: Store, wanted: CallFilter) -> int:
+    """Return how many calls there are."""
+    query = wanted.build()
+    with store_errors():
+        calls = store.database["calls"]
+        return calls.count_documents(query) if query else calls.estimated_document_count()
+
+
+def load_call(store: Store, beginning: str) -> Call:
+    """Return the call whose id begins so, with or without its host; raises NoSuchName for none and for several."""
+    call_id = find_id(store, _LISTING, beginning)
+    with store_errors():
+        found: Call | None = store.database["calls"].find_one({"_id": call_id})
+    return {"_id": call_id} if found is None else found
+
+
+def has_calls(store: Store, wanted: CallFilter) -> bool:
+    """Return whether there is such a call."""
+    with store_errors():
+        return store.database["calls"].find_one(wanted.build(), {"_id": True}) is not None
+
+
+def list_values(store: Store, field: str) -> list[str]:
+    """Return what `host`, `groups` or another field with an index of its own can be among the calls."""
+    with store_errors():
+        return sorted(map(str, store.database["calls"].distinct(field)))

@@ -1,0 +1,108 @@
+"""What is true now, and whether anybody can know: the live documents, and what the reader says of itself."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.failures import store_errors
+
+GONE_SECONDS = 30.0
+"""A reader that has not told for so long is taken for gone."""
+
+BEHIND_SECONDS = 60.0
+"""A reader that is further behind does not tell what is true now."""
+
+_READER = "calls"
+_SORT = [("host", 1), ("kind", 1), ("_id", 1)]
+_AGE = {"$divide": [{"$subtract": ["$$NOW", "$told_at"]}, 1000]}
+
+Document = dict[str, Any]
+
+
+class Reader(Struct, frozen=True):
+    """What the reader of calls says of itself: `gone` since it told last, or `never` where none has run."""
+
+    state: str
+    told_at: datetime | None = None
+    hosts: Mapping[str, Mapping[str, Any]] = {}
+
+
+class LiveHost(Struct, frozen=True):
+    """A host, when it was last heard, and why what is shown of it is not what is true now; empty where it is."""
+
+    host: str
+    reasons: Sequence[str]
+    heard_at: datetime | None = None
+    gap_at: datetime | None = None
+    behind_seconds: float | None = None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether what is shown of it may no longer be so."""
+        return bool(self.reasons)
+
+
+class Live(Struct, frozen=True):
+    """All that is known to be true now; each item says whether it `is_stale`."""
+
+    reader: Reader
+    hosts: Sequence[LiveHost]
+    items: Sequence[Document]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether any of it may no longer be so."""
+        return self.reader.state != "running" or any(host.is_stale for host in self.hosts)
+
+
+def load_reader(store: Store) -> Reader:
+    """Return what the reader of calls says of itself; its age is by the server's clock."""
+    pipeline: list[Document] = [{"$match": {"_id": _READER}}, {"$set": {"age_seconds": _AGE}}]
+    with store_errors():
+        found = next(iter(store.database["readers"].aggregate(pipeline)), None)
+    if found is None or found.get("told_at") is None:
+        return Reader("never")
+    hosts = {str(each["host"]): each for each in found.get("hosts") or () if "host" in each}
+    return Reader("gone" if found["age_seconds"] > GONE_SECONDS else "running", found["told_at"], hosts)
+
+
+def load_live(store: Store, *, host: str | None = None, group: str | None = None) -> Live:
+    """Return the stations, agents and groups of all hosts or of one, and those of one group where it is given."""
+    reader = load_reader(store)
+    query: Document = {} if host is None else {"host": {"$eq": host}}
+    with store_errors():
+        found = list(store.database["live"].find(query).sort(_SORT))
+    told = {str(each["host"]): each for each in found if each.get("kind") == "host"}
+    names = sorted({*(str(each["host"]) for each in found), *([] if host else reader.hosts)})
+    hosts = {name: _judge(name, told.get(name), reader) for name in names}
+    items = [each for each in found if each.get("kind") != "host" and _is_of(each, group)]
+    for item in items:
+        item["is_stale"] = hosts[str(item["host"])].is_stale
+    return Live(reader, list(hosts.values()), items)
+
+
+def _is_of(item: Mapping[str, Any], group: str | None) -> bool:
+    return group is None or group == item.get("group") or group in (item.get("groups") or ())
+
+
+def _judge(name: str, told: Mapping[str, Any] | None, reader: Reader) -> LiveHost:
+    """Return what is to be said of a host, by what its document and the reader tell."""
+    document, progress = told or {}, reader.hosts.get(name) or {}
+    behind = progress.get("behind_seconds")
+    reasons = {
+        reader.state: reader.state != "running",
+        "session_down": bool(document.get("is_stale", True)),
+        "behind": behind is not None and behind > BEHIND_SECONDS,
+        "catching_up": bool(progress.get("is_catching_up")),
+    }
+    said = [reason for reason, is_so in reasons.items() if is_so]
+    return LiveHost(name, said, document.get("heard_at"), document.get("gap_at"), behind)
+
+
+def list_groups(store: Store) -> list[str]:
+    """Return the groups of which something is known now."""
+    with store_errors():
+        return sorted(map(str, store.database["live"].distinct("group")))

@@ -1,0 +1,58 @@
+"""Pages of a collection, newest first by an instant and `_id`: their cost does not grow with their depth."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pymongo import ASCENDING, DESCENDING
+
+from ipecs_mw.errors import NoSuchName
+from ipecs_mw.store.server.connection import Store
+
+OLDER, NEWER = "$lt", "$gt"
+Query = dict[str, Any]
+
+
+class Listing(NamedTuple):
+    """A collection, the instant by which it is listed, and what is said of an `id` that it does not have."""
+
+    collection: str
+    instant: str
+    missing: str
+
+    @property
+    def newest_first(self) -> list[tuple[str, int]]:
+        """The order of its pages."""
+        return [(self.instant, DESCENDING), ("_id", DESCENDING)]
+
+    @property
+    def oldest_first(self) -> list[tuple[str, int]]:
+        """The order in which it is followed."""
+        return [(self.instant, ASCENDING), ("_id", ASCENDING)]
+
+    def build_page(
+        self, store: Store, query: Query, *, before: str | None = None, after: str | None = None
+    ) -> Query:
+        """Return the query for what lies between two documents; raises NoSuchName where one is not there."""
+        for name, side in ((before, OLDER), (after, NEWER)):
+            if name is not None:
+                query = {"$and": [query, self._beside(store, name, side)]}
+        return query
+
+    def lie(self, side: str, at: datetime, name: str) -> Query:
+        """Return the query for what lies on one side of an instant and `_id`."""
+        # the bound on the instant lets the index start where the last page ended; the $or settles equal instants
+        return {
+            self.instant: {f"{side}e": at},
+            "$or": [{self.instant: {side: at}}, {"_id": {side: name}}],
+        }
+
+    def _beside(self, store: Store, name: str, side: str) -> Query:
+        found = store.database[self.collection].find_one({"_id": {"$eq": name}}, {self.instant: 1})
+        if found is None:
+            raise NoSuchName(self.missing, id=name)
+        return self.lie(side, found[self.instant], name)
+
+
+def build_span(since: datetime | None, until: datetime | None) -> Query:
+    """Return the condition on an instant: `since` ≤ it < `until`; empty where neither is given."""
+    return {name: value for name, value in (("$gte", since), ("$lt", until)) if value is not None}

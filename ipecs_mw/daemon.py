@@ -13,6 +13,7 @@ from typing import Any
 
 from ipecs_mw import __version__, logs
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
+from ipecs_mw.calls.options import build_reading_options
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import (
     CannotStart,
@@ -38,6 +39,7 @@ from ipecs_mw.service.process.state_dir import lock_state_dir
 from ipecs_mw.service.process.stopping import Stop
 from ipecs_mw.service.process.threads import LastingThreads, start_thread
 from ipecs_mw.service.process.turns import WatchedClock
+from ipecs_mw.service.readers.call_reader import CallReader
 from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
@@ -140,6 +142,7 @@ class Daemon:
         self._setup = beginning.setup
         self._applied = None if beginning.is_recalled else beginning.setup
         self._spoken = find_spoken(beginning.loaded, beginning.setup)
+        self._reading: threading.Thread | None = None
         self._is_recalled = beginning.is_recalled
         self._recalled_at = clock.now() if beginning.is_recalled else None
         self._profile = profile
@@ -179,6 +182,14 @@ class Daemon:
         self._watcher = Watcher(self._store, profile, known, self._apply, self._intake, clock, self._stop)
         self._schema = SchemaKeeper(
             self._store, profile, lambda: self._loaded.settings.events, clock, self._stop
+        )
+        self._reader = CallReader(
+            self._store,
+            self._id,
+            lambda: build_reading_options(self._loaded.settings),
+            clock,
+            self._stop,
+            self._events.has_news,
         )
         self._changes = ChangeFeed(
             self._store,
@@ -245,6 +256,7 @@ class Daemon:
         self._threads.start("keep-schema", self._schema.run, self._stop)
         self._own.start()
         self._fleet.start_forwarding()
+        self._reading = self._threads.start("read-calls", self._reader.run, self._stop)
 
     def _watch(self) -> None:
         """Follow what changes in MongoDB from now on."""
@@ -324,6 +336,9 @@ class Daemon:
         waiting = self._fleet.drain(stopping.at(_DRAINED_SECONDS))
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
         self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
+        self._events.has_news.set()
+        if self._reading is not None:
+            self._reading.join(stopping.seconds_left(_LISTENED_SECONDS))
         return waiting
 
     def _describe(self, state: str) -> dict[str, Any]:

@@ -88,4 +88,5 @@ def has_calls(store: Store, wanted: CallFilter) -> bool:
 def list_values(store: Store, field: str) -> list[str]:
     """Return what `host`, `groups` or another field with an index of its own can be among the calls."""
     with store_errors():
-        return sorted(map(str, store.database["calls"].distinct(field)))
+        found = store.database["calls"].distinct(field)  # by an index, which has null for what is absent
+    return sorted(str(value) for value in found if value is not None)

@@ -13,37 +13,84 @@ from pymongo import ASCENDING, DESCENDING
 from ipecs_mw.model.schemas import build_collection_schemas
 from ipecs_mw.store.schema.validators import to_bson_schema
 
-_NEWEST_FIRST = (("received_at", DESCENDING), ("_id", DESCENDING))
 _MONTH_SECONDS = 30 * 86400
+
+Keys = Sequence[tuple[str, int]]
 
 
 class Index(NamedTuple):
     """An index by its name, its fields with their directions, and the options that it has besides."""
 
     name: str
-    keys: Sequence[tuple[str, int]]
+    keys: Keys
     options: Mapping[str, Any] = {}
 
 
-def _filter(field: str, **options: Any) -> Index:
-    """Return the index by which events are asked for by one field, newest first."""
-    return Index(f"by_{field}", ((field, ASCENDING), *_NEWEST_FIRST), options)
+def _newest_by(instant: str) -> Keys:
+    """Return the fields by which documents come newest first, page after page."""
+    return ((instant, DESCENDING), ("_id", DESCENDING))
 
 
-def _sparse_filter(field: str) -> Index:
-    return _filter(field, partialFilterExpression={field: {"$exists": True}})
+def _filter(field: str, newest: Keys, *, name: str = "", is_sparse: bool = False) -> Index:
+    """Return the index by which documents are asked for by one field, newest first.
 
+    A sparse one leaves out what lacks the field.
+    """
+    options = {"partialFilterExpression": {field: {"$exists": True}}} if is_sparse else {}
+    return Index(f"by_{name or field}", ((field, ASCENDING), *newest), options)
+
+
+_EVENTS = _newest_by("received_at")
+_CALLS = _newest_by("began_at")
+_MISSED = _newest_by("last_at")
+
+_IN_ORDER = Index("in_order", (("host", ASCENDING), ("first", ASCENDING)))
+"""What the log says of a host, as the host sent it: by the place of its first event."""
 
 INDEXES: Mapping[str, Sequence[Index]] = {
     # and those that delete, which the configuration names: store/events/retention.py
     "events": (
-        Index("newest", _NEWEST_FIRST),
-        _filter("host"),
-        _filter("kind"),
-        _filter("type"),
-        _sparse_filter("code"),
-        _sparse_filter("stations"),
-        _sparse_filter("call_ref"),
+        Index("newest", _EVENTS),
+        _filter("host", _EVENTS),
+        _filter("kind", _EVENTS),
+        _filter("type", _EVENTS),
+        _filter("code", _EVENTS, is_sparse=True),
+        _filter("stations", _EVENTS, is_sparse=True),
+        _filter("call_ref", _EVENTS, is_sparse=True),
+        Index("in_order", (("host", ASCENDING), ("connection", ASCENDING), ("seq", ASCENDING))),
+        Index(
+            "records_of_journal",
+            (("journal", ASCENDING), ("seq", ASCENDING)),
+            {"partialFilterExpression": {"journal": {"$exists": True}}},
+        ),
+    ),
+    "calls": (
+        Index("newest", _CALLS),
+        _filter("host", _CALLS),
+        _filter("stations", _CALLS),
+        _filter("segments.agent", _CALLS, name="agent"),
+        _filter("groups", _CALLS),
+        _filter("numbers", _CALLS),
+        _filter("direction", _CALLS),
+        _filter("outcome", _CALLS),
+        _filter("is_open", _CALLS),
+        _filter("call_refs", _CALLS),
+        _IN_ORDER,
+    ),
+    "agent_states": (
+        Index("newest", (("from", DESCENDING),)),
+        Index("by_station", (("host", ASCENDING), ("station", ASCENDING), ("from", DESCENDING))),
+        Index("by_agent", (("agent", ASCENDING), ("from", DESCENDING))),
+        _IN_ORDER,
+    ),
+    "missed": (
+        Index("newest", _MISSED),
+        _filter("state", _MISSED),
+        Index("by_host", (("host", ASCENDING), ("state", ASCENDING), *_MISSED)),
+        Index("by_numbers", (("numbers", ASCENDING), ("first_at", ASCENDING))),
+    ),
+    "reader_states": (
+        Index("newest", (("host", ASCENDING), ("connection", DESCENDING), ("seq", DESCENDING))),
     ),
     "config_history": (
         Index("by_revision", (("profile", ASCENDING), ("revision", DESCENDING)), {"unique": True}),

@@ -48,7 +48,9 @@ def build_log(hours: float, seed: int, holders: int, stations: int = 30) -> Sequ
             if event["kind"] == "smdr":
                 event_id = f"main:smdr:{event['_id']}"
                 event["journal"] = journal
-            log.append({**event, "_id": event_id, "connection": connection, "seq": seq})
+            at = event["received_at"]
+            at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as MongoDB keeps it
+            log.append(event | {"_id": event_id, "received_at": at, "connection": connection, "seq": seq})
 
         part = [read_frame(number, frames[number]) for number in range(at * share, min((at + 1) * share, len(frames)))]
         begins = part[0]["received_at"]
@@ -112,7 +114,9 @@ def assert_same(found: Mapping[str, Mapping[str, Document]], wanted: Mapping[str
         assert not missing, f"{name}: not there: {[wanted[name][each] for each in sorted(missing)[:2]]}"
         assert not extra, f"{name}: too many: {[found[name][each] for each in sorted(extra)[:2]]}"
         for each, document in wanted[name].items():
-            assert found[name][each] == document, name
+            other = found[name][each]
+            fields = [f for f in {**document, **other} if document.get(f) != other.get(f)]
+            assert not fields, f"{name} {each}: {[(f, other.get(f), document.get(f)) for f in fields]}"
 
 
 def insert(store: Store, events: Sequence[Document]) -> None:

@@ -318,9 +318,9 @@ class AgentStates:
 
 
 def _read_instant(value: Any) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
+    """Return an instant that is told as text, in milliseconds as MongoDB keeps every other."""
     try:
-        return datetime.fromisoformat(str(value)) if value else None
+        at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
         return None
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)

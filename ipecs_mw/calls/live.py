@@ -78,7 +78,7 @@ class LiveState:
             yield self._name(kind, name), self._build(kind, name)
 
     def list_all(self) -> Iterator[Document]:
-        """Yield all documents as they are now; each says whether it is stale and when the host was last heard."""
+        """Yield all documents as they are now."""
         keys = [
             ("host", ""),
             *(("station", each) for each in self._shown),
@@ -87,7 +87,7 @@ class LiveState:
         keys += [("group", each) for each in dict.fromkeys([*self._groups, *self._members])]
         for kind, name in keys:
             if (document := self._build(kind, name)) is not None:
-                yield document | {"is_stale": self._is_stale} | self._list_instants()
+                yield document
 
     def _list_instants(self) -> Document:
         instants = {"heard_at": self._heard_at, "gap_at": self._gap_at}

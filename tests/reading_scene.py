@@ -52,12 +52,19 @@ def build_log(hours: float, seed: int, holders: int, stations: int = 30) -> Sequ
             at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as MongoDB keeps it
             log.append(event | {"_id": event_id, "received_at": at, "connection": connection, "seq": seq})
 
-        part = [read_frame(number, frames[number]) for number in range(at * share, min((at + 1) * share, len(frames)))]
+        part = [
+            read_frame(number, frames[number])
+            for number in range(at * share, min((at + 1) * share, len(frames)))
+        ]
         begins = part[0]["received_at"]
         add(_system("session_up", begins))
         if at:
             since = begins - timedelta(seconds=20)
-            add(_system("gap", begins, since=since.isoformat(), until=begins.isoformat(), reason="session_down"))
+            add(
+                _system(
+                    "gap", begins, since=since.isoformat(), until=begins.isoformat(), reason="session_down"
+                )
+            )
         for event in part:
             add(event)
         add(_system("session_down", part[-1]["received_at"]))
@@ -69,7 +76,9 @@ def _system(kind: str, at: datetime, **data: Any) -> Document:
     return {"_id": "", "host": "main", "kind": "system", "type": kind, "received_at": at, "data": data}
 
 
-def read_at_once(log: Iterable[Mapping[str, Any]], options: ReadingOptions = OPTIONS) -> dict[str, dict[str, Document]]:
+def read_at_once(
+    log: Iterable[Mapping[str, Any]], options: ReadingOptions = OPTIONS
+) -> dict[str, dict[str, Document]]:
     """Return what a log means, by collection and id: read from beginning to end in one go, in memory."""
     reading = HostReading("main", bins=options.bins, machines=options.machines)
     calls: dict[str, Document] = {}
@@ -90,13 +99,16 @@ def read_at_once(log: Iterable[Mapping[str, Any]], options: ReadingOptions = OPT
         collect()
     items = find_missed(calls.values(), options.plan)
     missed = {
-        item.id: {**item.to_document(), "numbers": sorted(read_all(item.number, options.plan))} for item in items
+        item.id: {**item.to_document(), "numbers": sorted(read_all(item.number, options.plan))}
+        for item in items
     }
     live = {document["_id"]: document for document in reading.live.list_all()}
     return {"calls": calls, "agent_states": states, "missed": missed, "live": live}
 
 
-def read_stored(store: Store, names: Iterable[str] = ("calls", "agent_states", "missed", "live")) -> dict[str, dict[str, Document]]:
+def read_stored(
+    store: Store, names: Iterable[str] = ("calls", "agent_states", "missed", "live")
+) -> dict[str, dict[str, Document]]:
     """Return what is in MongoDB in the same form, without what counts writes."""
     return {
         name: {
@@ -107,7 +119,9 @@ def read_stored(store: Store, names: Iterable[str] = ("calls", "agent_states", "
     }
 
 
-def assert_same(found: Mapping[str, Mapping[str, Document]], wanted: Mapping[str, Mapping[str, Document]]) -> None:
+def assert_same(
+    found: Mapping[str, Mapping[str, Document]], wanted: Mapping[str, Mapping[str, Document]]
+) -> None:
     """Compare document by document, so that a difference can be read."""
     for name in found:
         missing, extra = wanted[name].keys() - found[name].keys(), found[name].keys() - wanted[name].keys()
@@ -122,4 +136,3 @@ def assert_same(found: Mapping[str, Mapping[str, Document]], wanted: Mapping[str
 def insert(store: Store, events: Sequence[Document]) -> None:
     if events:
         store.database["events"].insert_many([dict(event) for event in events])
-

@@ -5,7 +5,7 @@ begin anew: what it makes then is compared with what is there, and only what dif
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ipecs_mw import logs
@@ -13,7 +13,7 @@ from ipecs_mw.calls import snapshot
 from ipecs_mw.calls.index import LIMIT, Joined
 from ipecs_mw.calls.missed import list_readings
 from ipecs_mw.calls.options import ReadingOptions
-from ipecs_mw.calls.position import BEGINNING, find_order
+from ipecs_mw.calls.position import BEGINNING, find_order, split_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore, WrittenElsewhere
@@ -61,6 +61,7 @@ class HostReader:
 
     def _start(self) -> None:
         self._reading = HostReading(self.host, bins=self.options.bins, machines=self.options.machines)
+        self._late: str | None = None
         self._pending: dict[str, Joined | None] = {}
         self._intervals: dict[str, Document] = {}
         self._swept = self.position
@@ -140,7 +141,8 @@ class HostReader:
 
     def read(self, limit: int = PAGE_EVENTS) -> int:
         """Take the next events in and return how many; `is_behind` tells then whether there may be more."""
-        events = read_page(self._store, self.host, self.position, limit)
+        page = read_page(self._store, self.host, self.position, limit)
+        events = self._cut(page.events)
         for event in events:
             order = find_order(event)
             try:
@@ -149,12 +151,27 @@ class HostReader:
                 log.critical("calls.event_failed", host=self.host, event_id=event["_id"], exc_info=True)
             note_taken(self._taken, event)
             self.position, self.at = order, event["received_at"]
-        self.is_behind = len(events) >= limit
+        self.is_behind = page.has_more or len(events) < len(page.events)
         return len(events)
+
+    def _cut(self, found: Sequence[Document]) -> Sequence[Document]:
+        """Return the events of one connection, and look for late ones where it is another than before.
+
+        A journal is drained in order. Who sees events of its newest connection can find those of its former ones
+        that were stored late; once the newest are taken, nothing tells of the former ones any more.
+        """
+        if not found:
+            return found
+        connection = found[0].get("connection", 0)
+        if self.position != BEGINNING and connection != split_order(self.position)[0]:
+            self.find_late()
+        return [event for event in found if event.get("connection", 0) == connection]
 
     def find_late(self) -> str | None:
         """Return the place of the first event that was stored late: before the position, and not taken."""
-        return find_late(self._store, self.host, self._taken, self.position)
+        late = find_late(self._store, self.host, self._taken, self.position)
+        self._late = min((each for each in (self._late, late) if each is not None), default=None)
+        return self._late
 
     # writing
 
@@ -253,9 +270,9 @@ class HostReader:
     def save(self) -> bool:
         """Keep what the reader has in mind, to go on from; all that it may write must have been flushed.
 
-        Returns False where that is too large to be kept.
+        Nothing is kept while events are known to be missing. Returns False where it is too large to be kept.
         """
-        if self.at is None:
+        if self.at is None or self._late is not None:
             return True
         data = snapshot.keep(self._reading)
         return save_moment(self._store, Moment(self.host, self.position, self.at, self._taken, data))
@@ -279,8 +296,3 @@ def _twice(write: Callable[[], list[Difference]]) -> list[Difference]:
         return write()
     except WrittenElsewhere:
         return write()
-
-
-def measure_delay(at: datetime | None, now: datetime) -> timedelta:
-    """Return how long ago it was received what was read last."""
-    return timedelta(0) if at is None else max(timedelta(0), now - at)

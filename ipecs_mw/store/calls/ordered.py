@@ -6,11 +6,10 @@ was taken of its journal, at a place before the last that was taken of the host.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson import MaxKey, MinKey
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING
 from pymongo.collection import Collection
 
 from ipecs_mw.calls.position import BEGINNING, begin_id, find_entry, find_order, split_order
@@ -43,36 +42,35 @@ def list_hosts(store: Store) -> Sequence[str]:
         return sorted(host for host in store.database["events"].distinct("host") if host)
 
 
-def read_page(store: Store, host: str, after: str, limit: int) -> list[Event]:
-    """Return up to about `limit` events of a host behind a place in its order, in that order.
+class Page(NamedTuple):
+    """Events in the host's order, and whether there are more behind them."""
 
-    Only those that say something of calls and agents, without `raw`; fewer than `limit` where there are no more.
-    Raises StoreError.
+    events: list[Event]
+    has_more: bool
+
+
+def read_page(store: Store, host: str, after: str, limit: int) -> Page:
+    """Return about `limit` events of a host behind a place in its order, or all there are.
+
+    Only those that say something of calls and agents, without `raw`. Raises StoreError.
     """
     connection, seq = (MinKey(), MinKey()) if after == BEGINNING else _find_keys(after)
+    most = limit + 2  # what stands at the place itself is found again: an event, and a gap before it
     with store_errors():
-        found = list(_scan(store, host, connection, seq).limit(limit))
-        if len(found) == limit:  # a page does not end between two of one number
+        found = list(_scan(store, host, connection, seq).limit(most))
+        if len(found) == most:  # a page does not end between two of one number
             last = found[-1]
             same = {"host": host, "connection": last.get("connection"), "seq": last["seq"]}
             known = {event["_id"] for event in found}
             others = store.database["events"].find({"$and": [same, _SAYS_SOMETHING]}, _LEFT_OUT).hint(INDEX)
             found += [event for event in others if event["_id"] not in known]
     placed = sorted((find_order(event), event["_id"], at) for at, event in enumerate(found))
-    return [found[at] for order, _, at in placed if order > after]
+    return Page([found[at] for order, _, at in placed if order > after], len(found) >= most)
 
 
 def find_first(store: Store, host: str) -> Event | None:
     """Return the first event of a host that says something. Raises StoreError."""
-    return next(iter(read_page(store, host, BEGINNING, 1)), None)
-
-
-def find_last(store: Store, host: str) -> Event | None:
-    """Return the last event of a host that says something. Raises StoreError."""
-    with store_errors():
-        keys = [("host", DESCENDING), ("connection", DESCENDING), ("seq", DESCENDING)]
-        found = store.database["events"].find({"host": host, **_SAYS_SOMETHING}, _LEFT_OUT)
-        return next(found.sort(keys).hint(INDEX).limit(1), None)
+    return next(iter(read_page(store, host, BEGINNING, 1).events), None)
 
 
 def find_late(store: Store, host: str, taken: dict[str, int], position: str) -> str | None:
@@ -143,9 +141,3 @@ def note_taken(taken: dict[str, int], event: Mapping[str, Any]) -> None:
     journal, seq = find_entry(event)
     if journal and seq > taken.get(journal, 0):
         taken[journal] = seq
-
-
-def find_instant(event: Mapping[str, Any]) -> datetime:
-    """Return when an event was received."""
-    at: datetime = event["received_at"]
-    return at

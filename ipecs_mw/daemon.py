@@ -15,11 +15,7 @@ from ipecs_mw import __version__, logs
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.calls.options import build_reading_options
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import (
-    CannotStart,
-    IpecsMwError,
-    JournalError,
-)
+from ipecs_mw.errors import CannotStart, IpecsMwError, JournalError
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.masking import build_masks
 from ipecs_mw.model.texts import Texts
@@ -183,14 +179,9 @@ class Daemon:
         self._schema = SchemaKeeper(
             self._store, profile, lambda: self._loaded.settings.events, clock, self._stop
         )
-        self._reader = CallReader(
-            self._store,
-            self._id,
-            lambda: build_reading_options(self._loaded.settings),
-            clock,
-            self._stop,
-            self._events.has_news,
-        )
+        self._options = build_reading_options(self._loaded.settings)
+        news = self._events.has_news
+        self._reader = CallReader(self._store, self._id, lambda: self._options, clock, self._stop, news)
         self._changes = ChangeFeed(
             self._store,
             self._watcher.notice,
@@ -312,6 +303,7 @@ class Daemon:
         former = self._loaded.settings
         self._loaded = loaded
         self._events.masks = build_masks(loaded.settings)
+        self._options = build_reading_options(loaded.settings)
         if former.events != loaded.settings.events:
             start_thread("keep-events", self._schema.keep_events)
 

@@ -8,13 +8,12 @@ from typing import Any
 from simulated_day import play_day, read_frame
 
 from ipecs_mw.calls.missed import find_missed, list_readings
-from ipecs_mw.calls.options import ReadingOptions
+from ipecs_mw.calls.options import ReadingOptions, build_reading_options
 from ipecs_mw.calls.position import find_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.model.numbers import read_all
 from ipecs_mw.model.settings import Settings
-from ipecs_mw.calls.options import build_reading_options
 from ipecs_mw.store.server.connection import Store
 
 Document = dict[str, Any]

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from faults.recording import IS_FULL
 from reading_scene import OPTIONS, assert_same, build_log, insert, read_at_once, read_stored
 
 from ipecs_mw.calls.position import find_entry
@@ -94,7 +95,7 @@ def play(store: Store, log: Sequence[dict[str, Any]], seed: int) -> None:
     runs.finish()
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(200 if IS_FULL else 12))
 def test_what_is_read_live_is_what_the_log_means(migrated: Store, seed: int) -> None:
     log = build_log(0.5 if seed % 2 else 1.5, seed, 1 + seed % 4)
     play(migrated, log, seed)

@@ -46,6 +46,7 @@ from ipecs_mw.service.setup.watcher import Watcher
 from ipecs_mw.store.configuration.encryption import Vault
 from ipecs_mw.store.configuration.setup import Setup
 from ipecs_mw.store.events.event_log import EventLog
+from ipecs_mw.store.schema.retention import read_retention
 
 log = logs.get_logger()
 
@@ -177,7 +178,7 @@ class Daemon:
         known = None if self._is_recalled else self._setup
         self._watcher = Watcher(self._store, profile, known, self._apply, self._intake, clock, self._stop)
         self._schema = SchemaKeeper(
-            self._store, profile, lambda: self._loaded.settings.events, clock, self._stop
+            self._store, profile, lambda: read_retention(self._loaded.settings), clock, self._stop
         )
         self._options = build_reading_options(self._loaded.settings)
         news = self._events.has_news
@@ -304,8 +305,8 @@ class Daemon:
         self._loaded = loaded
         self._events.masks = build_masks(loaded.settings)
         self._options = build_reading_options(loaded.settings)
-        if former.events != loaded.settings.events:
-            start_thread("keep-events", self._schema.keep_events)
+        if read_retention(former) != read_retention(loaded.settings):
+            start_thread("keep-documents", self._schema.set_retention)
 
     def _tell_change(self, former: Setup, setup: Setup) -> None:
         """Record what has changed, secrets masked."""

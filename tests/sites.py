@@ -23,6 +23,7 @@ from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import save_settings
 from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.schema.retention import find_differences
 from ipecs_mw.store.server.connection import Store
 
 PASSWORD = "canary-password-1"
@@ -66,7 +67,7 @@ def _seeded() -> dict[str, list[dict[str, Any]]]:
 def make_schema(store: Store) -> None:
     """Give an empty database all that the program expects of one."""
     migrate(store, SystemClock())
-    put_right(store, SystemClock())
+    put_right(store, SystemClock(), find_differences)
 
 
 def seed(store: Store) -> None:

@@ -15,8 +15,8 @@ from support import FakeClock
 from ipecs_mw.cli import cli
 from ipecs_mw.model.settings import EventSettings, Settings
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
-from ipecs_mw.store.events.retention import keep_events
 from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.schema.retention import Retention, apply_retention
 from ipecs_mw.store.server.connection import Store, open_client
 from ipecs_mw.store.server.embedded import Embedded
 
@@ -109,7 +109,7 @@ def test_the_rights_that_docker_compose_gives_are_enough(
         migrate(restricted, clock)
         apply(restricted, plan(restricted, read_seeds(None), "default"), clock, "test")
         for days in (30, 365, None):
-            keep_events(restricted, "default", EventSettings(retention_days=days))
+            apply_retention(restricted, "default", Retention(EventSettings(retention_days=days)))
         with restricted.database["requests"].watch() as stream:
             assert stream.try_next() is None
     store.client.admin.command("dropUser", name)

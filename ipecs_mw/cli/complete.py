@@ -15,8 +15,8 @@ from ipecs_mw.model.definitions import Command, parse_command
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.store.configuration.definitions import load_commands
 from ipecs_mw.store.configuration.settings import load_document
-from ipecs_mw.store.events.event_query import list_values
 from ipecs_mw.store.server.connection import Store, open_client
+from ipecs_mw.store.server.values import list_values
 
 _PATIENCE_SECONDS = 1.0  # whoever pressed the key is waiting
 
@@ -74,16 +74,16 @@ def complete_host(
     profile = context.find_root().params.get("profile") or "default"
 
     def read(store: Store) -> set[str]:
-        return {*list_hosts(store, profile), *list_values(store, "host")}
+        return {*list_hosts(store, profile), *list_values(store, "events", "host")}
 
-    return _offer(ask_store(context, read, set()), incomplete)
+    return offer(ask_store(context, read, set()), incomplete)
 
 
 def complete_type(
     context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the types of events that begin so."""
-    return _offer(ask_store(context, list_types, []), incomplete)
+    return offer(ask_store(context, list_types, []), incomplete)
 
 
 def complete_path(
@@ -93,7 +93,7 @@ def complete_path(
     profile = context.find_root().params.get("profile") or "default"
     shipped = read_json("config.json")
     found = ask_store(context, lambda store: load_document(store, profile), None) or shipped
-    return _offer(_list_paths({**shipped, **found}), incomplete)
+    return offer(_list_paths({**shipped, **found}), incomplete)
 
 
 def _list_paths(value: Any, path: str = "") -> Iterator[str]:
@@ -109,5 +109,6 @@ def _list_paths(value: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def _offer(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+def offer(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """Return those that begin so."""
     return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]

@@ -1,14 +1,11 @@
 """Events as CSV: a column a fact, the same columns whatever happened."""
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from ipecs_mw.cli.output import Event, to_json
-from ipecs_mw.model.plain import escape
+from ipecs_mw.cli.csv_lines import spell, write_line
+from ipecs_mw.cli.output import Event
 
 BASE = (
     "_id", "received_at", "at", "host", "kind", "type", "code", "call_ref", "serial", "stations", "group",
@@ -18,7 +15,6 @@ BASE = (
 _WHOLE = ("data", "problems", "raw", "is_repeat", "seq")
 _FACT = "data."
 _NAME = re.compile(r"data\.\w+")
-_FORMULA = ("=", "+", "-", "@")
 _PARTIES = ("source_type", "source_number", "dest_type", "dest_number")
 _NOTED = ("since", "until", "reason", "detail")
 
@@ -54,38 +50,17 @@ def find_unknown(columns: Iterable[str]) -> list[str]:
 
 
 def write_csv(events: Iterable[Event], columns: Sequence[str]) -> Iterator[str]:
-    """Yield lines of CSV; what a spreadsheet would take for a formula begins with an apostrophe.
-
-    `data` holds what has no column of its own, as JSON.
-    """
+    """Yield a head and a line an event; `data` holds what has no column of its own, as JSON."""
     own = {name.removeprefix(_FACT) for name in columns if name.startswith(_FACT)}
-    yield _write_line(columns)
+    yield write_line(columns)
     for event in events:
         data = event.get("data") or {}
         rest = {name: value for name, value in data.items() if name not in own}
         facts = {**event, "data": rest or None}
-        yield _write_line(
-            _spell(data.get(name.removeprefix(_FACT)) if name.startswith(_FACT) else facts.get(name))
+        yield write_line(
+            spell(data.get(name.removeprefix(_FACT)) if name.startswith(_FACT) else facts.get(name))
             for name in columns
         )
-
-
-def _write_line(cells: Iterable[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
-
-
-def _spell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else " ".join(value) if _is_names(value) else to_json(value)
-    text = escape(text.strip('"') if isinstance(value, datetime) else text)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _name_word(name: str) -> str:

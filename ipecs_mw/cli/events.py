@@ -14,8 +14,15 @@ from ipecs_mw.cli.context import Context, current, load_words
 from ipecs_mw.cli.event_csv import BASE, find_columns, find_unknown, write_csv
 from ipecs_mw.cli.event_table import write_table
 from ipecs_mw.cli.names import check_host, check_type
-from ipecs_mw.cli.output import FORMS, Event, write_json, write_jsonl
-from ipecs_mw.cli.streams import has_every_sign
+from ipecs_mw.cli.output import FORMS, Event, write_as
+from ipecs_mw.cli.pages import (
+    MOST_DOCUMENTS,
+    Page,
+    check_apart,
+    check_csv_options,
+    print_byte_order_mark,
+    print_lines,
+)
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.texts import Texts
@@ -26,8 +33,6 @@ from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 _KINDS = ("acd", "call", "presence", "smdr", "system", "unknown", "undecodable")
-_MOST_EVENTS = 1_000_000_000  # what MongoDB takes as a limit is a number of 32 bits
-_BYTE_ORDER_MARK = "\ufeff"
 
 # option → those that make no sense beside it
 _APART = {
@@ -47,7 +52,7 @@ _APART = {
 @click.option("--until", type=Instant(), help=_TEXTS.render("help.events.until"))
 @click.option(
     "--limit",
-    type=click.IntRange(min=0, max=_MOST_EVENTS),
+    type=click.IntRange(min=0, max=MOST_DOCUMENTS),
     default=50,
     show_default=True,
     help=_TEXTS.render("help.events.limit"),
@@ -99,8 +104,8 @@ def events(
             click.echo(count_events(store, wanted))
             return
         chosen = _choose_columns(store, wanted, columns) if form == "csv" else ()
-        if bom and has_every_sign():
-            click.echo(_BYTE_ORDER_MARK, nl=False)
+        if bom:
+            print_byte_order_mark()
         if follow:
             is_limited = click_context.get_parameter_source("limit") is not ParameterSource.DEFAULT
             coming = follow_events(store, wanted, context.clock, after=after)
@@ -113,38 +118,20 @@ def events(
                 is_live=True,
             )
             with suppress(KeyboardInterrupt):  # asked to stop: that is how following ends
-                _print(lines)
+                print_lines(lines)
             return
         # one more than asked tells whether there is a next page
         found = find_events(store, wanted, limit=limit + 1 if limit else 0, before=before, after=after)
-        page = _Page(found, limit)
-        _print(_write(page, form, chosen, texts, context))
+        page = Page(found, limit)
+        print_lines(_write(page, form, chosen, texts, context))
         if form == "table" and page.last_id is not None and next(iter(found), None) is not None:
             click.echo(texts.render("cli.events.more", id=page.last_id), err=True)
 
 
-class _Page:
-    """The first `limit` events (0: all), which remembers the last one that was given."""
-
-    def __init__(self, events: Iterator[dict[str, Any]], limit: int) -> None:
-        self.last_id: str | None = None
-        self._events = islice(events, limit or None)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for event in self._events:
-            self.last_id = event["_id"]
-            yield event
-
-
 def _check_options(given: dict[str, Any]) -> None:
     """Refuse what makes no sense together, as wrong usage."""
-    for option, others in _APART.items():
-        for other in others:
-            if given[option] and given[other]:
-                raise click.UsageError(_TEXTS.render("cli.apart", option=f"--{option}", other=f"--{other}"))
-    for option in ("columns", "bom"):
-        if given[option] and given["form"] != "csv":
-            raise click.UsageError(_TEXTS.render("cli.only_with", option=f"--{option}", other="--format csv"))
+    check_apart(given, _APART)
+    check_csv_options(given)
     check_span(given["since"], given["until"])
 
 
@@ -172,16 +159,11 @@ def _write(
     *,
     is_live: bool = False,
 ) -> Iterator[str]:
-    match form:
-        case "csv":
-            return write_csv(events, columns)
-        case "json" if not is_live:  # an array that never ends is no JSON
-            return write_json(events)
-        case "json" | "jsonl":
-            return write_jsonl(events)
-    return write_table(events, texts, now=context.clock.now(), is_live=is_live)
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line)
+    if is_live and form == "json":  # an array that never ends is no JSON
+        form = "jsonl"
+    return write_as(
+        form,
+        events,
+        table=lambda found: write_table(found, texts, now=context.clock.now(), is_live=is_live),
+        csv=lambda found: write_csv(found, columns),
+    )

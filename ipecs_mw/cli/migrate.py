@@ -8,10 +8,10 @@ import click
 from ipecs_mw.cli.context import current
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.events.retention import find_differences
 from ipecs_mw.store.schema.comparison import describe_differences, put_right
 from ipecs_mw.store.schema.migrations import load_status
 from ipecs_mw.store.schema.migrations import migrate as apply_migrations
+from ipecs_mw.store.schema.retention import find_differences
 
 _TEXTS = shipped_texts()
 

@@ -1,6 +1,7 @@
 """Names on the command line: one that nothing bears is wrong usage, and those that there are get listed."""
 
 from collections.abc import Iterable
+from typing import NoReturn
 
 import click
 
@@ -10,8 +11,9 @@ from ipecs_mw.model.texts import REFERENCE_LOCALE, Texts
 from ipecs_mw.seeds import read_json, shipped_strings
 from ipecs_mw.store.configuration.definitions import load_codes
 from ipecs_mw.store.configuration.settings import load_settings
-from ipecs_mw.store.events.event_query import Filter, has_any, list_values
+from ipecs_mw.store.events.event_query import Filter, has_any
 from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.values import list_values
 
 _TABLES = ("acd_events", "call_events")
 _ONE_TYPE_EACH = ("smdr", "undecodable")  # kinds whose events have the kind's name as type
@@ -24,14 +26,14 @@ def check_host(store: Store, context: Context, name: str | None, texts: Texts) -
         return
     configured = list_hosts(store, context.profile)
     if name not in configured:
-        _refuse("--host", name, {*configured, *list_values(store, "host")}, texts)
+        refuse("--host", name, {*configured, *list_values(store, "events", "host")}, texts)
 
 
 def check_type(store: Store, name: str | None, texts: Texts) -> None:
     """Refuse a type that neither the tables nor any event knows."""
     if name is None or name in (known := list_types(store)) or has_any(store, Filter(type=name)):
         return
-    _refuse("--type", name, {*known, *list_values(store, "type")}, texts)
+    refuse("--type", name, {*known, *list_values(store, "events", "type")}, texts)
 
 
 def list_hosts(store: Store, profile: str) -> list[str]:
@@ -55,6 +57,7 @@ def list_types(store: Store) -> list[str]:
     return sorted({*named, *own, *_ONE_TYPE_EACH})
 
 
-def _refuse(option: str, name: str, known: Iterable[str], texts: Texts) -> None:
+def refuse(option: str, name: str, known: Iterable[str], texts: Texts) -> NoReturn:
+    """Refuse a name as wrong usage, and say which there are."""
     message = texts.render("cli.no_such_name", name=name, allowed=", ".join(sorted(known)) or "–")
     raise click.BadParameter(message, param_hint=option)

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,16 @@ Event = Mapping[str, Any]
 
 FORMS = ("table", "json", "jsonl", "csv")
 """The forms in which events are printed."""
+
+
+Write = Callable[[Iterable[Event]], Iterator[str]]
+"""What makes lines of documents."""
+
+
+def write_as(form: str, documents: Iterable[Event], *, table: Write, csv: Write) -> Iterator[str]:
+    """Return the lines of documents in one of `FORMS`."""
+    writers: Mapping[str, Write] = {"table": table, "csv": csv, "json": write_json, "jsonl": write_jsonl}
+    return writers[form](documents)
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:

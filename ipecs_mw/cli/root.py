@@ -24,10 +24,14 @@ COMMANDS: Final = {
     "try": ("demo", "simulate"),
     "set_up": ("migrate", "seed", "config", "secret", "trust", "grant"),
     "operate": ("check", "run", "status", "support", "journal"),
+    "calls": ("calls", "call", "live", "missed"),
     "ask": ("events", "smdr", "erase"),
     "command": ("commands", "send"),
 }
 """Heading → its commands, each the name of its module and of its function there; in the order of the help."""
+
+_FOLDERS: Final = dict.fromkeys(COMMANDS["calls"], "calls.")
+"""Command → the folder of its module, where that is not this one."""
 
 
 class Commands(Chapter):
@@ -41,7 +45,9 @@ class Commands(Chapter):
         """Return the command of this name."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = getattr(import_module(f"ipecs_mw.cli.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(
+            import_module(f"ipecs_mw.cli.{_FOLDERS.get(cmd_name, '')}{cmd_name}"), cmd_name
+        )
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - so

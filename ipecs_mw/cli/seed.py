@@ -15,9 +15,9 @@ from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.store.configuration.seeding import COLLECTIONS, Plan, Row, apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import content_of, load_settings
-from ipecs_mw.store.events.retention import find_differences
 from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.schema.retention import find_differences
 
 _MOST_DIFFERENCES = 10
 _help = shipped_texts().render

@@ -10,7 +10,8 @@ import click
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.cli.event_csv import find_columns, write_csv
-from ipecs_mw.cli.output import FORMS, write_json, write_jsonl
+from ipecs_mw.cli.output import FORMS, Event, write_as
+from ipecs_mw.cli.pages import print_lines
 from ipecs_mw.cli.table import cell_len, is_narrow_screen, screen_width, write_rows
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.cli.words import local_time, local_zone
@@ -134,19 +135,13 @@ def smdr(
             for page in _read_pages(ask, wanted)
             for record in page
         )
-        for line in _write(documents, form, texts, context.clock.now()):
-            click.echo(line)
-
-
-def _write(documents: Iterable[dict[str, Any]], form: str, texts: Texts, now: datetime) -> Iterator[str]:
-    match form:
-        case "csv":
-            return write_csv(documents, find_columns(read_json("codes.json"), kind="smdr"))
-        case "json":
-            return write_json(documents)
-        case "jsonl":
-            return write_jsonl(documents)
-    return _write_table(documents, texts, now)
+        lines = write_as(
+            form,
+            documents,
+            table=lambda found: _write_table(found, texts, context.clock.now()),
+            csv=lambda found: write_csv(found, find_columns(read_json("codes.json"), kind="smdr")),
+        )
+        print_lines(lines)
 
 
 def _find_host(hosts: Iterable[HostSettings], name: str | None) -> HostSettings:
@@ -185,12 +180,12 @@ def _describe(
     return {name: value for name, value in document.items() if name not in ("received_at", "seq")}
 
 
-def _write_table(documents: Iterable[dict[str, Any]], texts: Texts, now: datetime) -> Iterator[str]:
+def _write_table(documents: Iterable[Event], texts: Texts, now: datetime) -> Iterator[str]:
     width = screen_width()
     is_narrow = is_narrow_screen(width)
     shown = {name: column for name, column in _COLUMNS.items() if column[2] or not is_narrow}
 
-    def spell(document: dict[str, Any]) -> tuple[str, ...]:
+    def spell(document: Event) -> tuple[str, ...]:
         data = document.get("data", {})
         start = local_time(document["at"]) if "at" in document else str(data.get("start_time", ""))
         return (start, *(escape(str(data.get(name, ""))) for name in shown))

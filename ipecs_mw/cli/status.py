@@ -1,23 +1,17 @@
 """`ipecs-mw status`: who runs, and how each host's session stands; once, or as it changes."""
 
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from ipecs_mw.cli.context import Context, current, load_words
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.status_view import Instance, describe
-from ipecs_mw.cli.words import local_time
-from ipecs_mw.errors import StoreRefused, StoreUnavailable
+from ipecs_mw.cli.watching import watch as watch_view
+from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.coordination.instances import load_instances
@@ -50,36 +44,20 @@ def status(form: str, watch: bool, interval: float) -> None:
     with context.open_store() as store:
         texts = load_words(store, context)
         if watch:
-            _watch(store, context, texts, form, interval)
+            watch_view(
+                context,
+                texts,
+                form,
+                interval,
+                lambda: _render(
+                    store, context, texts, form, load_instances(store, context.profile), is_line=True
+                ),
+            )
             return
         instances = load_instances(store, context.profile)
         click.echo(_render(store, context, texts, form, instances))
     if not any(instance["is_alive"] for instance in instances):
         sys.exit(1)
-
-
-def _watch(store: Store, context: Context, texts: Texts, form: str, seconds: float) -> None:
-    """Show the status anew every so many seconds until Ctrl-C; a MongoDB that is away is said and waited for."""
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
-    console = Console()
-    is_live = console.is_terminal and form == "table"
-    with Live(console=console, auto_refresh=False) if is_live else ExitStack() as live:
-        while not stop.is_set():
-            try:
-                shown = _render(
-                    store, context, texts, form, load_instances(store, context.profile), is_line=True
-                )
-            except StoreUnavailable as error:
-                shown = to_json({"error": error.key}) if form == "json" else texts.explain(error)
-            if form == "table":
-                shown = f"{local_time(context.clock.now())}\n{shown}"
-            if isinstance(live, Live):
-                live.update(Text(shown), refresh=True)
-            else:
-                click.echo(shown)
-            context.clock.wait(stop, seconds)
 
 
 def _render(

@@ -38,14 +38,14 @@ def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[byt
 
 
 def test_each_command_stands_under_one_heading() -> None:
-    texts = {file.stem: file.read_text("utf-8") for file in Path(ipecs_mw.cli.__file__).parent.glob("*.py")}
+    texts = {file.stem: file.read_text("utf-8") for file in Path(ipecs_mw.cli.__file__).parent.rglob("*.py")}
     found = {name for name, text in texts.items() if f"\ndef {name}(" in text and "@click." in text}
     assert set(COMMANDS_SHOWN) == found
     assert len(COMMANDS_SHOWN) == len(found)
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "de-DE", "ko-KR"])
-@pytest.mark.parametrize("arguments", [(), ("config",), ("journal",), ("secret",)])
+@pytest.mark.parametrize("arguments", [(), ("config",), ("journal",), ("missed",), ("secret",)])
 def test_help_shows_whole_sentences(locale: str, arguments: tuple[str, ...]) -> None:
     shown = call(*arguments, "--help", IPECS_MW_LOCALE=locale).stdout.decode()
     assert "..." not in shown.partition("\n")[2]

@@ -7,8 +7,8 @@ from faults.recording import Rounds
 from sites import Site, is_up, ring, wait_until
 
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.store.events.retention import find_differences
 from ipecs_mw.store.schema.comparison import describe_differences
+from ipecs_mw.store.schema.retention import find_differences
 
 _UP_SECONDS = 60.0
 

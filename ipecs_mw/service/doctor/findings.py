@@ -14,10 +14,10 @@ from ipecs_mw.service.session.credentials import Decrypt, find_odd_sign, is_encr
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.configuration.texts import load_texts
-from ipecs_mw.store.events.retention import describe_longer, find_differences, find_longer
 from ipecs_mw.store.schema.comparison import describe_differences
 from ipecs_mw.store.schema.examination import examine_server, try_write
 from ipecs_mw.store.schema.migrations import load_status
+from ipecs_mw.store.schema.retention import describe_longer, find_differences, find_longer, read_retention
 from ipecs_mw.store.schema.roles import examine_rights
 from ipecs_mw.store.server.connection import Store
 
@@ -110,7 +110,7 @@ def examine_contents(store: Store, profile: str, explain: Explain) -> tuple[list
         notes.add("configuration", profile=profile, revision=revision, hosts=len(settings.hosts))
         if not settings.hosts:
             notes.add("no_hosts", "warning")
-        if longer := find_longer(store, profile, settings.events):
+        if longer := find_longer(store, profile, read_retention(settings)):
             notes.add("retention_longer", "warning", **describe_longer(longer))
     with notes.step("languages_wrong"):
         _examine_languages(store, settings.locale if settings else REFERENCE_LOCALE, notes)

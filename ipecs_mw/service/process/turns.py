@@ -10,7 +10,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.service.process.threads import WatchedThread
 
 _LOOKS = 120
-_PATIENT = frozenset({"await-mongodb", "keep-schema", "keep-events"})
+_PATIENT = frozenset({"await-mongodb", "keep-schema", "keep-documents"})
 """Threads that may stand by design: MongoDB builds an index as long as it takes."""
 
 

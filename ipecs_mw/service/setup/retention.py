@@ -1,4 +1,4 @@
-"""Having events kept as the configuration says, however long MongoDB is away."""
+"""Having events and calls kept as the configuration says, however long MongoDB is away."""
 
 import threading
 from collections.abc import Callable
@@ -6,8 +6,7 @@ from collections.abc import Callable
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import StoreRefused, StoreUnavailable
-from ipecs_mw.model.settings import EventSettings
-from ipecs_mw.store.events.retention import describe_longer, keep_events
+from ipecs_mw.store.schema.retention import Retention, apply_retention, describe_longer
 from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
@@ -17,20 +16,18 @@ _LONGEST_RETRY_SECONDS = 60.0
 
 
 def keep_as_configured(
-    store: Store, profile: str, read: Callable[[], EventSettings], clock: Clock, stop: threading.Event
+    store: Store, profile: str, read: Callable[[], Retention], clock: Clock, stop: threading.Event
 ) -> None:
-    """Have events kept as `read` says, tried again until MongoDB has done it or `stop` is set.
+    """Have events and calls kept as `read` says, tried again until MongoDB has done it or `stop` is set.
 
     What it refuses is logged and left to the next start or change.
     """
     wait_seconds = _FIRST_RETRY_SECONDS
     while not stop.is_set():
-        settings = read()
         try:
-            longer = keep_events(store, profile, settings)
+            longer = apply_retention(store, profile, read())
         except StoreRefused as error:
-            detail = logs.explain(error)
-            log.warning("events.retention_refused", days=settings.retention_days, detail=detail)
+            log.warning("events.retention_refused", detail=logs.explain(error))
             return
         except StoreUnavailable as error:
             log.debug("retention not set yet", error=str(error))

@@ -7,11 +7,10 @@ from functools import partial
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError
-from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.service.setup.retention import keep_as_configured
-from ipecs_mw.store.events.retention import find_differences
 from ipecs_mw.store.schema.comparison import Outcome, describe_differences, put_right
 from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.schema.retention import Retention, find_differences
 from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
@@ -23,14 +22,14 @@ class SchemaKeeper:
     """Looks at what is really there when it begins and once a minute, and puts it right; `run` is its thread.
 
     At first everything; later only what is missing, for a daemon of another version may say otherwise of the rest.
-    What cannot be put right is told once. `read` says how long events are to be kept.
+    What cannot be put right is told once. `read` says how long documents are to be kept.
     """
 
     def __init__(
         self,
         store: Store,
         profile: str,
-        read: Callable[[], EventSettings],
+        read: Callable[[], Retention],
         clock: Clock,
         stop: threading.Event,
     ) -> None:
@@ -43,14 +42,14 @@ class SchemaKeeper:
         self._is_begun = False
         self._told = ""
 
-    def keep_events(self) -> None:
-        """Have events kept as configured, whenever that has changed; building an index may take long."""
+    def set_retention(self) -> None:
+        """Have documents kept as configured, whenever that has changed; building an index may take long."""
         with self._keeping:
             keep_as_configured(self._store, self._profile, self._read, self._clock, self._stop)
 
     def run(self) -> None:
-        """Have events kept as configured, then look until stopped."""
-        self.keep_events()
+        """Have documents kept as configured, then look until stopped."""
+        self.set_retention()
         while not self._stop.is_set():
             try:
                 self.look()
@@ -62,7 +61,7 @@ class SchemaKeeper:
     def look(self) -> None:
         """Look once. Raises StoreError; CannotStart where the schema is of a newer version by now."""
         migrate(self._store, self._clock, stop=self._stop)
-        find = partial(find_differences, profile=self._profile, settings=self._read())
+        find = partial(find_differences, profile=self._profile, retention=self._read())
         outcome = put_right(self._store, self._clock, find, stop=self._stop, only_missing=self._is_begun)
         self._report(outcome)
         self._is_begun = True

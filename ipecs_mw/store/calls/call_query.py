@@ -77,16 +77,3 @@ def load_call(store: Store, beginning: str) -> Call:
     with store_errors():
         found: Call | None = store.database["calls"].find_one({"_id": call_id})
     return {"_id": call_id} if found is None else found
-
-
-def has_calls(store: Store, wanted: CallFilter) -> bool:
-    """Return whether there is such a call."""
-    with store_errors():
-        return store.database["calls"].find_one(wanted.build(), {"_id": True}) is not None
-
-
-def list_values(store: Store, field: str) -> list[str]:
-    """Return what `host`, `groups` or another field with an index of its own can be among the calls."""
-    with store_errors():
-        found = store.database["calls"].distinct(field)  # by an index, which has null for what is absent
-    return sorted(str(value) for value in found if value is not None)

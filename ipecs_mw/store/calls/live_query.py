@@ -100,9 +100,3 @@ def _judge(name: str, told: Mapping[str, Any] | None, reader: Reader) -> LiveHos
     }
     said = [reason for reason, is_so in reasons.items() if is_so]
     return LiveHost(name, said, document.get("heard_at"), document.get("gap_at"), behind)
-
-
-def list_groups(store: Store) -> list[str]:
-    """Return the groups of which something is known now."""
-    with store_errors():
-        return sorted(map(str, store.database["live"].distinct("group")))

@@ -72,12 +72,6 @@ def count_events(store: Store, wanted: Filter) -> int:
         return events.count_documents(query) if query else events.estimated_document_count()
 
 
-def list_values(store: Store, field: str) -> list[str]:
-    """Return what `host` or `type` can be among the events that there are; the field's index tells."""
-    with store_errors():
-        return sorted(map(str, store.database["events"].distinct(field)))
-
-
 def has_any(store: Store, wanted: Filter) -> bool:
     """Return whether there is such an event."""
     with store_errors():

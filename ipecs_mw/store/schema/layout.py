@@ -48,7 +48,7 @@ _IN_ORDER = Index("in_order", (("host", ASCENDING), ("first", ASCENDING)))
 """What the log says of a host, as the host sent it: by the place of its first event."""
 
 INDEXES: Mapping[str, Sequence[Index]] = {
-    # and those that delete, which the configuration names: store/events/retention.py
+    # and those that delete, which the configuration names: store/schema/retention.py
     "events": (
         Index("newest", _EVENTS),
         _filter("host", _EVENTS),

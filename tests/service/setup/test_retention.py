@@ -13,7 +13,7 @@ from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.setup import retention
 from ipecs_mw.service.setup.retention import keep_as_configured
-from ipecs_mw.store.events.retention import keep_events
+from ipecs_mw.store.schema.retention import Retention, apply_retention
 from ipecs_mw.store.server.connection import Store
 
 
@@ -21,7 +21,9 @@ def keep(store: Store, clock: FakeClock, days: int = 7) -> str:
     """Have events kept for so many days; return what the log says."""
     output = io.StringIO()
     logs.configure(shipped_texts("en-GB"), stream=output)
-    keep_as_configured(store, "own", lambda: EventSettings(retention_days=days), clock, threading.Event())
+    keep_as_configured(
+        store, "own", lambda: Retention(EventSettings(retention_days=days)), clock, threading.Event()
+    )
     return output.getvalue()
 
 
@@ -34,9 +36,9 @@ def test_it_is_tried_until_mongodb_has_done_it(
     def keep_in_the_end(*arguments: Any) -> Any:
         if away:
             raise away.pop()
-        return keep_events(*arguments)
+        return apply_retention(*arguments)
 
-    monkeypatch.setattr(retention, "keep_events", keep_in_the_end)
+    monkeypatch.setattr(retention, "apply_retention", keep_in_the_end)
     assert keep(store, clock) == ""
     assert store.database["events"].index_information()["retention"]["expireAfterSeconds"] == 7 * 86400
     assert clock.waits[:3] == [1, 2, 4]
@@ -58,6 +60,6 @@ def test_a_refusal_is_told_and_not_repeated(
     def refuse(*_arguments: Any) -> Any:
         raise StoreRefused("error.mongo_rights", reason="x")
 
-    monkeypatch.setattr(retention, "keep_events", refuse)
+    monkeypatch.setattr(retention, "apply_retention", refuse)
     assert keep(store, clock).count("events.retention_refused") == 1
     assert clock.waits == []

@@ -9,11 +9,10 @@ from support import FakeClock
 
 from ipecs_mw import logs
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.setup.schema import SchemaKeeper
-from ipecs_mw.store.events.retention import find_differences
 from ipecs_mw.store.schema.comparison import describe_differences
+from ipecs_mw.store.schema.retention import Retention, find_differences
 from ipecs_mw.store.server.connection import Store
 
 
@@ -27,7 +26,7 @@ def output() -> io.StringIO:
 @pytest.fixture
 def keeper(store: Store) -> SchemaKeeper:
     """One that has looked once, at an empty database."""
-    found = SchemaKeeper(store, "default", EventSettings, SystemClock(), threading.Event())
+    found = SchemaKeeper(store, "default", Retention, SystemClock(), threading.Event())
     found.look()
     return found
 
@@ -99,7 +98,7 @@ def test_it_looks_once_a_minute_and_a_newer_schema_is_told_and_touched_by_nothin
             return super().wait(event, seconds)
 
     ending = Ending()
-    SchemaKeeper(store, "default", EventSettings, ending, stop).run()
+    SchemaKeeper(store, "default", Retention, ending, stop).run()
     assert ending.waits == [60.0] * 4
     assert output.getvalue().count("schema.not_compared") == 1
     assert "9999" in output.getvalue()

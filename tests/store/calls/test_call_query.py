@@ -9,10 +9,11 @@ from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.store.calls.call_events import find_call_events
-from ipecs_mw.store.calls.call_query import CallFilter, count_calls, find_calls, list_values, load_call
+from ipecs_mw.store.calls.call_query import CallFilter, count_calls, find_calls, load_call
 from ipecs_mw.store.calls.numbers import read_wanted
 from ipecs_mw.store.configuration.settings import load_document, save_settings
 from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.values import list_values
 
 SINGAPORE = NumberSettings(country="65", trunk_prefix="9")
 
@@ -50,9 +51,9 @@ def test_each_filter_finds_its_calls_newest_first(
 
 def test_what_the_filters_name_is_what_calls_can_be(migrated: Store) -> None:
     keep(migrated)
-    assert set(list_values(migrated, "direction")) <= set(DIRECTIONS)
-    assert set(list_values(migrated, "outcome")) <= set(OUTCOMES)
-    assert list_values(migrated, "groups") == ["620"]
+    assert set(list_values(migrated, "calls", "direction")) <= set(DIRECTIONS)
+    assert set(list_values(migrated, "calls", "outcome")) <= set(OUTCOMES)
+    assert list_values(migrated, "calls", "groups") == ["620"]
 
 
 @pytest.mark.parametrize(

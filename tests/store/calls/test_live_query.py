@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from call_scene import MORNING, keep, tell
 
-from ipecs_mw.store.calls.live_query import list_groups, load_live, load_reader
+from ipecs_mw.store.calls.live_query import load_live, load_reader
 from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.values import list_values
 
 
 def test_stations_agents_and_groups_are_told_with_their_host(migrated: Store) -> None:
@@ -27,7 +28,7 @@ def test_a_host_or_a_group_can_be_asked_for_alone(migrated: Store) -> None:
     assert sorted(item["_id"] for item in found) == [
         "main:agent:0042", "main:agent:0043", "main:group:620", "main:station:1001", "main:station:1002"
     ]  # fmt: skip
-    assert list_groups(migrated) == ["620"]
+    assert list_values(migrated, "live", "group") == ["620"]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from ipecs_mw.model.event import Event
 from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.store.events.event_log import EventLog, build_document
 from ipecs_mw.store.events.event_query import Filter, build_page, count_events, find_events
-from ipecs_mw.store.events.retention import keep_events
 from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.schema.retention import Retention, apply_retention
 from ipecs_mw.store.server.connection import Store, connect
 from ipecs_mw.store.server.embedded import Embedded
 
@@ -31,7 +31,7 @@ def filled(mongo: Embedded, request: pytest.FixtureRequest) -> Iterator[Store]:
     with closing(connect(bootstrap, SystemClock())) as store:
         migrate(store, SystemClock())
         EventLog(store).append(build_documents())
-        keep_events(store, "default", EventSettings(retention_days_by_kind=request.param))
+        apply_retention(store, "default", Retention(EventSettings(retention_days_by_kind=request.param)))
         yield store
         store.client.drop_database(store.database.name)
 

@@ -12,9 +12,9 @@ from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
-from ipecs_mw.store.events.retention import keep_events
 from ipecs_mw.store.schema.comparison import describe_differences, put_right
 from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.schema.retention import Retention, apply_retention
 from ipecs_mw.store.schema.roles import examine_rights, grant, make_uri
 from ipecs_mw.store.server.connection import Store, open_client
 from ipecs_mw.store.server.failures import store_errors
@@ -108,7 +108,7 @@ def test_the_daemon_s_role_is_enough_to_migrate_seed_watch_and_keep_events(open_
     assert outcome.left == []
     apply(daemon, plan(daemon, read_seeds(None), "default"), SystemClock(), "test")
     for days in (30, 365, None, 7):
-        keep_events(daemon, "default", EventSettings(retention_days=days))
+        apply_retention(daemon, "default", Retention(EventSettings(retention_days=days)))
     with daemon.database.watch() as stream:
         assert stream.try_next() is None
     assert examine_rights(daemon).lacking == ()

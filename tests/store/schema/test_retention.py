@@ -1,19 +1,21 @@
-"""How long MongoDB keeps events, by kind."""
+"""How long MongoDB keeps events by kind, and calls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sites import wait_until
 
+from ipecs_mw.model.call_settings import CallSettings
 from ipecs_mw.model.settings import EventSettings
-from ipecs_mw.store.events.retention import (
+from ipecs_mw.store.schema.retention import (
     Longer,
+    Retention,
+    apply_retention,
     describe_longer,
     find_differences,
     find_longer,
-    keep_events,
 )
 from ipecs_mw.store.server.connection import Store
 
@@ -34,6 +36,10 @@ def kept(store: Store) -> dict[str, tuple[int, object]]:
     }
 
 
+def keep(store: Store, profile: str, events: EventSettings) -> Sequence[Longer]:
+    return apply_retention(store, profile, Retention(events))
+
+
 @pytest.fixture(autouse=True)
 def events(store: Store) -> None:
     store.database.create_collection("events")
@@ -41,17 +47,17 @@ def events(store: Store) -> None:
 
 def test_the_retention_follows_the_configuration(store: Store) -> None:
     for days in (365, 365, 30, None, None, 7):
-        keep_events(store, "default", EventSettings(retention_days=days))
+        keep(store, "default", EventSettings(retention_days=days))
         assert kept(store) == ({} if days is None else {"retention": (days, None)})
 
 
 def test_each_kind_has_an_index_of_its_own_where_kinds_differ(store: Store) -> None:
-    keep_events(store, "default", EventSettings(retention_days=365))
+    keep(store, "default", EventSettings(retention_days=365))
     settings = EventSettings(
         retention_days=365, retention_days_by_kind={"call": 30, "system": None, "smdr": 1000}
     )
     for _ in range(2):
-        keep_events(store, "default", settings)
+        keep(store, "default", settings)
         found = kept(store)
         assert "retention" not in found  # it would delete what is to be kept longer
         assert found["retention_call"] == (30, "call")
@@ -59,9 +65,9 @@ def test_each_kind_has_an_index_of_its_own_where_kinds_differ(store: Store) -> N
         assert found["retention_acd"] == (365, "acd")
         assert "retention_system" not in found
         assert len(found) == 6
-    keep_events(store, "default", EventSettings(retention_days=30, retention_days_by_kind={"call": 7}))
+    keep(store, "default", EventSettings(retention_days=30, retention_days_by_kind={"call": 7}))
     assert kept(store)["retention_call"] == (7, "call")
-    keep_events(store, "default", EventSettings(retention_days=30))
+    keep(store, "default", EventSettings(retention_days=30))
     assert kept(store) == {"retention": (30, None)}
 
 
@@ -74,20 +80,20 @@ def test_no_profile_deletes_what_another_one_keeps_whichever_came_last(store: St
     configure(store, "short", {"retention_days": 7})
     configure(store, "long", {"retention_days": 365})
     for profile, settings in (("short", short), ("long", long), ("short", short)):
-        longer = keep_events(store, profile, settings)
+        longer = keep(store, profile, settings)
         assert kept(store) == {"retention": (365, None)}
         assert bool(longer) == (profile == "short")
-        assert longer == find_longer(store, profile, settings)
+        assert longer == find_longer(store, profile, Retention(settings))
     assert Longer("call", 365, "long") in longer
     store.database["config"].delete_one({"_id": "long"})
-    assert keep_events(store, "short", short) == []
+    assert keep(store, "short", short) == []
     assert kept(store) == {"retention": (7, None)}
 
 
 def test_each_kind_is_kept_as_long_as_the_profile_says_that_keeps_it_longest(store: Store) -> None:
     configure(store, "other", {"retention_days": 30, "retention_days_by_kind": {"call": 90, "smdr": None}})
     settings = EventSettings(retention_days=60, retention_days_by_kind={"system": 7})
-    longer = keep_events(store, "own", settings)
+    longer = keep(store, "own", settings)
     assert sorted(longer) == [("call", 90, "other"), ("smdr", None, "other"), ("system", 30, "other")]
     found = kept(store)
     assert found["retention_call"] == (90, "call")
@@ -102,13 +108,13 @@ def test_each_kind_is_kept_as_long_as_the_profile_says_that_keeps_it_longest(sto
 @pytest.mark.parametrize("events", [{"retention_days": 0}, {"retention_day": 7}, "7", None])
 def test_a_profile_that_cannot_be_read_may_keep_events_for_ever(store: Store, events: Any) -> None:
     configure(store, "wrong", events)
-    assert keep_events(store, "own", EventSettings(retention_days=7))
+    assert keep(store, "own", EventSettings(retention_days=7))
     assert kept(store) == {}
 
 
 def test_a_profile_that_says_nothing_means_the_default(store: Store) -> None:
     store.database["config"].insert_one({"_id": "other", "hosts": []})
-    keep_events(store, "own", EventSettings(retention_days=7))
+    keep(store, "own", EventSettings(retention_days=7))
     assert kept(store) == {"retention": (365, None)}
 
 
@@ -126,7 +132,7 @@ def test_what_a_machine_stamped_whose_clock_was_never_set_is_kept(
     ):
         events.insert_one({"_id": name, "kind": "call", "received_at": at})
     settings = EventSettings(retention_days=365, retention_days_by_kind=by_kind)
-    keep_events(standalone_store, "default", settings)
+    keep(standalone_store, "default", settings)
     wait_until(lambda: not events.count_documents({"_id": "old"}), 90)
     assert {event["_id"] for event in events.find()} == {"1970", "2000", "new"}
 
@@ -134,13 +140,79 @@ def test_what_a_machine_stamped_whose_clock_was_never_set_is_kept(
 def test_what_was_set_is_as_it_should_be(store: Store) -> None:
     for by_kind in ({}, {"call": 30}):
         settings = EventSettings(retention_days=365, retention_days_by_kind=by_kind)
-        keep_events(store, "default", settings)
-        differences = find_differences(store, "default", settings)
+        keep(store, "default", settings)
+        differences = find_differences(store, "default", Retention(settings))
         assert "events.retention" not in [difference.name for difference in differences]
 
 
 def test_an_index_of_an_earlier_version_is_made_anew(store: Store) -> None:
     events = store.database["events"]
     events.create_index("received_at", name="retention", expireAfterSeconds=365 * DAY)
-    keep_events(store, "default", EventSettings(retention_days=365))
+    keep(store, "default", EventSettings(retention_days=365))
     assert kept(store) == {"retention": (365, None)}
+
+
+KEPT = {"calls": "began_at", "agent_states": "from", "missed": "closed_at"}
+
+
+def kept_calls(store: Store) -> dict[str, int]:
+    """Return collection → for how many days its documents are kept."""
+    found = {}
+    for name, instant in KEPT.items():
+        index = store.database[name].index_information().get("retention")
+        if index is not None:
+            assert list(index["key"]) == [(instant, 1)]
+            found[name] = index["expireAfterSeconds"] // DAY
+    return found
+
+
+def test_calls_agent_states_and_missed_calls_are_kept_as_long_as_the_configuration_says(store: Store) -> None:
+    for days in (1095, 30, None, 7):
+        apply_retention(store, "default", Retention(calls=CallSettings(retention_days=days)))
+        assert kept_calls(store) == ({} if days is None else dict.fromkeys(KEPT, days))
+    assert kept(store) == {"retention": (365, None)}
+
+
+def test_no_profile_deletes_calls_that_another_one_keeps(store: Store) -> None:
+    store.database["config"].insert_one({"_id": "long", "calls": {"retention_days": 90}})
+    longer = apply_retention(store, "own", Retention(calls=CallSettings(retention_days=7)))
+    assert longer == [Longer("calls.retention_days", 90, "long")]
+    assert kept_calls(store) == dict.fromkeys(KEPT, 90)
+
+
+@pytest.mark.parametrize("calls", [{"retention_days": 0}, {"retention_day": 7}, 7])
+def test_a_profile_that_cannot_be_read_may_keep_calls_for_ever_and_says_what_it_says_of_events(
+    store: Store, calls: Any
+) -> None:
+    store.database["config"].insert_one({"_id": "wrong", "events": {"retention_days": 30}, "calls": calls})
+    apply_retention(store, "own", Retention(EventSettings(retention_days=7), CallSettings(retention_days=7)))
+    assert kept_calls(store) == {}
+    assert kept(store) == {"retention": (30, None)}
+
+
+def test_an_index_that_deletes_calls_is_missed_and_made_anew(store: Store) -> None:
+    apply_retention(store, "default", Retention())
+    store.database["missed"].drop_index("retention")
+    found = {each.name: each.mend for each in find_differences(store, "default", Retention())}
+    assert {f"{name}.retention" for name in KEPT} & set(found) == {"missed.retention"}
+    mend = found["missed.retention"]
+    assert mend is not None
+    mend()
+    assert kept_calls(store) == dict.fromkeys(KEPT, 1095)
+
+
+def test_old_calls_go_and_an_open_missed_call_stays_however_old(standalone_store: Store) -> None:
+    database = standalone_store.database
+    old, now = datetime.now(UTC) - timedelta(days=40), datetime.now(UTC)
+    unset = datetime(1970, 1, 1, tzinfo=UTC)
+    for name, at in (("old", old), ("new", now), ("unset", unset)):
+        database["calls"].insert_one({"_id": name, "began_at": at})
+        database["agent_states"].insert_one({"_id": name, "from": at})
+        database["missed"].insert_one({"_id": name, "state": "closed", "first_at": at, "closed_at": at})
+    database["missed"].insert_one({"_id": "open", "state": "open", "first_at": old, "last_at": old})
+    apply_retention(standalone_store, "default", Retention(calls=CallSettings(retention_days=30)))
+    for name in KEPT:
+        wait_until(lambda there=database[name]: not there.count_documents({"_id": "old"}), 90)
+    for name in ("calls", "agent_states"):
+        assert {found["_id"] for found in database[name].find()} == {"new", "unset"}
+    assert {found["_id"] for found in database["missed"].find()} == {"new", "unset", "open"}

@@ -1,0 +1,50 @@
+"""Lines of CSV; what a spreadsheet would take for a formula begins with an apostrophe."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ipecs_mw.cli.output import to_json
+from ipecs_mw.model.plain import escape
+
+BYTE_ORDER_MARK = "\ufeff"
+"""What tells some spreadsheets that a file is UTF-8."""
+
+_FORMULA = ("=", "+", "-", "@")
+
+
+def write_fields(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[str]:
+    """Yield a head and a line a document; a column is a field, or one within another: `seconds.talk`."""
+    yield write_line(columns)
+    for document in documents:
+        yield write_line(spell(find_field(document, column)) for column in columns)
+
+
+def find_field(document: Mapping[str, Any], path: str) -> Any:
+    """Return the field at a path such as `seconds.talk`; None where there is none."""
+    value: Any = document
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def write_line(cells: Iterable[str]) -> str:
+    """Return a line of CSV without its end."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def spell(value: Any) -> str:
+    """Return what stands in a cell: text as it is, names one after the other, all else as JSON."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else " ".join(value) if _is_names(value) else to_json(value)
+    text = escape(text.strip('"') if isinstance(value, datetime) else text)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

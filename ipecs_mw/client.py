@@ -1,28 +1,44 @@
-"""Giving commands from Python: needs only the MongoDB URI, and a daemon that runs.
+"""Commands and questions from Python: needs only the MongoDB URI; for commands, a daemon that runs.
 
 from ipecs_mw import Client
 
 with Client("mongodb://127.0.0.1:27017/ipecs_mw") as client:
     client.send("call.make", deviceNumber="1001", calledDN="0123456")
+    for call in client.calls(group="620", outcome="abandoned"):
+        print(call["began_at"], call["caller"])
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
+from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES
 from ipecs_mw.clock import Clock, SystemClock
-from ipecs_mw.errors import CommandFailed, IpecsMwError, StoreRefused
+from ipecs_mw.errors import CommandFailed, IpecsMwError, NoSuchName, StoreRefused
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.store.calls import call_query
+from ipecs_mw.store.calls.call_query import CallFilter, find_calls, load_call
+from ipecs_mw.store.calls.live_query import load_live
+from ipecs_mw.store.calls.missed_query import STATES, MissedFilter, find_items
+from ipecs_mw.store.calls.numbers import Number, read_wanted
 from ipecs_mw.store.coordination.requests import await_request, expire_request, is_waiting, submit_request
 from ipecs_mw.store.coordination.unserved import find_address_fault, read_addressees
+from ipecs_mw.store.events import event_query
+from ipecs_mw.store.events.event_query import Filter
 from ipecs_mw.store.server.connection import Store, open_client
+from ipecs_mw.store.server.following import Change, Following, Source
 
 _GRACE_SECONDS = 20.0
 _SOON_SECONDS = 1.0
 """A daemon that runs says within it that there is no such host; then it is looked for here."""
+
+_FOLLOWED: Mapping[str, tuple[Source, type[Filter | CallFilter]]] = {
+    "events": (event_query.SOURCE, Filter),
+    "calls": (call_query.SOURCE, CallFilter),
+}
 
 _KEYS = {
     "failed": "error.request_failed",
@@ -31,8 +47,21 @@ _KEYS = {
 }
 
 
+class Follower(Following):
+    """What `Client.follow` gives: `Following`, whose errors are sentences."""
+
+    def __init__(self, texts: Texts, *arguments: Any, **options: Any) -> None:
+        self._texts = texts
+        with _told_in_words(texts):
+            super().__init__(*arguments, **options)
+
+    def __next__(self) -> Change:
+        with _told_in_words(self._texts):
+            return super().__next__()
+
+
 class Client:
-    """Sends commands through the daemon that holds the host's session; safe to share between threads.
+    """Sends commands through the daemon that holds the host's session, and asks; safe to share between threads.
 
     `str` of every error that it raises is a sentence, in the language of `IPECS_MW_LOCALE` or of the environment.
     """
@@ -73,6 +102,108 @@ class Client:
                 timeout_seconds=timeout_seconds,
                 texts=self._texts,
             )
+
+    def calls(
+        self,
+        *,
+        host: str | None = None,
+        station: str | None = None,
+        agent: str | None = None,
+        group: str | None = None,
+        number: str | None = None,
+        direction: str | None = None,
+        outcome: str | None = None,
+        is_open: bool | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Iterator[dict[str, Any]]:
+        """Return the calls that match, newest first: documents of `calls`, `limit` at the most (0: all).
+
+        A station, agent or group is one that was involved in any way, a number one of outside in any spelling.
+        `since` ≤ began < `until`, aware. `before` and `after` are ids of calls: the next page is `before` the last
+        one. Raises NoSuchName for a direction or outcome that there is not, StoreError as `send`.
+        """
+        _check_choice("direction", direction, DIRECTIONS, self._texts)
+        _check_choice("outcome", outcome, OUTCOMES, self._texts)
+        wanted = CallFilter(
+            host=host,
+            station=station,
+            agent=agent,
+            group=group,
+            number=self._read_number(number),
+            direction=direction,
+            outcome=outcome,
+            is_open=is_open,
+            since=since,
+            until=until,
+        )
+        return self._tell(find_calls(self._store, wanted, limit=limit, before=before, after=after))
+
+    def call(self, call_id: str) -> dict[str, Any]:
+        """Return one call by its id, or a beginning that only one has; raises NoSuchName for none and several."""
+        with _told_in_words(self._texts):
+            return load_call(self._store, call_id)
+
+    def live(self, host: str | None = None, *, group: str | None = None) -> dict[str, Any]:
+        """Return what stations, agents and groups do now, as `ipecs-mw live --format json` prints it.
+
+        `is_stale` says that it may no longer be so, also of each host and each of the `items`.
+        """
+        with _told_in_words(self._texts):
+            return load_live(self._store, host=host, group=group).describe(self._clock.now())
+
+    def missed(
+        self,
+        state: str | None = "open",
+        *,
+        host: str | None = None,
+        group: str | None = None,
+        number: str | None = None,
+        owner: str | None = None,
+        limit: int = 50,
+    ) -> Iterator[dict[str, Any]]:
+        """Return the missed calls that match, that of the latest call first; with `state` None closed ones too."""
+        _check_choice("state", state, STATES, self._texts)
+        wanted = MissedFilter(
+            state=state, host=host, group=group, owner=owner, number=self._read_number(number)
+        )
+        return self._tell(find_items(self._store, wanted, limit=limit))
+
+    def follow(
+        self,
+        what: str = "events",
+        *,
+        after: str | None = None,
+        host: str | None = None,
+        station: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Follower:
+        """Follow `events` as they are stored, or `calls` as they change, from now on or `after` a position.
+
+        Each change has its `position`, the `id`, and the `document` as it is then: None for a call that is no
+        more, since it became part of another one. Keep the position of the last change that was dealt with, or
+        `position` of what this returns, and go on after it: nothing is missed and nothing comes twice, as long as
+        MongoDB's own log goes back so far; then PositionLost is raised. On a standalone server, which has no such
+        log, what is stored more than ten seconds late is missed, and so are calls that are no more. It goes on for
+        ever, or until nothing came for `timeout_seconds`.
+        """
+        _check_choice("what", what, tuple(_FOLLOWED), self._texts)
+        source, kind = _FOLLOWED[what]
+        query = kind(host=host, station=station).build()
+        return Follower(
+            self._texts, self._store, self._clock, source, query, after=after, timeout_seconds=timeout_seconds
+        )
+
+    def _read_number(self, number: str | None) -> Number | None:
+        with _told_in_words(self._texts):
+            return None if number is None else read_wanted(self._store, self._profile, number)
+
+    def _tell(self, found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        with _told_in_words(self._texts):
+            yield from found
 
     def close(self) -> None:
         """Close the connection to MongoDB."""
@@ -159,6 +290,13 @@ def _take_back(store: Store, request_id: Any) -> None:
     """Take a request back unless it was claimed; who may only queue leaves it, and nobody takes it late."""
     with suppress(StoreRefused):
         expire_request(store, request_id)
+
+
+def _check_choice(name: str, value: str | None, allowed: Sequence[str], texts: Texts) -> None:
+    """Refuse a value that there is not."""
+    with _told_in_words(texts):
+        if value is not None and value not in allowed:
+            raise NoSuchName("error.no_such_choice", name=name, value=value, allowed=", ".join(allowed))
 
 
 @contextmanager

@@ -112,6 +112,10 @@ class StoreRefused(StoreError):
     """MongoDB refuses this call and will refuse it again: credentials, rights, disk."""
 
 
+class PositionLost(StoreRefused):
+    """MongoDB no longer has what came after a position: who follows must begin anew."""
+
+
 class ChangedMeanwhile(StoreRefused):
     """A document is no longer what a change to it was made of: the change can be made again, of what is there."""
 

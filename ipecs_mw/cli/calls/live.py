@@ -1,7 +1,6 @@
 """`ipecs-mw live`: what stations, agents and groups do now, and whether anybody can know."""
 
 import click
-from msgspec import to_builtins
 
 from ipecs_mw.cli.calls.live_view import describe_live
 from ipecs_mw.cli.calls.names import check_host, complete_group
@@ -45,9 +44,7 @@ def live(host: str | None, group: str | None, form: str, watch: bool, interval: 
             found, now = load_live(store, host=host, group=group), context.clock.now()
             if form == "table":
                 return "\n".join(describe_live(found, texts, now))
-            said = {"as_of": now, "is_stale": found.is_stale}
-            parts = to_builtins(found, builtin_types=(type(now),))
-            return to_json(said | parts, indent=None if watch else 1)
+            return to_json(found.describe(now), indent=None if watch else 1)
 
         if watch:
             watch_view(context, texts, form, interval, render)

@@ -10,9 +10,15 @@ from ipecs_mw.store.calls.ids import find_id
 from ipecs_mw.store.calls.numbers import Number
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
+from ipecs_mw.store.server.following import Source
 from ipecs_mw.store.server.pages import Listing, build_span
 
 _LISTING = Listing("calls", "began_at", "error.no_such_call")
+
+SOURCE = Source(
+    _LISTING._replace(instant="updated_at"), ("insert", "replace", "update", "delete"), version="revision"
+)
+"""How calls are followed from a position: each change of one, and that it became part of another."""
 
 Call = dict[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
@@ -22,7 +22,7 @@ _AGE = {"$divide": [{"$subtract": ["$$NOW", "$told_at"]}, 1000]}
 Document = dict[str, Any]
 
 
-class Reader(Struct, frozen=True):
+class Reader(Struct, frozen=True, omit_defaults=True):
     """What the reader of calls says of itself: `gone` since it told last, or `never` where none has run."""
 
     state: str
@@ -30,7 +30,7 @@ class Reader(Struct, frozen=True):
     hosts: Mapping[str, Mapping[str, Any]] = {}
 
 
-class LiveHost(Struct, frozen=True):
+class LiveHost(Struct, frozen=True, omit_defaults=True):
     """A host, when it was last heard, and why what is shown of it is not what is true now; empty where it is."""
 
     host: str
@@ -56,6 +56,19 @@ class Live(Struct, frozen=True):
     def is_stale(self) -> bool:
         """Whether any of it may no longer be so."""
         return self.reader.state != "running" or any(host.is_stale for host in self.hosts)
+
+    def describe(self, as_of: datetime) -> Document:
+        """Return all of it as one document; what is not known is absent."""
+        hosts = [
+            to_builtins(host, builtin_types=(datetime,)) | {"is_stale": host.is_stale} for host in self.hosts
+        ]
+        return {
+            "as_of": as_of,
+            "is_stale": self.is_stale,
+            "reader": to_builtins(self.reader, builtin_types=(datetime,)),
+            "hosts": hosts,
+            "items": list(self.items),
+        }
 
 
 def load_reader(store: Store) -> Reader:

@@ -10,11 +10,15 @@ from msgspec import Struct
 from ipecs_mw.clock import Clock
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
+from ipecs_mw.store.server.following import Source
 from ipecs_mw.store.server.pages import NEWER, Listing, build_span
 
 _POLL_SECONDS = 0.5
 _CHANGE_WAIT_MS = 1000
 _LISTING = Listing("events", "received_at", "error.no_such_event")
+
+SOURCE = Source(_LISTING, ("insert",))
+"""How the event log is followed from a position: an event is stored once."""
 
 
 class Filter(Struct, frozen=True):

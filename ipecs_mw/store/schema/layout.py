@@ -75,6 +75,7 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         _filter("outcome", _CALLS),
         _filter("is_open", _CALLS),
         _filter("call_refs", _CALLS),
+        Index("changed", (("updated_at", ASCENDING), ("_id", ASCENDING))),
         _IN_ORDER,
     ),
     "agent_states": (

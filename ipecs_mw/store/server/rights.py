@@ -9,6 +9,20 @@ from ipecs_mw.errors import StoreRefused
 _READ = ("find",)
 _FOLLOW = ("find", "changeStream")
 _GIVE = ("find", "insert")
+_MEANING: Mapping[str, Sequence[str]] = {
+    "events": _FOLLOW,
+    "calls": _FOLLOW,
+    "agent_states": _FOLLOW,
+    "live": _FOLLOW,
+    "missed": _FOLLOW,
+    "readers": _FOLLOW,
+    "instances": _READ,
+    "commands": _READ,
+    "codes": _READ,
+    "languages": _READ,
+    "migrations": _READ,
+}
+"""What happened, and all that one needs to understand it."""
 
 RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     # migrations of later versions may touch any collection, so its rights are those on the whole database
@@ -21,19 +35,15 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "sender": {
         "requests": _GIVE,
         "instances": _READ,
+        "readers": _READ,
         "commands": _READ,
         "codes": _READ,
         "languages": _READ,
         "migrations": _READ,
     },
-    "reader": {
-        "events": _FOLLOW,
-        "instances": _READ,
-        "commands": _READ,
-        "codes": _READ,
-        "languages": _READ,
-        "migrations": _READ,
-    },
+    # closes missed calls, says who sees to one, and notes what was agreed
+    "supervisor": {**_MEANING, "missed": (*_FOLLOW, "update")},
+    "reader": _MEANING,
 }  # fmt: skip
 """Role → collection → what it may do there; the empty name stands for every collection of the database."""
 

@@ -11,6 +11,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.store.calls.missed_query import close_item
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.schema.comparison import describe_differences, put_right
 from ipecs_mw.store.schema.migrations import migrate
@@ -24,7 +25,7 @@ Open = Callable[[str], Store]
 _UNAUTHORISED = 13
 COLLECTIONS = (
     "events", "config", "config_history", "requests", "instances", "languages", "commands", "codes", "leases",
-    "migrations",
+    "migrations", "calls", "agent_states", "live", "missed", "readers", "reader_states",
 )  # fmt: skip
 
 
@@ -73,7 +74,7 @@ def list_rights(store: Store, collection: str) -> set[str]:
     return {name for name, act in tried.items() if may(act)}
 
 
-@pytest.mark.parametrize("role", ["sender", "reader"])
+@pytest.mark.parametrize("role", ["sender", "supervisor", "reader"])
 @pytest.mark.parametrize("collection", COLLECTIONS)
 def test_a_role_opens_exactly_the_doors_of_its_table(open_as: Open, role: str, collection: str) -> None:
     assert list_rights(open_as(role), collection) == set(RIGHTS[role].get(collection, ()))
@@ -83,6 +84,13 @@ def test_a_reader_inserts_nowhere_and_a_sender_reads_neither_events_nor_password
     assert all("insert" not in actions for actions in RIGHTS["reader"].values())
     assert not {"events", "config", "config_history"} & RIGHTS["sender"].keys()
     assert not {"config", "config_history", "requests", "leases"} & RIGHTS["reader"].keys()
+
+
+def test_a_supervisor_closes_a_missed_call(open_as: Open, store: Store) -> None:
+    store.database["missed"].update_one({"_id": "there"}, {"$set": {"state": "open", "host": "main"}})
+    close_item(open_as("supervisor"), "there", by="somebody", at=SystemClock().now(), note="called")
+    found = store.database["missed"].find_one({"_id": "there"}) or {}
+    assert (found["state"], found["closed_by"], found["note"]) == ("closed", "somebody", "called")
 
 
 @pytest.mark.parametrize("role", RIGHTS)
@@ -125,17 +133,17 @@ REFUSALS: dict[str, tuple[str, Callable[[Any], object], tuple[str, str, str, str
     "a sender reads events": (
         "sender",
         lambda db: db["events"].find_one(),
-        ("find", "events", "find", "reader / daemon"),
+        ("find", "events", "find", "reader / supervisor / daemon"),
     ),
     "a sender counts events": (
         "sender",
         lambda db: db["events"].count_documents({"call_ref": 4711}),
-        ("aggregate", "events", "find", "reader / daemon"),
+        ("aggregate", "events", "find", "reader / supervisor / daemon"),
     ),
     "a sender follows events": (
         "sender",
         lambda db: db["events"].watch(),
-        ("aggregate", "events", "changeStream", "reader / daemon"),
+        ("aggregate", "events", "changeStream", "reader / supervisor / daemon"),
     ),
     "a reader gives a command": (
         "reader",
@@ -146,6 +154,16 @@ REFUSALS: dict[str, tuple[str, Callable[[Any], object], tuple[str, str, str, str
         "reader",
         lambda db: db["config"].update_one({}, {"$set": {"x": "canary-4711"}}),
         ("update", "config", "update", "daemon"),
+    ),
+    "a reader closes a missed call": (
+        "reader",
+        lambda db: db["missed"].update_one({}, {"$set": {"state": "closed"}}),
+        ("update", "missed", "update", "supervisor / daemon"),
+    ),
+    "a sender reads calls": (
+        "sender",
+        lambda db: db["calls"].find_one(),
+        ("find", "calls", "find", "reader / supervisor / daemon"),
     ),
     "a reader claims a request": (
         "reader",

@@ -13,12 +13,9 @@ from typing import Any
 
 from ipecs_mw import __version__, logs
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
+from ipecs_mw.calls.options import build_reading_options
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import (
-    CannotStart,
-    IpecsMwError,
-    JournalError,
-)
+from ipecs_mw.errors import CannotStart, IpecsMwError, JournalError
 from ipecs_mw.model.event import Event
 from ipecs_mw.model.masking import build_masks
 from ipecs_mw.model.texts import Texts
@@ -38,6 +35,7 @@ from ipecs_mw.service.process.state_dir import lock_state_dir
 from ipecs_mw.service.process.stopping import Stop
 from ipecs_mw.service.process.threads import LastingThreads, start_thread
 from ipecs_mw.service.process.turns import WatchedClock
+from ipecs_mw.service.readers.call_reader import CallReader
 from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
@@ -141,6 +139,7 @@ class Daemon:
         self._setup = beginning.setup
         self._applied = None if beginning.is_recalled else beginning.setup
         self._spoken = find_spoken(beginning.loaded, beginning.setup)
+        self._reading: threading.Thread | None = None
         self._is_recalled = beginning.is_recalled
         self._recalled_at = clock.now() if beginning.is_recalled else None
         self._profile = profile
@@ -181,6 +180,9 @@ class Daemon:
         self._schema = SchemaKeeper(
             self._store, profile, lambda: read_retention(self._loaded.settings), clock, self._stop
         )
+        self._options = build_reading_options(self._loaded.settings)
+        news = self._events.has_news
+        self._reader = CallReader(self._store, self._id, lambda: self._options, clock, self._stop, news)
         self._changes = ChangeFeed(
             self._store,
             self._watcher.notice,
@@ -246,6 +248,7 @@ class Daemon:
         self._threads.start("keep-schema", self._schema.run, self._stop)
         self._own.start()
         self._fleet.start_forwarding()
+        self._reading = self._threads.start("read-calls", self._reader.run, self._stop)
 
     def _watch(self) -> None:
         """Follow what changes in MongoDB from now on."""
@@ -301,6 +304,7 @@ class Daemon:
         former = self._loaded.settings
         self._loaded = loaded
         self._events.masks = build_masks(loaded.settings)
+        self._options = build_reading_options(loaded.settings)
         if read_retention(former) != read_retention(loaded.settings):
             start_thread("keep-documents", self._schema.set_retention)
 
@@ -325,6 +329,9 @@ class Daemon:
         waiting = self._fleet.drain(stopping.at(_DRAINED_SECONDS))
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
         self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
+        self._events.has_news.set()
+        if self._reading is not None:
+            self._reading.join(stopping.seconds_left(_LISTENED_SECONDS))
         return waiting
 
     def _describe(self, state: str) -> dict[str, Any]:

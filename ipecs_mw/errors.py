@@ -120,6 +120,14 @@ class ChangedMeanwhile(StoreRefused):
     """A document is no longer what a change to it was made of: the change can be made again, of what is there."""
 
 
+class CannotRestore(IpecsMwError):
+    """What a reader had in mind cannot be gone on from: it is damaged, or of another version."""
+
+
+class WrittenElsewhere(StoreUnavailable):
+    """What a reader writes was changed by somebody else meanwhile: to be read and written again."""
+
+
 class JournalError(IpecsMwError):
     """The local journal cannot take or give entries."""
 

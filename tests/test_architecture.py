@@ -26,7 +26,7 @@ LAYERS = (
 """From the bottom to the top; a module imports from its own part or from below, never from beside or above."""
 
 ROOMS = {
-    "service": ("process", "intake", "setup", "health", "session", "requests", "doctor", "hosts"),
+    "service": ("process", "intake", "setup", "health", "session", "readers", "requests", "doctor", "hosts"),
     "store": ("server", "coordination", "schema", "configuration", "events", "calls"),
 }
 """The rooms of a part, from the bottom to the top: a module imports from its own room or from those below."""

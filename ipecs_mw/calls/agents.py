@@ -53,9 +53,10 @@ class Station(Struct):
 
 
 class Interval(Struct):
-    """A state of an agent; `ends` is absent while it lasts."""
+    """A state of an agent; `first` is the place of the event that began it, `ends` is absent while it lasts."""
 
     id: str
+    first: Any
     station: str
     agent: str
     groups: list[str]
@@ -76,7 +77,7 @@ class AgentStates:
         self._calls = calls
         self._stations: dict[str, Station] = {}
         self._running: dict[str, Interval] = {}
-        self._changed: dict[str, Interval | None] = {}
+        self._changed: dict[str, Interval] = {}
         self._now: datetime | None = None
         self._hears_acd = False
         self._takers: Mapping[str, Callable[[Step, Station], None]] = {
@@ -115,7 +116,7 @@ class AgentStates:
         for call in touched:
             about |= dict.fromkeys(each for each in call.course.stations if each in self._stations)
         for station in about:
-            self._follow(station, step.event_id, at)
+            self._follow(station, step, at)
         return list(about)
 
     def _hear(self, step: Step) -> dict[str, None]:
@@ -141,8 +142,15 @@ class AgentStates:
         """Yield the documents of the intervals that have changed since it was last asked, by id."""
         changed, self._changed = self._changed, {}
         for interval in changed.values():
-            if interval is not None:
-                yield interval.id, self._describe(interval)
+            yield interval.id, self._describe(interval)
+
+    def list_running(self) -> set[str]:
+        """Return the ids of the intervals that last."""
+        return {each.id for each in self._running.values()}
+
+    def mark_changed(self) -> None:
+        """Have all intervals that last count as changed."""
+        self._changed.update((each.id, each) for each in self._running.values())
 
     def judge(self, station: str) -> tuple[str, str]:
         """Return the state of a station and its reason; one without an agent is `idle` at rest."""
@@ -257,11 +265,11 @@ class AgentStates:
         for name, station in self._stations.items():
             station.is_known = False
             if (running := self._running.get(name)) is not None:
-                self._follow(name, step.event_id, max(running.begins, min(since, at)))
+                self._follow(name, step, max(running.begins, min(since, at)))
 
     # intervals
 
-    def _follow(self, station: str, event_id: str, at: datetime) -> None:
+    def _follow(self, station: str, step: Step, at: datetime) -> None:
         """End the interval of a station where its state has changed, and begin the next."""
         logins = self._calls.logins
         running = self._running.get(station)
@@ -284,8 +292,8 @@ class AgentStates:
                 self._changed[running.id] = running
                 return
             self._end(running, at)
-        name = blake2s(f"{station}:{event_id}".encode(), digest_size=8).hexdigest()
-        begun = Interval(f"{self._host}:{name}", station, agent, groups, state, reason, at)
+        name = blake2s(f"{station}:{step.event_id}".encode(), digest_size=8).hexdigest()
+        begun = Interval(f"{self._host}:{name}", step.order, station, agent, groups, state, reason, at)
         self._running[station] = self._changed[begun.id] = begun
 
     def _end(self, interval: Interval, at: datetime) -> None:
@@ -297,6 +305,7 @@ class AgentStates:
         described: dict[str, Any] = {
             "_id": interval.id,
             "host": self._host,
+            "first": interval.first,
             "station": interval.station,
             "agent": interval.agent,
             "groups": list(interval.groups),
@@ -309,9 +318,9 @@ class AgentStates:
 
 
 def _read_instant(value: Any) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
+    """Return an instant that is told as text, in milliseconds as MongoDB keeps every other."""
     try:
-        return datetime.fromisoformat(str(value)) if value else None
+        at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
         return None
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -10,7 +10,7 @@ from hashlib import blake2s
 
 from msgspec.structs import replace
 
-from ipecs_mw.calls import finding, records
+from ipecs_mw.calls import finding, records, verbs
 from ipecs_mw.calls.actions import apply, replay
 from ipecs_mw.calls.course import CLOSERS
 from ipecs_mw.calls.index import GRACE, Index, Joined
@@ -18,32 +18,6 @@ from ipecs_mw.calls.logins import Logins
 from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, Step, is_trunk
 
 _GROUP_CALL = 65
-_BEGINS = frozenset({"arrive", "seize", "ring", "inbound", "record", "queue"})
-_OPENS = _BEGINS | frozenset(
-    {"alert", "offer", "answer", "hold", "recall", "park", "divert", "voicemail", "transfer", "conference"}
-)
-_GROUPED = frozenset({"arrive", "offer", "queue", "ring", "overflow", "voicemail"})
-_WRAP_UPS = frozenset({"wrap_up", "wrapped_up", "ready", "not_ready", "logout"})
-_OF_AGENTS = frozenset(
-    {"login", "second_login", "logout", "ready", "not_ready", "wrap_up", "hot_desk_in", "hot_desk_out"}
-)
-_NO_CALL = frozenset(
-    {
-        "dnd_on",
-        "dnd_off",
-        "in_service",
-        "login",
-        "second_login",
-        "hot_desk_in",
-        "hot_desk_out",
-        "session_up",
-        "session_down",
-    }
-)
-_NO_EVIDENCE = frozenset({"gap", "record", "note", "close"})
-_INFERRED = frozenset({"close", "state_read"})
-_NO_LIFE = _NO_EVIDENCE | _WRAP_UPS
-_ENDS_WRAP_UP = frozenset({"ring", "answer", "seize"})
 _FREES_TRUNK = frozenset({"trunk_idle", "note", "abandon", "hang_up"})
 _IDLE_STATES = frozenset({"idle", "block", "DND"})
 
@@ -85,11 +59,11 @@ class HostCalls:
         """Take the next step in."""
         verb = step.verb
         self.pass_time(step.moment.received)
-        if verb in _OF_AGENTS:
+        if verb in verbs.OF_AGENTS:
             self.logins.take(step)
-        if verb in _NO_CALL:
+        if verb in verbs.NO_CALL:
             return
-        if verb in _GROUPED:
+        if verb in verbs.GROUPED:
             step = self._name_group(step)
         if (take := self._takers.get(verb)) is not None:
             take(step)
@@ -100,6 +74,14 @@ class HostCalls:
         """Yield what has changed since it was last asked, by id; None for a call that became part of another."""
         changed, self._changed = self._changed, {}
         yield from changed.items()
+
+    def mark_changed(self) -> None:
+        """Have all calls that more may come of count as changed."""
+        self._changed.update(self._index.calls)
+
+    def is_settled(self, call_id: str) -> bool:
+        """Tell whether no more will come of a call that has been told."""
+        return call_id not in self._index.calls
 
     def take_touched(self) -> Iterator[Joined]:
         """Yield the calls to which something has happened since it was last asked."""
@@ -178,11 +160,11 @@ class HostCalls:
 
     def _open(self, step: Step) -> Joined | None:
         """Open a call; None for a step that begins none. One whose beginning was not heard says so."""
-        if step.verb not in _OPENS:
+        if step.verb not in verbs.OPENS:
             return None
         name = blake2s(step.event_id.encode(), digest_size=8).hexdigest()
         call = Joined(f"{self._host}:{name}", replay((), self._machines), step.moment.received)
-        if step.verb not in _BEGINS:
+        if step.verb not in verbs.BEGINS:
             call.marks["began_before"] = None
         self._index.add(call)
         return call
@@ -276,7 +258,7 @@ class HostCalls:
             (step.order, step.event_id): step
             for call in calls
             for step in call.course.steps
-            if step.verb not in _INFERRED
+            if step.verb not in verbs.INFERRED
         }
         agents: dict[str, str] = {}
         for call in reversed(calls):
@@ -309,7 +291,7 @@ class HostCalls:
             index.place_number(number, call)
         if verb == "seize" and step.other and not is_trunk(step.other):
             call.numbers[step.other] = None
-        if self._wrapping and verb in _ENDS_WRAP_UP and step.who in self._wrapping:
+        if self._wrapping and verb in verbs.ENDS_WRAP_UP and step.who in self._wrapping:
             self._end_wrap_up(replace(step, verb="wrapped_up", other="", ref=None))
         self._apply(call, step)
         if verb == "trunk_idle":
@@ -319,11 +301,11 @@ class HostCalls:
     def _apply(self, call: Joined, step: Step) -> None:
         """Take a step into the course of a call; one that shows that it lives undoes an end that was inferred."""
         course = call.course
-        if course.end is not None and course.closed_by in CLOSERS and step.verb not in _NO_LIFE:
+        if course.end is not None and course.closed_by in CLOSERS and step.verb not in verbs.NO_LIFE:
             agents = course.agents
             self._touched[call.id] = call
             course = call.course = replay(
-                (s for s in course.steps if s.verb not in _INFERRED), self._machines
+                (s for s in course.steps if s.verb not in verbs.INFERRED), self._machines
             )
             course.agents = agents
         was_open, known, doing = course.end is None, len(course.stations), course.doing
@@ -336,7 +318,7 @@ class HostCalls:
             for station in course.stations:
                 if station not in course.agents and (agent := self.logins.agent_at(station)):
                     course.agents[station] = agent
-        if step.verb not in _NO_EVIDENCE:
+        if step.verb not in verbs.NO_EVIDENCE:
             call.heard_at = max(call.heard_at, step.moment.received)
             call.recorded_at = None
         if was_open and course.end is not None:
@@ -355,7 +337,7 @@ class HostCalls:
     def _close(self, call: Joined, closed_by: str) -> None:
         """End a call whose end was not heard: when it was last heard of."""
         last = next(
-            (step for step in reversed(call.course.steps) if step.verb not in _NO_EVIDENCE),
+            (step for step in reversed(call.course.steps) if step.verb not in verbs.NO_EVIDENCE),
             call.course.steps[-1],
         )
         self._apply(call, Step("close", last.event_id, last.order, last.moment, to=closed_by))

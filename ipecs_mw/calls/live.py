@@ -17,7 +17,7 @@ from ipecs_mw.calls.steps import Step
 Document = dict[str, Any]
 
 
-class _Shown(Struct):
+class Shown(Struct):
     """What a station does, in which call, and since when."""
 
     state: str
@@ -26,7 +26,7 @@ class _Shown(Struct):
     since: datetime
 
 
-class _Waiting(Struct):
+class Waiting(Struct):
     """A call that waits in a group; `is_ringing` at one of its phones, `is_unseen` since a gap."""
 
     since: datetime
@@ -41,8 +41,8 @@ class LiveState:
         self._host = host
         self._calls = calls
         self._states = states
-        self._shown: dict[str, _Shown] = {}
-        self._groups: dict[str, dict[str, _Waiting]] = {}
+        self._shown: dict[str, Shown] = {}
+        self._groups: dict[str, dict[str, Waiting]] = {}
         self._members: dict[str, dict[str, None]] = {}
         self._member_of: dict[str, tuple[str, ...]] = {}
         self._agents: dict[str, str] = {}
@@ -78,7 +78,7 @@ class LiveState:
             yield self._name(kind, name), self._build(kind, name)
 
     def list_all(self) -> Iterator[Document]:
-        """Yield all documents as they are now; each says whether it is stale and when the host was last heard."""
+        """Yield all documents as they are now."""
         keys = [
             ("host", ""),
             *(("station", each) for each in self._shown),
@@ -87,7 +87,7 @@ class LiveState:
         keys += [("group", each) for each in dict.fromkeys([*self._groups, *self._members])]
         for kind, name in keys:
             if (document := self._build(kind, name)) is not None:
-                yield document | {"is_stale": self._is_stale} | self._list_instants()
+                yield document
 
     def _list_instants(self) -> Document:
         instants = {"heard_at": self._heard_at, "gap_at": self._gap_at}
@@ -103,7 +103,7 @@ class LiveState:
         if is_new:
             is_going_on = shown is not None and (shown.state, shown.reason) == (state, reason)
             since = shown.since if shown is not None and is_going_on else at
-            self._shown[station] = _Shown(state, reason, call, since)
+            self._shown[station] = Shown(state, reason, call, since)
         if self._follow_login(station) or is_new:
             self._changed["station", station] = None
             if agent := self._agent_at.get(station):
@@ -201,7 +201,7 @@ class LiveState:
         return {key: each for key, each in facts.items() if each not in (None, [], {})}
 
 
-def _find_waits(call: Joined) -> dict[str, _Waiting]:
+def _find_waits(call: Joined) -> dict[str, Waiting]:
     """Return the groups that a call waits in."""
     course = call.course
     is_unseen = course.has_gap_since_heard
@@ -210,5 +210,5 @@ def _find_waits(call: Joined) -> dict[str, _Waiting]:
         segment = course.running.get(" queue " + line.group)
         if line.is_waiting and segment is not None:
             is_ringing = "ringing" in line.legs.values()
-            waits[line.group] = _Waiting(segment.begins.at, is_ringing, is_unseen)
+            waits[line.group] = Waiting(segment.begins.at, is_ringing, is_unseen)
     return waits

@@ -76,16 +76,23 @@ def find_missed(
     short_seconds: Mapping[str, float] | None = None,
     default_short_seconds: float = 5.0,
     closings: Mapping[str, Closing] | None = None,
+    since: datetime | None = None,
 ) -> list[Item]:
     """Return the missed calls of documents of `calls`, open and closed, in the order in which they became so.
 
     Two numbers are one where the plan gives them a reading in common.
     `short_seconds` are the limits of single groups below which a call was no call. `closings` are those of people,
-    by item. The order of the records does not matter: what counts is when calls were missed or answered.
+    by item. The order of the records does not matter: what counts is when calls were missed or answered; what was
+    before `since` does not count.
     """
     limits = short_seconds or {}
     facts = sorted(
-        (fact for record in records if (fact := _read_fact(record, plan, limits, default_short_seconds))),
+        (
+            fact
+            for record in records
+            if (fact := _read_fact(record, plan, limits, default_short_seconds))
+            and (since is None or fact.at >= since)
+        ),
         key=lambda fact: (fact.at, fact.kind, fact.record["_id"]),
     )
     items: list[Item] = []
@@ -166,6 +173,24 @@ def _read_fact(
     return _Fact("callback" if is_spoken else "attempt", at, read_all(str(number), plan), record)
 
 
+def counts(
+    record: Record,
+    plan: NumberSettings = PLAIN,
+    *,
+    short_seconds: Mapping[str, float] | None = None,
+    default_short_seconds: float = 5.0,
+) -> str:
+    """Return what a call says of missed ones: `missed` `called_again` `callback` `attempt`; blank for nothing."""
+    fact = _read_fact(record, plan, short_seconds or {}, default_short_seconds)
+    return "" if fact is None else fact.kind
+
+
+def list_readings(record: Record, plan: NumberSettings) -> list[str]:
+    """Return all that the numbers outside can mean that a call was from or to; numbers are compared by these."""
+    numbers = [(record.get(side) or {}).get("number") for side in ("caller", "dialed")]
+    return sorted({reading for number in numbers if number for reading in read_all(str(number), plan)})
+
+
 def _is_short(record: Record, limits: Mapping[str, float], default_seconds: float) -> bool:
     """Tell whether a caller gave up so soon that it was no call."""
     limit = limits.get(_find_group(record), default_seconds)
@@ -179,9 +204,16 @@ def _find_group(record: Record) -> str:
 def _open(fact: _Fact) -> Item:
     record = fact.record
     number = min(fact.readings, key=lambda reading: (not reading.startswith("+"), len(reading), reading))
-    name = blake2s(f"{number}:{record['_id']}".encode(), digest_size=8).hexdigest()
     host = str(record["host"])
-    return Item(f"{host}:{name}", host, number, record["began_at"], record["began_at"], [])
+    return Item(
+        name_item(host, number, record["_id"]), host, number, record["began_at"], record["began_at"], []
+    )
+
+
+def name_item(host: str, number: str, call_id: str) -> str:
+    """Return the id of an item of a number that a call has opened."""
+    name = blake2s(f"{number}:{call_id}".encode(), digest_size=8).hexdigest()
+    return f"{host}:{name}"
 
 
 def _count(item: Item, fact: _Fact) -> None:

@@ -47,6 +47,7 @@ def _describe(joined: Joined, host: str) -> dict[str, Any]:
     return {
         "_id": joined.id,
         "host": host,
+        "first": course.steps[0].order,
         "call_refs": sorted(joined.refs),
         "is_open": joined.is_open,
         "began_at": course.steps[0].moment.at,
@@ -187,10 +188,6 @@ def _fill_from_records(document: dict[str, Any], steps: list[Step]) -> None:
         seconds[kind] = float(sum(durations))
     parties = [read_parties(step.facts) for step in steps]
     side = "caller" if document["direction"] in ("inbound", "tandem") else "dialed"
-    ends = [
-        step.moment.host.timestamp() + n for step, n in zip(steps, durations, strict=True) if step.moment.host
-    ]
-    del ends
     document |= {
         "seconds": seconds | {"total": float(sum(durations))},
         "ended_at": max(find_span(step)[1] for step in steps),

@@ -41,7 +41,7 @@ def find_end(call: Joined, step: Step) -> Moment:
     return Moment(max(last.received, min(ended, step.moment.received)), ended)
 
 
-class _Past(Struct, frozen=True):
+class Past(Struct, frozen=True):
     """A call that is forgotten but for this: records that come late must not make it anew."""
 
     began_at: datetime
@@ -52,7 +52,7 @@ class PastCalls:
     """What is kept of calls that are forgotten, by reference and trunk, for some hours."""
 
     def __init__(self) -> None:
-        self._calls: dict[Key, _Past] = {}
+        self._calls: dict[Key, Past] = {}
         self._kept: deque[tuple[datetime, Key]] = deque()
 
     def add(self, call: Joined, now: datetime) -> None:
@@ -60,7 +60,7 @@ class PastCalls:
         course = call.course
         if course.end is None:
             return
-        past = _Past(course.steps[0].moment.at, course.end.at)
+        past = Past(course.steps[0].moment.at, course.end.at)
         keys: list[Key] = [("ref", ref) for ref in call.refs]
         keys += [("trunk", trunk) for trunk in course.trunks]
         for key in keys:

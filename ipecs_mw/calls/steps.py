@@ -171,6 +171,10 @@ SYSTEM_VERBS: Mapping[str, str] = {
 _GROUP_OF_QUEUE = {"queueing": "device_number", "queued": "called_dn"}
 
 
+KINDS = ("acd", "call", "smdr")
+"""The kinds of events that say something of calls or agents, beside the middleware's own in `SYSTEM_VERBS`."""
+
+
 def read_step(event: Mapping[str, Any], order: Any) -> Step | None:
     """Return the step of a document of the event log; None where it says nothing of a call or an agent."""
     read = _READERS.get(event["kind"])

@@ -5,8 +5,7 @@ acknowledged as stored in MongoDB. Numbers are never used twice and the journal'
 both name an entry as long as there is one such file: a copy, or an older state that is put back, counts on from
 where it was, and only the instant of arrival tells its new entries from those that were there.
 
-Beside them it keeps two notes of its users', which it does not read itself: how its entries are to be read, and
-how far the reading has come.
+It also keeps two notes of its users, and does not read them: how entries are read, how far the reading has come.
 """
 
 import sqlite3
@@ -112,9 +111,8 @@ class Journal:
     def entry_count(self) -> int:
         """How many entries wait to be acknowledged."""
         with self._use() as database:
-            first, last = database.execute(
-                "SELECT (SELECT min(seq) FROM entries), (SELECT max(seq) FROM entries)"
-            ).fetchone()
+            ends = "SELECT (SELECT min(seq) FROM entries), (SELECT max(seq) FROM entries)"
+            first, last = database.execute(ends).fetchone()
         return 0 if first is None else last - first + 1
 
     @property
@@ -150,6 +148,11 @@ class Journal:
         with self._use():
             self._room.measure()
             return self._room.share
+
+    @property
+    def connection(self) -> int:
+        """The number of the last connection; 0 where none began."""
+        return self._connection
 
     def begin_connection(self, after: int = 0) -> int:
         """Return the number of a new connection, above `after` and every earlier one of this file.

@@ -82,7 +82,9 @@ class Documents:
         self.note(event)
         if event.kind == "smdr":
             # a call record comes by push and by reading, and perhaps more than once: its own content names it
-            return [self._item(entry, event, build_record_id(self._host, event) or event_id)]
+            item = self._item(entry, event, build_record_id(self._host, event) or event_id)
+            item.document["journal"] = self.journal_id  # in other events the id tells it
+            return [item]
         self._continuity.begin(arrival.connection)
         if self._continuity.is_repeat(arrival.body):
             return [self._item(entry, event, event_id, is_repeat=True)]

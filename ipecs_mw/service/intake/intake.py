@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
@@ -53,7 +54,7 @@ class Intake:
         self.host = host
         self.journal = journal
         self.clock = clock
-        self.connection = 0
+        self.connection = journal.connection
         self.received = 0
         self.forwarded = Forwarded()
         self.counters = Counters()
@@ -222,7 +223,7 @@ class Intake:
     def _take(self, arrivals: Sequence[Arrival], *, is_heard: bool = True) -> None:
         """Append frames; of a group for which there is no room, as many as there is room for."""
         try:
-            share = self._use(lambda journal: journal.append(arrivals, is_heard=is_heard))
+            share = self._use(lambda journal: journal.append(self._number(arrivals), is_heard=is_heard))
         except JournalFull:
             if len(arrivals) == 1:
                 raise
@@ -233,6 +234,11 @@ class Intake:
             self.received += len(arrivals)
             self._tell_arrivals(arrivals)
             self._watch(share)
+
+    def _number(self, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+        """Return arrivals with the number of the connection that they are written under."""
+        now = self.connection
+        return arrivals if arrivals[0].connection == now else [replace(a, connection=now) for a in arrivals]
 
     def _use(self, do: Callable[[Journal], T]) -> T:
         """Return what `do` returns of the journal, or of the one that takes a damaged one's place."""
@@ -251,8 +257,8 @@ class Intake:
             if self.journal is not damaged:
                 return None
             self.journal, aside = replace_journal(damaged, self.clock, error)
-            if self.connection:  # it goes on in the new file, and later ones count on from it
-                self.journal.begin_connection(self.connection - 1)
+            if self.connection:  # entries are numbered anew, so that the next number of a connection is due
+                self.connection = self.journal.begin_connection(self.connection)
             self._label(self.journal)
             return aside
 

@@ -1,6 +1,7 @@
 """The event log: writing events exactly once."""
 
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,8 @@ def build_document(  # noqa: C901 - a line a field: a table of them costs twice 
 ) -> dict[str, Any]:
     """Return the document of an event (its form is the contract of `events`); absent fields are left out.
 
-    `connection` is the number of the connection to the host, 0 where there was none yet.
+    `connection` is the number of the connection to the host, 0 where there was none yet: such an event has no
+    place among those that the host sent.
     """
     document: dict[str, Any] = {"_id": event_id}
     if host is not None:
@@ -77,17 +79,21 @@ def build_document(  # noqa: C901 - a line a field: a table of them costs twice 
         document["problems"] = event.problems
     if is_repeat:
         document["is_repeat"] = True
-    if connection:
+    if host is not None:
         document["connection"] = connection
     document["seq"] = seq
     return document
 
 
 class EventLog:
-    """The collection `events` of one database; `masks` are the numbers that are not stored in full."""
+    """The collection `events` of one database; `masks` are the numbers that are not stored in full.
+
+    `has_news` is set with every batch that was stored: who reads the log clears it.
+    """
 
     def __init__(self, store: Store, masks: Masks = _NO_MASKS) -> None:
         self.masks = masks
+        self.has_news = threading.Event()
         self._database = store.database
         self._is_odd = False  # what came last had something that BSON refuses
 
@@ -106,6 +112,7 @@ class EventLog:
                 encoded = list(self._encode_each(documents, reasons))
                 self._is_odd = bool(reasons)
                 self._insert(encoded, reasons)
+        self.has_news.set()
         if reasons:
             raise Refused(reasons)
 

@@ -66,7 +66,8 @@ def test_an_event_is_the_document_of_the_contract_and_nothing_absent(store: Stor
         {
             "_id": "a", "host": "main", "kind": "acd", "type": "hold", "code": 49, "at": START_AT,
             "received_at": START_AT, "call_ref": 2**40, "serial": 7, "stations": ["1001", "1002"],
-            "group": "620", "data": {"x": "y"}, "raw": {"a": 1}, "problems": ["odd"], "seq": 3,
+            "group": "620", "data": {"x": "y"}, "raw": {"a": 1}, "problems": ["odd"], "connection": 0,
+            "seq": 3,
         },
         {"_id": "b", "kind": "system", "type": "x", "received_at": START_AT, "seq": 4},
     ]  # fmt: skip

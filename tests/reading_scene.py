@@ -1,0 +1,137 @@
+"""What the tests of readers share: a log whose account goes A → B → A, what it means, and what is in MongoDB."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from simulated_day import play_day, read_frame
+
+from ipecs_mw.calls.missed import find_missed, list_readings
+from ipecs_mw.calls.options import ReadingOptions, build_reading_options
+from ipecs_mw.calls.position import find_order
+from ipecs_mw.calls.reading import HostReading
+from ipecs_mw.calls.record import build_record
+from ipecs_mw.model.numbers import read_all
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.store.server.connection import Store
+
+Document = dict[str, Any]
+
+HOLDERS = ("aaaa", "bbbb", "aaaa", "cccc")
+"""The journals by which the account goes."""
+
+_MINE = ("revision", "updated_at", "holder")
+
+
+def build_options() -> ReadingOptions:
+    return build_reading_options(Settings(hosts=[]))
+
+
+OPTIONS = build_options()
+
+
+@cache
+def build_log(hours: float, seed: int, holders: int, stations: int = 30) -> Sequence[Document]:
+    """Return the events of a day in the host's order; each holder of the account has one connection."""
+    frames = play_day(hours, seed, stations=stations)
+    share = -(-len(frames) // holders)
+    seqs: dict[str, int] = {}
+    log: list[Document] = []
+    for at in range(holders):
+        journal, connection = HOLDERS[at], (at + 1) * 1_000_000 + 1
+
+        def add(event: Document, journal: str = journal, connection: int = connection) -> None:
+            seq = seqs[journal] = seqs.get(journal, 0) + 1
+            event_id = f"main:{journal}:{seq:012}:0"
+            if event["kind"] == "smdr":
+                event_id = f"main:smdr:{event['_id']}"
+                event["journal"] = journal
+            at = event["received_at"]
+            at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as MongoDB keeps it
+            log.append(event | {"_id": event_id, "received_at": at, "connection": connection, "seq": seq})
+
+        part = [
+            read_frame(number, frames[number])
+            for number in range(at * share, min((at + 1) * share, len(frames)))
+        ]
+        begins = part[0]["received_at"]
+        add(_system("session_up", begins))
+        if at:
+            since = begins - timedelta(seconds=20)
+            add(
+                _system(
+                    "gap", begins, since=since.isoformat(), until=begins.isoformat(), reason="session_down"
+                )
+            )
+        for event in part:
+            add(event)
+        add(_system("session_down", part[-1]["received_at"]))
+    assert [find_order(event) for event in log] == sorted(find_order(event) for event in log)
+    return log
+
+
+def _system(kind: str, at: datetime, **data: Any) -> Document:
+    return {"_id": "", "host": "main", "kind": "system", "type": kind, "received_at": at, "data": data}
+
+
+def read_at_once(
+    log: Iterable[Mapping[str, Any]], options: ReadingOptions = OPTIONS
+) -> dict[str, dict[str, Document]]:
+    """Return what a log means, by collection and id: read from beginning to end in one go, in memory."""
+    reading = HostReading("main", bins=options.bins, machines=options.machines)
+    calls: dict[str, Document] = {}
+    states: dict[str, Document] = {}
+
+    def collect() -> None:
+        for each, joined in reading.calls.take_changed():
+            if joined is None:
+                calls.pop(each, None)
+            else:
+                calls[each] = build_record(joined, "main")
+                if numbers := list_readings(calls[each], options.plan):
+                    calls[each]["numbers"] = numbers
+        states.update(reading.states.take_changed())
+
+    for event in sorted(log, key=find_order):
+        reading.take(event, find_order(event))
+        collect()
+    items = find_missed(calls.values(), options.plan)
+    missed = {
+        item.id: {**item.to_document(), "numbers": sorted(read_all(item.number, options.plan))}
+        for item in items
+    }
+    live = {document["_id"]: document for document in reading.live.list_all()}
+    return {"calls": calls, "agent_states": states, "missed": missed, "live": live}
+
+
+def read_stored(
+    store: Store, names: Iterable[str] = ("calls", "agent_states", "missed", "live")
+) -> dict[str, dict[str, Document]]:
+    """Return what is in MongoDB in the same form, without what counts writes."""
+    return {
+        name: {
+            each["_id"]: {field: value for field, value in each.items() if field not in _MINE}
+            for each in store.database[name].find()
+        }
+        for name in names
+    }
+
+
+def assert_same(
+    found: Mapping[str, Mapping[str, Document]], wanted: Mapping[str, Mapping[str, Document]]
+) -> None:
+    """Compare document by document, so that a difference can be read."""
+    for name in found:
+        missing, extra = wanted[name].keys() - found[name].keys(), found[name].keys() - wanted[name].keys()
+        assert not missing, f"{name}: not there: {[wanted[name][each] for each in sorted(missing)[:2]]}"
+        assert not extra, f"{name}: too many: {[found[name][each] for each in sorted(extra)[:2]]}"
+        for each, document in wanted[name].items():
+            other = found[name][each]
+            fields = [f for f in {**document, **other} if document.get(f) != other.get(f)]
+            assert not fields, f"{name} {each}: {[(f, other.get(f), document.get(f)) for f in fields]}"
+
+
+def insert(store: Store, events: Sequence[Document]) -> None:
+    if events:
+        store.database["events"].insert_many([dict(event) for event in events])

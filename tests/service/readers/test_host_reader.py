@@ -1,0 +1,102 @@
+"""What a reader leaves in MongoDB is what its events mean, however it is cut, killed, or told of events late."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
+from random import Random
+from typing import Any
+
+import pytest
+from faults.recording import IS_FULL
+from reading_scene import OPTIONS, assert_same, build_log, insert, read_at_once, read_stored
+
+from ipecs_mw.calls.position import find_entry
+from ipecs_mw.service.readers.host_reader import HostReader
+from ipecs_mw.store.calls.reader import take_over, write_live
+from ipecs_mw.store.server.connection import Store
+
+NOW = datetime(2026, 3, 3, tzinfo=UTC)
+
+
+class Runs:
+    """A reader that is begun anew, saves, reads and goes back as a test says."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.holder = 0
+        self.kill()
+
+    def kill(self) -> None:
+        """Have another reader go on from what is in MongoDB."""
+        self.reader = HostReader(self.store, "main", OPTIONS)
+        self.holder = take_over(self.store, "test", NOW)
+        self.reader.begin()
+
+    def read(self, limit: int) -> int:
+        count = self.reader.read(limit)
+        if self.reader.position:
+            self.write()
+        return count
+
+    def write(self) -> None:
+        is_whole = not self.reader.is_behind
+        self.reader.flush(NOW, is_whole=is_whole)
+        if is_whole:
+            documents, is_all = self.reader.take_live()
+            write_live(self.store, self.holder, "main", documents, is_whole=is_all)
+
+    def finish(self) -> None:
+        """Read on until nothing is new, and nothing came late."""
+        while True:
+            while self.read(3000) or self.reader.is_behind:
+                pass
+            late = self.reader.find_late()
+            if late is None:
+                return
+            self.reader.begin(before=late)
+
+
+def find_journal(event: Mapping[str, Any]) -> str:
+    return find_entry(event)[0]
+
+
+def play(store: Store, log: Sequence[dict[str, Any]], seed: int) -> None:
+    """Store a log, journal by journal as far as it pleases, and read meanwhile with any cuts."""
+    random = Random(seed)
+    runs = Runs(store)
+    # the events of one journal may stay back for a long time: its daemon was cut off
+    journals = sorted({find_journal(event) for event in log})
+    cut_off = random.choice(journals) if len(journals) > 1 and random.random() < 0.7 else None
+    held_back = [event for event in log if find_journal(event) == cut_off]
+    others = [event for event in log if find_journal(event) != cut_off]
+    waiting = [list(part) for _, part in groupby(others, key=itemgetter("connection"))]
+    while waiting:
+        part = waiting[0]
+        count = random.choice((1, 7, 300, 2500))
+        insert(store, part[:count])
+        del part[:count]
+        if not part:
+            waiting.pop(0)
+        for _ in range(random.randrange(3)):
+            runs.read(random.choice((1, 2, 50, 1000)))
+        if random.random() < 0.2:
+            runs.reader.save()
+        if random.random() < 0.15:
+            runs.kill()
+        if random.random() < 0.1 and (late := runs.reader.find_late()) is not None:
+            runs.reader.begin(before=late)
+        if held_back and random.random() < 0.05:
+            insert(store, held_back[:2000])
+            del held_back[:2000]
+    insert(store, held_back)
+    if random.random() < 0.5:
+        runs.kill()
+    runs.finish()
+
+
+@pytest.mark.parametrize("seed", range(200 if IS_FULL else 12))
+def test_what_is_read_live_is_what_the_log_means(migrated: Store, seed: int) -> None:
+    log = build_log(0.5 if seed % 2 else 1.5, seed, 1 + seed % 4)
+    play(migrated, log, seed)
+    assert_same(read_stored(migrated), read_at_once(log))

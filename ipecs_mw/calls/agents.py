@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ipecs_mw.calls.index import Joined
 from ipecs_mw.calls.joining import HostCalls
-from ipecs_mw.calls.steps import Moment, Step, is_trunk
+from ipecs_mw.calls.steps import Moment, Step, is_trunk, rings_for_group
 
 ACTIVITIES: Mapping[str, str] = {
     "talk": "talking",
@@ -33,7 +33,6 @@ REASON_KEYS: Mapping[str, str] = {"10": "0", "11": "*", "12": "#"}
 
 _HOT_DESKS = frozenset({"hot_desk_in", "hot_desk_out"})
 _ENDS_TONE = frozenset({"release", "station_idle", "seize", "answer", "ring", "state_read"})
-_ENDS_WRAP_UP = frozenset({"answer", "seize"})
 _RANKS = {"talking": 0, "holding": 1, "ringing": 2}
 _AHEAD = timedelta(seconds=60)  # a host's clock that runs further ahead is not believed
 
@@ -131,7 +130,7 @@ class AgentStates:
             known = self._stations.get(party)
             if known is None:
                 known = self._stations[party] = Station(is_known=False)
-            is_wrapping_up = known.is_wrapping_up and step.verb not in _ENDS_WRAP_UP
+            is_wrapping_up = known.is_wrapping_up and not rings_for_group(step)
             hears_tone = known.hears_tone and step.verb not in _ENDS_TONE
             if (True, is_wrapping_up, hears_tone) != (known.is_known, known.is_wrapping_up, known.hears_tone):
                 known.is_known, known.is_wrapping_up, known.hears_tone = True, is_wrapping_up, hears_tone

@@ -88,6 +88,7 @@ def ring(course: Course, line: Line, step: Step) -> None:
     course.forget_refusal()
     if rings and rings not in course.machines:
         line.is_voicemail = False
+        line.turn("recording", "dialing")
     if rings and line.legs.get(rings) not in ("talking", "holding"):
         course.put(line, rings, "ringing", is_told=step.is_told)
     if step.group:
@@ -141,6 +142,8 @@ def _play(course: Course, line: Line, machine: str, step: Step) -> None:
     if machine not in course.groups:
         line.put(machine, "playing", is_told=False)
         course.stations.pop(machine, None)
+    if line.is_voicemail:
+        line.turn("dialing", "recording")
     if is_trunk(step.other):
         course.put(line, step.other, "")
 

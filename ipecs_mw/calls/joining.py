@@ -15,9 +15,8 @@ from ipecs_mw.calls.actions import apply, replay
 from ipecs_mw.calls.course import CLOSERS
 from ipecs_mw.calls.index import GRACE, Index, Joined
 from ipecs_mw.calls.logins import Logins
-from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, Step, is_trunk
+from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, GROUP_CALL, Step, is_trunk, rings_for_group
 
-_GROUP_CALL = 65
 _FREES_TRUNK = frozenset({"trunk_idle", "note", "abandon", "hang_up"})
 _IDLE_STATES = frozenset({"idle", "block", "DND"})
 
@@ -125,7 +124,7 @@ class HostCalls:
         """Return the step with the number of its group."""
         if step.bin:
             return replace(step, group=self.logins.number_of(step.bin))
-        if step.cause == _GROUP_CALL and not step.group and step.verb == "ring":
+        if step.cause == GROUP_CALL and not step.group and step.verb == "ring":
             groups = self.logins.groups_at(step.who)
             return replace(step, group=groups[0]) if len(groups) == 1 else step
         return step
@@ -199,11 +198,11 @@ class HostCalls:
 
     def _take_wrap_up(self, step: Step) -> None:
         """Attach a wrap-up to the last group's call of its station, if that ended at most 10 s before."""
-        if step.who not in self._wrapping:
-            call = finding.find_wrapped(self._index, step)
-            if call is not None:
-                self._wrapping[step.who] = call.id
-                self._give(call, step)
+        call = finding.find_wrapped(self._index, step)
+        if call is not None and self._wrapping.get(step.who) != call.id:
+            self._end_wrap_up(replace(step, verb="wrapped_up"))
+            self._wrapping[step.who] = call.id
+            self._give(call, step)
 
     def _end_wrap_up(self, step: Step) -> None:
         call = self._index.calls.get(self._wrapping.pop(step.who, ""))
@@ -249,7 +248,7 @@ class HostCalls:
             if others:
                 self._merge(first, others)
             self._give(first, step)
-        elif (call := self._find_by_ref(step)) is not None:
+        elif (call := self._find(step)) is not None:
             self._give(call, step)
 
     def _merge(self, first: Joined, others: list[Joined]) -> None:
@@ -291,8 +290,8 @@ class HostCalls:
             index.place_number(number, call)
         if verb == "seize" and step.other and not is_trunk(step.other):
             call.numbers[step.other] = None
-        if self._wrapping and verb in verbs.ENDS_WRAP_UP and step.who in self._wrapping:
-            self._end_wrap_up(replace(step, verb="wrapped_up", other="", ref=None))
+        if step.who in self._wrapping and rings_for_group(step):
+            self._end_wrap_up(replace(step, verb="wrapped_up", other="", ref=None, trunks=()))
         self._apply(call, step)
         if verb == "trunk_idle":
             index.free_trunk(step.who)

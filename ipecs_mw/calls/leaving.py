@@ -37,7 +37,7 @@ def release(course: Course, line: Line, step: Step) -> None:
         return
     if state is not None:
         course.call_cause = step.cause if step.cause is not None else course.call_cause
-    course.close_if_deserted(step, step.outside or step.other or step.who)
+    course.close_if_deserted(step, step.outside or step.other or str(step.facts.get("released_dn") or ""))
     if line.is_waiting and course.end is None:
         course.forget_refusal()
 
@@ -67,7 +67,18 @@ def abandon(course: Course, line: Line, step: Step) -> None:
         if is_trunk(line.caller) or line.is_waiting or line.is_connected:
             course.close_if_deserted(step, step.who)
             return
+    elif _found_no_way_in(course, step):
+        course.refusal = "busy"
+        course.close(step.moment, "abandon")
+        return
     course.close(step.moment, "abandon", step.who)
+
+
+def _found_no_way_in(course: Course, step: Step) -> bool:
+    """Whether a call from outside came to one station and that did not even ring: it was busy, or undisturbed."""
+    if course.segments or course.gaps or not is_trunk(step.who):
+        return False
+    return bool(step.other) and not is_trunk(step.other) and step.other not in course.groups
 
 
 def trunk_idle(course: Course, _line: Line, step: Step) -> None:
@@ -78,7 +89,7 @@ def trunk_idle(course: Course, _line: Line, step: Step) -> None:
     if any(line.trunks for line in lines):
         course.close_if_deserted(step, step.who)
     elif not any(line.is_conference and len(line.legs) > 1 for line in lines):
-        course.close(step.moment, "trunk_idle", step.who)
+        course.close(step.moment, "trunk_idle")
 
 
 def station_idle(course: Course, _line: Line, step: Step) -> None:

@@ -14,6 +14,7 @@ _KINDS = {
     "dialing": "dial",
     "recalled": "recall",
     "playing": "announcement",
+    "recording": "voicemail",
 }
 
 
@@ -24,7 +25,8 @@ _WAITS = frozenset({"held", "talking", "dialing"})
 class Line(Struct):
     """The parties of one reference.
 
-    A leg is `dialing`, `ringing`, `talking`, `holding`, `held`, `recalled` or `playing` (a machine).
+    A leg is `dialing`, `ringing`, `talking`, `holding`, `held`, `recalled`, `recording` a message, or
+    `playing` (a machine).
 
     Stations in `named` were only named by others, so nothing will tell of their end. `caller` began the line.
     `is_consult` while the station that made it holds another line of the call; `is_moving` while a transfer is on

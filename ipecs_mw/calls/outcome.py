@@ -63,6 +63,8 @@ _LINE_CAUSES: Mapping[int, str] = {
 }
 """What a cause of the line (ACD 44) says of a call that nobody answered."""
 
+_REJECTED = 21
+
 _TALKS = frozenset({"talk", "consult", "voicemail", ""})
 
 
@@ -108,7 +110,7 @@ def judge_outcome(course: Course, direction: str, letters: list[str]) -> str:
         return "lost_on_hold" if is_lost else "answered"
     if course.has_voicemail or "voicemail" in recorded:
         return "voicemail"
-    if not course.segments and recorded:
+    if recorded and not (course.segments or course.refusal):
         return next((outcome for outcome in _STRONGEST if outcome in recorded), "unknown")
     return _judge_unanswered(course, direction, recorded)
 
@@ -120,6 +122,10 @@ def _is_lost_on_hold(course: Course) -> bool:
     return is_trunk(course.ended_by) or course.ended_by not in course.stations
 
 
+def _list_recorded_causes(course: Course) -> set[int | None]:
+    return {step.facts.get("disconnect_cause") for step in course.steps if step.verb == "record"}
+
+
 def _judge_unanswered(course: Course, direction: str, recorded: set[str]) -> str:
     if course.closed_by in CLOSERS:
         return next((outcome for outcome in _STRONGEST if outcome in recorded), "unknown")
@@ -127,6 +133,8 @@ def _judge_unanswered(course: Course, direction: str, recorded: set[str]) -> str
     if is_given_up and direction in ("inbound", "tandem"):
         return "abandoned"
     told = course.refusal or _CAUSES.get(course.call_cause or 0) or _LINE_CAUSES.get(course.line_cause or 0)
+    if told == "busy" and _REJECTED in _list_recorded_causes(course):
+        return "refused"
     if told:
         return told
     if direction in ("inbound", "tandem"):

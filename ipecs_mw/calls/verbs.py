@@ -42,6 +42,3 @@ INFERRED = frozenset({"close", "state_read"})
 
 NO_LIFE = NO_EVIDENCE | WRAP_UPS
 """What does not show that a call which was thought over lives."""
-
-ENDS_WRAP_UP = frozenset({"ring", "answer", "seize"})
-"""What ends the wrap-up of its station."""

@@ -110,7 +110,7 @@ def _after_call(pbx: Pbx, station: Station, call: Call, *, has_talked: bool) -> 
     """Have an agent wrap up after a group's call, and take the next one that waits."""
     agent = station.agent
     is_caller = call.conversation.caller.get("station") == station.number
-    if agent is None or not call.group or not has_talked or is_caller:
+    if agent is None or not call.group or not has_talked or is_caller or station.calls:
         serve_queue(pbx, station)
         return
     stop_wrap_up(pbx, station)

@@ -47,5 +47,5 @@ def release(pbx: Pbx, call: Call, number: str, by: str, code: int, how: str = ""
     """Take one station out of a call and tell it why."""
     pbx.drop_leg(call, number, how or _HOW.get(code, ""), by)
     pbx.tell(number, "released", call, releasedDN=by, **cause(code))
-    pbx.acd(18, number)
+    pbx.say_idle(number)
     pbx.show(number)

@@ -16,7 +16,12 @@ MAY_OPEN_ANEW = OPENS_ANEW | {"ring"}
 _WRAP_UP_WITHIN = timedelta(seconds=10)
 _JUST_ENDED = timedelta(seconds=3)  # a consultation may be over a moment before its transfer is told
 _NEW_CALL = 22
-_RENAMES = frozenset({"ring", "answer", "hold", "offer", "recall", "park", "divert", "voicemail", "queue"})
+_RENAMES = frozenset(
+    {
+        "ring", "answer", "hold", "offer", "recall", "park", "divert", "voicemail", "queue", "transfer",
+        "conference",
+    }
+)  # fmt: skip
 _BEFORE_ANSWER = frozenset({"abandon", "overflow", "no_answer"})
 
 

@@ -67,18 +67,19 @@ def abandon(course: Course, line: Line, step: Step) -> None:
         if is_trunk(line.caller) or line.is_waiting or line.is_connected:
             course.close_if_deserted(step, step.who)
             return
-    elif _found_no_way_in(course, step):
+    elif _found_no_way_in(course, line, step):
         course.refusal = "busy"
         course.close(step.moment, "abandon")
         return
     course.close(step.moment, "abandon", step.who)
 
 
-def _found_no_way_in(course: Course, step: Step) -> bool:
-    """Whether a call from outside came to one station and that did not even ring: it was busy, or undisturbed."""
-    if course.segments or course.gaps or not is_trunk(step.who):
+def _found_no_way_in(course: Course, line: Line, step: Step) -> bool:
+    """Whether a call from outside came to one station where it did not even ring: it was busy, or undisturbed."""
+    if not is_trunk(step.who) or line.is_waiting or course.gaps or "ringing" in line.legs.values():
         return False
-    return bool(step.other) and not is_trunk(step.other) and step.other not in course.groups
+    is_station = bool(step.other) and not is_trunk(step.other) and step.other not in course.groups
+    return is_station and step.other not in line.legs
 
 
 def trunk_idle(course: Course, _line: Line, step: Step) -> None:

@@ -73,6 +73,13 @@ class Line(Struct):
             if state == before:
                 self.legs[party] = after
 
+    def call_again(self) -> bool:
+        """Have whoever was held wait for somebody new, where the call was passed on; tell whether it was."""
+        is_on_its_way = self.is_moving or self.is_passed_on
+        if is_on_its_way:
+            self.turn("held", "dialing")
+        return is_on_its_way
+
     def find_kind(self, state: str) -> str:
         """Return the kind of segment that a state is; blank where it is none."""
         if state == "talking":

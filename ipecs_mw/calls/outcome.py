@@ -119,7 +119,8 @@ def _is_lost_on_hold(course: Course) -> bool:
     """Whether nobody was talking when the other side gave up, on hold, parked, or in a transfer."""
     if course.end_phase in _TALKS or course.closed_by in CLOSERS:
         return False
-    return is_trunk(course.ended_by) or course.ended_by not in course.stations
+    last = course.find_last(course.ended_by)
+    return last is None or last.kind != "hold"
 
 
 def _list_recorded_causes(course: Course) -> set[int | None]:

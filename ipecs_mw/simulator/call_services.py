@@ -188,6 +188,8 @@ def join_conference(pbx: Pbx, number: str, ref: int) -> Call:
     if active.legs[number] != "connected":
         raise refuse("invalidConnectionState")
     new = active.other(number)
+    if not new:
+        raise refuse("invalidConnectionState")  # it talks to a machine
     _join(pbx, held, active, number)
     pbx.set_leg(held, number, "connected")
     _tell_conference(pbx, held, number, new)

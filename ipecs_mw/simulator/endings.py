@@ -54,7 +54,7 @@ def end(
 
 def _is_left(call: Call, by: str) -> bool:
     """Tell whether a call ends while nobody talks in it: on hold, parked, or in a transfer."""
-    is_talking = any(state == "connected" for state in call.legs.values())
+    is_talking = call.is_in_voice_mail or any(state == "connected" for state in call.legs.values())
     return not is_talking and not call.is_consultation and call.legs.get(by) != "holding"
 
 

@@ -209,6 +209,15 @@ class Course(Struct):
         self.line_cause = None
         self.forget_refusal()
 
+    def find_last_hang_up(self, step: Step) -> str:
+        """Return who hung up a moment before a step; blank where nobody was told to."""
+        for each in reversed(self.steps):
+            if step.moment.seconds_since(each.moment) > _SAME_END_SECONDS:
+                break
+            if each.verb == "hang_up":
+                return each.who
+        return ""
+
     def learn_of_end(self, step: Step) -> None:
         """Take from what is told after the end why it ended, and who hung up."""
         if step.verb == "hang_up":

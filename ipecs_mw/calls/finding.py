@@ -65,10 +65,12 @@ def find_between(index: Index, step: Step) -> list[Joined]:
 
 
 def _is_between(call: Joined, step: Step) -> bool:
-    if step.verb in _BEFORE_ANSWER and call.course.answered_at is not None:
-        return False
+    course = call.course
+    if step.verb in _BEFORE_ANSWER and course.answered_at is not None:
+        if not any(line.is_passed_on or line.is_waiting for line in course.list_lines()):
+            return False
     parties = [party for party in (step.who, step.other) if party]
-    return all(party in call.course.stations or party in call.numbers for party in parties)
+    return all(party in course.stations or party in call.numbers for party in parties)
 
 
 def find_caller(index: Index, step: Step) -> Joined | None:

@@ -288,10 +288,12 @@ class HostCalls:
         number = str(step.facts.get("caller_number") or "") if verb == "inbound" else step.outside
         if number and number not in call.numbers:
             index.place_number(number, call)
-        if verb == "seize" and step.other and not is_trunk(step.other):
+        if verb in verbs.CALLS and step.other and not is_trunk(step.other):
             call.numbers[step.other] = None
         if step.who in self._wrapping and rings_for_group(step):
             self._end_wrap_up(replace(step, verb="wrapped_up", other="", ref=None, trunks=()))
+        if verb == "answer":
+            self._hang_up_elsewhere(call, step)
         self._apply(call, step)
         if verb == "trunk_idle":
             index.free_trunk(step.who)
@@ -318,6 +320,12 @@ class HostCalls:
         if was_open and course.end is not None:
             call.recorded_at = call.recorded_at if course.closed_by == "record" else None
             self._index.wake(call)
+
+    def _hang_up_elsewhere(self, call: Joined, step: Step) -> None:
+        """End the dialling of a station that talks again: nothing else may tell that its consultation is over."""
+        for other in self._index.open_at(step.who):
+            if other is not call and other.course.find_doing(step.who)[0] == "dial":
+                self._give(other, replace(step, verb="station_idle", other="", ref=None, trunks=()))
 
     def _revive(self, call: Joined, step: Step) -> Course:
         """Undo an end that was inferred; a trunk that is free now shows only when a call of it alone ended."""

@@ -64,7 +64,7 @@ def abandon(course: Course, line: Line, step: Step) -> None:
     if not is_caller and step.who:
         course.refusal = "refused" if line.legs.get(step.who) == "ringing" else "busy"
         line.drop(step.who)
-        if is_trunk(line.caller) or line.is_waiting or line.is_connected:
+        if is_trunk(line.caller) or line.is_waiting or (line.is_connected and not line.is_moving):
             course.close_if_deserted(step, step.who)
             return
     elif _found_no_way_in(course, line, step):
@@ -88,9 +88,9 @@ def trunk_idle(course: Course, _line: Line, step: Step) -> None:
     for line in lines:
         line.drop(step.who)
     if any(line.trunks for line in lines):
-        course.close_if_deserted(step, step.who)
+        course.close_if_deserted(step, course.find_last_hang_up(step))
     elif not any(line.is_conference and len(line.legs) > 1 for line in lines):
-        course.close(step.moment, "trunk_idle")
+        course.close(step.moment, "trunk_idle", course.find_last_hang_up(step))
 
 
 def station_idle(course: Course, _line: Line, step: Step) -> None:
@@ -104,7 +104,7 @@ def station_idle(course: Course, _line: Line, step: Step) -> None:
     if is_lost:
         _close_unseen(course, step)
     else:
-        course.close_if_deserted(step, step.who)
+        course.close_if_deserted(step, course.find_last_hang_up(step))
 
 
 def _close_unseen(course: Course, step: Step) -> None:

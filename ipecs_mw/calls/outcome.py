@@ -1,6 +1,7 @@
 """What a call was: its direction, and its outcome once it has ended."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from ipecs_mw.calls.course import CLOSERS, Course
 from ipecs_mw.calls.steps import is_trunk
@@ -63,8 +64,6 @@ _LINE_CAUSES: Mapping[int, str] = {
 }
 """What a cause of the line (ACD 44) says of a call that nobody answered."""
 
-_REJECTED = 21
-
 _TALKS = frozenset({"talk", "consult", "voicemail", ""})
 
 
@@ -123,8 +122,8 @@ def _is_lost_on_hold(course: Course) -> bool:
     return last is None or last.kind != "hold"
 
 
-def _list_recorded_causes(course: Course) -> set[int | None]:
-    return {step.facts.get("disconnect_cause") for step in course.steps if step.verb == "record"}
+def _list_recorded_causes(course: Course) -> list[Any]:
+    return [step.facts.get("disconnect_cause") for step in course.steps if step.verb == "record"]
 
 
 def _judge_unanswered(course: Course, direction: str, recorded: set[str]) -> str:
@@ -133,9 +132,11 @@ def _judge_unanswered(course: Course, direction: str, recorded: set[str]) -> str
     is_given_up = course.closed_by == "abandon" and not course.refusal
     if is_given_up and direction in ("inbound", "tandem"):
         return "abandoned"
-    told = course.refusal or _CAUSES.get(course.call_cause or 0) or _LINE_CAUSES.get(course.line_cause or 0)
-    if told == "busy" and _REJECTED in _list_recorded_causes(course):
-        return "refused"
+    causes = [course.line_cause, *_list_recorded_causes(course)]
+    by_line = next((_LINE_CAUSES[cause] for cause in causes if cause in _LINE_CAUSES), "")
+    told = _CAUSES.get(course.call_cause or 0) or course.refusal or by_line
+    if told == "busy" and by_line == "refused":
+        return by_line  # a phone that does not ring may be busy or undisturbed
     if told:
         return told
     if direction in ("inbound", "tandem"):

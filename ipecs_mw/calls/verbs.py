@@ -34,6 +34,9 @@ NO_CALL = frozenset(
 )
 """What is of no call."""
 
+CALLS = frozenset({"seize", "divert", "transfer"})
+"""What names the number that is called next, as the other side."""
+
 NO_EVIDENCE = frozenset({"gap", "record", "note", "close"})
 """What is no sign that a call lives."""
 

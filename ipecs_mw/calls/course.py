@@ -152,7 +152,8 @@ class Course(Struct):
     def close(self, moment: Moment, closed_by: str, ended_by: str = "") -> None:
         """End the call."""
         if self.end is None:
-            self.end, self.closed_by, self.ended_by, self.end_phase = moment, closed_by, ended_by, self.phase
+            self.end, self.closed_by, self.ended_by = moment, closed_by, ended_by
+            self.end_phase = self.phases[-1].kind if self.phases else ""
 
     def close_if_deserted(self, step: Step, ended_by: str) -> None:
         """End the call where nobody is left who could go on."""

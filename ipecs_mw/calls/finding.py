@@ -66,9 +66,11 @@ def find_between(index: Index, step: Step) -> list[Joined]:
 
 def _is_between(call: Joined, step: Step) -> bool:
     course = call.course
-    if step.verb in _BEFORE_ANSWER and course.answered_at is not None:
-        if not any(line.is_passed_on or line.is_waiting for line in course.list_lines()):
-            return False
+    is_answered = course.answered_at is not None
+    if is_answered and any(line.is_passed_on or line.is_waiting for line in course.list_lines()):
+        is_answered = False  # by nobody there yet
+    if step.verb in _BEFORE_ANSWER and is_answered:
+        return False
     parties = [party for party in (step.who, step.other) if party]
     return all(party in course.stations or party in call.numbers for party in parties)
 

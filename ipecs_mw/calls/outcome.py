@@ -1,10 +1,8 @@
 """What a call was: its direction, and its outcome once it has ended."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from ipecs_mw.calls.course import CLOSERS, Course
-from ipecs_mw.calls.steps import is_trunk
 
 DIRECTIONS = ("inbound", "outbound", "internal", "tandem", "unknown")
 """Whose a call is: a caller from outside, one of ours to outside, between two of ours, from trunk to trunk."""
@@ -110,8 +108,14 @@ def judge_outcome(course: Course, direction: str, letters: list[str]) -> str:
     if course.has_voicemail or "voicemail" in recorded:
         return "voicemail"
     if recorded and not (course.segments or course.refusal):
-        return next((outcome for outcome in _STRONGEST if outcome in recorded), "unknown")
+        return _judge_recorded(course, recorded)
     return _judge_unanswered(course, direction, recorded)
+
+
+def _judge_recorded(course: Course, recorded: set[str]) -> str:
+    """Return the outcome that call records tell; their cause says why a caller was not answered."""
+    outcome = next((outcome for outcome in _STRONGEST if outcome in recorded), "unknown")
+    return (_find_line_outcome(course) if outcome == "abandoned" else "") or outcome
 
 
 def _is_lost_on_hold(course: Course) -> bool:
@@ -122,8 +126,11 @@ def _is_lost_on_hold(course: Course) -> bool:
     return last is None or last.kind != "hold"
 
 
-def _list_recorded_causes(course: Course) -> list[Any]:
-    return [step.facts.get("disconnect_cause") for step in course.steps if step.verb == "record"]
+def _find_line_outcome(course: Course) -> str:
+    """Return what the cause of the line says, by an event or by a call record; blank where it says nothing."""
+    recorded = [step.facts.get("disconnect_cause") for step in course.steps if step.verb == "record"]
+    told = (_LINE_CAUSES.get(cause or 0) for cause in (course.line_cause, *recorded))
+    return next(filter(None, told), "")
 
 
 def _judge_unanswered(course: Course, direction: str, recorded: set[str]) -> str:
@@ -132,8 +139,7 @@ def _judge_unanswered(course: Course, direction: str, recorded: set[str]) -> str
     is_given_up = course.closed_by == "abandon" and not course.refusal
     if is_given_up and direction in ("inbound", "tandem"):
         return "abandoned"
-    causes = [course.line_cause, *_list_recorded_causes(course)]
-    by_line = next((_LINE_CAUSES[cause] for cause in causes if cause in _LINE_CAUSES), "")
+    by_line = _find_line_outcome(course)
     told = _CAUSES.get(course.call_cause or 0) or course.refusal or by_line
     if told == "busy" and by_line == "refused":
         return by_line  # a phone that does not ring may be busy or undisturbed

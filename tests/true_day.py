@@ -75,7 +75,7 @@ def tell(facts: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def find_end(conversation: Document) -> tuple[datetime | None, str | None]:
-    """Return when a call was over, and by whom; one that met an obstacle was so by then, whatever tone there was."""
+    """Return when a call was over, and by whom; one that met an obstacle was so by then, whatever tone came."""
     c = conversation
     if not c["is_open"] and "failed_at" in c:
         return tell(c, "failed"), None
@@ -108,7 +108,11 @@ def sum_phases(conversation: Document) -> dict[str, float]:
     found: list[list[Any]] = []
     instants = sorted({at for _, begins, ends in spans for at in (begins, ends)})
     for begins, ends in pairwise(instants):
-        now = {"talk" if kind == "consult" and is_apart else kind for kind, since, until in spans if since <= begins and ends <= until}
+        now = {
+            "talk" if kind == "consult" and is_apart else kind
+            for kind, since, until in spans
+            if since <= begins and ends <= until
+        }
         phase = next((phase for phase, kinds in _RANKS if now & kinds), "")
         if found and found[-1][0] == phase:
             found[-1][1] += (ends - begins).total_seconds()
@@ -158,6 +162,15 @@ def expect(conversation: Document) -> Document:
     }
 
 
+def find_ender(record: Document) -> str | None:
+    """Return who ended a call; who was called in vain did not, though the record says that it was his phone."""
+    side = name_side(record.get("ended_by"), record.get("stations", ()))
+    is_in_vain = record.get("outcome") in ("busy", "refused", "failed") or record["direction"] == "internal"
+    return (
+        None if (side == "outside" and is_in_vain) or record["quality"].get("closed_by") == "fail" else side
+    )
+
+
 def show(record: Document) -> Document:
     """Return a document of `calls` in the same form."""
     r = record
@@ -177,9 +190,7 @@ def show(record: Document) -> Document:
         "rang_at": r.get("rang_at"),
         "answered_at": r.get("answered_at"),
         "ended_at": r.get("ended_at"),
-        "ended_by": None
-        if r.get("outcome") in ("busy", "refused", "failed") or r["quality"].get("closed_by") == "fail"
-        else name_side(r.get("ended_by"), r.get("stations", ())),
+        "ended_by": find_ender(r),
         "trunks": sorted(r.get("trunks", [])),
         "stations": sorted(r.get("stations", [])),
         "groups": sorted(r.get("groups", [])),

@@ -21,8 +21,9 @@ Event = dict[str, Any]
 def find_call_events(store: Store, call: Mapping[str, Any], profile: str | None) -> list[Event]:
     """Return the events of the log that joined a call, as the host sent them, as far as one can tell.
 
-    They are read as the profile's configuration says, where this user may read that. Those without a reference belong to it by their trunk or station. Where the log has not all of the call any
-    more, those that name one of its references count. Raises StoreError.
+    They are read as the profile's configuration says, where this user may read that. Those without a reference
+    belong to it by their trunk or station. Where the log has not all of the call any more, those that name one of
+    its references count. Raises StoreError.
     """
     with store_errors():
         candidates = sorted(_find_candidates(store, call), key=_get_place)

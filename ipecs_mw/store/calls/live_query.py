@@ -15,6 +15,8 @@ GONE_SECONDS = 30.0
 BEHIND_SECONDS = 60.0
 """A reader that is further behind does not tell what is true now."""
 
+_CATCHING_UP_SECONDS = 5.0  # a reader that is busy with what has just come is not said to be late
+
 _READER = "calls"
 _SORT = [("host", 1), ("kind", 1), ("_id", 1)]
 _AGE = {"$divide": [{"$subtract": ["$$NOW", "$told_at"]}, 1000]}
@@ -93,6 +95,7 @@ def load_live(store: Store, *, host: str | None = None, group: str | None = None
     hosts = {name: _judge(name, told.get(name), reader) for name in names}
     items = [each for each in found if each.get("kind") != "host" and _is_of(each, group)]
     for item in items:
+        item.pop("holder", None)  # of the reader alone
         item["is_stale"] = hosts[str(item["host"])].is_stale
     return Live(reader, list(hosts.values()), items)
 
@@ -109,7 +112,7 @@ def _judge(name: str, told: Mapping[str, Any] | None, reader: Reader) -> LiveHos
         reader.state: reader.state != "running",
         "session_down": bool(document.get("is_stale", True)),
         "behind": behind is not None and behind > BEHIND_SECONDS,
-        "catching_up": bool(progress.get("is_catching_up")),
+        "catching_up": bool(progress.get("is_catching_up")) and (behind or 0) > _CATCHING_UP_SECONDS,
     }
     said = [reason for reason, is_so in reasons.items() if is_so]
     return LiveHost(name, said, document.get("heard_at"), document.get("gap_at"), behind)

@@ -204,9 +204,16 @@ def _find_group(record: Record) -> str:
 def _open(fact: _Fact) -> Item:
     record = fact.record
     number = min(fact.readings, key=lambda reading: (not reading.startswith("+"), len(reading), reading))
-    name = blake2s(f"{number}:{record['_id']}".encode(), digest_size=8).hexdigest()
     host = str(record["host"])
-    return Item(f"{host}:{name}", host, number, record["began_at"], record["began_at"], [])
+    return Item(
+        name_item(host, number, record["_id"]), host, number, record["began_at"], record["began_at"], []
+    )
+
+
+def name_item(host: str, number: str, call_id: str) -> str:
+    """Return the id of an item of a number that a call has opened."""
+    name = blake2s(f"{number}:{call_id}".encode(), digest_size=8).hexdigest()
+    return f"{host}:{name}"
 
 
 def _count(item: Item, fact: _Fact) -> None:

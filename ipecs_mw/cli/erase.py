@@ -7,8 +7,8 @@ from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.model.numbers import LONGEST_NUMBER, PLAIN, SHORTEST_NUMBER, read_number
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.store.calls.erasing import Mentions, erase_mentions, find_mentions
 from ipecs_mw.store.configuration.settings import build_settings, load_document
-from ipecs_mw.store.events.erasing import Mentions, erase_mentions, find_mentions
 from ipecs_mw.store.events.own_events import OwnEvents
 from ipecs_mw.store.server.connection import Store
 
@@ -34,11 +34,11 @@ def erase(number: str, is_agreed: bool) -> None:
             return
         if not is_agreed:
             click.confirm(texts.render("cli.erase.question"), abort=True)
-        erase_mentions(store, mentions, bare, plan)
+        erase_mentions(store, mentions, bare, context.clock, plan)
         by = who()
-        events, requests = (len(mentions.ids[name]) for name in ("events", "requests"))
-        OwnEvents(store, context.clock).record("number.erased", events=events, requests=requests, by=by)
-        click.echo(texts.render("number.erased", events=events, requests=requests, by=by))
+        counts = {name: len(mentions.ids[name]) for name in ("events", "requests", "calls", "missed")}
+        OwnEvents(store, context.clock).record("number.erased", **counts, by=by)
+        click.echo(texts.render("number.erased", **counts, by=by))
 
 
 def _load_plan(store: Store, profile: str) -> NumberSettings:
@@ -56,7 +56,7 @@ def describe(mentions: Mentions, texts: Texts) -> list[str]:
         for kind, count in mentions.kinds.items()
     ]
     return lines + [
-        texts.render("cli.erase.others", collection=name, count=len(mentions.ids[name]))
-        for name in ("requests", "instances")
-        if mentions.ids[name]
+        texts.render("cli.erase.others", collection=name, count=len(ids))
+        for name, ids in mentions.ids.items()
+        if name != "events" and ids
     ]

@@ -1,1 +1,1 @@
-"""The event log: writing it, asking it, keeping and erasing what is in it."""
+"""The event log: writing it and asking it."""

@@ -95,9 +95,9 @@ class _Progress:
 
 def _say(host: str, done: Rebuilt, texts: Texts, *, is_check: bool) -> None:
     click.echo(texts.render("cli.rebuild.events", host=escape(host), events=done.events))
-    action = "check" if is_check else "done"
     for (collection, kind), count in sorted(done.counts.items()):
-        click.echo("  " + texts.render(f"cli.rebuild.{action}.{kind}", collection=collection, count=count))
+        key = f"cli.rebuild.check.{kind}" if is_check else f"cli.rebuild.done.{kind}"
+        click.echo("  " + texts.render(key, collection=collection, count=count))
     if not done.counts:
         click.echo("  " + texts.render("cli.rebuild.nothing"))
     if is_check:

@@ -85,7 +85,17 @@ def keep(
 ) -> HostReading:
     """Store the events of frames, and what is read out of them, as the reader does."""
     reading = HostReading(host, bins={"1": "620"})
-    for order, document in enumerate(keep_events(store, frames, host)):
+    keep_reading(store, reading, keep_events(store, frames, host), plan)
+    return reading
+
+
+def keep_reading(
+    store: Store, reading: HostReading, documents: Iterable[dict[str, Any]], plan: NumberSettings = PLAIN
+) -> None:
+    """Store what is read out of documents of one host, as the reader does."""
+    host = ""
+    for order, document in enumerate(documents):
+        host = document.get("host", host)
         reading.take(document, order)
     records = [build_record(call, host) for _, call in reading.calls.take_changed() if call is not None]
     calls = [{**record, "first": record["_id"], **_count(_find_numbers(record, plan))} for record in records]
@@ -98,7 +108,6 @@ def keep(
         "missed",
         ({**item.to_document(), **_count(sorted(read_all(item.number, plan)))} for item in items),
     )
-    return reading
 
 
 def tell(store: Store, *, behind_seconds: float = 0.0, seconds_ago: float = 1.0, host: str = "main") -> None:

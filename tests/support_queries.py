@@ -80,6 +80,14 @@ MORNING: list[tuple[str, Any]] = [
     ("02:30:20", _acd(62, "co 002", call=107, data1="621")),
     ("02:30:21", _acd(44, "station 1999", "co 002", 107)),
     ("02:32:40", _acd(44, "co 002", call=107)),
+    # 109 waits 30 s in one group, overflows into another, waits a minute there, and is answered
+    ("02:40:00", _acd(3, "co 004", call=109, data1="620", data2="5")),
+    ("02:40:00", _acd(62, "co 004", call=109, data1="620")),
+    ("02:40:30", _acd(61, "co 004", call=109, data1="620")),
+    ("02:40:30", _acd(62, "co 004", call=109, data1="621")),
+    ("02:41:20", _acd(66, "station 1004", "co 004", 109, data1="621")),
+    ("02:41:30", _acd(42, "station 1004", "co 004", 109)),
+    ("02:42:00", _acd(44, "co 004", "station 1004", 109)),
     # 108 still waits
     ("02:50:00", _acd(3, "co 003", call=108)),
     ("02:50:01", _acd(62, "co 003", call=108, data1="620")),

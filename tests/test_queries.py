@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from bson import json_util
+from call_scene import keep_reading
 from support_queries import at, build_morning
 
+from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.store.events.event_log import EventLog
 from ipecs_mw.store.server.connection import Store
 
@@ -36,26 +38,28 @@ def read_questions() -> dict[str, tuple[str, str]]:
 
 EXPECTED: dict[str, Any] = {
     "What happened to call 101?": lambda rows: (
-        [row["type"] for row in rows]
-        == [
-            "co_in_ring", "incoming_caller_info", "ucd_que_hold_to", "station_ring",
-            "seize_ack_connect_answer", "connected", "disconnect", "released",
+        [(row["outcome"], row["caller"], row["answered_by"]["station"]) for row in rows]
+        == [("answered", {"number": "0612345678"}, "1001")]
+        and rows[0]["segments"] == [
+            {"kind": "queue", "group": "620", "from": at("01:00:01"), "until": at("01:00:36"),
+             "result": "answered"},
+            {"kind": "ring", "station": "1001", "group": "620", "from": at("01:00:31"), "until": at("01:00:36"),
+             "result": "answered"},
+            {"kind": "talk", "station": "1001", "group": "620", "from": at("01:00:36"), "until": at("01:03:36")},
         ]
-        and rows[3] == {
-            "received_at": at("01:00:31"), "kind": "acd", "type": "station_ring", "stations": ["1001"]
-        }
     ),
     "Which calls did station 1001 have today?": [
-        {"_id": {"host": host, "call": call}, "began_at": at(began), "ended_at": at(ended)}
-        for host, call, began, ended in [
-            ("main", 101, "01:00:00", "01:03:36"),
-            ("branch", 101, "01:00:31", "01:00:41"),
-            ("main", 102, "01:20:00", "01:20:00"),
-            ("branch", 102, "01:20:30", "01:20:30"),
-            ("branch", 103, "01:40:30", "01:40:30"),
-            ("main", 104, "02:10:00", "02:11:12"),
-            ("main", 106, "02:23:00", "02:25:00"),
-            ("main", 105, "03:12:00", "03:12:00"),
+        {"host": host, "began_at": at(began)}
+        | ({"call_refs": refs} if refs else {})
+        | ({"ended_at": at(ended), "outcome": "answered"} if ended else {})
+        for host, refs, began, ended in [
+            ("main", [101], "01:00:00", "01:03:36"),
+            ("branch", [101], "01:00:10", "01:00:41"),
+            ("branch", [102, 103], "01:20:30", ""),
+            ("main", [104], "02:10:00", "02:11:12"),
+            ("main", [106], "02:20:00", "02:25:00"),
+            ("main", [], "04:00:00", "04:02:00"),
+            ("main", [], "04:01:00", "04:02:00"),
         ]
     ],
     "How many incoming calls were not answered, by hour?": [
@@ -63,33 +67,55 @@ EXPECTED: dict[str, Any] = {
         {"_id": {"host": "main", "hour": at("02:00:00")}, "calls": 1},
     ],
     "Who waited longest in a queue?": [
-        {"_id": {"host": host, "call": call}, "group": group, "seconds": seconds, "is_given_up": is_given_up}
+        {"host": host, "call_refs": [call], "group": group, "seconds": seconds, "is_given_up": is_given_up}
         for host, call, group, seconds, is_given_up in [
             ("main", 107, "621", 140, True),
             ("main", 106, "620", 120, False),
             ("main", 102, "620", 90, True),
+            ("main", 109, "621", 60, False),
             ("main", 101, "620", 35, False),
+            ("main", 109, "620", 30, False),
             ("branch", 101, "620", 20, False),
         ]
     ],
+    "How many calls did each group answer within 20 seconds?": [
+        {"_id": {"host": host, "group": group}, "offered": offered, "answered": answered, "in_time": in_time}
+        for host, group, offered, answered, in_time in [
+            ("branch", "620", 1, 1, 1),
+            ("main", "620", 4, 2, 0),
+            ("main", "621", 2, 1, 0),
+        ]
+    ],
+    "Who has to be called back?": [
+        {"host": "main", "number": "0612345678", "group": "620", "count": 1, "last_at": at("01:20:00")}
+    ],
+    "When did this number call?": [
+        {"began_at": at("01:00:00"), "host": "main", "call_refs": [101], "outcome": "answered"},
+        {"began_at": at("01:20:00"), "host": "main", "call_refs": [102], "outcome": "abandoned"},
+    ],
     "Which agents are logged in now?": [
-        {"host": "branch", "station": "1001", "group": "620", "since": at("00:20:00")},
-        {"host": "main", "station": "1001", "group": "620", "since": at("00:30:00")},
-        {"host": "main", "station": "1004", "group": "621", "since": at("00:55:00")},
+        {"host": host, "station": station, "groups": [group], "state": state, "from": at(since)}
+        for host, station, group, state, since in [
+            ("branch", "1001", "620", "busy_other", "01:20:30"),
+            ("main", "1001", "620", "unknown", "03:00:00"),
+            ("main", "1004", "621", "unknown", "03:00:00"),
+        ]
     ],
     "How long does each agent talk on average?": [
-        {"_id": {"host": "main", "station": "1001"}, "calls": 2, "seconds": 120.0}
+        {"_id": {"host": host, "station": station}, "calls": calls, "seconds": seconds}
+        for host, station, calls, seconds in [
+            ("branch", "1001", 1, 10.0),
+            ("main", "1000", 1, 55.0),
+            ("main", "1001", 3, 120.0),
+            ("main", "1004", 1, 30.0),
+        ]
     ],
     "Which hour of the day is the busiest?": [
-        {"_id": {"host": "main", "hour": 10}, "calls": 4},
+        {"_id": {"host": "main", "hour": 10}, "calls": 5},
         {"_id": {"host": "main", "hour": 9}, "calls": 3},
         {"_id": {"host": "branch", "hour": 9}, "calls": 1},
     ],
     "Who transferred to whom?": [{"_id": {"host": "main", "by": "1001", "to": "1003"}, "calls": 1}],
-    "When did this number call?": [
-        {"received_at": at("01:00:00"), "host": "main", "call_ref": 101},
-        {"received_at": at("01:20:00"), "host": "main", "call_ref": 102},
-    ],
     "Where are gaps and outages?": lambda rows: (
         [row["type"] for row in rows] == ["daemon_started", "session_down", "gap"]
         and rows[2]["data"]["since"] == "2026-11-24 03:00:00+00:00"
@@ -116,14 +142,18 @@ def check(question: str, answer: Any) -> None:
 
 @pytest.fixture
 def morning(store: Store) -> Store:
-    EventLog(store).append(list(build_morning()))
+    documents = list(build_morning())
+    EventLog(store).append(documents)
+    for host in ("main", "branch"):
+        of_host = [document for document in documents if document.get("host") == host]
+        keep_reading(store, HostReading(host, machines=("1999",)), of_host)
     return store
 
 
 def ask_python(store: Store, code: str) -> Any:
-    names: dict[str, Any] = {
-        "events": store.database["events"], "datetime": datetime, "timedelta": timedelta, "UTC": UTC
-    }  # fmt: skip
+    collections = ("events", "calls", "agent_states", "missed")
+    names: dict[str, Any] = {name: store.database[name] for name in collections}
+    names |= {"datetime": datetime, "timedelta": timedelta, "UTC": UTC}
     exec(compile(code, "docs/queries.md", "exec"), names)
     return names["answer"]
 

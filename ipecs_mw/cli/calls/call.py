@@ -33,7 +33,7 @@ def call(call_id: str, has_events: bool, form: str) -> None:
         texts = load_words(store, context)
         say_reader(store, texts)
         found = load_call(store, call_id)
-        events = find_call_events(store, found) if has_events else []
+        events = find_call_events(store, found, context.profile) if has_events else []
     if form == "json":
         click.echo(to_json({**found, "events": events} if has_events else found, indent=1))
         return

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ipecs_mw.calls.course import CLOSERS
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 
 Document = Mapping[str, Any]
 
 _SHORT_ID = 8
+_JUDGED = CLOSERS - {"record"}  # a call record tells an end as well as an event
 
 
 def spell_seconds(seconds: float | None) -> str:
@@ -62,12 +64,13 @@ def name_station(document: Document) -> str:
 
 
 def name_outcome(call: Document, texts: Texts) -> str:
-    """Return what a call was, or that it lasts; `?` behind it where not everything is known of it."""
+    """Return what a call was, or that it lasts; `?` behind it where that is not certain."""
     outcome = texts.render("cli.outcome.open")
     if not call.get("is_open"):
         outcome = texts.render(f"cli.outcome.{call.get('outcome', 'unknown')}")
-    is_complete = (call.get("quality") or {}).get("is_complete", True)
-    return outcome if is_complete else f"{outcome} ?"
+    quality = call.get("quality") or {}
+    is_certain = quality.get("is_complete", True) and quality.get("closed_by") not in _JUDGED
+    return outcome if is_certain else f"{outcome} ?"
 
 
 def name_state(document: Document, texts: Texts) -> str:

@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from ipecs_mw.calls.joining import HostCalls
+from ipecs_mw.calls.options import ReadingOptions
 from ipecs_mw.calls.steps import read_step
+from ipecs_mw.store.calls.options import load_options
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -16,15 +18,15 @@ _MOST_EVENTS = 50_000
 Event = dict[str, Any]
 
 
-def find_call_events(store: Store, call: Mapping[str, Any]) -> list[Event]:
+def find_call_events(store: Store, call: Mapping[str, Any], profile: str | None) -> list[Event]:
     """Return the events of the log that joined a call, as the host sent them, as far as one can tell.
 
-    Those without a reference belong to it by their trunk or station. Where the log has not all of the call any
+    They are read as the profile's configuration says, where this user may read that. Those without a reference belong to it by their trunk or station. Where the log has not all of the call any
     more, those that name one of its references count. Raises StoreError.
     """
     with store_errors():
         candidates = sorted(_find_candidates(store, call), key=_get_place)
-    joined = _join_again(call, candidates)
+    joined = _join_again(call, candidates, load_options(store, profile))
     if joined is None:
         refs = set(call.get("call_refs") or ())
         return [event for event in candidates if event.get("call_ref") in refs]
@@ -61,9 +63,13 @@ def _list_ends(call: Mapping[str, Any]) -> list[Any]:
     return [segment["until"] for segment in call.get("segments") or () if "until" in segment]
 
 
-def _join_again(call: Mapping[str, Any], events: list[Event]) -> set[str] | None:
+def _join_again(
+    call: Mapping[str, Any], events: list[Event], options: ReadingOptions | None
+) -> set[str] | None:
     """Return the ids of the events that make the call of this id; None where they make no such call."""
     calls = HostCalls(call["host"])
+    if options is not None:
+        calls = HostCalls(call["host"], bins=options.bins, machines=options.machines)
     for order, event in enumerate(events):
         calls.pass_time(event["received_at"])
         step = read_step(event, order)

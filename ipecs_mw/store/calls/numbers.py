@@ -5,10 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from ipecs_mw.errors import CannotStart, StoreRefused
-from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.model.numbers import PLAIN, read_all, read_number
-from ipecs_mw.store.configuration.settings import load_settings
+from ipecs_mw.store.calls.options import load_options
 from ipecs_mw.store.server.connection import Store
 
 
@@ -28,15 +26,8 @@ class Number(Struct, frozen=True):
 
 def read_wanted(store: Store, profile: str | None, text: str) -> Number:
     """Return the number that a text is; who may not read the configuration gets it compared as it is written."""
-    plan = _load_plan(store, profile)
-    readings = sorted(read_all(text, PLAIN if plan is None else plan))
-    if plan is not None:
+    options = load_options(store, profile)
+    readings = sorted(read_all(text, PLAIN if options is None else options.plan))
+    if options is not None:
         return Number(readings)
     return Number(readings, tuple(dict.fromkeys((text.strip(), read_number(text) or text.strip()))))
-
-
-def _load_plan(store: Store, profile: str | None) -> NumberSettings | None:
-    try:
-        return load_settings(store, profile or "default")[0].numbers
-    except (CannotStart, StoreRefused):
-        return None

@@ -125,17 +125,17 @@ def test_the_events_of_a_call_are_those_that_joined_it(migrated: Store) -> None:
     keep(migrated)
     keep(migrated, host="branch")
     (call,) = find_calls(migrated, CallFilter(host="main", agent="0042"), limit=0)
-    codes = [event["code"] for event in find_call_events(migrated, call)]
+    codes = [event["code"] for event in find_call_events(migrated, call, None)]
     assert codes == [3, 72, 62, 66, 42, 49, 42, 44, 2, 15, 16]
     (given_up,) = find_calls(migrated, CallFilter(host="main", outcome="abandoned"), limit=0)
-    assert [event["code"] for event in find_call_events(migrated, given_up)] == [3, 72, 62, 43, 2]
+    assert [event["code"] for event in find_call_events(migrated, given_up, None)] == [3, 72, 62, 43, 2]
 
 
 def test_a_call_whose_beginning_the_log_has_lost_has_the_events_that_name_it(migrated: Store) -> None:
     keep(migrated)
     (call,) = find_calls(migrated, CallFilter(agent="0042"), limit=0)
     migrated.database["events"].delete_many({"code": {"$in": [3, 72]}})
-    assert [event["code"] for event in find_call_events(migrated, call)] == [62, 66, 42, 49, 42, 44]
+    assert [event["code"] for event in find_call_events(migrated, call, None)] == [62, 66, 42, 49, 42, 44]
 
 
 def test_a_call_record_that_is_read_later_is_among_the_events_of_its_call(migrated: Store) -> None:
@@ -145,7 +145,7 @@ def test_a_call_record_that_is_read_later_is_among_the_events_of_its_call(migrat
     }  # fmt: skip
     keep(migrated, [*MORNING[:14], (90, "smdr", record)])
     (call,) = find_calls(migrated, CallFilter(agent="0042"), limit=0)
-    assert find_call_events(migrated, call)[-1]["kind"] == "smdr"
+    assert find_call_events(migrated, call, None)[-1]["kind"] == "smdr"
 
 
 def test_numbers_of_the_scene_are_told_apart(migrated: Store) -> None:

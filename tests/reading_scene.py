@@ -1,7 +1,7 @@
 """What the tests of readers share: a log whose account goes A → B → A, what it means, and what is in MongoDB."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -14,12 +14,15 @@ from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.model.numbers import read_all
 from ipecs_mw.model.settings import Settings
+from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.store.server.connection import Store
 
 Document = dict[str, Any]
 
 HOLDERS = ("aaaa", "bbbb", "aaaa", "cccc")
 """The journals by which the account goes."""
+
+NOW = datetime(2026, 3, 3, tzinfo=UTC)
 
 _MINE = ("revision", "updated_at", "holder")
 
@@ -130,6 +133,29 @@ def assert_same(
             other = found[name][each]
             fields = [f for f in {**document, **other} if document.get(f) != other.get(f)]
             assert not fields, f"{name} {each}: {[(f, other.get(f), document.get(f)) for f in fields]}"
+
+
+def shift(log: Sequence[Document], days: float) -> list[Document]:
+    """Return a log so many days later, of connections and journals that come after those of the given one."""
+    later = timedelta(days=days)
+    shifted = []
+    for event in log:
+        host, journal, rest = event["_id"].split(":", 2)
+        moved = {name: event[name] + later for name in ("received_at", "at") if name in event}
+        named = {"journal": f"z{event['journal']}"} if "journal" in event else {}
+        event_id = f"{host}:{journal}:z{rest}" if journal == "smdr" else f"{host}:z{journal}:{rest}"
+        connection = event["connection"] + 10_000_000
+        shifted.append({**event, **moved, **named, "_id": event_id, "connection": connection})
+    return shifted
+
+
+def read_live(store: Store) -> None:
+    """Have a reader read all that is there, and keep what it has in mind."""
+    reader = HostReader(store, "main", OPTIONS)
+    reader.begin()
+    while reader.read() or reader.is_behind:
+        reader.flush(NOW, is_whole=not reader.is_behind)
+        reader.save()
 
 
 def insert(store: Store, events: Sequence[Document]) -> None:

@@ -18,7 +18,13 @@ from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore, WrittenElsewhere
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched
-from ipecs_mw.store.calls.moments import Moment, drop_moments, find_moment, save_moment
+from ipecs_mw.store.calls.moments import (
+    Moment,
+    drop_moments,
+    find_moment,
+    find_oldest_moment,
+    save_moment,
+)
 from ipecs_mw.store.calls.ordered import find_first, find_late, note_taken, read_page
 from ipecs_mw.store.calls.writing import ALL, Difference, Span, Written
 from ipecs_mw.store.server.connection import Store
@@ -53,6 +59,7 @@ class HostReader:
         self.position = BEGINNING
         self.at: datetime | None = None
         self.is_behind = True
+        self.spanned = 0
         self._store = store
         self._only_compares = only_compares
         self._span = span
@@ -86,43 +93,42 @@ class HostReader:
         """
         if before is not None and not self._only_compares:
             drop_moments(self._store, self.host, since=before)
-        moment = find_moment(self._store, self.host, before=before, until=until)
-        self._go_to(moment)
-        if moment is not None:
-            try:
-                snapshot.restore(moment.data, self._reading)
-            except CannotRestore as error:
-                log.warning("calls.moment_refused", host=self.host, detail=logs.explain(error))
-                self._go_to(None)
+        self._go_to(find_moment(self._store, self.host, before=before, until=until))
         if self.position == BEGINNING:
-            self._leave_what_outlived_its_events()
-        self._sweeps = any(
-            each.list_between(self.host, self.position, limit=1) for each in self._list_written()
-        )
+            self.begin_at_the_beginning()
+        written = self._list_written()
+        self._sweeps = any(each.list_between(self.host, self.position, limit=1) for each in written)
 
     def _go_to(self, moment: Moment | None) -> None:
+        """Have in mind what was kept of a moment; nothing, at the beginning, where there is none to be read."""
         self.position = BEGINNING if moment is None else moment.order
         self.at = None if moment is None else moment.at
         self._taken = {} if moment is None else dict(moment.taken)
         self._start()
+        if moment is None:
+            return
+        try:
+            snapshot.restore(moment.data, self._reading)
+        except CannotRestore as error:
+            log.warning("calls.moment_refused", host=self.host, detail=logs.explain(error))
+            self._go_to(None)
 
     def begin_at_the_beginning(self) -> None:
-        """Go on from the beginning of the log, whatever moments are kept."""
-        self._go_to(None)
-        self._leave_what_outlived_its_events()
+        """Go on from the beginning of the log.
 
-    def _leave_what_outlived_its_events(self) -> None:
-        """Have nothing touched whose events are gone, or that may have been joined with such.
-
-        Where there are documents from before the first event that the log still has, retention took events: who
-        begins there knows only half of the calls of the next hours.
+        Nothing is touched whose events are gone, or that may have been joined with such: where there are documents
+        from before the first event of the log, retention took events. Who begins there does not know who was
+        logged in, and knows half of the calls of the next hours. A moment that was kept since then knows all.
         """
+        self._go_to(None)
         first = find_first(self._store, self.host)
-        if first is None or not any(
-            each.has_before(self.host, find_order(first)) for each in self._list_written()
-        ):
+        if first is None:
             return
-        edge = first["received_at"] + LIMIT
+        place = find_order(first)
+        if not any(each.has_before(self.host, place) for each in self._list_written()):
+            return
+        self._go_to(find_oldest_moment(self._store, self.host, place))
+        edge = first["received_at"] + LIMIT if self.at is None else self.at
         since = edge if self._span.since is None else max(edge, self._span.since)
         self._set_span(Span(since, self._span.until))
 
@@ -140,9 +146,13 @@ class HostReader:
     # reading
 
     def read(self, limit: int = PAGE_EVENTS) -> int:
-        """Take the next events in and return how many; `is_behind` tells then whether there may be more."""
+        """Take the next events in and return how many.
+
+        Then `is_behind` tells whether there may be more, and `spanned` how many of them were received in the span.
+        """
         page = read_page(self._store, self.host, self.position, limit)
         events = self._cut(page.events)
+        self.spanned = sum(self._span.has(event["received_at"]) for event in events)
         for event in events:
             order = find_order(event)
             try:

@@ -356,6 +356,7 @@ class Daemon:
                 if (told := describe_intake(forwarding.intake))["journal"]["entries"]
             },
             "middleware": describe_intake(self._intake),
+            "reader": self._reader.describe(),
         }
 
     def _build_vitals(self) -> Vitals:

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from call_scene import CALLER, MORNING, OTHER, keep, tell
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
+from sites import Site, wait_until
 
 from ipecs_mw.cli import cli
 from ipecs_mw.seeds import shipped_texts
@@ -259,6 +262,20 @@ def test_live_says_where_nobody_reads(
     shown = run("live").stdout
     assert words in shown
     assert "NOT CURRENT" in shown
+
+
+def test_live_is_watched_until_it_is_interrupted(site: Site) -> None:
+    keep(site.store)
+    tell(site.store)
+    shown = site.folder / "shown"
+    with shown.open("w") as output:
+        command = site.command("live", "--watch", "--interval", "0.2", "--format", "json")
+        process = subprocess.Popen(command, stdout=output)
+        wait_until(lambda: shown.read_text().count("\n") >= 2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    told = [json.loads(line) for line in shown.read_text().splitlines()]
+    assert {len(each["items"]) for each in told} == {7}
 
 
 def test_live_with_nothing_to_show_says_so(run: Run) -> None:

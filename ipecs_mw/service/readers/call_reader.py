@@ -6,7 +6,7 @@ change streams are one and the same to it. It only reads the log, and holds up n
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -87,6 +87,11 @@ class CallReader:
         self._restarts: int | None = None
         self._held_until = 0.0
         self._told_at = self._listed_at = float("-inf")
+        self._told: Sequence[Mapping[str, Any]] | None = None
+
+    def describe(self) -> Sequence[Mapping[str, Any]] | None:
+        """Return what it told last of each host; None where another daemon reads, or none."""
+        return self._told
 
     def run(self) -> None:
         """Read until stopped, whatever becomes of MongoDB; then let another daemon go on."""
@@ -116,6 +121,7 @@ class CallReader:
         self._hosts = {}
         self._holder = None
         self._told_at = self._listed_at = float("-inf")
+        self._told = None
 
     def _hold(self) -> bool:
         """Tell whether this daemon may read and write now; renews its right in time."""
@@ -232,6 +238,7 @@ class CallReader:
         self._told_at = monotonic
         hosts = [_describe(attended.reader, now) for attended in self._hosts.values()]
         restarts = tell(self._store, self._holder, hosts, now)
+        self._told = hosts
         if restarts is None or (self._restarts is not None and restarts != self._restarts):
             self._drop()
         self._restarts = restarts

@@ -6,6 +6,7 @@ from typing import Any
 
 from ipecs_mw.calls.joining import HostCalls
 from ipecs_mw.calls.options import ReadingOptions
+from ipecs_mw.calls.position import find_order
 from ipecs_mw.calls.steps import read_step
 from ipecs_mw.store.calls.options import load_options
 from ipecs_mw.store.server.connection import Store
@@ -21,20 +22,19 @@ Event = dict[str, Any]
 def find_call_events(store: Store, call: Mapping[str, Any], profile: str | None) -> list[Event]:
     """Return the events of the log that joined a call, as the host sent them, as far as one can tell.
 
-    They are read as the profile's configuration says, where this user may read that. Those without a reference belong to it by their trunk or station. Where the log has not all of the call any
-    more, those that name one of its references count. Raises StoreError.
+    They are read as the profile's configuration says, where this user may read that. Those without a reference
+    belong to it by their trunk or station. Where the log has not all of the call any more, those that name one of
+    its references count. Raises StoreError.
     """
     with store_errors():
-        candidates = sorted(_find_candidates(store, call), key=_get_place)
+        candidates = sorted(
+            _find_candidates(store, call), key=lambda event: (find_order(event), event["_id"])
+        )
     joined = _join_again(call, candidates, load_options(store, profile))
     if joined is None:
         refs = set(call.get("call_refs") or ())
         return [event for event in candidates if event.get("call_ref") in refs]
     return [event for event in candidates if event["_id"] in joined]
-
-
-def _get_place(event: Event) -> tuple[int, int, Any, str]:
-    return (event.get("connection", 0), event.get("seq", 0), event["received_at"], event["_id"])
 
 
 def _find_candidates(store: Store, call: Mapping[str, Any]) -> Iterator[Event]:

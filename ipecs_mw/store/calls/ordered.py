@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bson import MaxKey, MinKey
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
 from ipecs_mw.calls.position import BEGINNING, begin_id, find_entry, find_order, split_order
@@ -71,6 +71,16 @@ def read_page(store: Store, host: str, after: str, limit: int) -> Page:
 def find_first(store: Store, host: str) -> Event | None:
     """Return the first event of a host that says something. Raises StoreError."""
     return next(iter(read_page(store, host, BEGINNING, 1).events), None)
+
+
+def find_last(store: Store, host: str) -> Event | None:
+    """Return the last event of a host that says something. Raises StoreError."""
+    keys = [("host", DESCENDING), ("connection", DESCENDING), ("seq", DESCENDING)]
+    with store_errors():
+        found: Event | None = store.database["events"].find_one(
+            {"host": host, **_SAYS_SOMETHING}, _LEFT_OUT, sort=keys, hint=INDEX
+        )
+    return found
 
 
 def find_late(store: Store, host: str, taken: dict[str, int], position: str) -> str | None:

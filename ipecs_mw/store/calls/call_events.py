@@ -1,12 +1,12 @@
 """The events behind a call: those that joined it, found by reading its part of the log once more."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ipecs_mw.calls.joining import HostCalls
 from ipecs_mw.calls.options import ReadingOptions
-from ipecs_mw.calls.position import find_order
+from ipecs_mw.calls.position import find_order, split_order
 from ipecs_mw.calls.steps import Moment, Step, read_step
 from ipecs_mw.store.calls.options import load_options
 from ipecs_mw.store.server.connection import Store
@@ -27,10 +27,9 @@ def find_call_events(store: Store, call: Mapping[str, Any], profile: str | None)
     its references count. Raises StoreError.
     """
     with store_errors():
-        candidates = sorted(
-            _find_candidates(store, call), key=lambda event: (find_order(event), event["_id"])
-        )
+        found = {event["_id"]: event for event in _find_candidates(store, call)}
         agents = list(_find_agents(store, call))
+    candidates = sorted(found.values(), key=lambda event: (find_order(event), event["_id"]))
     joined = _join_again(call, candidates, agents, load_options(store, profile))
     if joined is None:
         refs = set(call.get("call_refs") or ())
@@ -43,11 +42,10 @@ def _find_candidates(store: Store, call: Mapping[str, Any]) -> Iterator[Event]:
     names = ("call_refs", "stations", "groups", "trunks")
     refs, stations, groups, numbers = (list(call.get(name) or ()) for name in names)
     trunks = [*numbers, *(f"CO{number}" for number in numbers)]
-    begins = call["began_at"] - _BEFORE
-    ends = max(
-        [call.get("ended_at") or call.get("updated_at") or call["began_at"], *_list_ends(call)]
-    )  # wrap-up is after the end
-    during = {"$gte": begins, "$lte": ends + _AFTER}
+    received = _find_received(store, call)
+    ahead = received - call["began_at"]  # the host's clock may be far from ours
+    ends = max([call.get("ended_at", call["began_at"]), *_list_ends(call)]) + _AFTER
+    during = {"$gte": received - _BEFORE} | ({} if call.get("is_open") else {"$lte": ends + ahead})
     named = [
         {"call_ref": {"$in": refs}},
         {"stations": {"$in": [*stations, *groups]}},  # who waits is told as a call to the group
@@ -57,8 +55,18 @@ def _find_candidates(store: Store, call: Mapping[str, Any]) -> Iterator[Event]:
     events = store.database["events"]
     host = {"$eq": call["host"]}
     yield from events.find({"host": host, "received_at": during, "$or": named}).limit(_MOST_EVENTS)
-    late = {"host": host, "call_ref": {"$in": refs}, "kind": "smdr", "at": during}
-    yield from events.find(late | {"received_at": {"$gt": ends + _AFTER}}).limit(_MOST_EVENTS)
+    late = {"host": host, "call_ref": {"$in": refs}, "kind": "smdr", "received_at": {"$gt": ends + ahead}}
+    span = {"$gte": call["began_at"] - _BEFORE, "$lte": ends}
+    yield from events.find(late | {"at": span}).limit(_MOST_EVENTS)
+
+
+def _find_received(store: Store, call: Mapping[str, Any]) -> datetime:
+    """Return when the first event of a call was received; where the log has lost it, when it happened."""
+    connection, seq = split_order(call["first"])
+    place = {"host": {"$eq": call["host"]}, "connection": connection or None, "seq": seq}
+    event = store.database["events"].find_one(place, {"received_at": 1})
+    began_at: datetime = call["began_at"]
+    return began_at if event is None else event["received_at"]
 
 
 def _list_ends(call: Mapping[str, Any]) -> list[Any]:

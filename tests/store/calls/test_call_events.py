@@ -4,6 +4,7 @@ import pytest
 from simulated_day import play_day, read_day
 
 from ipecs_mw.calls.index import Joined
+from ipecs_mw.calls.position import find_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.store.calls.call_events import find_call_events
@@ -20,8 +21,8 @@ def test_the_events_of_each_call_of_a_day_are_those_that_joined_it(
     reading = HostReading("main")
     states = {}
     calls: dict[str, Joined | None] = {}
-    for order, document in enumerate(documents):
-        reading.take(document, order)
+    for document in documents:
+        reading.take(document, find_order(document))
         calls |= reading.calls.take_changed()
         states |= reading.states.take_changed()
     migrated.database["agent_states"].insert_many(states.values())

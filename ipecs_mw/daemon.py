@@ -182,7 +182,10 @@ class Daemon:
         )
         self._options = build_reading_options(self._loaded.settings)
         news = self._events.has_news
-        self._reader = CallReader(self._store, self._id, lambda: self._options, clock, self._stop, news)
+        self._has_drained = threading.Event()
+        self._reader = CallReader(
+            self._store, self._id, lambda: self._options, clock, self._has_drained, news
+        )
         self._changes = ChangeFeed(
             self._store,
             self._watcher.notice,
@@ -248,7 +251,7 @@ class Daemon:
         self._threads.start("keep-schema", self._schema.run, self._stop)
         self._own.start()
         self._fleet.start_forwarding()
-        self._reading = self._threads.start("read-calls", self._reader.run, self._stop)
+        self._reading = self._threads.start("read-calls", self._reader.run, self._has_drained)
 
     def _watch(self) -> None:
         """Follow what changes in MongoDB from now on."""
@@ -270,7 +273,7 @@ class Daemon:
         if setup != self._applied:
             self._change(setup)
         problems = []
-        for follow in (self._set_up_logs, self._set_up_health):
+        for follow in (self._set_up_logs, lambda: self._health.change(self._loaded.settings.health)):
             try:
                 follow()
             except CannotStart as error:
@@ -295,9 +298,6 @@ class Daemon:
             set_up_logs(self._loaded)
             speak(self._loaded, self._profile)
             self._spoken = wanted
-
-    def _set_up_health(self) -> None:
-        self._health.change(self._loaded.settings.health)
 
     def _agree(self, loaded: Loaded) -> None:
         """Go on with the new documents: nothing refuses them any more."""
@@ -328,8 +328,9 @@ class Daemon:
             self._intake.record("daemon.ended")
         waiting = self._fleet.drain(stopping.at(_DRAINED_SECONDS))
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
-        self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
+        self._has_drained.set()
         self._events.has_news.set()
+        self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
         if self._reading is not None:
             self._reading.join(stopping.seconds_left(_LISTENED_SECONDS))
         return waiting

@@ -7,8 +7,9 @@ from typing import Any
 from ipecs_mw.calls.snapshot import FORMAT
 from ipecs_mw.clock import Clock
 from ipecs_mw.service.doctor.findings import Explain, Finding, Notes
-from ipecs_mw.store.calls.live_query import GONE_SECONDS, Reader, load_reader
+from ipecs_mw.store.calls.live_query import Reader, load_reader
 from ipecs_mw.store.calls.ordered import find_last, list_hosts
+from ipecs_mw.store.calls.reader import GONE_SECONDS
 from ipecs_mw.store.server.connection import Store
 
 _STANDS_STILL = timedelta(seconds=60)

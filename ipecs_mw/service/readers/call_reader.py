@@ -41,6 +41,7 @@ _HISTORY_STEP = timedelta(hours=6)
 _MOMENT_COST = 20.0  # the time between two moments is at least so many times what one costs
 _BACK_SECONDS = 5.0
 _BACK_COST = 10.0
+_LAST_SECONDS = 1.5
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 
@@ -243,14 +244,20 @@ class CallReader:
         self._restarts = restarts
 
     def _finish(self) -> None:
-        """Keep what was read last, and let another daemon go on at once."""
+        """Read what was stored last, keep what is in mind, and let another daemon go on at once."""
         try:
-            if self._holder is not None and self._may_write():
-                for attended in self._hosts.values():
-                    if attended.reader.position != attended.saved_position:
-                        attended.reader.flush(self._clock.now(), is_whole=not attended.reader.is_behind)
-                        attended.reader.save()
-                let_go(self._store, self._owner)
+            if self._holder is None or not self._hold():
+                return
+            until = self._clock.monotonic() + _LAST_SECONDS
+            for attended in self._hosts.values():
+                reader = attended.reader
+                reader.is_behind = True
+                while reader.is_behind and self._clock.monotonic() < until:
+                    reader.read()
+                if reader.position:
+                    self._write(reader)
+                    reader.save()
+            let_go(self._store, self._owner)
         except StoreError as error:
             self._tell_trouble(error)
 

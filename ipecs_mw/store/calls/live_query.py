@@ -6,18 +6,15 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
+from ipecs_mw.store.calls.reader import GONE_SECONDS, NAME
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
-
-GONE_SECONDS = 30.0
-"""A reader that has not told for so long is taken for gone."""
 
 BEHIND_SECONDS = 60.0
 """A reader that is further behind does not tell what is true now."""
 
 _CATCHING_UP_SECONDS = 5.0  # a reader that is busy with what has just come is not said to be late
 
-_READER = "calls"
 _SORT = [("host", 1), ("kind", 1), ("_id", 1)]
 _AGE = {"$divide": [{"$subtract": ["$$NOW", "$told_at"]}, 1000]}
 
@@ -85,7 +82,7 @@ class Live(Struct, frozen=True):
 
 def load_reader(store: Store) -> Reader:
     """Return what the reader of calls says of itself; its age is by the server's clock."""
-    pipeline: list[Document] = [{"$match": {"_id": _READER}}, {"$set": {"age_seconds": _AGE}}]
+    pipeline: list[Document] = [{"$match": {"_id": NAME}}, {"$set": {"age_seconds": _AGE}}]
     with store_errors():
         found = next(iter(store.database["readers"].aggregate(pipeline)), None)
     if found is None or found.get("told_at") is None:

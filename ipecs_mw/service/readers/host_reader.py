@@ -5,7 +5,9 @@ begin anew: what it makes then is compared with what is there, and only what dif
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ipecs_mw import logs
@@ -17,6 +19,7 @@ from ipecs_mw.calls.position import BEGINNING, find_order, split_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore, WrittenElsewhere
+from ipecs_mw.service.process.threads import start_task
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched
 from ipecs_mw.store.calls.moments import (
     Moment,
@@ -25,7 +28,7 @@ from ipecs_mw.store.calls.moments import (
     find_oldest_moment,
     save_moment,
 )
-from ipecs_mw.store.calls.ordered import find_first, find_late, note_taken, read_page
+from ipecs_mw.store.calls.ordered import Page, find_first, find_late, note_taken, read_page
 from ipecs_mw.store.calls.writing import ALL, Difference, Span, Written
 from ipecs_mw.store.server.connection import Store
 
@@ -68,6 +71,7 @@ class HostReader:
 
     def _start(self) -> None:
         self._reading = HostReading(self.host, bins=self.options.bins, machines=self.options.machines)
+        self._ahead: tuple[str, Future[Page]] | None = None
         self._late: str | None = None
         self._pending: dict[str, Joined | None] = {}
         self._intervals: dict[str, Document] = {}
@@ -150,19 +154,34 @@ class HostReader:
 
         Then `is_behind` tells whether there may be more, and `spanned` how many of them were received in the span.
         """
-        page = read_page(self._store, self.host, self.position, limit)
+        page = self._read_page(limit)
         events = self._cut(page.events)
-        self.spanned = sum(self._span.has(event["received_at"]) for event in events)
-        for event in events:
-            order = find_order(event)
+        self.spanned = sum([self._span.has(event["received_at"]) for event in events])
+        for order, event in zip(page.orders, events, strict=False):
             try:
                 self._reading.take(event, order)
             except Exception:  # one odd event must not end the reading of all that follow
                 log.critical("calls.event_failed", host=self.host, event_id=event["_id"], exc_info=True)
-            note_taken(self._taken, event)
-            self.position, self.at = order, event["received_at"]
+        if events:
+            note_taken(self._taken, events)
+            self.position, self.at = page.orders[len(events) - 1], events[-1]["received_at"]
         self.is_behind = page.has_more or len(events) < len(page.events)
         return len(events)
+
+    def _read_page(self, limit: int) -> Page:
+        """Return the next page; where there are more, the one behind it is asked for meanwhile."""
+        ahead, self._ahead = self._ahead, None
+        is_next = ahead is not None and ahead[0] == self.position
+        page = (
+            ahead[1].result()
+            if ahead is not None and is_next
+            else read_page(self._store, self.host, self.position, limit)
+        )
+        if page.has_more:
+            after = page.orders[-1] if page.orders else self.position
+            read = partial(read_page, self._store, self.host, after, limit)
+            self._ahead = after, start_task(f"read-{self.host}", read)
+        return page
 
     def _cut(self, found: Sequence[Document]) -> Sequence[Document]:
         """Return the events of one connection, and look for late ones where it is another than before.

@@ -149,7 +149,8 @@ def read_live(store: Store) -> None:
     """Have a reader read all that is there, and keep what it has in mind."""
     reader = HostReader(store, "main", OPTIONS)
     reader.begin()
-    while reader.read() or reader.is_behind:
+    while reader.is_behind:
+        reader.read()
         reader.flush(NOW, is_whole=not reader.is_behind)
         reader.save()
 

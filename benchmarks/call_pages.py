@@ -1,0 +1,164 @@
+"""The first page of `ipecs-mw calls`, by every filter, where there are many calls."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from filling import insert, without_indexes
+from growth import check_plan, measure_storage
+from pymongo import DESCENDING, timeout
+from rebuilding import build_day
+from rows import Row, percentile
+from scene import Scene, open_scene
+
+from ipecs_mw.store.calls.call_query import CallFilter, find_calls
+from ipecs_mw.store.calls.numbers import Number
+from ipecs_mw.store.server.embedded import Embedded
+
+from reading_scene import read_at_once  # isort: skip - `rebuilding` says where it is
+
+_PAGE = 50  # what `ipecs-mw calls` shows
+_TIMES = 40
+_PERCENT = 95
+_SCAN_SECONDS = 900.0
+_HOSTS = 4
+_NUMBERS = 1_000_000
+_SPAN = timedelta(days=300)
+_DAY = timedelta(days=1)
+_NEWEST_FIRST = [("began_at", DESCENDING), ("_id", DESCENDING)]
+_INSTANTS = ("began_at", "queued_at", "rang_at", "answered_at", "ended_at")
+
+Document = Mapping[str, Any]
+
+_FIELDS: Mapping[str, Callable[[Document], Any]] = {
+    "host": lambda call: call["host"],
+    "station": lambda call: next(iter(call.get("stations", ())), None),
+    "agent": lambda call: next((each["agent"] for each in call["segments"] if "agent" in each), None),
+    "group": lambda call: next(iter(call.get("groups", ())), None),
+    "number": lambda call: Number(call["numbers"]) if "numbers" in call else None,
+    "direction": lambda call: call["direction"],
+    "outcome": lambda call: call.get("outcome"),
+    "is_open": lambda call: call["is_open"],
+    "since": lambda call: call["began_at"],
+    "until": lambda call: call["began_at"] + _DAY,
+}
+"""A field of the filter → its value of a call."""
+
+_TOGETHER = (
+    ("since", "until"),
+    ("host", "since"),
+    ("host", "group"),
+    ("station", "direction"),
+    ("station", "outcome"),
+    ("station", "since"),
+    ("agent", "since"),
+    ("agent", "outcome"),
+    ("group", "outcome"),
+    ("group", "until"),
+    ("number", "direction"),
+    ("direction", "outcome"),
+    ("outcome", "until"),
+)
+
+
+def measure_call_pages(mongo: Embedded, folder: Path, size: int) -> list[Row]:
+    """Return the row of the slowest first page of all filters, and that of the disk space that a call takes.
+
+    Raises AssertionError where a query plan has a collection scan or a sort in memory.
+    """
+    with open_scene(mongo, folder) as scene:
+        with without_indexes(scene, "calls"):
+            insert(scene, "calls", build_calls(size))
+        sample = list(scene.store.database["calls"].aggregate([{"$sample": {"size": 20 * _TIMES}}]))
+        filters = {"none": [CallFilter()] * _TIMES}
+        for names in (*((name,) for name in _FIELDS), *_TOGETHER):
+            filters["+".join(names)] = build_filters(names, sample)
+        for name, wanted in filters.items():
+            check_plan(_find(scene, wanted[0]), name)
+        found = {name: time_pages(scene, wanted) for name, wanted in filters.items()}
+        seconds = {name: percentile(each, _PERCENT) for name, each in found.items()}
+        slowest = max(seconds, key=seconds.__getitem__)
+        first = found[slowest]
+        scanned = filters[slowest][first.index(max(first))]
+        row = Row(
+            "calls",
+            f"first page of {size:,} calls, slowest of {len(filters)} filters ({slowest}), p{_PERCENT}",
+            1000 * seconds[slowest],
+            "ms",
+            "the same with an index of `began_at` alone",
+            1000 * _time_scan(scene, scanned),
+            50.0,
+            is_most=True,
+            is_absolute=True,
+        )
+        return [row, measure_storage(scene, "calls", "calls")]
+
+
+def build_calls(size: int) -> Iterator[dict[str, Any]]:
+    """Yield documents of calls: those of a simulated day, again and again until now; only the last ones are open."""
+    calls = list(read_at_once(build_day())["calls"].values())
+    closed = [call for call in calls if not call["is_open"]]
+    random, now = Random(1), datetime.now(UTC)
+    rounds = -(-size // len(closed))
+    last = max(call["began_at"] for call in calls)
+    for number in range(size):
+        turn, at = divmod(number, len(closed))
+        is_last = turn == rounds - 1
+        call = calls[at] if is_last else closed[at]
+        yield _move(call, now - last - (rounds - 1 - turn) * _SPAN / rounds, turn, random)
+
+
+def _move(call: Mapping[str, Any], later: timedelta, turn: int, random: Random) -> dict[str, Any]:
+    """Return a call of another time, host, id and number outside."""
+    host = f"host{turn % _HOSTS}"
+    number = f"6{random.randrange(_NUMBERS):07}"
+    moved = {
+        **call,
+        **{name: call[name] + later for name in _INSTANTS if name in call},
+        "_id": f"{host}:{random.getrandbits(64):016x}",
+        "host": host,
+        "first": f"{turn:010}{call['first'][10:]}",
+        "segments": [_move_segment(each, later) for each in call["segments"]],
+        "revision": 3,
+        "updated_at": call.get("ended_at", call["began_at"]) + later,
+    }
+    for party in ("caller", "dialed"):
+        if "number" in moved.get(party, ()):
+            moved[party] = {**moved[party], "number": number}
+    return moved | ({"numbers": [number]} if "numbers" in call else {})
+
+
+def _move_segment(segment: Mapping[str, Any], later: timedelta) -> dict[str, Any]:
+    return {**segment, **{name: segment[name] + later for name in ("from", "until") if name in segment}}
+
+
+def build_filters(names: Sequence[str], sample: Sequence[Document]) -> list[CallFilter]:
+    """Return filters by some fields; each has the values of another call."""
+    values = [{name: _FIELDS[name](call) for name in names} for call in sample]
+    whole = [each for each in values if None not in each.values()]
+    return [CallFilter(**each) for each in islice(whole, _TIMES)]
+
+
+def time_pages(scene: Scene, filters: Sequence[CallFilter]) -> list[float]:
+    """Return the seconds of the first page by each filter."""
+    durations = []
+    for wanted in filters:
+        began = time.monotonic()
+        list(find_calls(scene.store, wanted, limit=_PAGE))
+        durations.append(time.monotonic() - began)
+    return durations
+
+
+def _find(scene: Scene, wanted: CallFilter) -> Any:
+    return scene.store.database["calls"].find(wanted.build()).sort(_NEWEST_FIRST).limit(_PAGE)
+
+
+def _time_scan(scene: Scene, wanted: CallFilter) -> float:
+    began = time.monotonic()
+    with timeout(_SCAN_SECONDS):
+        list(_find(scene, wanted).hint("newest"))
+    return time.monotonic() - began

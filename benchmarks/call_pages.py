@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,7 +37,7 @@ Document = Mapping[str, Any]
 _FIELDS: Mapping[str, Callable[[Document], Any]] = {
     "host": lambda call: call["host"],
     "station": lambda call: next(iter(call.get("stations", ())), None),
-    "agent": lambda call: next((each["agent"] for each in call["segments"] if "agent" in each), None),
+    "agent": lambda call: next((each["agent"] for each in call.get("segments", ()) if "agent" in each), None),
     "group": lambda call: next(iter(call.get("groups", ())), None),
     "number": lambda call: Number(call["numbers"]) if "numbers" in call else None,
     "direction": lambda call: call["direction"],
@@ -99,17 +99,15 @@ def measure_call_pages(mongo: Embedded, folder: Path, size: int) -> list[Row]:
 
 
 def build_calls(size: int) -> Iterator[dict[str, Any]]:
-    """Yield documents of calls: those of a simulated day, again and again until now; only the last ones are open."""
-    calls = list(read_at_once(build_day())["calls"].values())
+    """Yield documents of calls: those of a simulated day, again and again until now; only the last are open."""
+    calls = read_at_once(build_day())["calls"].values()
+    still = [call for call in calls if call["is_open"]]
     closed = [call for call in calls if not call["is_open"]]
-    random, now = Random(1), datetime.now(UTC)
-    rounds = -(-size // len(closed))
-    last = max(call["began_at"] for call in calls)
-    for number in range(size):
-        turn, at = divmod(number, len(closed))
-        is_last = turn == rounds - 1
-        call = calls[at] if is_last else closed[at]
-        yield _move(call, now - last - (rounds - 1 - turn) * _SPAN / rounds, turn, random)
+    random, at = Random(1), datetime.now(UTC) - max(call["began_at"] for call in calls)
+    turns = -(-size // len(closed))
+    ended = islice(((call, turn) for turn in range(turns) for call in closed), size - len(still))
+    for call, turn in chain(ended, ((call, turns) for call in still)):
+        yield _move(call, at - (turns - turn) * _SPAN / turns, turn, random)
 
 
 def _move(call: Mapping[str, Any], later: timedelta, turn: int, random: Random) -> dict[str, Any]:
@@ -122,10 +120,11 @@ def _move(call: Mapping[str, Any], later: timedelta, turn: int, random: Random) 
         "_id": f"{host}:{random.getrandbits(64):016x}",
         "host": host,
         "first": f"{turn:010}{call['first'][10:]}",
-        "segments": [_move_segment(each, later) for each in call["segments"]],
         "revision": 3,
         "updated_at": call.get("ended_at", call["began_at"]) + later,
     }
+    if "segments" in call:
+        moved["segments"] = [_move_segment(each, later) for each in call["segments"]]
     for party in ("caller", "dialed"):
         if "number" in moved.get(party, ()):
             moved[party] = {**moved[party], "number": number}

@@ -92,7 +92,7 @@ def measure_log_beside_reader(mongo: Embedded, folder: Path, frames: int, rounds
 
 
 def measure_log(mongo: Embedded, folder: Path, frames: int, who: str) -> float:
-    """Return frames a second, sent as fast as they are taken, from the first one written until all are committed."""
+    """Return frames a second, sent as fast as they are taken, from the first one written until all are stored."""
     with running(mongo, folder, who) as (scene, host):
         return store_calls(scene, host, frames, _UNBOUND)[0]
 

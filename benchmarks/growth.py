@@ -145,7 +145,7 @@ def _measure_pages(scene: Scene, size: int) -> list[Row]:
 
 
 def measure_storage(scene: Scene, group: str, collection: str) -> Row:
-    """Return what a document takes on MongoDB's disk, its share of the indexes included, compressed as it comes."""
+    """Return what a document takes on MongoDB's disk, with its share of the indexes, compressed as it comes."""
     scene.store.client.admin.command("fsync")
     stats = scene.store.database.command("collStats", collection)
     stored = (stats["storageSize"] + stats["totalIndexSize"]) / stats["count"]
@@ -201,7 +201,7 @@ def _find(scene: Scene, wanted: Filter) -> Any:
 
 
 def check_plan(cursor: Any, name: str) -> None:
-    """Raise AssertionError where the plan of a query, known by its name, has a collection scan or a sort in memory."""
+    """Raise AssertionError where the plan of a query has a collection scan or a sort in memory."""
     stages = set(_list_stages(cursor.explain()["queryPlanner"]["winningPlan"]))
     assert not stages & {"COLLSCAN", "SORT"}, f"{name}: {stages}"
 

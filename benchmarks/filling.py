@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from pymongo import IndexModel
+from pymongo import IndexModel, WriteConcern
 from scene import Scene
 
 from ipecs_mw.store.schema.layout import INDEXES
@@ -16,8 +16,9 @@ _BATCH = 5000
 def insert(scene: Scene, name: str, documents: Iterable[Mapping[str, Any]]) -> None:
     """Insert documents, many at a time."""
     waiting = iter(documents)
+    collection = scene.store.database[name].with_options(write_concern=WriteConcern(w=1))
     while batch := list(islice(waiting, _BATCH)):
-        scene.store.database[name].insert_many(batch, ordered=False)
+        collection.insert_many(batch, ordered=False)
 
 
 @contextmanager

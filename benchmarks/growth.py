@@ -118,7 +118,7 @@ def measure_log(mongo: Embedded, folder: Path, sizes: Sequence[int]) -> list[Row
     """
     with open_scene(mongo, folder) as scene:
         return [row for size in sizes for row in _measure_pages(scene, size)] + [
-            measure_storage(scene, "log", "events")
+            measure_storage(scene, "log", "events", "an event")
         ]
 
 
@@ -144,12 +144,12 @@ def _measure_pages(scene: Scene, size: int) -> list[Row]:
     ]
 
 
-def measure_storage(scene: Scene, group: str, collection: str) -> Row:
+def measure_storage(scene: Scene, group: str, collection: str, one: str) -> Row:
     """Return what a document takes on MongoDB's disk, with its share of the indexes, compressed as it comes."""
     scene.store.client.admin.command("fsync")
     stats = scene.store.database.command("collStats", collection)
     stored = (stats["storageSize"] + stats["totalIndexSize"]) / stats["count"]
-    name = f"disk space of one of {stats['count']:,} {collection}, its indexes included"
+    name = f"disk space {one} with its indexes, of {stats['count']:,} {collection}"
     return Row(group, name, stored, "bytes", "the document as BSON", stats["avgObjSize"])
 
 

@@ -38,44 +38,40 @@ OPTIONS = build_options()
 def build_log(hours: float, seed: int, holders: int, stations: int = 30) -> Sequence[Document]:
     """Return the events of a day in the host's order; each holder of the account has one connection."""
     frames = play_day(hours, seed, stations=stations)
-    share = -(-len(frames) // holders)
+    return place([read_frame(number, frame) for number, frame in enumerate(frames)], holders)
+
+
+def place(events: Sequence[Document], holders: int) -> list[Document]:
+    """Return events as the log has them, those of each holder in a connection and a journal of his own."""
+    share = -(-len(events) // holders)
     seqs: dict[str, int] = {}
     log: list[Document] = []
-    for at in range(holders):
-        journal, connection = HOLDERS[at], (at + 1) * 1_000_000 + 1
 
-        def add(event: Document, journal: str = journal, connection: int = connection) -> None:
-            seq = seqs[journal] = seqs.get(journal, 0) + 1
-            event_id = f"main:{journal}:{seq:012}:0"
-            if event["kind"] == "smdr":
-                event_id = f"main:smdr:{event['_id']}"
-                event["journal"] = journal
-            at = event["received_at"]
-            at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as MongoDB keeps it
-            log.append(event | {"_id": event_id, "received_at": at, "connection": connection, "seq": seq})
+    def add(event: Document, journal: str, connection: int) -> None:
+        seq = seqs[journal] = seqs.get(journal, 0) + 1
+        event_id, named = f"main:{journal}:{seq:012}:0", {}
+        if event["kind"] == "smdr":
+            event_id, named = f"main:smdr:{event['_id']}", {"journal": journal}
+        at = event["received_at"]
+        at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as MongoDB keeps it
+        where = {"_id": event_id, "host": "main", "connection": connection, "seq": seq}
+        log.append(event | named | where | {"received_at": at})
 
-        part = [
-            read_frame(number, frames[number])
-            for number in range(at * share, min((at + 1) * share, len(frames)))
-        ]
-        begins = part[0]["received_at"]
-        add(_system("session_up", begins))
-        if at:
+    for holder in range(-(-len(events) // share)):
+        part = events[holder * share : (holder + 1) * share]
+        begins, ends = part[0]["received_at"], part[-1]["received_at"]
+        told = [_system("session_up", begins)]
+        if holder:
             since = begins - timedelta(seconds=20)
-            add(
-                _system(
-                    "gap", begins, since=since.isoformat(), until=begins.isoformat(), reason="session_down"
-                )
-            )
-        for event in part:
-            add(event)
-        add(_system("session_down", part[-1]["received_at"]))
-    assert [find_order(event) for event in log] == sorted(find_order(event) for event in log)
+            gap = {"since": since.isoformat(), "until": begins.isoformat(), "reason": "session_down"}
+            told.append(_system("gap", begins, **gap))
+        for event in (*told, *part, _system("session_down", ends)):
+            add(event, HOLDERS[holder], (holder + 1) * 1_000_000 + 1)
     return log
 
 
 def _system(kind: str, at: datetime, **data: Any) -> Document:
-    return {"_id": "", "host": "main", "kind": "system", "type": kind, "received_at": at, "data": data}
+    return {"_id": "", "kind": "system", "type": kind, "received_at": at, "data": data}
 
 
 def read_at_once(
@@ -153,7 +149,8 @@ def read_live(store: Store) -> None:
     """Have a reader read all that is there, and keep what it has in mind."""
     reader = HostReader(store, "main", OPTIONS)
     reader.begin()
-    while reader.read() or reader.is_behind:
+    while reader.is_behind:
+        reader.read()
         reader.flush(NOW, is_whole=not reader.is_behind)
         reader.save()
 

@@ -72,7 +72,7 @@ def describe(
 def _describe_reader(reader: Reader, instances: Sequence[Instance], texts: Texts) -> list[str]:
     """Return who reads calls out of the events, and how far behind; or that nobody does."""
     if reader.state in _NOBODY_READS:
-        return [texts.render(_NOBODY_READS[reader.state], at=local_time(reader.told_at))]
+        return [texts.render(_NOBODY_READS[reader.state], at=local_time(reader.told_at) or "–")]
     names = {instance["_id"]: instance.get("hostname") for instance in instances}
     lines = [texts.render("cli.status.reader", owner=escape(str(names.get(reader.owner) or reader.owner)))]
     return lines + [

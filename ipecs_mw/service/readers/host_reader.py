@@ -154,7 +154,7 @@ class HostReader:
 
         Then `is_behind` tells whether there may be more, and `spanned` how many of them were received in the span.
         """
-        page = self._read_page(limit)
+        page, is_old = self._read_page(limit)
         events = self._cut(page.events)
         self.spanned = sum([self._span.has(event["received_at"]) for event in events])
         for order, event in zip(page.orders, events, strict=False):
@@ -165,23 +165,25 @@ class HostReader:
         if events:
             note_taken(self._taken, events)
             self.position, self.at = page.orders[len(events) - 1], events[-1]["received_at"]
-        self.is_behind = page.has_more or len(events) < len(page.events)
+        self.is_behind = page.has_more or is_old or len(events) < len(page.events)
         return len(events)
 
-    def _read_page(self, limit: int) -> Page:
-        """Return the next page; where there are more, the one behind it is asked for meanwhile."""
+    def _read_page(self, limit: int) -> tuple[Page, bool]:
+        """Return the next page, and whether it was read a while ago, so that there may be more by now.
+
+        Where there are more, the page behind it is asked for while this one is worked on.
+        """
         ahead, self._ahead = self._ahead, None
-        is_next = ahead is not None and ahead[0] == self.position
-        page = (
-            ahead[1].result()
-            if ahead is not None and is_next
-            else read_page(self._store, self.host, self.position, limit)
-        )
+        is_old = ahead is not None and ahead[0] == self.position
+        if ahead is not None and is_old:
+            page = ahead[1].result()
+        else:
+            page = read_page(self._store, self.host, self.position, limit)
         if page.has_more:
             after = page.orders[-1] if page.orders else self.position
             read = partial(read_page, self._store, self.host, after, limit)
             self._ahead = after, start_task(f"read-{self.host}", read)
-        return page
+        return page, is_old
 
     def _cut(self, found: Sequence[Document]) -> Sequence[Document]:
         """Return the events of one connection, and look for late ones where it is another than before.
@@ -230,8 +232,9 @@ class HostReader:
             if is_whole or joined is None or calls.is_settled(each)
         }
         if self._sweeps:
+            expected = calls.list_expected()
             for each in self._calls.list_between(self.host, self._swept, self.position):
-                if each not in self._pending and calls.is_settled(each):
+                if each not in self._pending and each not in expected and calls.is_settled(each):
                     derived[each] = None
         return derived
 

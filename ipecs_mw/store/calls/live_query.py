@@ -85,11 +85,15 @@ def load_reader(store: Store) -> Reader:
     pipeline: list[Document] = [{"$match": {"_id": NAME}}, {"$set": {"age_seconds": _AGE}}]
     with store_errors():
         found = next(iter(store.database["readers"].aggregate(pipeline)), None)
-    if found is None or found.get("told_at") is None:
+    if found is None:
         return Reader("never")
     hosts = {str(each["host"]): each for each in found.get("hosts") or () if "host" in each}
-    state = "gone" if found["age_seconds"] > GONE_SECONDS else "running"
-    return Reader(state, found["told_at"], hosts, str(found.get("owner", "")), int(found.get("format", 0)))
+    told_at, state = found.get("told_at"), "gone"
+    if told_at is None:  # it has stopped, and nobody goes on
+        told_at = max((each["taken_at"] for each in hosts.values() if "taken_at" in each), default=None)
+    elif found["age_seconds"] <= GONE_SECONDS:
+        state = "running"
+    return Reader(state, told_at, hosts, str(found.get("owner", "")), int(found.get("format", 0)))
 
 
 def describe_readers(store: Store) -> Mapping[str, Any]:

@@ -156,8 +156,8 @@ def _find_new(events: Collection[Event], host: str, journal: str, taken: dict[st
 def note_taken(taken: dict[str, int], events: Sequence[Event]) -> None:
     """Count events of one connection, in their order, as taken.
 
-    A connection has one journal, so that the last event that names it tells of all; the events of versions that did
-    not number connections may come from several.
+    A connection has one journal, so that the last event that names it tells of all. Events of versions that did
+    not number connections may come from several journals.
     """
     for event in reversed(events):
         journal, seq = find_entry(event)

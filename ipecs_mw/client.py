@@ -185,10 +185,10 @@ class Client:
 
         Each change has its `position`, the `id`, and the `document` as it is then: None for a call that is no
         more, since it became part of another one. Keep the position of the last change that was dealt with, or
-        `position` of what this returns, and go on after it: nothing is missed and nothing comes twice, as long as
-        MongoDB's own log goes back so far; then PositionLost is raised. On a standalone server, which has no such
-        log, what is stored more than ten seconds late is missed, and so are calls that are no more. It goes on for
-        ever, or until nothing came for `timeout_seconds`.
+        `position` of what this returns, and go on after it with the same filters: nothing is missed and nothing
+        comes twice, as long as MongoDB's own log goes back so far; then PositionLost is raised. On a standalone
+        server, which has no such log, what is stored more than ten seconds late is missed, and so are calls that
+        are no more. It goes on for ever, or until nothing came for `timeout_seconds`.
         """
         _check_choice("what", what, tuple(_FOLLOWED), self._texts)
         source, kind = _FOLLOWED[what]

@@ -13,7 +13,7 @@ from typing import Any
 
 from ipecs_mw import __version__, logs
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
-from ipecs_mw.calls.options import build_reading_options
+from ipecs_mw.calls.options import find_reading_options
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, IpecsMwError, JournalError
 from ipecs_mw.model.event import Event
@@ -180,9 +180,12 @@ class Daemon:
         self._schema = SchemaKeeper(
             self._store, profile, lambda: read_retention(self._loaded.settings), clock, self._stop
         )
-        self._options = build_reading_options(self._loaded.settings)
+        self._options = find_reading_options(self._loaded.settings)
         news = self._events.has_news
-        self._reader = CallReader(self._store, self._id, lambda: self._options, clock, self._stop, news)
+        self._has_drained = threading.Event()
+        self._reader = CallReader(
+            self._store, self._id, lambda: self._options, clock, self._has_drained, news
+        )
         self._changes = ChangeFeed(
             self._store,
             self._watcher.notice,
@@ -248,7 +251,7 @@ class Daemon:
         self._threads.start("keep-schema", self._schema.run, self._stop)
         self._own.start()
         self._fleet.start_forwarding()
-        self._reading = self._threads.start("read-calls", self._reader.run, self._stop)
+        self._reading = self._threads.start("read-calls", self._reader.run, self._has_drained)
 
     def _watch(self) -> None:
         """Follow what changes in MongoDB from now on."""
@@ -270,7 +273,7 @@ class Daemon:
         if setup != self._applied:
             self._change(setup)
         problems = []
-        for follow in (self._set_up_logs, self._set_up_health):
+        for follow in (self._set_up_logs, lambda: self._health.change(self._loaded.settings.health)):
             try:
                 follow()
             except CannotStart as error:
@@ -296,15 +299,12 @@ class Daemon:
             speak(self._loaded, self._profile)
             self._spoken = wanted
 
-    def _set_up_health(self) -> None:
-        self._health.change(self._loaded.settings.health)
-
     def _agree(self, loaded: Loaded) -> None:
         """Go on with the new documents: nothing refuses them any more."""
         former = self._loaded.settings
         self._loaded = loaded
         self._events.masks = build_masks(loaded.settings)
-        self._options = build_reading_options(loaded.settings)
+        self._options = find_reading_options(loaded.settings)
         if read_retention(former) != read_retention(loaded.settings):
             start_thread("keep-documents", self._schema.set_retention)
 
@@ -328,8 +328,9 @@ class Daemon:
             self._intake.record("daemon.ended")
         waiting = self._fleet.drain(stopping.at(_DRAINED_SECONDS))
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
-        self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
+        self._has_drained.set()
         self._events.has_news.set()
+        self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
         if self._reading is not None:
             self._reading.join(stopping.seconds_left(_LISTENED_SECONDS))
         return waiting
@@ -355,6 +356,7 @@ class Daemon:
                 if (told := describe_intake(forwarding.intake))["journal"]["entries"]
             },
             "middleware": describe_intake(self._intake),
+            "reader": self._reader.describe(),
         }
 
     def _build_vitals(self) -> Vitals:

@@ -7,6 +7,7 @@ from typing import Any
 from call_frames import EPOCH, read_documents
 
 from ipecs_mw.calls.missed import find_missed
+from ipecs_mw.calls.position import find_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.model.formats import NumberSettings
@@ -73,8 +74,14 @@ def instant(seconds: float) -> datetime:
 def keep_events(store: Store, frames: Frames, host: str = "main") -> list[dict[str, Any]]:
     """Store the events of frames and return them."""
     documents = [
-        {**document, "_id": document["_id"].replace("main", host, 1), "host": host, "connection": 1}
-        for document in read_documents(frames)
+        {
+            **document,
+            "_id": document["_id"].replace("main", host, 1),
+            "host": host,
+            "connection": 1,
+            "seq": seq,
+        }
+        for seq, document in enumerate(read_documents(frames))
     ]
     store.database["events"].insert_many(documents)
     return documents
@@ -94,11 +101,11 @@ def keep_reading(
 ) -> None:
     """Store what is read out of documents of one host, as the reader does."""
     host = ""
-    for order, document in enumerate(documents):
+    for document in documents:
         host = document.get("host", host)
-        reading.take(document, order)
+        reading.take(document, find_order(document))
     records = [build_record(call, host) for _, call in reading.calls.take_changed() if call is not None]
-    calls = [{**record, "first": record["_id"], **_count(_find_numbers(record, plan))} for record in records]
+    calls = [{**record, **_count(_find_numbers(record, plan))} for record in records]
     _insert(store, "calls", calls)
     _insert(store, "agent_states", ({**each, **_count()} for _, each in reading.states.take_changed()))
     _insert(store, "live", (each for _, each in reading.live.take_changed() if each is not None))

@@ -1,7 +1,7 @@
 """What the tests of readers share: a log whose account goes A → B → A, what it means, and what is in MongoDB."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -14,12 +14,15 @@ from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.model.numbers import read_all
 from ipecs_mw.model.settings import Settings
+from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.store.server.connection import Store
 
 Document = dict[str, Any]
 
 HOLDERS = ("aaaa", "bbbb", "aaaa", "cccc")
 """The journals by which the account goes."""
+
+NOW = datetime(2026, 3, 3, tzinfo=UTC)
 
 _MINE = ("revision", "updated_at", "holder")
 
@@ -35,44 +38,40 @@ OPTIONS = build_options()
 def build_log(hours: float, seed: int, holders: int, stations: int = 30) -> Sequence[Document]:
     """Return the events of a day in the host's order; each holder of the account has one connection."""
     frames = play_day(hours, seed, stations=stations)
-    share = -(-len(frames) // holders)
+    return place([read_frame(number, frame) for number, frame in enumerate(frames)], holders)
+
+
+def place(events: Sequence[Document], holders: int) -> list[Document]:
+    """Return events as the log has them, those of each holder in a connection and a journal of his own."""
+    share = -(-len(events) // holders)
     seqs: dict[str, int] = {}
     log: list[Document] = []
-    for at in range(holders):
-        journal, connection = HOLDERS[at], (at + 1) * 1_000_000 + 1
 
-        def add(event: Document, journal: str = journal, connection: int = connection) -> None:
-            seq = seqs[journal] = seqs.get(journal, 0) + 1
-            event_id = f"main:{journal}:{seq:012}:0"
-            if event["kind"] == "smdr":
-                event_id = f"main:smdr:{event['_id']}"
-                event["journal"] = journal
-            at = event["received_at"]
-            at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as MongoDB keeps it
-            log.append(event | {"_id": event_id, "received_at": at, "connection": connection, "seq": seq})
+    def add(event: Document, journal: str, connection: int) -> None:
+        seq = seqs[journal] = seqs.get(journal, 0) + 1
+        event_id, named = f"main:{journal}:{seq:012}:0", {}
+        if event["kind"] == "smdr":
+            event_id, named = f"main:smdr:{event['_id']}", {"journal": journal}
+        at = event["received_at"]
+        at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as MongoDB keeps it
+        where = {"_id": event_id, "host": "main", "connection": connection, "seq": seq}
+        log.append(event | named | where | {"received_at": at})
 
-        part = [
-            read_frame(number, frames[number])
-            for number in range(at * share, min((at + 1) * share, len(frames)))
-        ]
-        begins = part[0]["received_at"]
-        add(_system("session_up", begins))
-        if at:
+    for holder in range(-(-len(events) // share)):
+        part = events[holder * share : (holder + 1) * share]
+        begins, ends = part[0]["received_at"], part[-1]["received_at"]
+        told = [_system("session_up", begins)]
+        if holder:
             since = begins - timedelta(seconds=20)
-            add(
-                _system(
-                    "gap", begins, since=since.isoformat(), until=begins.isoformat(), reason="session_down"
-                )
-            )
-        for event in part:
-            add(event)
-        add(_system("session_down", part[-1]["received_at"]))
-    assert [find_order(event) for event in log] == sorted(find_order(event) for event in log)
+            gap = {"since": since.isoformat(), "until": begins.isoformat(), "reason": "session_down"}
+            told.append(_system("gap", begins, **gap))
+        for event in (*told, *part, _system("session_down", ends)):
+            add(event, HOLDERS[holder], (holder + 1) * 1_000_000 + 1)
     return log
 
 
 def _system(kind: str, at: datetime, **data: Any) -> Document:
-    return {"_id": "", "host": "main", "kind": "system", "type": kind, "received_at": at, "data": data}
+    return {"_id": "", "kind": "system", "type": kind, "received_at": at, "data": data}
 
 
 def read_at_once(
@@ -130,6 +129,30 @@ def assert_same(
             other = found[name][each]
             fields = [f for f in {**document, **other} if document.get(f) != other.get(f)]
             assert not fields, f"{name} {each}: {[(f, other.get(f), document.get(f)) for f in fields]}"
+
+
+def shift(log: Sequence[Document], days: float) -> list[Document]:
+    """Return a log so many days later, of connections and journals that come after those of the given one."""
+    later = timedelta(days=days)
+    shifted = []
+    for event in log:
+        host, journal, rest = event["_id"].split(":", 2)
+        moved = {name: event[name] + later for name in ("received_at", "at") if name in event}
+        named = {"journal": f"z{event['journal']}"} if "journal" in event else {}
+        event_id = f"{host}:{journal}:z{rest}" if journal == "smdr" else f"{host}:z{journal}:{rest}"
+        connection = event["connection"] + 10_000_000
+        shifted.append({**event, **moved, **named, "_id": event_id, "connection": connection})
+    return shifted
+
+
+def read_live(store: Store) -> None:
+    """Have a reader read all that is there, and keep what it has in mind."""
+    reader = HostReader(store, "main", OPTIONS)
+    reader.begin()
+    while reader.is_behind:
+        reader.read()
+        reader.flush(NOW, is_whole=not reader.is_behind)
+        reader.save()
 
 
 def insert(store: Store, events: Sequence[Document]) -> None:

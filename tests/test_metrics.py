@@ -151,6 +151,7 @@ def test_every_metric_of_the_table_is_said_with_its_labels_and_nothing_else(port
     for name in ("events", "gap", "requests", "session.down"):
         counters.add(name, "one", 2)
     told.document = describe(monitors={"monitor": {"accepted": 9, "refused": {"1001": "NO"}}})
+    told.document["reader"] = [{"host": "main", "behind_seconds": 2.5, "is_catching_up": True}]
     found = read_metrics(port)
     suffixes = {"histogram": ("_bucket", "_count", "_sum")}
     wanted = {

@@ -82,6 +82,10 @@ class HostCalls:
         """Tell whether no more will come of a call that has been told."""
         return call_id not in self._index.calls
 
+    def list_expected(self) -> set[str]:
+        """Return the ids of the calls that records may yet make which wait for theirs."""
+        return {self._name(step) for step in self._waiting.steps}
+
     def take_touched(self) -> Iterator[Joined]:
         """Yield the calls to which something has happened since it was last asked."""
         touched, self._touched = self._touched, {}
@@ -157,12 +161,15 @@ class HostCalls:
             self._settle_pickup(call, step)
         return call
 
+    def _name(self, step: Step) -> str:
+        """Return the id of the call that a step opens."""
+        return f"{self._host}:{blake2s(step.event_id.encode(), digest_size=8).hexdigest()}"
+
     def _open(self, step: Step) -> Joined | None:
         """Open a call; None for a step that begins none. One whose beginning was not heard says so."""
         if step.verb not in verbs.OPENS:
             return None
-        name = blake2s(step.event_id.encode(), digest_size=8).hexdigest()
-        call = Joined(f"{self._host}:{name}", replay((), self._machines), step.moment.received)
+        call = Joined(self._name(step), replay((), self._machines), step.moment.received)
         if step.verb not in verbs.BEGINS:
             call.marks["began_before"] = None
         self._index.add(call)
@@ -379,6 +386,7 @@ class HostCalls:
     def _open_from_record(self, step: Step) -> None:
         """Make a call of a record that no event told of; a second record of the same reference joins it."""
         if self._join_record(step):
+            self._changed[self._name(step)] = None  # the call that it would have made
             return
         call = self._open(step)
         if call is not None:

@@ -5,6 +5,7 @@ order the events of a host whatever the clocks of the daemons say (docs/events.m
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 BEGINNING = ""
@@ -20,8 +21,13 @@ def find_order(event: Mapping[str, Any]) -> str:
 
     A gap stands before the event that told of it, which has its number.
     """
-    place = 0 if event["_id"].endswith(_GAP) else 1
-    return f"{event.get('connection', 0):0{_CONNECTION_DIGITS}}:{event['seq']:0{_SEQ_DIGITS}}:{place}"
+    number = str(event["seq"]).zfill(_SEQ_DIGITS)  # half the work of a format
+    return _begin_order(event.get("connection", 0)) + number + (":0" if event["_id"].endswith(_GAP) else ":1")
+
+
+@lru_cache(maxsize=64)
+def _begin_order(connection: int) -> str:
+    return f"{connection:0{_CONNECTION_DIGITS}}:"
 
 
 def split_order(order: str) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Call records: which call one belongs to, and what it tells that events do not."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -96,6 +96,11 @@ class WaitingRecords:
     def due_at(self) -> datetime:
         """When the first of them has waited for long enough."""
         return self._steps[0].moment.received + GRACE if self._steps else NEVER
+
+    @property
+    def steps(self) -> Iterable[Step]:
+        """The records that wait."""
+        return self._steps
 
     def add(self, step: Step) -> None:
         """Have a record wait for its call."""

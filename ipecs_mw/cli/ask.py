@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -10,6 +12,7 @@ from ipecs_mw.cli.context import Context
 from ipecs_mw.errors import CannotStart, InvalidDocument
 from ipecs_mw.logs import hide
 from ipecs_mw.model.contents import mask_passwords
+from ipecs_mw.model.validation import refuse_duplicates
 
 
 def ask_secret(context: Context, at: str) -> str:
@@ -43,16 +46,17 @@ def read_setting(context: Context, at: str, name: str, value: str) -> Any:
         parsed = _parse(value)
         return parsed if isinstance(parsed, dict) else value  # a password may look like a number
     if value == "-":
-        return _parse(ask_value())
-    parsed = _parse(value)
+        return _parse(ask_value(), partial(refuse_duplicates, at))
+    parsed = _parse(value, partial(refuse_duplicates, at))
     if mask_passwords(parsed, name, keeps_encrypted=True) != parsed:
         raise InvalidDocument("error.secret_on_command_line", path=at)
     return parsed
 
 
-def _parse(value: str) -> Any:
+def _parse(value: str, build: Callable[[list[tuple[str, Any]]], Any] = dict) -> Any:
+    """Return a value as JSON, its objects as `build` makes them of their pairs; what is no JSON as it is."""
     try:
-        return json.loads(value)
+        return json.loads(value, object_pairs_hook=build)
     except (ValueError, RecursionError):
         return value
 

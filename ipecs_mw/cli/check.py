@@ -34,6 +34,7 @@ from ipecs_mw.service.doctor.host_findings import (
     examine_writing,
     log_in,
 )
+from ipecs_mw.service.doctor.reader_findings import examine_reader
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands
 from ipecs_mw.store.coordination.instances import load_instances
 from ipecs_mw.store.server.connection import Store
@@ -77,6 +78,9 @@ def examine(context: Context, *, may_log_in: bool) -> Iterator[Finding]:
             yield from examine_mongodb(store, explain, context.clock)
             findings, settings = examine_contents(store, context.profile, explain)
             yield from findings
+            if settings is None or settings.calls.enabled:
+                alive = [instance for instance in load_instances(store) if instance["is_alive"]]
+                yield from examine_reader(store, alive, context.clock, explain)
             if settings is not None:
                 yield from _examine_hosts(store, context, settings, may_log_in=may_log_in)
     except IpecsMwError as error:

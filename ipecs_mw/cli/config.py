@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +26,7 @@ from ipecs_mw.model.paths import find_value, put_value, split_path
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.schemas import build_config_schema
 from ipecs_mw.model.settings import parse_settings, read_bookkeeping
+from ipecs_mw.model.validation import refuse_duplicates
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.configuration.settings import (
     build_missing,
@@ -234,7 +236,7 @@ def _describe_changes(
 def _read(text: str, context: Context) -> dict[str, Any]:
     document = f"config/{context.profile}"
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=partial(refuse_duplicates, document))
     except json.JSONDecodeError as error:
         raise InvalidDocument(
             "error.not_json", file=document, line=error.lineno, column=error.colno, reason=error.msg

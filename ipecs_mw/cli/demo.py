@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.live import Live
 
 from ipecs_mw.cli.context import Context, current
-from ipecs_mw.cli.live_view import Picture, draw, summarise
+from ipecs_mw.cli.live_view import Picture, draw, find_stations, summarise
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.seeds import read_json, shipped_texts
+from ipecs_mw.store.calls.live_query import load_live
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import load_document, save_settings
 from ipecs_mw.store.coordination.instances import load_instances
@@ -176,11 +177,11 @@ def _watch(
             now = clock.monotonic()
             while arrived:
                 picture.add(arrived.popleft(), now)
-            host = _describe_host(store, host)
+            host, stations = _describe_host(store, host), find_stations(load_live(store, host=_HOST))
             if isinstance(live, Live):
-                live.update(draw(picture, host, now, context.texts, console.size))
+                live.update(draw(picture, stations, host, now, context.texts, console.size))
             elif now >= next_line:
-                click.echo(summarise(picture, host, now, context.texts))
+                click.echo(summarise(picture, stations, host, now, context.texts))
                 next_line = now + _LINE_SECONDS
             for process in processes:
                 if process.poll() is not None:
@@ -213,13 +214,14 @@ def _report(store: Store, texts: Any, before: Mapping[str, int], folder: str) ->
         if count:
             click.echo(f"  {texts.render(f'kind.{kind}')}: {count}")
     program = _name_program()
-    query = f"{program} --bootstrap {folder}/bootstrap.json --profile {_PROFILE} events"
+    query = f"{program} --bootstrap {folder}/bootstrap.json --profile {_PROFILE}"
     click.echo(texts.render("demo.query"))
     for options in (
-        "--limit 20",
-        "--type station_ring --since 1h",
-        "--station 1000",
-        "--kind smdr --format csv",
+        "calls",
+        "calls --outcome abandoned",
+        "missed",
+        "events --type station_ring --since 1h",
+        "events --kind smdr --format csv",
     ):
         click.echo(f"  {query} {options}")
 

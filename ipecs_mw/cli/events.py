@@ -1,6 +1,6 @@
 """`ipecs-mw events`: ask the event log."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
@@ -10,22 +10,22 @@ import click
 from click.core import ParameterSource
 
 from ipecs_mw.cli.complete import complete_host, complete_type
-from ipecs_mw.cli.context import Context, current, load_words
+from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.event_csv import BASE, find_columns, find_unknown, write_csv
 from ipecs_mw.cli.event_table import write_table
 from ipecs_mw.cli.names import check_host, check_type
-from ipecs_mw.cli.output import FORMS, Event, write_as
+from ipecs_mw.cli.output import FORMS, write_as
 from ipecs_mw.cli.pages import (
-    MOST_DOCUMENTS,
-    Page,
     check_apart,
     check_csv_options,
+    form_option,
+    limit_option,
     print_byte_order_mark,
     print_lines,
+    print_page,
 )
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.errors import CannotStart
-from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.store.configuration.definitions import load_codes
 from ipecs_mw.store.events.event_query import Filter, count_events, find_events, follow_events
@@ -50,23 +50,10 @@ _APART = {
 @click.option("--call", type=int, help=_TEXTS.render("help.events.call"))
 @click.option("--since", type=Instant(), help=_TEXTS.render("help.events.since"))
 @click.option("--until", type=Instant(), help=_TEXTS.render("help.events.until"))
-@click.option(
-    "--limit",
-    type=click.IntRange(min=0, max=MOST_DOCUMENTS),
-    default=50,
-    show_default=True,
-    help=_TEXTS.render("help.events.limit"),
-)
+@limit_option(_TEXTS.render("help.events.limit"))
 @click.option("--before", metavar="ID", help=_TEXTS.render("help.events.before"))
 @click.option("--after", metavar="ID", help=_TEXTS.render("help.events.after"))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMS),
-    default="table",
-    show_default=True,
-    help=_TEXTS.render("help.events.format"),
-)
+@form_option(*FORMS)
 @click.option("--columns", metavar="NAME,…", help=_TEXTS.render("help.events.columns"))
 @click.option("--bom", is_flag=True, help=_TEXTS.render("help.events.bom"))
 @click.option("--count", is_flag=True, help=_TEXTS.render("help.events.count"))
@@ -109,23 +96,26 @@ def events(
         if follow:
             is_limited = click_context.get_parameter_source("limit") is not ParameterSource.DEFAULT
             coming = follow_events(store, wanted, context.clock, after=after)
-            lines = _write(
+            lines = write_as(
+                "jsonl" if form == "json" else form,  # an array that never ends is no JSON
                 islice(coming, limit) if is_limited and limit else coming,
-                form,
-                chosen,
-                texts,
-                context,
-                is_live=True,
+                table=lambda events: write_table(events, texts, now=context.clock.now(), is_live=True),
+                csv=lambda events: write_csv(events, chosen),
             )
             with suppress(KeyboardInterrupt):  # asked to stop: that is how following ends
                 print_lines(lines)
             return
         # one more than asked tells whether there is a next page
         found = find_events(store, wanted, limit=limit + 1 if limit else 0, before=before, after=after)
-        page = Page(found, limit)
-        print_lines(_write(page, form, chosen, texts, context))
-        if form == "table" and page.last_id is not None and next(iter(found), None) is not None:
-            click.echo(texts.render("cli.events.more", id=page.last_id), err=True)
+        print_page(
+            found,
+            limit,
+            form,
+            table=lambda events: write_table(events, texts, now=context.clock.now()),
+            csv=lambda events: write_csv(events, chosen),
+            texts=texts,
+            more="cli.events.more",
+        )
 
 
 def _check_options(given: dict[str, Any]) -> None:
@@ -148,22 +138,3 @@ def _choose_columns(store: Store, wanted: Filter, columns: str | None) -> Sequen
         message = _TEXTS.render("cli.no_such_name", name=", ".join(unknown), allowed=allowed)
         raise click.BadParameter(message, param_hint="--columns")
     return chosen
-
-
-def _write(
-    events: Iterable[Event],
-    form: str,
-    columns: Sequence[str],
-    texts: Texts,
-    context: Context,
-    *,
-    is_live: bool = False,
-) -> Iterator[str]:
-    if is_live and form == "json":  # an array that never ends is no JSON
-        form = "jsonl"
-    return write_as(
-        form,
-        events,
-        table=lambda found: write_table(found, texts, now=context.clock.now(), is_live=is_live),
-        csv=lambda found: write_csv(found, columns),
-    )

@@ -1,19 +1,23 @@
 """What the commands that list documents share: pages, their options, and printing them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from ipecs_mw.cli.csv_lines import BYTE_ORDER_MARK
+from ipecs_mw.cli.output import Write, write_as
 from ipecs_mw.cli.streams import has_every_sign
+from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 
 MOST_DOCUMENTS = 1_000_000_000
 """What MongoDB takes as a limit is a number of 32 bits."""
 
 _TEXTS = shipped_texts()
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Page:
@@ -27,6 +31,25 @@ class Page:
         for document in self._documents:
             self.last_id = document["_id"]
             yield document
+
+
+def limit_option(said: str) -> Callable[[Command], Command]:
+    """Return the option for how many documents there are at most, with its help."""
+    return click.option(
+        "--limit", type=click.IntRange(min=0, max=MOST_DOCUMENTS), default=50, show_default=True, help=said
+    )
+
+
+def form_option(*forms: str) -> Callable[[Command], Command]:
+    """Return the option for the form of the output, of which the first is the usual one."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(forms),
+        default=forms[0],
+        show_default=True,
+        help=_TEXTS.render("help.events.format"),
+    )
 
 
 def check_apart(given: Mapping[str, Any], apart: Mapping[str, Sequence[str]]) -> None:
@@ -48,6 +71,27 @@ def print_byte_order_mark() -> None:
     """Begin the output with the mark, where its encoding has it."""
     if has_every_sign():
         click.echo(BYTE_ORDER_MARK, nl=False)
+
+
+def print_page(
+    found: Iterator[dict[str, Any]],
+    limit: int,
+    form: str,
+    *,
+    table: Write,
+    csv: Write,
+    texts: Texts,
+    more: str,
+) -> bool:
+    """Print a page of documents, of which there is one more than `limit` if there is a next one.
+
+    `more` is the key of what then says how to go on. Tell whether there was any document.
+    """
+    page = Page(found, limit)
+    print_lines(write_as(form, page, table=table, csv=csv))
+    if form == "table" and page.last_id is not None and next(found, None) is not None:
+        click.echo(texts.render(more, id=page.last_id), err=True)
+    return page.last_id is not None
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -24,7 +24,7 @@ COMMANDS: Final = {
     "try": ("demo", "simulate"),
     "set_up": ("migrate", "seed", "config", "secret", "trust", "grant"),
     "operate": ("check", "run", "status", "support", "journal"),
-    "calls": ("calls", "call", "live", "missed"),
+    "calls": ("calls", "call", "live", "missed", "rebuild"),
     "ask": ("events", "smdr", "erase"),
     "command": ("commands", "send"),
 }

@@ -11,7 +11,7 @@ from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.cli.event_csv import find_columns, write_csv
 from ipecs_mw.cli.output import FORMS, Event, write_as
-from ipecs_mw.cli.pages import print_lines
+from ipecs_mw.cli.pages import form_option, print_lines
 from ipecs_mw.cli.table import cell_len, is_narrow_screen, screen_width, write_rows
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.cli.words import local_time, local_zone
@@ -69,14 +69,7 @@ Ask = Callable[[dict[str, Any]], Any]
 @click.option("--since", type=Instant(), help=_TEXTS.render("help.smdr.since"))
 @click.option("--until", type=Instant(), help=_TEXTS.render("help.smdr.until"))
 @click.option("--number", help=_TEXTS.render("help.smdr.number"))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMS),
-    default="table",
-    show_default=True,
-    help=_TEXTS.render("help.events.format"),
-)
+@form_option(*FORMS)
 @click.option("--count", "is_count", is_flag=True, help=_TEXTS.render("help.smdr.count"))
 @click.option(
     "--timeout",

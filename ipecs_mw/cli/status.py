@@ -14,6 +14,7 @@ from ipecs_mw.cli.watching import watch as watch_view
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.store.calls.live_query import Reader, load_reader
 from ipecs_mw.store.coordination.instances import load_instances
 from ipecs_mw.store.events.event_query import Filter, count_events
 from ipecs_mw.store.server.connection import Store
@@ -71,7 +72,16 @@ def _render(
 ) -> str:
     if form == "json":
         return to_json(instances, indent=None if is_line else 1)
-    return "\n".join(describe(instances, context.profile, _count_gaps(store, context, instances), texts))
+    gaps = _count_gaps(store, context, instances)
+    return "\n".join(describe(instances, context.profile, gaps, _load_reader(store), texts))
+
+
+def _load_reader(store: Store) -> Reader | None:
+    """Return what the reader of calls says; None where this account may not ask."""
+    try:
+        return load_reader(store)
+    except StoreRefused:
+        return None
 
 
 def _count_gaps(store: Store, context: Context, instances: Sequence[Instance]) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from ipecs_mw.cli.words import local_time
 from ipecs_mw.model.extensions import join_ranges, join_verdicts
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts, join_some
+from ipecs_mw.store.calls.live_query import Reader
 
 Instance = Mapping[str, Any]
 
@@ -17,13 +18,21 @@ _AMISS = {
     "outside_silent": "outside.silent",
 }
 """What the daemon finds amiss with itself, and the sentence that says so."""
+_NOBODY_READS = {"gone": "cli.status.reader_gone", "never": "cli.status.reader_never"}
 _UNREAD = ("unknown", "undecodable")  # kinds of events that firmware of another version may cause
 
 
 def describe(
-    instances: Sequence[Instance], profile: str, gaps: Mapping[str, int] | None, texts: Texts
+    instances: Sequence[Instance],
+    profile: str,
+    gaps: Mapping[str, int] | None,
+    reader: Reader | None,
+    texts: Texts,
 ) -> list[str]:
-    """Return the lines for these daemons; `gaps` are those of the last 24 hours, by host, None: not to be seen."""
+    """Return the lines for these daemons; `gaps` are those of the last 24 hours, by host.
+
+    None stands for gaps, or a reader of calls, that are not to be seen.
+    """
     if not instances:
         return [texts.render("cli.status.none", profile=profile)]
     lines = []
@@ -55,7 +64,21 @@ def describe(
             lines.append("  " + texts.render("cli.status.former", name=name, waiting=_count_waiting(intake)))
             if problem := intake.get("problem"):
                 lines.append("    " + texts.render("cli.status.problem", detail=escape(problem)))
+    if reader is not None and any(instance["is_alive"] for instance in instances):
+        lines += _describe_reader(reader, instances, texts)
     return lines if gaps is not None else [*lines, texts.render("cli.status.gaps_unseen")]
+
+
+def _describe_reader(reader: Reader, instances: Sequence[Instance], texts: Texts) -> list[str]:
+    """Return who reads calls out of the events, and how far behind; or that nobody does."""
+    if reader.state in _NOBODY_READS:
+        return [texts.render(_NOBODY_READS[reader.state], at=local_time(reader.told_at) or "–")]
+    names = {instance["_id"]: instance.get("hostname") for instance in instances}
+    lines = [texts.render("cli.status.reader", owner=escape(str(names.get(reader.owner) or reader.owner)))]
+    return lines + [
+        "  " + texts.render("cli.status.reader_behind", host=escape(host), seconds=f"{seconds:.0f}")
+        for host, seconds in reader.list_behind().items()
+    ]
 
 
 def _describe_amiss(instance: Instance, texts: Texts) -> list[str]:

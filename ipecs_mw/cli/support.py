@@ -25,6 +25,7 @@ from ipecs_mw.model.contents import mask_passwords
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import Decrypt, read_secret
+from ipecs_mw.store.calls.live_query import describe_readers
 from ipecs_mw.store.configuration.settings import load_history, load_settings
 from ipecs_mw.store.coordination.instances import load_instances
 from ipecs_mw.store.schema.examination import describe_database, find_remembered_tokens, find_system_events
@@ -84,6 +85,7 @@ def _list_stored(store: Store, context: Context) -> Parts:
     yield "instances.json", lambda: load_instances(store)
     yield "migrations.json", lambda: [[row.number, row.name, row.state] for row in load_status(store)]
     yield "database.json", lambda: describe_database(store)
+    yield "readers.json", lambda: describe_readers(store)
     yield "system-events.json", lambda: find_system_events(store, _MOST_EVENTS)
     if settings is not None and settings.logging.file:
         file = Path(settings.logging.file)

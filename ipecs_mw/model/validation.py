@@ -5,7 +5,7 @@
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from types import UnionType
 from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -64,6 +64,23 @@ def refuse(source: str, faults: Iterable[Fault]) -> None:
     if errors:
         errors[0].more = tuple(errors[1:])
         raise errors[0]
+
+
+def refuse_duplicates(source: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON as a parser hands it over; raises InvalidDocument for a key that it has twice.
+
+    Of two values with one key a parser keeps the last, and nobody would miss the other.
+    """
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            # the parser does not tell where it is, so the object's beginning has to say it
+            begin = show("", dict(pairs[:2]))[:80]
+            raise InvalidDocument(
+                "error.duplicate_key", document=source, path=key, value=show(key, value), object=begin
+            )
+        content[key] = value
+    return content
 
 
 def find_faults(content: Any, kind: Any, path: str = "") -> Iterator[Fault]:

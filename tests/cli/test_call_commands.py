@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,14 @@ import pytest
 from call_scene import CALLER, MORNING, OTHER, keep, tell
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
+from sites import Site, wait_until
 
 from ipecs_mw.cli import cli
+from ipecs_mw.errors import StoreRefused
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.store.schema.roles import grant
 from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.embedded import Embedded
 
 Run = Callable[..., Result]
 LOCALES = ("en-GB", "de-DE", "ko-KR")
@@ -261,6 +267,20 @@ def test_live_says_where_nobody_reads(
     assert "NOT CURRENT" in shown
 
 
+def test_live_is_watched_until_it_is_interrupted(site: Site) -> None:
+    keep(site.store)
+    tell(site.store)
+    shown = site.folder / "shown"
+    with shown.open("w") as output:
+        command = site.command("live", "--watch", "--interval", "0.2", "--format", "json")
+        process = subprocess.Popen(command, stdout=output)
+        wait_until(lambda: shown.read_text().count("\n") >= 2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    told = [json.loads(line) for line in shown.read_text().splitlines()]
+    assert {len(each["items"]) for each in told} == {7}
+
+
 def test_live_with_nothing_to_show_says_so(run: Run) -> None:
     assert "Nothing is known" in run("live").stdout
 
@@ -283,6 +303,31 @@ def test_missed_calls_are_listed_owned_noted_and_closed(morning: Run) -> None:
     assert [entry["did"] for entry in kept["history"]] == ["owned", "noted", "closed"]
     assert "closed by" in morning("missed", "list", "--all", COLUMNS="").stdout
     assert getattr(morning("missed", "close", short).exception, "key", "") == "error.missed_closed"
+
+
+def test_a_reader_asks_and_a_supervisor_closes(
+    run: Run, migrated: Store, mongo: Embedded, tmp_path: Path
+) -> None:
+    keep(migrated)
+    tell(migrated)
+    name, port = migrated.database.name, mongo.access.port
+
+    def run_as(role: str, *arguments: str) -> Result:
+        grant(migrated, role, f"{role}-user", "canary-of-a-user")
+        uri = f"mongodb://{role}-user:canary-of-a-user@127.0.0.1:{port}/{name}?authSource={name}"
+        file = tmp_path / f"{role}.json"
+        file.write_text(json.dumps({"mongo_uri": uri}))
+        return CliRunner(env={"IPECS_MW_LOCALE": "en-GB"}).invoke(cli, ["--bootstrap", str(file), *arguments])
+
+    call_id = find_id(run, "--outcome", "abandoned")
+    assert refs(run_as("reader", "calls", "--number", "06 98-765432", "--format", "jsonl")) == [9, 8]
+    assert run_as("reader", "call", call_id, "--events").exit_code == 0
+    assert "2 ready" in run_as("reader", "live").stdout
+    assert OTHER in run_as("reader", "missed").stdout
+    refused = run_as("reader", "missed", "close", "main:").exception
+    assert isinstance(refused, StoreRefused)
+    assert "supervisor" in str(refused.facts["roles"])
+    assert run_as("supervisor", "missed", "close", "main:").exit_code == 0
 
 
 def test_what_a_caller_s_name_holds_steers_nothing(run: Run, migrated: Store) -> None:

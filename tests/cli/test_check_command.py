@@ -198,6 +198,7 @@ def test_a_daemon_that_runs_is_asked_instead_of_logging_in(
     assert found["session_up"]["level"] == "ok"
     assert found["licence_missing"]["facts"]["licence"] == "API-SMDR"
     assert found["monitor_accepted"]["facts"]["count"] == 10
+    assert found["reader"]["level"] == "ok"
     assert is_up(configured)
 
 

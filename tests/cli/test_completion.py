@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from call_scene import keep
 from sites import Site
 
 
@@ -34,6 +35,20 @@ def complete(site: Site, *words: str) -> list[str]:
 )
 def test_commands_parameters_and_values_are_offered(site: Site, words: tuple[str, ...], offered: str) -> None:
     assert offered in complete(site, *words)
+
+
+def test_groups_and_ids_of_calls_are_offered(site: Site) -> None:
+    keep(site.store)
+    database = site.store.database
+    assert "620" in complete(site, "calls", "--group", "6")
+    assert "620" in complete(site, "live", "--group", "")
+    for command, collection in ((("call",), "calls"), (("missed", "close"), "missed")):
+        found = database[collection].find_one()
+        assert found is not None
+        whole = found["_id"]
+        bare = whole.partition(":")[2]
+        assert whole in complete(site, *command, "main:")
+        assert bare in complete(site, *command, bare[:4])
 
 
 def test_a_command_that_was_added_in_mongodb_is_offered(site: Site) -> None:

@@ -92,6 +92,22 @@ def test_what_is_wrong_is_named_and_nothing_is_written(
     assert store.database["config"].find_one({"_id": "default"}) == before
 
 
+GROUPS_TWICE = '{"620": {"name": "Sales"}, "621": {}, "620": {"name": "Support"}}'
+
+
+@pytest.mark.parametrize("typed", [None, GROUPS_TWICE])
+def test_a_group_that_is_configured_twice_is_refused_not_lost(
+    run: Run, store: Store, typed: str | None
+) -> None:
+    before = config_of(store)
+    result = run("set", "figures.groups", "-" if typed else GROUPS_TWICE, typed=typed)
+    error = result.exception
+    assert isinstance(error, InvalidDocument)
+    assert error.facts["path"] == "620"
+    assert "Support" in explain(error)
+    assert config_of(store) == before
+
+
 def test_a_password_that_is_written_out_is_shown_by_no_command(run: Run) -> None:
     secret = "canary-written-out"
     assert set_password(run, secret).exit_code == 0
@@ -135,6 +151,7 @@ def test_an_edited_configuration_is_written_and_keeps_the_password_that_it_did_n
         ("text = text.replace('8743', '99999')", "hosts[0].port"),
         ("text = text[:-5]", "line"),
         ("text = '[]'", "$"),
+        ("text = text.replace('{', '{\"calls\": {}, \"calls\": {}, ', 1)", "calls"),
         ("text = text.replace('\"main\"', '\"renamed\"')", "hosts[0].password"),
     ],
 )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from call_scene import tell
 from click.testing import Result
 from sites import Site, wait_until
 
@@ -30,7 +31,8 @@ def save(store: Store, **host: Any) -> None:
 
 def test_a_host_that_is_well_has_no_line_of_trouble(invoke: Invoke, store: Store) -> None:
     save(store)
-    assert len(invoke("status").stdout.splitlines()) == 3
+    tell(store)
+    assert len(invoke("status").stdout.splitlines()) == 4
 
 
 def test_what_waits_and_what_is_missing_is_told(invoke: Invoke, store: Store) -> None:
@@ -138,3 +140,22 @@ def test_watching_in_a_terminal_redraws_in_place(site: Site) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
     os.close(terminal)
+
+
+def test_who_reads_calls_is_told_and_how_far_behind_or_that_nobody_does(invoke: Invoke, store: Store) -> None:
+    save(store)
+    assert "Nobody has read calls out of the events yet" in invoke("status").stdout
+    tell(store)
+    said = invoke("status").stdout
+    assert "Calls are read out of the events by h." in said
+    assert "behind" not in said
+    tell(store, behind_seconds=75)
+    assert "main: calls are 75 s behind" in invoke("status").stdout
+    tell(store, seconds_ago=100)
+    assert "Nobody has read calls out of the events since" in invoke("status").stdout
+
+
+def test_where_no_daemon_runs_nobody_asks_for_a_reader(invoke: Invoke, store: Store) -> None:
+    save(store)
+    store.database["instances"].update_one({}, {"$set": {"state": "stopped"}})
+    assert "calls" not in invoke("status").stdout

@@ -85,6 +85,7 @@ def test_what_helps_is_in_the_file(site: Site, simulated: SimulatedHost, invoke:
     assert [row[2] for row in parts["migrations.json"]] == ["done"] * len(parts["migrations.json"])
     assert "newest" in parts["database.json"]["events"]["indexes"]
     assert "host-host0.journal" in parts["state.json"]["files"]
+    assert parts["readers.json"]["readers"][0]["_id"] == "calls"
     assert {event["type"] for event in parts["system-events.json"]} >= {"daemon_started", "session_up"}
     assert "session_up" in {finding["check"] for finding in parts["check.json"]}
     process.terminate()

@@ -111,6 +111,26 @@ _OUTSIDE = {
     ),
 }
 
+_READERS = {
+    52: (
+        "the reader is killed at any moment; what it had in mind is deleted or damaged",
+        "calls and states are what the log means",
+    ),
+    53: (
+        "a journal that comes late, an account that goes from one daemon to another and back",
+        "the calls since then are read again, in the order of the phone system",
+    ),
+    54: ("the daemon that reads is frozen and wakes", "another one goes on within 15 s; only one writes"),
+    55: (
+        "MongoDB fails, is slow or changes its primary while calls are written",
+        "no event waits for it; calls and states are what the log means",
+    ),
+    56: (
+        "a rebuild beside the reader, interrupted",
+        "the old records stay until it is repeated, then all is right",
+    ),
+}
+
 ROWS: tuple[Row, ...] = tuple(
     Row(number, part, *texts)
     for part, rows in (
@@ -120,6 +140,7 @@ ROWS: tuple[Row, ...] = tuple(
         ("Process and machine", _PROCESS),
         ("Configuration", _CONFIGURATION),
         ("Outside", _OUTSIDE),
+        ("Readers of the log", _READERS),
     )
     for number, texts in rows.items()
 )

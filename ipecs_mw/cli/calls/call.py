@@ -7,7 +7,7 @@ from ipecs_mw.cli.calls.names import complete_call, say_reader
 from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.event_table import write_table
 from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.pages import print_lines
+from ipecs_mw.cli.pages import form_option, print_lines
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.call_events import find_call_events
 from ipecs_mw.store.calls.call_query import load_call
@@ -18,14 +18,7 @@ _TEXTS = shipped_texts()
 @click.command(help=_TEXTS.render("help.call"))
 @click.argument("call_id", metavar="ID", shell_complete=complete_call)
 @click.option("--events", "has_events", is_flag=True, help=_TEXTS.render("help.call.events"))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("table", "json")),
-    default="table",
-    show_default=True,
-    help=_TEXTS.render("help.events.format"),
-)
+@form_option("table", "json")
 def call(call_id: str, has_events: bool, form: str) -> None:
     """Print what happened to a call, a line a step; what nobody can know of it is said."""
     context = current()

@@ -12,14 +12,14 @@ from ipecs_mw.cli.calls.names import check_host, complete_group, say_reader
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.csv_lines import write_fields
-from ipecs_mw.cli.output import FORMS, write_as
+from ipecs_mw.cli.output import FORMS
 from ipecs_mw.cli.pages import (
-    MOST_DOCUMENTS,
-    Page,
     check_apart,
     check_csv_options,
+    form_option,
+    limit_option,
     print_byte_order_mark,
-    print_lines,
+    print_page,
 )
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.seeds import shipped_texts
@@ -43,23 +43,10 @@ _APART = {"count": ("before", "after", "columns", "bom"), "open": ("outcome",)}
 @click.option("--open", "is_open", is_flag=True, help=_TEXTS.render("help.calls.open"))
 @click.option("--since", type=Instant(), help=_TEXTS.render("help.calls.since"))
 @click.option("--until", type=Instant(), help=_TEXTS.render("help.calls.until"))
-@click.option(
-    "--limit",
-    type=click.IntRange(min=0, max=MOST_DOCUMENTS),
-    default=50,
-    show_default=True,
-    help=_TEXTS.render("help.calls.limit"),
-)
+@limit_option(_TEXTS.render("help.calls.limit"))
 @click.option("--before", metavar="ID", help=_TEXTS.render("help.calls.before"))
 @click.option("--after", metavar="ID", help=_TEXTS.render("help.calls.after"))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMS),
-    default="table",
-    show_default=True,
-    help=_TEXTS.render("help.events.format"),
-)
+@form_option(*FORMS)
 @click.option("--columns", metavar="NAME,…", help=_TEXTS.render("help.calls.columns"))
 @click.option("--bom", is_flag=True, help=_TEXTS.render("help.events.bom"))
 @click.option("--count", is_flag=True, help=_TEXTS.render("help.events.count"))
@@ -112,19 +99,17 @@ def calls(
             print_byte_order_mark()
         # one more than asked tells whether there is a next page
         found = find_calls(store, wanted, limit=limit + 1 if limit else 0, before=before, after=after)
-        page = Page(found, limit)
-        print_lines(
-            write_as(
-                form,
-                page,
-                table=lambda calls: write_table(calls, texts, now=context.clock.now()),
-                csv=lambda calls: write_fields(calls, chosen),
-            )
+        has_any = print_page(
+            found,
+            limit,
+            form,
+            table=lambda calls: write_table(calls, texts, now=context.clock.now()),
+            csv=lambda calls: write_fields(calls, chosen),
+            texts=texts,
+            more="cli.calls.more",
         )
-        if page.last_id is None:
+        if not has_any:
             click.echo(texts.render("cli.calls.none"), err=True)
-        elif form == "table" and next(iter(found), None) is not None:
-            click.echo(texts.render("cli.calls.more", id=page.last_id), err=True)
 
 
 def _check_options(given: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from ipecs_mw.cli.calls.names import check_host, complete_group
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.output import to_json
+from ipecs_mw.cli.pages import form_option
 from ipecs_mw.cli.watching import watch as watch_view
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.live_query import load_live
@@ -17,14 +18,7 @@ _TEXTS = shipped_texts()
 @click.command(help=_TEXTS.render("help.live"))
 @click.option("--host", shell_complete=complete_host, help=_TEXTS.render("help.live.host"))
 @click.option("--group", shell_complete=complete_group, help=_TEXTS.render("help.live.group"))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("table", "json")),
-    default="table",
-    show_default=True,
-    help=_TEXTS.render("help.events.format"),
-)
+@form_option("table", "json")
 @click.option("--watch", is_flag=True, help=_TEXTS.render("help.live.watch"))
 @click.option(
     "--interval",

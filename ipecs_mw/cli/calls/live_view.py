@@ -18,7 +18,7 @@ _NOTHING = "–"
 def describe_live(live: Live, texts: Texts, now: datetime) -> Iterator[str]:
     """Yield for each host how old what is known of it is, then its groups and its stations."""
     if live.reader.state != "running":
-        yield texts.render(f"cli.reader.{live.reader.state}", at=local_time(live.reader.told_at))
+        yield texts.render(f"cli.reader.{live.reader.state}", at=local_time(live.reader.told_at) or "–")
         yield ""
     for place, host in enumerate(live.hosts):
         items = [item for item in live.items if item["host"] == host.host]

@@ -10,8 +10,8 @@ from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import Context, current, load_words, who
 from ipecs_mw.cli.csv_lines import write_fields
 from ipecs_mw.cli.help import Chapter
-from ipecs_mw.cli.output import FORMS, write_as
-from ipecs_mw.cli.pages import MOST_DOCUMENTS, Page, print_lines
+from ipecs_mw.cli.output import FORMS
+from ipecs_mw.cli.pages import form_option, limit_option, print_page
 from ipecs_mw.model.plain import escape
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.missed_query import (
@@ -44,22 +44,9 @@ def missed(click_context: click.Context) -> None:
 @click.option("--group", shell_complete=complete_group, help=_TEXTS.render("help.missed.list.group"))
 @click.option("--number", help=_TEXTS.render("help.missed.list.number"))
 @click.option("--owner", help=_TEXTS.render("help.missed.list.owner"))
-@click.option(
-    "--limit",
-    type=click.IntRange(min=0, max=MOST_DOCUMENTS),
-    default=50,
-    show_default=True,
-    help=_TEXTS.render("help.missed.list.limit"),
-)
+@limit_option(_TEXTS.render("help.missed.list.limit"))
 @click.option("--before", metavar="ID", help=_TEXTS.render("help.missed.list.before"))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMS),
-    default="table",
-    show_default=True,
-    help=_TEXTS.render("help.events.format"),
-)
+@form_option(*FORMS)
 def list_(
     has_closed: bool,
     host: str | None,
@@ -84,19 +71,17 @@ def list_(
         )
         say_reader(store, texts)
         found = find_items(store, wanted, limit=limit + 1 if limit else 0, before=before)
-        page = Page(found, limit)
-        print_lines(
-            write_as(
-                form,
-                page,
-                table=lambda items: write_table(items, texts, now=context.clock.now()),
-                csv=lambda items: write_fields(items, COLUMNS),
-            )
+        has_any = print_page(
+            found,
+            limit,
+            form,
+            table=lambda items: write_table(items, texts, now=context.clock.now()),
+            csv=lambda items: write_fields(items, COLUMNS),
+            texts=texts,
+            more="cli.missed.more",
         )
-        if page.last_id is None:
+        if not has_any:
             click.echo(texts.render("cli.missed.none"), err=True)
-        elif form == "table" and next(iter(found), None) is not None:
-            click.echo(texts.render("cli.missed.more", id=page.last_id), err=True)
 
 
 @missed.command(help=_TEXTS.render("help.missed.close"))

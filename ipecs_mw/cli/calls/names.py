@@ -30,7 +30,7 @@ def say_reader(store: Store, texts: Texts) -> None:
     except StoreRefused:  # who may read calls alone is not told
         return
     if reader.state != "running":
-        click.echo(texts.render(f"cli.reader.{reader.state}", at=local_time(reader.told_at)), err=True)
+        click.echo(texts.render(f"cli.reader.{reader.state}", at=local_time(reader.told_at) or "–"), err=True)
     for name, progress in reader.hosts.items():
         seconds = progress.get("behind_seconds") or 0
         if reader.state == "running" and seconds > BEHIND_SECONDS:

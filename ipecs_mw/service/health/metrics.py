@@ -91,6 +91,12 @@ METRICS = (
         ("host", "subscription", "verdict"),
         "number of extensions that the phone system `accepted` or `refused` to monitor",
     ),
+    Metric(
+        "ipecs_mw_reader_behind_seconds",
+        "gauge",
+        ("host",),
+        "how far the reader of calls is behind the event log; only from the daemon that reads",
+    ),
 )
 """Every metric; the process's own (`process_…`, Linux) come beside them. `host` is empty for the middleware."""
 
@@ -116,6 +122,8 @@ def collect(
             yield "ipecs_mw_monitors", (name, subscription, "refused"), len(verdicts["refused"])
         yield from _collect_intake(name, host, now)
     yield from _collect_intake("", document["middleware"], now)
+    for host in document.get("reader") or ():
+        yield "ipecs_mw_reader_behind_seconds", (host["host"],), host["behind_seconds"]
     for name, counted in counters.items():
         for metric, label in _COUNTED.items():
             for value, count in counted.read_counts(label).items():

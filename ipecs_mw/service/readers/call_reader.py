@@ -6,7 +6,7 @@ change streams are one and the same to it. It only reads the log, and holds up n
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -41,6 +41,7 @@ _HISTORY_STEP = timedelta(hours=6)
 _MOMENT_COST = 20.0  # the time between two moments is at least so many times what one costs
 _BACK_SECONDS = 5.0
 _BACK_COST = 10.0
+_LAST_SECONDS = 1.5
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 30.0
 
@@ -63,14 +64,15 @@ class _Attended(Struct):
 class CallReader:
     """Reads all hosts of the database while it holds the right to; `run` is its thread.
 
-    `news` is set when this daemon has stored events. `read_options` says how to read, as configured now.
+    `news` is set when this daemon has stored events. `read_options` says how to read, as configured now; None
+    where this daemon is not to read.
     """
 
     def __init__(
         self,
         store: Store,
         owner: str,
-        read_options: Callable[[], ReadingOptions],
+        read_options: Callable[[], ReadingOptions | None],
         clock: Clock,
         stop: threading.Event,
         news: threading.Event,
@@ -81,11 +83,17 @@ class CallReader:
         self._clock = clock
         self._stop = stop
         self._news = news
+        self._options: ReadingOptions
         self._hosts: dict[str, _Attended] = {}
         self._holder: int | None = None
         self._restarts: int | None = None
         self._held_until = 0.0
         self._told_at = self._listed_at = float("-inf")
+        self._told: Sequence[Mapping[str, Any]] | None = None
+
+    def describe(self) -> Sequence[Mapping[str, Any]] | None:
+        """Return what it told last of each host; None where another daemon reads, or none."""
+        return self._told
 
     def run(self) -> None:
         """Read until stopped, whatever becomes of MongoDB; then let another daemon go on."""
@@ -93,7 +101,7 @@ class CallReader:
         self._drop()
         while not self._stop.is_set():
             try:
-                if not self._hold():
+                if not self._is_wanted() or not self._hold():
                     self._drop()
                     self._clock.wait(self._stop, _STAND_BY_SECONDS)
                     continue
@@ -106,6 +114,16 @@ class CallReader:
                 wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
         self._finish()
 
+    def _is_wanted(self) -> bool:
+        """Tell whether this daemon is to read; where it is no more, it lets another one go on."""
+        options = self._read_options()
+        if options is not None:
+            self._options = options
+            return True
+        if self._holder is not None:
+            self._finish()
+        return False
+
     def _tell_trouble(self, error: StoreError) -> None:
         level = log.error if isinstance(error, StoreRefused) else log.warning
         level("calls.stopped", detail=logs.explain(error))
@@ -115,6 +133,7 @@ class CallReader:
         self._hosts = {}
         self._holder = None
         self._told_at = self._listed_at = float("-inf")
+        self._told = None
 
     def _hold(self) -> bool:
         """Tell whether this daemon may read and write now; renews its right in time."""
@@ -158,7 +177,7 @@ class CallReader:
         self._clock.wait(self._news, max(0.0, min(due_at - now, _LONGEST_LOOK_SECONDS)))
 
     def _attend(self, host: str) -> _Attended:
-        attended = _Attended(HostReader(self._store, host, self._read_options()))
+        attended = _Attended(HostReader(self._store, host, self._options))
         attended.reader.begin()
         attended.saved_at = self._clock.monotonic()
         attended.saved_position = attended.reader.position
@@ -167,9 +186,9 @@ class CallReader:
     def _read(self, attended: _Attended) -> None:
         """Read a page of a host and write what it changed; go back where events came late."""
         reader, now = attended.reader, self._clock.monotonic()
-        if (options := self._read_options()) != reader.options:
+        if self._options != reader.options:
             reader.flush(self._clock.now(), is_whole=not reader.is_behind)
-            reader.change(options)
+            reader.change(self._options)
         if not reader.is_behind or attended.went_back_at == 0.0:
             self._go_back_for_late(attended, now)
         was_behind = reader.is_behind
@@ -231,19 +250,26 @@ class CallReader:
         self._told_at = monotonic
         hosts = [_describe(attended.reader, now) for attended in self._hosts.values()]
         restarts = tell(self._store, self._holder, hosts, now)
+        self._told = hosts
         if restarts is None or (self._restarts is not None and restarts != self._restarts):
             self._drop()
         self._restarts = restarts
 
     def _finish(self) -> None:
-        """Keep what was read last, and let another daemon go on at once."""
+        """Read what was stored last, keep what is in mind, and let another daemon go on at once."""
         try:
-            if self._holder is not None and self._may_write():
-                for attended in self._hosts.values():
-                    if attended.reader.position != attended.saved_position:
-                        attended.reader.flush(self._clock.now(), is_whole=not attended.reader.is_behind)
-                        attended.reader.save()
-                let_go(self._store, self._owner)
+            if self._holder is None or not self._hold():
+                return
+            until = self._clock.monotonic() + _LAST_SECONDS
+            for attended in self._hosts.values():
+                reader = attended.reader
+                reader.is_behind = True
+                while reader.is_behind and self._clock.monotonic() < until:
+                    reader.read()
+                if reader.position:
+                    self._write(reader)
+                    reader.save()
+            let_go(self._store, self._owner)
         except StoreError as error:
             self._tell_trouble(error)
 

@@ -5,7 +5,9 @@ begin anew: what it makes then is compared with what is there, and only what dif
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ipecs_mw import logs
@@ -17,9 +19,16 @@ from ipecs_mw.calls.position import BEGINNING, find_order, split_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore, WrittenElsewhere
+from ipecs_mw.service.process.threads import start_task
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched
-from ipecs_mw.store.calls.moments import Moment, drop_moments, find_moment, save_moment
-from ipecs_mw.store.calls.ordered import find_first, find_late, note_taken, read_page
+from ipecs_mw.store.calls.moments import (
+    Moment,
+    drop_moments,
+    find_moment,
+    find_oldest_moment,
+    save_moment,
+)
+from ipecs_mw.store.calls.ordered import Page, find_first, find_late, note_taken, read_page
 from ipecs_mw.store.calls.writing import ALL, Difference, Span, Written
 from ipecs_mw.store.server.connection import Store
 
@@ -53,6 +62,7 @@ class HostReader:
         self.position = BEGINNING
         self.at: datetime | None = None
         self.is_behind = True
+        self.spanned = 0
         self._store = store
         self._only_compares = only_compares
         self._span = span
@@ -61,6 +71,7 @@ class HostReader:
 
     def _start(self) -> None:
         self._reading = HostReading(self.host, bins=self.options.bins, machines=self.options.machines)
+        self._ahead: tuple[str, Future[Page]] | None = None
         self._late: str | None = None
         self._pending: dict[str, Joined | None] = {}
         self._intervals: dict[str, Document] = {}
@@ -86,43 +97,42 @@ class HostReader:
         """
         if before is not None and not self._only_compares:
             drop_moments(self._store, self.host, since=before)
-        moment = find_moment(self._store, self.host, before=before, until=until)
-        self._go_to(moment)
-        if moment is not None:
-            try:
-                snapshot.restore(moment.data, self._reading)
-            except CannotRestore as error:
-                log.warning("calls.moment_refused", host=self.host, detail=logs.explain(error))
-                self._go_to(None)
+        self._go_to(find_moment(self._store, self.host, before=before, until=until))
         if self.position == BEGINNING:
-            self._leave_what_outlived_its_events()
-        self._sweeps = any(
-            each.list_between(self.host, self.position, limit=1) for each in self._list_written()
-        )
+            self.begin_at_the_beginning()
+        written = self._list_written()
+        self._sweeps = any(each.list_between(self.host, self.position, limit=1) for each in written)
 
     def _go_to(self, moment: Moment | None) -> None:
+        """Have in mind what was kept of a moment; nothing, at the beginning, where there is none to be read."""
         self.position = BEGINNING if moment is None else moment.order
         self.at = None if moment is None else moment.at
         self._taken = {} if moment is None else dict(moment.taken)
         self._start()
+        if moment is None:
+            return
+        try:
+            snapshot.restore(moment.data, self._reading)
+        except CannotRestore as error:
+            log.warning("calls.moment_refused", host=self.host, detail=logs.explain(error))
+            self._go_to(None)
 
     def begin_at_the_beginning(self) -> None:
-        """Go on from the beginning of the log, whatever moments are kept."""
-        self._go_to(None)
-        self._leave_what_outlived_its_events()
+        """Go on from the beginning of the log.
 
-    def _leave_what_outlived_its_events(self) -> None:
-        """Have nothing touched whose events are gone, or that may have been joined with such.
-
-        Where there are documents from before the first event that the log still has, retention took events: who
-        begins there knows only half of the calls of the next hours.
+        Nothing is touched whose events are gone, or that may have been joined with such: where there are documents
+        from before the first event of the log, retention took events. Who begins there does not know who was
+        logged in, and knows half of the calls of the next hours. A moment that was kept since then knows all.
         """
+        self._go_to(None)
         first = find_first(self._store, self.host)
-        if first is None or not any(
-            each.has_before(self.host, find_order(first)) for each in self._list_written()
-        ):
+        if first is None:
             return
-        edge = first["received_at"] + LIMIT
+        place = find_order(first)
+        if not any(each.has_before(self.host, place) for each in self._list_written()):
+            return
+        self._go_to(find_oldest_moment(self._store, self.host, place))
+        edge = first["received_at"] + LIMIT if self.at is None else self.at
         since = edge if self._span.since is None else max(edge, self._span.since)
         self._set_span(Span(since, self._span.until))
 
@@ -140,19 +150,40 @@ class HostReader:
     # reading
 
     def read(self, limit: int = PAGE_EVENTS) -> int:
-        """Take the next events in and return how many; `is_behind` tells then whether there may be more."""
-        page = read_page(self._store, self.host, self.position, limit)
+        """Take the next events in and return how many.
+
+        Then `is_behind` tells whether there may be more, and `spanned` how many of them were received in the span.
+        """
+        page, is_old = self._read_page(limit)
         events = self._cut(page.events)
-        for event in events:
-            order = find_order(event)
+        self.spanned = sum([self._span.has(event["received_at"]) for event in events])
+        for order, event in zip(page.orders, events, strict=False):
             try:
                 self._reading.take(event, order)
             except Exception:  # one odd event must not end the reading of all that follow
                 log.critical("calls.event_failed", host=self.host, event_id=event["_id"], exc_info=True)
-            note_taken(self._taken, event)
-            self.position, self.at = order, event["received_at"]
-        self.is_behind = page.has_more or len(events) < len(page.events)
+        if events:
+            note_taken(self._taken, events)
+            self.position, self.at = page.orders[len(events) - 1], events[-1]["received_at"]
+        self.is_behind = page.has_more or is_old or len(events) < len(page.events)
         return len(events)
+
+    def _read_page(self, limit: int) -> tuple[Page, bool]:
+        """Return the next page, and whether it was read a while ago, so that there may be more by now.
+
+        Where there are more, the page behind it is asked for while this one is worked on.
+        """
+        ahead, self._ahead = self._ahead, None
+        is_old = ahead is not None and ahead[0] == self.position
+        if ahead is not None and is_old:
+            page = ahead[1].result()
+        else:
+            page = read_page(self._store, self.host, self.position, limit)
+        if page.has_more:
+            after = page.orders[-1] if page.orders else self.position
+            read = partial(read_page, self._store, self.host, after, limit)
+            self._ahead = after, start_task(f"read-{self.host}", read)
+        return page, is_old
 
     def _cut(self, found: Sequence[Document]) -> Sequence[Document]:
         """Return the events of one connection, and look for late ones where it is another than before.
@@ -201,8 +232,9 @@ class HostReader:
             if is_whole or joined is None or calls.is_settled(each)
         }
         if self._sweeps:
+            expected = calls.list_expected()
             for each in self._calls.list_between(self.host, self._swept, self.position):
-                if each not in self._pending and calls.is_settled(each):
+                if each not in self._pending and each not in expected and calls.is_settled(each):
                     derived[each] = None
         return derived
 

@@ -60,13 +60,11 @@ class CallFilter(Struct, frozen=True):
 def find_calls(
     store: Store, wanted: CallFilter, *, limit: int, before: str | None = None, after: str | None = None
 ) -> Iterator[Call]:
-    """Yield calls, newest first: `limit` at the most (0: all), between the calls `after` and `before`.
+    """Return calls, newest first: `limit` at the most (0: all), between the calls `after` and `before`.
 
     Raises NoSuchName where there is no such call.
     """
-    with store_errors():
-        query = _LISTING.build_page(store, wanted.build(), before=before, after=after)
-        yield from store.database["calls"].find(query).sort(_LISTING.newest_first).limit(limit)
+    return _LISTING.find(store, wanted.build(), limit=limit, before=before, after=after)
 
 
 def count_calls(store: Store, wanted: CallFilter) -> int:

@@ -42,13 +42,11 @@ class MissedFilter(Struct, frozen=True):
 def find_items(
     store: Store, wanted: MissedFilter, *, limit: int, before: str | None = None, after: str | None = None
 ) -> Iterator[Item]:
-    """Yield missed calls, that of the latest call first: `limit` at the most (0: all), between two of them.
+    """Return missed calls, that of the latest call first: `limit` at the most (0: all), between two of them.
 
     Raises NoSuchName where there is no such item.
     """
-    with store_errors():
-        query = _LISTING.build_page(store, wanted.build(), before=before, after=after)
-        yield from store.database["missed"].find(query).sort(_LISTING.newest_first).limit(limit)
+    return _LISTING.find(store, wanted.build(), limit=limit, before=before, after=after)
 
 
 def count_items(store: Store, wanted: MissedFilter) -> int:

@@ -19,6 +19,7 @@ _KEPT: tuple[tuple[timedelta, timedelta], ...] = (
     (timedelta(minutes=10), timedelta(seconds=1)),
     (timedelta(days=1), timedelta(hours=1)),
     (timedelta(days=60), timedelta(days=1)),
+    (timedelta.max, timedelta(days=7)),
 )
 """Of moments up to so old, one of each so long a time is kept."""
 
@@ -66,17 +67,30 @@ def find_moment(
     Of those before a place in its order, or that were not received after `until`, where these are given. Raises
     StoreRefused where a newer version has read on; StoreError.
     """
-    wanted: dict[str, Any] = {"host": host, "layout": snapshot.describe_layout()}
+    wanted: dict[str, Any] = {}
     if before is not None:
         wanted["order"] = {"$lt": before}
     if until is not None:
         wanted["at"] = {"$lte": until}
+    return _find(store, host, wanted, _NEWEST_FIRST)
+
+
+def find_oldest_moment(store: Store, host: str, since: str) -> Moment | None:
+    """Return the oldest moment of a host that can be gone on from, at a place in its order or behind it.
+
+    Raises as `find_moment`.
+    """
+    return _find(store, host, {"order": {"$gte": since}}, [(name, -way) for name, way in _NEWEST_FIRST])
+
+
+def _find(store: Store, host: str, wanted: dict[str, Any], order: list[tuple[str, int]]) -> Moment | None:
     with store_errors():
         there = store.database["reader_states"]
         newer = there.find_one({"host": host, "format": {"$gt": snapshot.FORMAT}}, {"format": 1})
         if newer is not None:
             raise StoreRefused("error.reader_newer", host=host, format=newer["format"], known=snapshot.FORMAT)
-        found = there.find_one(wanted, sort=_NEWEST_FIRST)
+        wanted = {"host": host, "layout": snapshot.describe_layout(), **wanted}
+        found = there.find_one(wanted, sort=order)
     if found is None:
         return None
     taken = {str(each["journal"]): int(each["seq"]) for each in found["taken"]}
@@ -97,16 +111,14 @@ def thin_moments(store: Store, host: str, now: datetime) -> None:
         kept, extra = set(), []
         for each in found:
             place = _find_place(now - each["at"], each["at"])
-            if place is None or place in kept:
+            if place in kept:
                 extra.append(each["_id"])
             kept.add(place)
         if extra:
             there.delete_many({"_id": {"$in": extra}})
 
 
-def _find_place(age: timedelta, at: datetime) -> tuple[timedelta, int] | None:
-    """Return what a moment of this age shares with those of which one is kept; None where it is too old."""
-    for longest, each in _KEPT:
-        if age <= longest:
-            return each, int(at.timestamp() // each.total_seconds())
-    return None
+def _find_place(age: timedelta, at: datetime) -> tuple[timedelta, int]:
+    """Return what a moment of this age shares with those of which one is kept."""
+    each = next(each for longest, each in _KEPT if age <= longest)
+    return each, int(at.timestamp() // each.total_seconds())

@@ -5,11 +5,13 @@ journal numbers its entries and is drained in order, so what was stored late sho
 was taken of its journal, at a place before the last that was taken of the host.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from operator import gt
 from typing import Any, NamedTuple
 
 from bson import MaxKey, MinKey
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
 from ipecs_mw.calls.position import BEGINNING, begin_id, find_entry, find_order, split_order
@@ -43,9 +45,10 @@ def list_hosts(store: Store) -> Sequence[str]:
 
 
 class Page(NamedTuple):
-    """Events in the host's order, and whether there are more behind them."""
+    """Events in the host's order, the place of each in it, and whether there are more behind them."""
 
     events: list[Event]
+    orders: list[str]
     has_more: bool
 
 
@@ -64,13 +67,27 @@ def read_page(store: Store, host: str, after: str, limit: int) -> Page:
             known = {event["_id"] for event in found}
             others = store.database["events"].find({"$and": [same, _SAYS_SOMETHING]}, _LEFT_OUT).hint(INDEX)
             found += [event for event in others if event["_id"] not in known]
-    placed = sorted((find_order(event), event["_id"], at) for at, event in enumerate(found))
-    return Page([found[at] for order, _, at in placed if order > after], len(found) >= most)
+    orders = list(map(find_order, found))
+    if any(map(gt, orders, orders[1:])) or len(set(orders)) < len(orders):
+        found.sort(key=lambda event: (find_order(event), event["_id"]))
+        orders.sort()
+    begin = bisect_right(orders, after)
+    return Page(found[begin:], orders[begin:], len(found) >= most)
 
 
 def find_first(store: Store, host: str) -> Event | None:
     """Return the first event of a host that says something. Raises StoreError."""
     return next(iter(read_page(store, host, BEGINNING, 1).events), None)
+
+
+def find_last(store: Store, host: str) -> Event | None:
+    """Return the last event of a host that says something. Raises StoreError."""
+    keys = [("host", DESCENDING), ("connection", DESCENDING), ("seq", DESCENDING)]
+    with store_errors():
+        found: Event | None = store.database["events"].find_one(
+            {"host": host, **_SAYS_SOMETHING}, _LEFT_OUT, sort=keys, hint=INDEX
+        )
+    return found
 
 
 def find_late(store: Store, host: str, taken: dict[str, int], position: str) -> str | None:
@@ -136,8 +153,15 @@ def _find_new(events: Collection[Event], host: str, journal: str, taken: dict[st
             taken[journal] = event["seq"]
 
 
-def note_taken(taken: dict[str, int], event: Mapping[str, Any]) -> None:
-    """Count an event as taken."""
-    journal, seq = find_entry(event)
-    if journal and seq > taken.get(journal, 0):
-        taken[journal] = seq
+def note_taken(taken: dict[str, int], events: Sequence[Event]) -> None:
+    """Count events of one connection, in their order, as taken.
+
+    A connection has one journal, so that the last event that names it tells of all. Events of versions that did
+    not number connections may come from several journals.
+    """
+    for event in reversed(events):
+        journal, seq = find_entry(event)
+        if journal and seq > taken.get(journal, 0):
+            taken[journal] = seq
+        if journal and "connection" in event:
+            return

@@ -30,7 +30,9 @@ def hold(store: Store, owner: str, seconds: float) -> bool:
 
 
 def let_go(store: Store, owner: str) -> None:
-    """Give that right back. Raises StoreError."""
+    """Give that right back, and say that nobody reads now. Raises StoreError."""
+    with store_errors():
+        store.database["readers"].update_one({"_id": NAME, "owner": owner}, {"$unset": {"told_at": ""}})
     release_lease(store, _LEASE, owner)
 
 

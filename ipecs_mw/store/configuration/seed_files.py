@@ -16,7 +16,7 @@ from ipecs_mw.model.contents import mask_passwords
 from ipecs_mw.model.definitions import parse_codes, parse_command
 from ipecs_mw.model.settings import BOOKKEEPING, parse_settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE, find_faults, find_placeholders
-from ipecs_mw.model.validation import show
+from ipecs_mw.model.validation import refuse_duplicates, show
 from ipecs_mw.seeds import SEEDS, shipped_strings
 
 _NAMES = ("config.json", "commands.json", "codes.json")
@@ -89,7 +89,7 @@ def _read_object(path: Path, name: str) -> dict[str, Any]:
     try:
         content = json.loads(
             data.decode("utf-8-sig"),
-            object_pairs_hook=partial(_refuse_duplicates, name),
+            object_pairs_hook=partial(refuse_duplicates, name),
             parse_constant=partial(_refuse_constant, name),
         )
     except UnicodeDecodeError as error:
@@ -105,19 +105,6 @@ def _read_object(path: Path, name: str) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict):
         raise _wrong(name, "$", content, "object")
-    return content
-
-
-def _refuse_duplicates(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in content:
-            # the parser does not tell where it is, so the object's beginning has to say it
-            begin = show("", dict(pairs[:2]))[:80]
-            raise InvalidDocument(
-                "error.seed_duplicate_key", document=name, path=key, value=show(key, value), object=begin
-            )
-        content[key] = value
     return content
 
 

@@ -52,13 +52,11 @@ class Filter(Struct, frozen=True):
 def find_events(
     store: Store, wanted: Filter, *, limit: int, before: str | None = None, after: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield events, newest first: `limit` at the most (0: all), between the events `after` and `before`.
+    """Return events, newest first: `limit` at the most (0: all), between the events `after` and `before`.
 
     Raises NoSuchName where there is no such event.
     """
-    with store_errors():
-        query = build_page(store, wanted, before=before, after=after)
-        yield from store.database["events"].find(query).sort(_LISTING.newest_first).limit(limit)
+    return _LISTING.find(store, wanted.build(), limit=limit, before=before, after=after)
 
 
 def build_page(

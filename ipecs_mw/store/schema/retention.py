@@ -73,6 +73,7 @@ _PARTS: Sequence[_Part] = (
     _Part("calls.retention_days", "calls", "began_at", _read_call_days),
     _Part("calls.retention_days", "agent_states", "from", _read_call_days),
     _Part("calls.retention_days", "missed", "closed_at", _read_call_days),  # which an open one has not
+    _Part("calls.retention_days", "reader_states", "at", _read_call_days),  # they name those who called
 )
 _COLLECTIONS = tuple(dict.fromkeys(part.collection for part in _PARTS))
 

@@ -1,5 +1,6 @@
 """Pages of a collection, newest first by an instant and `_id`: their cost does not grow with their depth."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ from pymongo import ASCENDING, DESCENDING
 
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.failures import store_errors
 
 OLDER, NEWER = "$lt", "$gt"
 Query = dict[str, Any]
@@ -28,6 +30,17 @@ class Listing(NamedTuple):
     def oldest_first(self) -> list[tuple[str, int]]:
         """The order in which it is followed."""
         return [(self.instant, ASCENDING), ("_id", ASCENDING)]
+
+    def find(
+        self, store: Store, query: Query, *, limit: int, before: str | None = None, after: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield documents, newest first: `limit` at the most (0: all), between `after` and `before`.
+
+        Raises NoSuchName where there is no such document, StoreError.
+        """
+        with store_errors():
+            page = self.build_page(store, query, before=before, after=after)
+            yield from store.database[self.collection].find(page).sort(self.newest_first).limit(limit)
 
     def build_page(
         self, store: Store, query: Query, *, before: str | None = None, after: str | None = None

@@ -1,22 +1,39 @@
 """What a reader leaves in MongoDB is what its events mean, however it is cut, killed, or told of events late."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 from random import Random
 from typing import Any
 
 import pytest
+from call_frames import read_documents
 from faults.recording import IS_FULL
-from reading_scene import OPTIONS, assert_same, build_log, insert, read_at_once, read_stored
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from odd_frames import odd_days, some
+from reading_scene import (
+    NOW,
+    OPTIONS,
+    assert_same,
+    build_log,
+    insert,
+    place,
+    read_at_once,
+    read_stored,
+    shift,
+)
+from sites import make_schema
+from support import FakeClock
 
 from ipecs_mw.calls.position import find_entry
 from ipecs_mw.service.readers.host_reader import HostReader
+from ipecs_mw.service.readers.rebuilding import rebuild
 from ipecs_mw.store.calls.reader import take_over, write_live
+from ipecs_mw.store.calls.writing import ALL
 from ipecs_mw.store.server.connection import Store
 
-NOW = datetime(2026, 3, 3, tzinfo=UTC)
+DERIVED = ("calls", "agent_states", "missed", "live")
 
 
 class Runs:
@@ -95,8 +112,49 @@ def play(store: Store, log: Sequence[dict[str, Any]], seed: int) -> None:
     runs.finish()
 
 
+def check(store: Store, log: Sequence[dict[str, Any]]) -> None:
+    """Hold what is in MongoDB against what the log means, and against a rebuild."""
+    assert_same(read_stored(store), read_at_once(log))
+    compared = rebuild(
+        store, "main", OPTIONS, FakeClock(NOW), span=ALL, only_compares=True, on_progress=lambda *_: None
+    )
+    assert not compared.counts
+
+
 @pytest.mark.parametrize("seed", range(200 if IS_FULL else 12))
 def test_what_is_read_live_is_what_the_log_means(migrated: Store, seed: int) -> None:
     log = build_log(0.5 if seed % 2 else 1.5, seed, 1 + seed % 4)
     play(migrated, log, seed)
-    assert_same(read_stored(migrated), read_at_once(log))
+    check(migrated, log)
+
+
+@settings(some, max_examples=300 if IS_FULL else 20)
+@given(st.lists(odd_days, min_size=1, max_size=3), st.integers(1, 4), st.integers(0, 1000))
+def test_whatever_a_host_sends(migrated: Store, days: list[list[Any]], holders: int, seed: int) -> None:
+    for name in (*DERIVED, "events", "readers", "reader_states"):
+        migrated.database[name].delete_many({})
+    events = [event for day in days for event in read_documents(day, are_odd=True)]
+    numbered = [event | {"_id": f"{number}"} for number, event in enumerate(events)]
+    log = place(numbered, holders)
+    play(migrated, log, seed)
+    check(migrated, log)
+
+
+def test_on_a_standalone_server(standalone_store: Store) -> None:
+    make_schema(standalone_store)
+    log = build_log(0.5, 1, 2)
+    play(standalone_store, log, 1)
+    check(standalone_store, log)
+
+
+def test_what_was_read_outlives_the_log_that_is_dropped(migrated: Store) -> None:
+    first = build_log(0.5, 1, 2)
+    second = shift(first, 1.0)
+    insert(migrated, first)
+    runs = Runs(migrated)
+    runs.finish()
+    migrated.database["events"].drop()
+    make_schema(migrated)
+    insert(migrated, second)
+    runs.finish()
+    assert_same(read_stored(migrated), read_at_once([*first, *second]))

@@ -6,6 +6,7 @@ import pytest
 from call_scene import MORNING, keep, tell
 
 from ipecs_mw.store.calls.live_query import load_live, load_reader
+from ipecs_mw.store.calls.reader import let_go
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.values import list_values
 
@@ -51,6 +52,16 @@ def test_what_a_reader_that_is_not_up_to_date_has_left_is_stale(
     assert list(live.hosts[0].reasons) == reasons
     assert live.is_stale is bool(reasons)
     assert all(item["is_stale"] is bool(reasons) for item in live.items)
+
+
+def test_after_a_reader_has_stopped_nothing_is_fresh_any_more(migrated: Store) -> None:
+    keep(migrated)
+    tell(migrated)
+    let_go(migrated, "one")
+    live = load_live(migrated)
+    assert (live.reader.state, live.is_stale) == ("gone", True)
+    assert live.reader.told_at is not None
+    assert all(item["is_stale"] for item in live.items)
 
 
 def test_while_the_session_is_down_only_what_is_shown_of_that_host_is_stale(migrated: Store) -> None:

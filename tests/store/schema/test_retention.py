@@ -152,7 +152,7 @@ def test_an_index_of_an_earlier_version_is_made_anew(store: Store) -> None:
     assert kept(store) == {"retention": (365, None)}
 
 
-KEPT = {"calls": "began_at", "agent_states": "from", "missed": "closed_at"}
+KEPT = {"calls": "began_at", "agent_states": "from", "missed": "closed_at", "reader_states": "at"}
 
 
 def kept_calls(store: Store) -> dict[str, int]:
@@ -208,11 +208,12 @@ def test_old_calls_go_and_an_open_missed_call_stays_however_old(standalone_store
     for name, at in (("old", old), ("new", now), ("unset", unset)):
         database["calls"].insert_one({"_id": name, "began_at": at})
         database["agent_states"].insert_one({"_id": name, "from": at})
+        database["reader_states"].insert_one({"_id": name, "at": at})
         database["missed"].insert_one({"_id": name, "state": "closed", "first_at": at, "closed_at": at})
     database["missed"].insert_one({"_id": "open", "state": "open", "first_at": old, "last_at": old})
     apply_retention(standalone_store, "default", Retention(calls=CallSettings(retention_days=30)))
     for name in KEPT:
         wait_until(lambda there=database[name]: not there.count_documents({"_id": "old"}), 90)
-    for name in ("calls", "agent_states"):
+    for name in ("calls", "agent_states", "reader_states"):
         assert {found["_id"] for found in database[name].find()} == {"new", "unset"}
     assert {found["_id"] for found in database["missed"].find()} == {"new", "unset", "open"}

@@ -1,0 +1,91 @@
+"""Reading a stretch of the log anew, beside the daemon: what is derived is put right, or what differs is told.
+
+Only what no more can come of is written, so that a daemon that reads meanwhile and this never write the same
+document. What began in the stretch and still lasts is the daemon's.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from ipecs_mw.calls.options import ReadingOptions
+from ipecs_mw.clock import Clock
+from ipecs_mw.service.readers.host_reader import HostReader
+from ipecs_mw.store.calls.reader import is_read
+from ipecs_mw.store.calls.writing import Difference, Span
+from ipecs_mw.store.server.connection import Store
+
+_AHEAD = timedelta(hours=1)  # a host's clock may run ahead of ours so far, and calls begin by the host's
+_MOST_ROUNDS = 3
+_MOST_TOLD = 1000
+
+
+class Rebuilt(Struct):
+    """What a rebuild did of one host: events of the stretch, and documents by collection and kind of difference.
+
+    `told` are the first differences.
+    """
+
+    events: int = 0
+    counts: Counter[tuple[str, str]] = Counter()
+    told: list[Difference] = []
+
+
+Progress = Callable[[str, int, datetime], None]
+"""Told of the host, how many events were read, and when the last of them was received."""
+
+
+def rebuild(
+    store: Store,
+    host: str,
+    options: ReadingOptions,
+    clock: Clock,
+    *,
+    span: Span,
+    only_compares: bool,
+    on_progress: Progress,
+) -> Rebuilt:
+    """Read the events of a host anew and put right what began in the span; where it `only_compares`, tell it.
+
+    It may be interrupted at any moment and begun again. Documents whose events are gone stay as they are. Raises
+    StoreError.
+    """
+    reader = HostReader(store, host, options, span=span, only_compares=only_compares)
+    done = Rebuilt(counts=Counter())
+    if span.since is None:
+        reader.begin_at_the_beginning()
+    else:
+        reader.begin(until=span.since - _AHEAD)
+    read = 0
+    for _ in range(_MOST_ROUNDS):
+        read += _read_on(reader, done, clock, span, on_progress, read)
+        late = reader.find_late()
+        if late is None:
+            break
+        reader.begin(before=late)  # stored while it read
+    if not is_read(store, clock.now()):
+        _count(done, reader.flush(clock.now(), is_whole=True))
+    return done
+
+
+def _read_on(
+    reader: HostReader, done: Rebuilt, clock: Clock, span: Span, on_progress: Progress, before: int
+) -> int:
+    """Read to the end, or until nothing of the span can change any more; return how many events that were."""
+    read = 0
+    reader.is_behind = True
+    while reader.is_behind and not (span.until is not None and reader.is_over(span.until)):
+        read += reader.read()
+        if reader.at is None:
+            break
+        done.events += reader.spanned
+        _count(done, reader.flush(clock.now(), is_whole=False))
+        on_progress(reader.host, before + read, reader.at)
+    return read
+
+
+def _count(done: Rebuilt, differences: list[Difference]) -> None:
+    done.counts.update((each.collection, each.kind) for each in differences)
+    done.told += differences[: _MOST_TOLD - len(done.told)]

@@ -3,7 +3,7 @@
 The host's clock shows whole seconds, so everything is told to the second; what is received is, too.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from random import Random
@@ -77,7 +77,7 @@ def tell(facts: Mapping[str, Any], name: str) -> datetime | None:
 def find_end(conversation: Document) -> tuple[datetime | None, str | None]:
     """Return when a call was over, and by whom; one that met an obstacle was so by then, whatever tone came."""
     c = conversation
-    if not c["is_open"] and "failed_at" in c:
+    if "failed_at" in c:
         return tell(c, "failed"), None
     return tell(c, "ended"), name_side(c.get("ended_by"), c["stations"])
 
@@ -119,13 +119,13 @@ def sum_phases(conversation: Document) -> dict[str, float]:
         else:
             found.append([phase, (ends - begins).total_seconds()])
     seconds = {phase: 0.0 for phase, _ in _RANKS}
-    for phase, lasted in found[:-1] if conversation["is_open"] else found:
+    for phase, lasted in found[:-1] if find_end(conversation)[0] is None else found:
         if phase:
             seconds[phase] += lasted
     del seconds["voicemail"]
     wraps = [s for s in conversation["segments"] if s["kind"] == "wrap_up" and "until_at" in s]
     seconds["wrap_up"] = sum((tell(s, "until") - tell(s, "from")).total_seconds() for s in wraps)
-    if not conversation["is_open"]:
+    if find_end(conversation)[0] is not None:
         total = find_end(conversation)[0] - tell(conversation, "began")
         seconds["total"] = total.total_seconds() + seconds["wrap_up"]
     return seconds
@@ -141,7 +141,7 @@ def expect(conversation: Document) -> Document:
     c = conversation
     return {
         "direction": c["direction"],
-        "is_open": c["is_open"],
+        "is_open": find_end(c)[0] is None,
         "outcome": c.get("outcome"),
         "caller": c["caller"],
         "dialed": c["dialed"],
@@ -199,3 +199,31 @@ def show(record: Document) -> Document:
         "refs": sorted(r.get("call_refs", [])),
         **{f"seconds.{name}": each for name, each in r["seconds"].items()},
     }
+
+
+States = dict[str, list[tuple[datetime, datetime | None, tuple[str, ...]]]]
+"""What the agent at each station did, from when until when: state, reason, agent, groups."""
+
+
+def list_states(intervals: Iterable[tuple[Document, datetime, datetime | None]]) -> States:
+    """Return intervals by station, in order, each as long as it lasts by the host's clock."""
+    found: States = {}
+    for state, begins, ends in sorted(intervals, key=lambda each: each[1]):
+        facts = (state["state"], state.get("reason", ""), state["agent"], *sorted(state["groups"]))
+        mine = found.setdefault(state["station"], [])
+        if begins == ends:
+            continue
+        goes_on = bool(mine) and mine[-1][1:] == (begins, facts)
+        mine.append((mine.pop()[0] if goes_on else begins, ends, facts))
+    return found
+
+
+def list_true_states(day: Day) -> States:
+    """Return what the PBX knows of its agents."""
+    return list_states((each, tell(each, "from"), tell(each, "until")) for each in day.truth["agent_states"])
+
+
+def list_read_states(reading: HostReading) -> States:
+    """Return what was read of the agents."""
+    found = [document for _, document in reading.states.take_changed()]
+    return list_states((each, each["from"], each.get("until")) for each in found)

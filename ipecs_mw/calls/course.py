@@ -177,6 +177,10 @@ class Course(Struct):
         """Return the kind of segment that a station is in, and the group whose call that is; blanks for none."""
         return self.doing.get(station, ("", ""))
 
+    def is_groups(self, station: str) -> bool:
+        """Tell whether a station serves a group's call: it came to a group, and the station did not make it."""
+        return bool(self.groups) and (self.origin != "station" or self.list_lines()[0].caller != station)
+
     def find_last(self, station: str) -> Segment | None:
         """Return the last segment of a station in which it talked or held."""
         kinds = ("talk", "consult", "conference", "hold", "held")

@@ -11,8 +11,8 @@ from hashlib import blake2s
 from msgspec.structs import replace
 
 from ipecs_mw.calls import finding, records, verbs
-from ipecs_mw.calls.actions import apply, replay
-from ipecs_mw.calls.course import CLOSERS, Course
+from ipecs_mw.calls.actions import apply, replay, revive
+from ipecs_mw.calls.course import CLOSERS
 from ipecs_mw.calls.index import GRACE, Index, Joined
 from ipecs_mw.calls.logins import Logins
 from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, GROUP_CALL, Step, is_trunk, rings_for_group
@@ -310,7 +310,8 @@ class HostCalls:
         """Take a step into the course of a call; one that shows that it lives undoes an end that was inferred."""
         course = call.course
         if course.end is not None and course.closed_by in CLOSERS and step.verb not in verbs.NO_LIFE:
-            course = self._revive(call, step)
+            self._touched[call.id] = call
+            course = call.course = revive(course, step, verbs.INFERRED, self._machines)
         was_open, known, doing = course.end is None, len(course.stations), course.doing
         was_unseen = course.has_gap_since_heard
         apply(course, step)
@@ -333,17 +334,6 @@ class HostCalls:
         for other in self._index.open_at(step.who):
             if other is not call and other.course.find_doing(step.who)[0] == "dial":
                 self._give(other, replace(step, verb="station_idle", other="", ref=None, trunks=()))
-
-    def _revive(self, call: Joined, step: Step) -> Course:
-        """Undo an end that was inferred; a trunk that is free now shows only when a call of it alone ended."""
-        former = call.course
-        told = [each for each in former.steps if each.verb not in verbs.INFERRED]
-        if step.verb == "trunk_idle" and replay([*told, step], self._machines).end is None:
-            return former
-        self._touched[call.id] = call
-        call.course = replay(told, self._machines)
-        call.course.agents = former.agents
-        return call.course
 
     def _take_trunk(self, call: Joined, trunk: str, step: Step) -> None:
         """Note which call a trunk has: only one at a time, so the former one must have ended."""

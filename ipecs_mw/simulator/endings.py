@@ -124,7 +124,8 @@ def _after_call(pbx: Pbx, station: Station, call: Call, *, has_talked: bool) -> 
         if station.agent is agent and agent.wrap_up is wrap_up:
             stop_wrap_up(pbx, station)
             pbx.acd(16, station.number)
-            pbx.tell(station.number, "agent_ready", **agent_fields(station))
+            kind = "agent_ready" if agent.is_on_duty else "agent_notready"
+            pbx.tell(station.number, kind, **agent_fields(station))
             serve_queue(pbx, station)
 
     pbx.timetable.after(pbx.random.uniform(*_WRAP_UP_SECONDS), finish)

@@ -7,7 +7,20 @@ from typing import Any
 import pytest
 from faults.recording import IS_FULL
 from msgspec import Struct
-from true_day import ALL_KINDS, Day, Document, expect, list_records, play, read, show
+from true_day import (
+    ALL_KINDS,
+    Day,
+    Document,
+    expect,
+    list_read_states,
+    list_records,
+    list_true_states,
+    play,
+    read,
+    show,
+)
+
+from ipecs_mw.simulator.variants import Variants
 
 BINS = {"1": "620", "2": "621"}
 SEEDS = (1, 2, 3, 4) if IS_FULL else (1,)
@@ -105,3 +118,30 @@ def day(request: pytest.FixtureRequest) -> Day:
 @pytest.mark.parametrize("kinds", ["acd call smdr", "acd call", "acd"])
 def test_every_call_of_a_day_is_one_record_with_every_second_in_it(day: Day, kinds: str) -> None:
     assert_calls_are_true(day, kinds.split(), bins=BINS)
+
+
+@pytest.mark.parametrize("kinds", ["acd call smdr", "acd call"])
+def test_every_agent_s_states_of_a_day_are_true_to_the_second(day: Day, kinds: str) -> None:
+    true, found = list_true_states(day), list_read_states(read(day, kinds.split(), bins=BINS))
+    assert found.keys() == true.keys()
+    for station, states in true.items():
+        assert found[station] == states, station
+
+
+VARIANTS = (
+    {"records": "segment"},
+    {"transfer_ref": "active"},
+    {"transfer_ref": "new"},
+    {"bins": "number"},
+    {"unanswered": "no_answer"},
+    {"unanswered": "queue"},
+    {"unanswered": "overflow_station"},
+    {"unpark": "acd"},
+    {"unpark": "call"},
+)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda each: " ".join(map("=".join, each.items())))
+def test_calls_are_true_at_a_host_that_does_something_as_others_do(variant: dict[str, str]) -> None:
+    variants = Variants(**variant)  # type: ignore[arg-type]
+    assert_calls_are_true(play(VARIANT_HOURS, 5, variants), bins={} if variants.bins == "number" else BINS)

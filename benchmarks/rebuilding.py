@@ -96,9 +96,9 @@ def read_alone(scene: Scene, events: int) -> float:
     return seconds
 
 
-def run_rebuild(scene: Scene, *prefix: str) -> tuple[float, float]:
-    """Run `ipecs-mw rebuild`; return its seconds and its most memory in MiB. `prefix` may be a profiler's."""
-    command = [*prefix, sys.executable, "-m", "ipecs_mw", "--bootstrap", str(scene.folder / "bootstrap.json")]
+def run_rebuild(scene: Scene) -> tuple[float, float]:
+    """Run `ipecs-mw rebuild`; return its seconds and its most memory in MiB."""
+    command = [sys.executable, "-m", "ipecs_mw", "--bootstrap", str(scene.folder / "bootstrap.json")]
     began = time.monotonic()
     with subprocess.Popen([*command, "rebuild"], stdout=subprocess.DEVNULL) as process:
         peak = 0

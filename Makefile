@@ -28,8 +28,8 @@ test-faults: $(VENV)/dev
 soak: $(VENV)/dev
 	@PYTHONPATH=.:tests $(BIN)/python -m faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
-# Every figure of docs/performance.md, which it writes; BENCH=small looks quickly and writes nothing, BENCH=GROUP
-# (rates, latency, memory, recovery, hosts, log, steps, streams) measures one group anew.
+# Every figure of docs/performance.md, which it writes; BENCH=GROUP (rates, latency, memory, recovery, hosts, log,
+# steps, streams, calls) measures one group anew; BENCH=small, or "small GROUP", looks quickly and writes nothing.
 bench: $(VENV)/dev
 	@$(BIN)/python benchmarks/run.py $(BENCH)
 

@@ -1,12 +1,15 @@
 """The frames that every figure is measured with: those of calls at a busy contact centre, numbered from 1.
 
-Frame `n` carries `n` as its call reference, so that a stored event tells which frame it was. One in four is a
-call event, with a serial number without holes, as the host counts them; the rest is ACD.
+Those of `build_frames` are for the log alone: frame `n` carries `n` as its call reference, so that a stored event
+tells which frame it was. One in four is a call event, with a serial number without holes, as the host counts them;
+the rest is ACD. Those of `build_openings` open a call each, those of `build_calls` are calls from ring to end.
 """
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 _STATIONS = 200
 _FRAMES_A_SECOND = 100  # by the host's own clock
@@ -19,6 +22,30 @@ _ACD = (
     {"eventCode": 72, "eventString": "INCOMING CALLER INFO", "data1": "0211234567", "data2": "Tan Wei Ming"},
     {"eventCode": 44, "eventString": "DISCONNECT", "data1": "1"},
 )
+
+_ZONE = ZoneInfo("Asia/Singapore")  # of the hosts in the settings that ship
+_GROUP = "620"
+
+LANES = 500
+"""So many calls go on at once in `build_calls`, each on a trunk and at a station that have no other."""
+
+_CALL: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("line", {"eventCode": 3, "eventString": "CO IN RING", "destNumber": _GROUP, "data1": "1", "data2": "5"}),
+    ("line", {"eventCode": 72, "eventString": "INCOMMING CALLER INFO", "destNumber": _GROUP}),
+    ("station", {"eventCode": 66, "eventString": "STATION RING", "data1": "1", "data2": "1"}),
+    ("call", {"type": "ringing", "causeCode": 65}),
+    ("station", {"eventCode": 42, "eventString": "SEIZE_ACK/CONNECT/ANSWER"}),
+    ("call", {"type": "connected", "causeCode": 0}),
+    ("line", {"eventCode": 44, "eventString": "DISCONNECT", "data1": "1", "data2": "10"}),
+    ("call", {"type": "released", "causeCode": 48}),
+    ("free", {"eventCode": 18, "eventString": "STATION IDLE", "sourceType": "Station"}),
+    ("free", {"eventCode": 2, "eventString": "CO IDLE", "sourceType": "CO"}),
+)
+
+CALL_FRAMES = len(_CALL)
+"""So many frames a call of `build_calls` has."""
+
+_SERIALS = [number for number, (kind, _) in enumerate(_CALL) if kind == "call"]
 
 
 def build_frames(count: int, first: int = 1) -> Iterator[str]:
@@ -54,3 +81,69 @@ def _build_call(number: int) -> dict[str, Any]:
         "causeCode": "0",
     }
     return {"event": "call", "data": data}
+
+
+def build_openings(count: int, first: int = 1, *, begin: datetime, rate: float) -> Iterator[str]:
+    """Yield frames that open an incoming call each, its reference their number; so many a second from `begin`."""
+    _, opening = _CALL[0]
+    for number in range(first, first + count):
+        data = {"time": _tell_time(begin, number / rate), "callRefID": number, **opening}
+        ends = {"sourceType": "CO", "sourceNumber": f"{number:06}", "destType": "Station"}
+        yield _dump("acd", data | ends)
+
+
+def build_calls(count: int, *, begin: datetime, rate: float) -> Iterator[str]:
+    """Yield the frames of calls to a group as a host sends them, many at once; so many a second from `begin`.
+
+    Of `LANES * CALL_FRAMES` frames or a multiple every call has ended. The references count from 1; the calls of
+    the last `LANES` end last.
+    """
+    for number in range(count):
+        block, lane = divmod(number, LANES)
+        turn, place = divmod(block, CALL_FRAMES)
+        earlier = turn * len(_SERIALS) + sum(each < place for each in _SERIALS)
+        ref, at = turn * LANES + lane + 1, _tell_time(begin, number / rate)
+        kind, fields = _CALL[place]
+        yield _WRITERS[kind](fields, ref, lane, at, earlier * LANES + lane + 1)
+
+
+def _write_line(fields: dict[str, Any], ref: int, lane: int, at: str, _serial: int) -> str:
+    known = {} if fields["eventCode"] != 72 else {"data1": _name_caller(ref), "data2": "Tan Wei Ming"}
+    ends = {"sourceType": "CO", "sourceNumber": f"{lane + 1:03}", "destType": "Station"}
+    station = {"destNumber": _name_station(lane)}
+    return _dump("acd", {"time": at, "callRefID": ref, **ends, **station, **fields, **known})
+
+
+def _write_station(fields: dict[str, Any], ref: int, lane: int, at: str, _serial: int) -> str:
+    ends = {"sourceType": "Station", "sourceNumber": _name_station(lane), "destType": "CO"}
+    return _dump("acd", {"time": at, "callRefID": ref, **ends, "destNumber": f"{lane + 1:03}", **fields})
+
+
+def _write_call(fields: dict[str, Any], ref: int, lane: int, _at: str, serial: int) -> str:
+    station, caller = _name_station(lane), _name_caller(ref)
+    ends = {"deviceNumber": station, "serviceDN": station, "callingDN": caller, "calledDN": station}
+    return _dump("call", {**fields, "evtSerialNum": serial, "callRefID": ref, **ends})
+
+
+def _write_free(fields: dict[str, Any], _ref: int, lane: int, at: str, _serial: int) -> str:
+    number = f"{lane + 1:03}" if fields["sourceType"] == "CO" else _name_station(lane)
+    return _dump("acd", {"time": at, **fields, "sourceNumber": number, "destType": "", "destNumber": ""})
+
+
+_WRITERS = {"line": _write_line, "station": _write_station, "call": _write_call, "free": _write_free}
+
+
+def _name_station(lane: int) -> str:
+    return str(1000 + lane)
+
+
+def _name_caller(ref: int) -> str:
+    return f"6{ref % 10**7:07}"
+
+
+def _tell_time(begin: datetime, seconds: float) -> str:
+    return f"{(begin + timedelta(seconds=seconds)).astimezone(_ZONE):%Y/%m/%d %H:%M:%S}"
+
+
+def _dump(kind: str, data: dict[str, Any]) -> str:
+    return json.dumps({"event": kind, "data": data}, separators=(",", ":"))

@@ -117,14 +117,16 @@ def measure_log(mongo: Embedded, folder: Path, sizes: Sequence[int]) -> list[Row
     Raises AssertionError where a query plan has a collection scan or a sort in memory.
     """
     with open_scene(mongo, folder) as scene:
-        return [row for size in sizes for row in _measure_pages(scene, size)] + [_measure_storage(scene)]
+        return [row for size in sizes for row in _measure_pages(scene, size)] + [
+            measure_storage(scene, "log", "events", "an event")
+        ]
 
 
 def _measure_pages(scene: Scene, size: int) -> list[Row]:
     _fill(scene, size)
     filters = _build_filters(scene, size)
     for name, wanted in filters.items():
-        _check_plan(scene, name, wanted)
+        check_plan(_find(scene, wanted), name)
     seconds = {name: _time_page(scene, wanted) for name, wanted in filters.items()}
     slowest = max(seconds, key=seconds.__getitem__)
     return [
@@ -142,13 +144,13 @@ def _measure_pages(scene: Scene, size: int) -> list[Row]:
     ]
 
 
-def _measure_storage(scene: Scene) -> Row:
-    """Return what an event takes on MongoDB's disk, its share of the indexes included, compressed as it comes."""
+def measure_storage(scene: Scene, group: str, collection: str, one: str) -> Row:
+    """Return what a document takes on MongoDB's disk, with its share of the indexes, compressed as it comes."""
     scene.store.client.admin.command("fsync")
-    stats = scene.store.database.command("collStats", "events")
+    stats = scene.store.database.command("collStats", collection)
     stored = (stats["storageSize"] + stats["totalIndexSize"]) / stats["count"]
-    name = f"disk space an event with its indexes, of {stats['count']:,} events"
-    return Row("log", name, stored, "bytes", "the document as BSON", stats["avgObjSize"])
+    name = f"disk space {one} with its indexes, of {stats['count']:,} {collection}"
+    return Row(group, name, stored, "bytes", "the document as BSON", stats["avgObjSize"])
 
 
 def _fill(scene: Scene, size: int) -> None:
@@ -198,8 +200,9 @@ def _find(scene: Scene, wanted: Filter) -> Any:
     return scene.events.find(wanted.build()).sort(_NEWEST_FIRST).limit(_PAGE)
 
 
-def _check_plan(scene: Scene, name: str, wanted: Filter) -> None:
-    stages = set(_list_stages(_find(scene, wanted).explain()["queryPlanner"]["winningPlan"]))
+def check_plan(cursor: Any, name: str) -> None:
+    """Raise AssertionError where the plan of a query has a collection scan or a sort in memory."""
+    stages = set(_list_stages(cursor.explain()["queryPlanner"]["winningPlan"]))
     assert not stages & {"COLLSCAN", "SORT"}, f"{name}: {stages}"
 
 

@@ -3,8 +3,9 @@
 Started with the number of hosts, it prints one JSON line once they listen, then answers each line on stdin, a JSON
 list, with one line. `["send", FIRST, COUNT]` writes frames as fast as they are taken, as many at a time as a
 record of TLS holds, and `["singly", FIRST, COUNT]` each in a record of its own; `["pace", FIRST, COUNT, RATE]` so
-many a second, divided among the hosts. Instants are those of the monotonic clock, which the processes of a machine
-share.
+many a second, divided among the hosts, and `["open", FIRST, COUNT, RATE]` those that open a call each.
+`["calls", COUNT, RATE]` has the first host write the frames of calls, so many a second at the most.
+Instants are those of the monotonic clock, which the processes of a machine share.
 """
 
 import base64
@@ -14,18 +15,21 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from typing import Any
 
-from frames import build_frames
+from frames import build_calls, build_frames, build_openings
 
 from ipecs_mw.simulator.certificate import make_certificate
 
 USER, PASSWORD = "apiuser", "benchmark"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _RECORD_BYTES = 16 * 1024
+_BURST = 50
 _SHORT, _MEDIUM = 126, 65536
 _TEXT, _PING, _CLOSE = 0x81, 0x89, 0x88
 _PONG = 0x8A
@@ -113,7 +117,9 @@ def singly(hosts: Sequence[Host], first: int, count: int) -> dict[str, Any]:
 def _write_all(hosts: Sequence[Host], first: int, count: int, record_bytes: int) -> dict[str, Any]:
     share = count // len(hosts)
     writing = [
-        threading.Thread(target=_write, args=(host.stream, _group(share, first + i * share, record_bytes)))
+        threading.Thread(
+            target=_write, args=(host.stream, _group(build_frames(share, first + i * share), record_bytes))
+        )
         for i, host in enumerate(hosts)
     ]
     began = time.monotonic()
@@ -124,10 +130,10 @@ def _write_all(hosts: Sequence[Host], first: int, count: int, record_bytes: int)
     return {"began": began, "ended": time.monotonic()}
 
 
-def _group(count: int, first: int, record_bytes: int) -> list[bytes]:
-    """Return the bytes of `count` frames, made beforehand, in groups that fill a record of so many bytes."""
+def _group(frames: Iterable[str], record_bytes: int) -> list[bytes]:
+    """Return the bytes of frames, made beforehand, in groups that fill a record of so many bytes."""
     groups, group = [], bytearray()
-    for frame in build_frames(count, first):
+    for frame in frames:
         wire = frame_wire(frame.encode())
         if group and len(group) + len(wire) > record_bytes:
             groups.append(bytes(group))
@@ -141,10 +147,16 @@ def _write(stream: Any, groups: Sequence[bytes]) -> None:
         stream.sendall(group)
 
 
-def pace(hosts: Sequence[Host], first: int, count: int, rate: float) -> dict[str, Any]:
+def pace(
+    hosts: Sequence[Host],
+    first: int,
+    count: int,
+    rate: float,
+    build: Callable[[int, int], Iterable[str]] = build_frames,
+) -> dict[str, Any]:
     """Write frames at a rate; return when each left, by its number."""
     share = count // len(hosts)
-    waiting = [_group(share, first + i * share, 1) for i in range(len(hosts))]
+    waiting = [_group(build(share, first + i * share), 1) for i in range(len(hosts))]
     left: dict[int, float] = {}
     began = time.monotonic()
     for number in range(share * len(hosts)):
@@ -153,6 +165,22 @@ def pace(hosts: Sequence[Host], first: int, count: int, rate: float) -> dict[str
         left[first + index * share + at] = time.monotonic()
         hosts[index].stream.sendall(waiting[index][at])
     return {"began": began, "ended": time.monotonic(), "left": left}
+
+
+def open_calls(hosts: Sequence[Host], first: int, count: int, rate: float) -> dict[str, Any]:
+    """Write frames that open a call each at a rate; return when each left, by its number."""
+    return pace(hosts, first, count, rate, partial(build_openings, begin=datetime.now(UTC), rate=rate))
+
+
+def write_calls(hosts: Sequence[Host], count: int, rate: float) -> dict[str, Any]:
+    """Write the frames of calls, at a rate at the most; return when writing began and ended."""
+    frames = build_calls(count, begin=datetime.now(UTC), rate=rate)
+    bursts = [_group(burst, _RECORD_BYTES) for burst in iter(lambda: list(islice(frames, _BURST)), [])]
+    began = time.monotonic()
+    for number, burst in enumerate(bursts):
+        time.sleep(max(0.0, began + number * _BURST / rate - time.monotonic()))
+        _write(hosts[0].stream, burst)
+    return {"began": began, "ended": time.monotonic()}
 
 
 def frame_wire(body: bytes) -> bytes:
@@ -168,7 +196,7 @@ def frame_wire(body: bytes) -> bytes:
 def main() -> None:
     """Serve until stdin ends."""
     hosts = [Host() for _ in range(int(sys.argv[1]))]
-    acts = {"send": send, "singly": singly, "pace": pace}
+    acts = {"send": send, "singly": singly, "pace": pace, "open": open_calls, "calls": write_calls}
     print(
         json.dumps([{"port": host.server_address[1], "fingerprint": host.fingerprint} for host in hosts]),
         flush=True,

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rates import running_daemon, running_naive
@@ -12,7 +12,9 @@ from scene import HostProcess, Scene
 from ipecs_mw.client import Client
 from ipecs_mw.store.server.embedded import Embedded
 
-_RATE = 200
+RATE = 200
+"""Frames a second, where each is looked for."""
+
 _POLL_SECONDS = 0.001
 _WARM = 5
 _WRITES_OF_A_REQUEST = 3  # insert, claim, reply
@@ -27,7 +29,7 @@ def measure_latency(mongo: Embedded, folder: Path, frames: int) -> list[Row]:
     return [
         Row(
             "latency",
-            f"frame leaves the host → event is found, {_RATE} frames/s, p{percent}",
+            f"frame leaves the host → event is found, {RATE} frames/s, p{percent}",
             1000 * percentile(ours, percent),
             "ms",
             "naive client",
@@ -42,21 +44,37 @@ def measure_latency(mongo: Embedded, folder: Path, frames: int) -> list[Row]:
 
 def watch_pace(scene: Scene, host: HostProcess, frames: int) -> list[float]:
     """Have one host send frames and look for them meanwhile; return the seconds of each, the first ones aside."""
-    host.tell("pace", 1, frames, _RATE)
+
+    def list_events(first: int) -> Iterable[int]:
+        found = scene.events.find({"call_ref": {"$gte": first}}, {"_id": 0, "call_ref": 1})
+        return [event["call_ref"] for event in found]
+
+    return watch(host, "pace", frames, list_events)
+
+
+def watch(
+    host: HostProcess, command: str, frames: int, list_found: Callable[[int], Iterable[int]]
+) -> list[float]:
+    """Have a host send frames and look for what each did; return the seconds of each, the first ones aside.
+
+    `list_found` returns the numbers of the frames that did it, from one on.
+    """
+    host.tell(command, 1, frames, RATE)
     found: dict[int, float] = {}
-    until = time.monotonic() + frames / _RATE + 60
-    last = 0
-    while len(found) < frames:
+    until = time.monotonic() + frames / RATE + 60
+    first = 1
+    while first <= frames:
         if time.monotonic() > until:
             raise TimeoutError(f"{len(found)} of {frames} found")
-        events = list(scene.events.find({"call_ref": {"$gt": last}}, {"_id": 0, "call_ref": 1}))
+        numbers = list_found(first)
         at = time.monotonic()
-        for event in events:
-            found[event["call_ref"]] = at
-        last = max((event["call_ref"] for event in events), default=last)
+        for number in numbers:
+            found.setdefault(number, at)
+        while first in found:
+            first += 1
         time.sleep(_POLL_SECONDS)
     left = {int(number): at for number, at in host.read()["left"].items()}
-    return [at - left[number] for number, at in found.items() if number > _RATE]
+    return [at - left[number] for number, at in found.items() if number > RATE]
 
 
 def measure_send(mongo: Embedded, folder: Path, commands: int) -> list[Row]:

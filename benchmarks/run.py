@@ -1,7 +1,7 @@
 """`make bench`: measures every figure, prints the table and writes it to docs/performance.json and .md.
 
-`run.py` for all (about a quarter of an hour), `run.py small` for a quick look that writes nothing, `run.py GROUP`
-for some groups, whose rows replace the earlier ones; `--log-events N` for an event log of one more size.
+`run.py` for all (about half an hour), `run.py GROUP` for some groups, whose rows replace the earlier ones; `small`
+before these for a quick look that writes nothing; `--log-events N` for an event log of one more size.
 """
 
 import argparse
@@ -15,11 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from call_pages import measure_call_pages
+from calls import measure_call_latency, measure_flood, measure_log_beside_reader
 from growth import measure_hosts, measure_log
 from latency import measure_latency, measure_send
 from memory import measure_memory
 from page import render_page, render_table
 from rates import measure_processor_time, measure_rates
+from rebuilding import measure_rebuild
 from recovery import measure_recovery
 from rows import Row
 from steps import measure_steps
@@ -47,6 +50,11 @@ FULL: Size = {
     "host_frames": 4_000,
     "hosts": (1, 4, 16),
     "log_events": (10_000, 1_000_000),
+    "call_latency_frames": 4_000,
+    "call_frames": 60_000,
+    "call_rounds": 3,
+    "rebuilt_events": 1_000_000,
+    "calls": 5_000_000,
 }
 SMALL: Size = {
     "rate_frames": 10_000,
@@ -58,6 +66,11 @@ SMALL: Size = {
     "host_frames": 1_000,
     "hosts": (1, 4),
     "log_events": (10_000,),
+    "call_latency_frames": 600,
+    "call_frames": 10_000,
+    "call_rounds": 1,
+    "rebuilt_events": 20_000,
+    "calls": 20_000,
 }
 
 MEASURES: dict[str, Sequence[Measure]] = {
@@ -75,6 +88,13 @@ MEASURES: dict[str, Sequence[Measure]] = {
     "log": [lambda m, f, s: measure_log(m, f, s["log_events"])],
     "steps": [lambda m, f, _: measure_steps(m, f)],
     "streams": [lambda m, f, s: measure_streams(m, f, s["rate_frames"])],
+    "calls": [
+        lambda m, f, s: measure_call_latency(m, f, s["call_latency_frames"]),
+        lambda m, f, s: measure_flood(m, f, s["call_frames"]),
+        lambda m, f, s: measure_log_beside_reader(m, f, s["call_frames"], s["call_rounds"]),
+        lambda m, f, s: measure_rebuild(m, f, s["rebuilt_events"]),
+        lambda m, f, s: measure_call_pages(m, f, s["calls"]),
+    ],
 }
 
 
@@ -84,8 +104,8 @@ def main() -> None:
     parser.add_argument("what", nargs="*", help=f"small, or groups of {', '.join(MEASURES)}")
     parser.add_argument("--log-events", type=int)
     options = parser.parse_args()
-    is_small = options.what == ["small"]
-    groups = [] if is_small else options.what
+    is_small = options.what[:1] == ["small"]
+    groups = options.what[is_small:]
     if unknown := set(groups) - set(MEASURES):
         parser.error(f"no such group: {', '.join(sorted(unknown))}. Allowed: {', '.join(MEASURES)}")
     size = dict(SMALL if is_small else FULL)

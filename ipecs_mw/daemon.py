@@ -13,7 +13,7 @@ from typing import Any
 
 from ipecs_mw import __version__, logs
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
-from ipecs_mw.calls.options import build_reading_options
+from ipecs_mw.calls.options import find_reading_options
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, IpecsMwError, JournalError
 from ipecs_mw.model.event import Event
@@ -180,7 +180,7 @@ class Daemon:
         self._schema = SchemaKeeper(
             self._store, profile, lambda: read_retention(self._loaded.settings), clock, self._stop
         )
-        self._options = build_reading_options(self._loaded.settings)
+        self._options = find_reading_options(self._loaded.settings)
         news = self._events.has_news
         self._has_drained = threading.Event()
         self._reader = CallReader(
@@ -304,7 +304,7 @@ class Daemon:
         former = self._loaded.settings
         self._loaded = loaded
         self._events.masks = build_masks(loaded.settings)
-        self._options = build_reading_options(loaded.settings)
+        self._options = find_reading_options(loaded.settings)
         if read_retention(former) != read_retention(loaded.settings):
             start_thread("keep-documents", self._schema.set_retention)
 

@@ -8,15 +8,18 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pytest
+from reading_scene import read_at_once
 
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json
+from ipecs_mw.store.events.event_log import build_document
 from ipecs_mw.store.server.embedded import Embedded
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -27,14 +30,18 @@ LIMIT = "`insert_many` of the same documents"
 
 
 @pytest.fixture
-def rates(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """What imports a module of the benchmarks."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import rates  # noqa: PLC0415 - found only now
-
-    yield rates
+    yield import_module
     for module in list(sys.modules.values()):
         if str(getattr(module, "__file__", "")).startswith(str(BENCHMARKS)):
             del sys.modules[module.__name__]
+
+
+@pytest.fixture
+def rates(load: Callable[[str], ModuleType]) -> ModuleType:
+    return load("rates")
 
 
 def read_ratio(name: str, plain_name: str) -> float:
@@ -88,3 +95,51 @@ def test_decoding_a_frame_takes_at_most_twice_its_usual_multiple_of_reading_its_
     ours_seconds = min(time_all(lambda frame: decode(frame, now)) for _ in range(7))
     ratio, usual = ours_seconds / json_seconds, read_ratio("step: decode", "`json.loads`")
     assert ratio <= 2 * usual, f"decode: {ratio:.2f} of `json.loads`, {usual:.2f} in {MEASURED.name}"
+
+
+def test_the_frames_of_calls_are_whole_calls(load: Callable[[str], ModuleType]) -> None:
+    frames = load("frames")
+    decode = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore")).decode
+    begin, rate = datetime(2026, 3, 2, 8, tzinfo=UTC), 1000
+    events = []
+    for number, frame in enumerate(
+        frames.build_calls(2 * frames.LANES * frames.CALL_FRAMES, begin=begin, rate=rate)
+    ):
+        event = decode(frame.encode(), begin + timedelta(seconds=number / rate))
+        assert not event.problems
+        events.append(build_document(f"main:aaaa:{number:012}:0", "main", number, event) | {"connection": 1})
+    calls = read_at_once(events)["calls"].values()
+    serials = [event["serial"] for event in events if "serial" in event]
+    assert serials == list(range(1, len(serials) + 1))
+    assert sorted(call["call_refs"] for call in calls) == [[ref] for ref in range(1, 2 * frames.LANES + 1)]
+    assert {(call["direction"], call["outcome"], call["is_open"]) for call in calls} == {
+        ("inbound", "answered", False)
+    }
+    assert {len(call["stations"]) + len(call["trunks"]) + len(call["numbers"]) for call in calls} == {3}
+
+
+def test_the_log_keeps_at_least_half_its_rate_while_calls_are_read(
+    load: Callable[[str], ModuleType], mongo: Embedded, tmp_path: Path
+) -> None:
+    calls = load("calls")
+
+    def measure() -> float:
+        read, alone = (calls.measure_log(mongo, tmp_path, 5000, who) for who in (calls.READER, calls.NOBODY))
+        return float(read / alone)
+
+    assert best_of(TRIES, measure, 0.5) >= 0.5
+
+
+def test_every_filter_of_calls_has_a_plan_by_index(
+    load: Callable[[str], ModuleType], mongo: Embedded, tmp_path: Path
+) -> None:
+    pages = load("call_pages")
+    assert [row.group for row in pages.measure_call_pages(mongo, tmp_path, 4000)] == ["calls", "calls"]
+
+
+def test_a_rebuild_takes_no_more_memory_where_there_is_more_history(
+    load: Callable[[str], ModuleType], mongo: Embedded, tmp_path: Path
+) -> None:
+    rebuilding = load("rebuilding")
+    _, memory = rebuilding.measure_rebuild(mongo, tmp_path, 40_000)
+    assert memory.ratio <= 1.3

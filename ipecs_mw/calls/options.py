@@ -37,3 +37,8 @@ def build_reading_options(settings: Settings) -> ReadingOptions:
         default_short_seconds=float(settings.figures.default.short_seconds),
         plan=settings.numbers,
     )
+
+
+def find_reading_options(settings: Settings) -> ReadingOptions | None:
+    """Return how a daemon of this profile reads events; None where it is not to read them."""
+    return build_reading_options(settings) if settings.calls.enabled else None

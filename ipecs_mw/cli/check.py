@@ -78,8 +78,9 @@ def examine(context: Context, *, may_log_in: bool) -> Iterator[Finding]:
             yield from examine_mongodb(store, explain, context.clock)
             findings, settings = examine_contents(store, context.profile, explain)
             yield from findings
-            alive = [instance for instance in load_instances(store) if instance["is_alive"]]
-            yield from examine_reader(store, alive, context.clock, explain)
+            if settings is None or settings.calls.enabled:
+                alive = [instance for instance in load_instances(store) if instance["is_alive"]]
+                yield from examine_reader(store, alive, context.clock, explain)
             if settings is not None:
                 yield from _examine_hosts(store, context, settings, may_log_in=may_log_in)
     except IpecsMwError as error:

@@ -18,6 +18,14 @@ Formula = Literal["offered", "without_abandoned", "abandoned_met", "answered", "
 class CallSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Calls, agent states and missed calls, as they are read out of events."""
 
+    enabled: Annotated[
+        bool,
+        Meta(
+            description="read the events for calls, agent states and missed calls. Of all daemons of a database"
+            " one does this. false: daemons of this profile do not. The event log stays as it is, and `rebuild`"
+            " makes the calls of it at any time"
+        ),
+    ] = True
     retention_days: Annotated[
         Days | None,
         Meta(

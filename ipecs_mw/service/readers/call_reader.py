@@ -64,14 +64,15 @@ class _Attended(Struct):
 class CallReader:
     """Reads all hosts of the database while it holds the right to; `run` is its thread.
 
-    `news` is set when this daemon has stored events. `read_options` says how to read, as configured now.
+    `news` is set when this daemon has stored events. `read_options` says how to read, as configured now; None
+    where this daemon is not to read.
     """
 
     def __init__(
         self,
         store: Store,
         owner: str,
-        read_options: Callable[[], ReadingOptions],
+        read_options: Callable[[], ReadingOptions | None],
         clock: Clock,
         stop: threading.Event,
         news: threading.Event,
@@ -82,6 +83,7 @@ class CallReader:
         self._clock = clock
         self._stop = stop
         self._news = news
+        self._options: ReadingOptions
         self._hosts: dict[str, _Attended] = {}
         self._holder: int | None = None
         self._restarts: int | None = None
@@ -99,7 +101,7 @@ class CallReader:
         self._drop()
         while not self._stop.is_set():
             try:
-                if not self._hold():
+                if not self._is_wanted() or not self._hold():
                     self._drop()
                     self._clock.wait(self._stop, _STAND_BY_SECONDS)
                     continue
@@ -111,6 +113,16 @@ class CallReader:
                 self._clock.wait(self._stop, wait_seconds)
                 wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
         self._finish()
+
+    def _is_wanted(self) -> bool:
+        """Tell whether this daemon is to read; where it is no more, it lets another one go on."""
+        options = self._read_options()
+        if options is not None:
+            self._options = options
+            return True
+        if self._holder is not None:
+            self._finish()
+        return False
 
     def _tell_trouble(self, error: StoreError) -> None:
         level = log.error if isinstance(error, StoreRefused) else log.warning
@@ -165,7 +177,7 @@ class CallReader:
         self._clock.wait(self._news, max(0.0, min(due_at - now, _LONGEST_LOOK_SECONDS)))
 
     def _attend(self, host: str) -> _Attended:
-        attended = _Attended(HostReader(self._store, host, self._read_options()))
+        attended = _Attended(HostReader(self._store, host, self._options))
         attended.reader.begin()
         attended.saved_at = self._clock.monotonic()
         attended.saved_position = attended.reader.position
@@ -174,9 +186,9 @@ class CallReader:
     def _read(self, attended: _Attended) -> None:
         """Read a page of a host and write what it changed; go back where events came late."""
         reader, now = attended.reader, self._clock.monotonic()
-        if (options := self._read_options()) != reader.options:
+        if self._options != reader.options:
             reader.flush(self._clock.now(), is_whole=not reader.is_behind)
-            reader.change(options)
+            reader.change(self._options)
         if not reader.is_behind or attended.went_back_at == 0.0:
             self._go_back_for_late(attended, now)
         was_behind = reader.is_behind

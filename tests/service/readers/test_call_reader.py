@@ -1,0 +1,150 @@
+"""The reader's thread: one of all daemons reads, at once, while it may; late events are read where they belong."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from reading_scene import OPTIONS, build_log, insert, read_at_once, read_stored
+from sites import wait_until
+
+from ipecs_mw.calls.options import ReadingOptions
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.service.readers.call_reader import CallReader
+from ipecs_mw.store.server.connection import Store
+
+LOG = build_log(0.5, 1, 3)
+
+
+class Running:
+    """A reader in a thread of its own, as a daemon has one."""
+
+    def __init__(self, store: Store, owner: str) -> None:
+        self.options: ReadingOptions | None = OPTIONS
+        self.stop, self.news = threading.Event(), threading.Event()
+        self.reader = CallReader(store, owner, lambda: self.options, SystemClock(), self.stop, self.news)
+        self.thread = threading.Thread(target=self.reader.run, daemon=True)
+        self.thread.start()
+
+    def end(self) -> None:
+        self.stop.set()
+        self.news.set()
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+
+
+@contextmanager
+def running(store: Store, owner: str = "one") -> Iterator[Running]:
+    made = Running(store, owner)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def find_reader(store: Store) -> dict[str, Any]:
+    return store.database["readers"].find_one({"_id": "calls"}) or {}
+
+
+def is_as(store: Store, wanted: dict[str, dict[str, Any]]) -> bool:
+    return read_stored(store) == wanted
+
+
+def test_what_is_stored_is_read_without_being_told(migrated: Store) -> None:
+    with running(migrated):
+        insert(migrated, LOG[:500])
+        wanted = read_at_once(LOG[:500])
+        wait_until(lambda: is_as(migrated, wanted), 30)
+        insert(migrated, LOG[500:])
+        wait_until(lambda: is_as(migrated, read_at_once(LOG)), 30)
+
+
+def test_what_comes_late_is_read_where_it_belongs(migrated: Store) -> None:
+    late = [event for event in LOG if ":bbbb:" in event["_id"] or event.get("journal") == "bbbb"]
+    first = [event for event in LOG if event not in late]
+    with running(migrated) as reader:
+        insert(migrated, first)
+        wait_until(lambda: is_as(migrated, read_at_once(first)), 30)
+        for begin in range(0, len(late), 200):
+            insert(migrated, late[begin : begin + 200])
+            reader.news.set()
+        wait_until(lambda: is_as(migrated, read_at_once(LOG)), 60)
+
+
+def test_after_one_reader_another_goes_on_and_one_that_lost_its_right_writes_nothing(migrated: Store) -> None:
+    with running(migrated) as first:
+        wait_until(lambda: find_reader(migrated).get("owner") == "one", 20)
+        with running(migrated, "two") as second:
+            insert(migrated, LOG[:1000])
+            wait_until(lambda: is_as(migrated, read_at_once(LOG[:1000])), 30)
+            assert second.reader.describe() is None
+            first.end()
+            assert "told_at" not in find_reader(migrated)
+            insert(migrated, LOG[1000:])
+            wait_until(lambda: is_as(migrated, read_at_once(LOG)), 30)
+            assert find_reader(migrated)["owner"] == "two"
+            # another one takes the right, as after a standstill of this one
+            later = SystemClock().now() + timedelta(minutes=5)
+            migrated.database["leases"].update_one(
+                {"_id": "reader:calls"}, {"$set": {"owner": "three", "expires_at": later}}
+            )
+            migrated.database["readers"].update_one({"_id": "calls"}, {"$inc": {"holder": 1}})
+            wait_until(lambda: second.reader.describe() is None, 20)
+            migrated.database["calls"].delete_many({})
+            insert(migrated, [event | {"_id": f"{event['_id']}x"} for event in LOG[:50]])
+            second.end()
+            assert migrated.database["calls"].count_documents({}) == 0
+
+
+def test_a_daemon_that_is_not_to_read_lets_another_go_on(migrated: Store) -> None:
+    with running(migrated) as first:
+        insert(migrated, LOG)
+        wait_until(lambda: is_as(migrated, read_at_once(LOG)), 30)
+        first.options = None
+        wait_until(lambda: migrated.database["leases"].find_one({"_id": "reader:calls"}) is None, 20)
+        with running(migrated, "two"):
+            wait_until(lambda: find_reader(migrated).get("owner") == "two", 20)
+
+
+def test_what_is_configured_anew_holds_from_then_on(migrated: Store) -> None:
+    with running(migrated) as reader:
+        insert(migrated, LOG[:800])
+        wait_until(lambda: is_as(migrated, read_at_once(LOG[:800])), 30)
+        before = read_stored(migrated, ("calls",))["calls"]
+        reader.options = ReadingOptions(
+            bins={"1": "699"},
+            machines=frozenset(),
+            short_seconds={},
+            default_short_seconds=5.0,
+            plan=OPTIONS.plan,
+        )
+        insert(migrated, LOG[800:])
+        wait_until(lambda: migrated.database["calls"].count_documents({"groups": "699"}), 30)
+    ended = {
+        each: call["groups"] for each, call in before.items() if not call["is_open"] and "groups" in call
+    }
+    stored = read_stored(migrated, ("calls",))["calls"]
+    assert len(ended) > 5
+    assert {each: stored[each]["groups"] for each in ended} == ended
+
+
+@pytest.mark.parametrize("broken", ["newer", "damaged"])
+def test_a_moment_that_cannot_be_used(migrated: Store, broken: str) -> None:
+    with running(migrated):
+        insert(migrated, LOG)
+        wait_until(lambda: is_as(migrated, read_at_once(LOG)), 30)
+    moments = migrated.database["reader_states"]
+    assert moments.count_documents({}) > 0
+    migrated.database["calls"].delete_many({})
+    if broken == "damaged":
+        moments.update_many({}, {"$set": {"data": b"no moment"}})
+        with running(migrated):
+            wait_until(lambda: is_as(migrated, read_at_once(LOG)), 30)
+        return
+    moments.update_many({}, {"$inc": {"format": 1}})
+    with running(migrated) as reader:
+        wait_until(lambda: find_reader(migrated).get("owner") == "one", 20)
+        reader.thread.join(2.0)
+        assert migrated.database["calls"].count_documents({}) == 0

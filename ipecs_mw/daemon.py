@@ -178,7 +178,7 @@ class Daemon:
             self._store, profile, lambda: read_retention(self._loaded.settings), clock, self._stop
         )
         self._options = find_reading_options(self._loaded.settings)
-        news = self._events.has_news
+        news = self._events.news
         self._has_drained = threading.Event()
         self._reader = CallReader(
             self._store, self._id, lambda: self._options, clock, self._has_drained, news
@@ -326,7 +326,7 @@ class Daemon:
         waiting = self._fleet.drain(stopping.at(_DRAINED_SECONDS))
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
         self._has_drained.set()
-        self._events.has_news.set()
+        self._events.news.is_there.set()
         self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
         if self._reading is not None:
             self._reading.join(stopping.seconds_left(_LISTENED_SECONDS))

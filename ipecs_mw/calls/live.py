@@ -77,6 +77,11 @@ class LiveState:
         for kind, name in changed:
             yield self._name(kind, name), self._build(kind, name)
 
+    def name_anew(self) -> None:
+        """Take over which groups stations are logged in to, where groups have other names than before."""
+        for station in list(self._member_of):
+            self._follow_login(station)
+
     def list_all(self) -> Iterator[Document]:
         """Yield all documents as they are now."""
         keys = [
@@ -182,10 +187,12 @@ class LiveState:
         station = self._agents.get(agent)
         return None if station is None else self._build_station(station)
 
-    def _build_group(self, group: str) -> Document:
-        waits = self._groups.get(group, {})
+    def _build_group(self, group: str) -> Document | None:
+        waits, members = self._groups.get(group, {}), self._members.get(group, {})
+        if not waits and not members and self._calls.logins.is_bin(group):
+            return None
         counts: dict[str, int] = {}
-        for station in self._members.get(group, ()):
+        for station in members:
             shown = self._shown.get(station)
             state = "unknown" if shown is None else shown.state
             counts[state] = counts.get(state, 0) + 1

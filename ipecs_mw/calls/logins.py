@@ -18,6 +18,7 @@ class Logins:
 
     def __init__(self, bins: Mapping[str, str] | None = None) -> None:
         self._configured = dict(bins or {})
+        self._named_by = self._configured  # the bins by which the groups in mind got their names
         self._learned: dict[str, str] = {}
         self._agents: dict[str, str] = {}
         self._groups: dict[str, dict[str, None]] = {}
@@ -26,6 +27,27 @@ class Logins:
     def number_of(self, group_bin: str) -> str:
         """Return the number of the group of a bin."""
         return self._configured.get(group_bin) or self._learned.get(group_bin, group_bin)
+
+    def is_bin(self, name: str) -> bool:
+        """Tell whether a name is the bin of a group that is known by its number."""
+        known = {**self._learned, **self._configured}
+        return name in known and name not in known.values()
+
+    def name_anew(self) -> None:
+        """Name the groups in mind as the bins say that are configured now, if they were others before."""
+        former, self._named_by = self._named_by, self._configured
+        self._rename(
+            {
+                former.get(group_bin) or self._learned.get(group_bin, group_bin): self.number_of(group_bin)
+                for group_bin in {**former, **self._configured}
+                if former.get(group_bin) != self._configured.get(group_bin)
+            }
+        )
+
+    def _rename(self, names: Mapping[str, str]) -> None:
+        for station, groups in self._groups.items():
+            if not names.keys().isdisjoint(groups):
+                self._groups[station] = dict.fromkeys(names.get(group, group) for group in groups)
 
     def agent_at(self, station: str) -> str:
         """Return who is logged in at a station; blank where nobody is known to be."""
@@ -81,9 +103,7 @@ class Logins:
         if group_bin and number:
             del self._told[step.who, rank, agent]
             self._learned.setdefault(group_bin, number)
-            groups = self._groups.get(step.who, {})
-            if group_bin != number and group_bin in groups:
-                del groups[group_bin]
+            self._rename({group_bin: self.number_of(group_bin)})
 
     def _log_out(self, step: Step) -> None:
         groups = self._groups.get(step.who, {})

@@ -54,7 +54,7 @@ def _describe(joined: Joined, host: str) -> dict[str, Any]:
         "queued_at": firsts.get("queue"),
         "rang_at": firsts.get("ring"),
         "answered_at": _at(course.answered_at),
-        "ended_at": _at(course.end),
+        "ended_at": _end(course.end, course.steps[0].moment),
         "answered_by": _describe_answer(course),
         "trunks": [trunk.removeprefix("CO") for trunk in course.trunks],
         "stations": list(course.stations),
@@ -75,6 +75,11 @@ def _describe(joined: Joined, host: str) -> dict[str, Any]:
 
 def _at(moment: Moment | None) -> Any:
     return None if moment is None else moment.at
+
+
+def _end(moment: Moment | None, begins: Moment) -> Any:
+    """Return when something ended that began then: an event that tells a whole second may seem to be before it."""
+    return None if moment is None else max(moment.at, begins.at)
 
 
 def _clean(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +134,7 @@ def _describe_segment(segment: Segment, course: Course) -> dict[str, Any]:
         ("station", segment.station),
         ("agent", agent),
         ("group", segment.group),
-        ("until", _at(segment.ends)),
+        ("until", _end(segment.ends, segment.begins)),
         ("result", segment.result),
     )
     described.update((name, value) for name, value in facts if value)

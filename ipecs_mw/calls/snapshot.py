@@ -94,6 +94,8 @@ def restore(kept: bytes, reading: HostReading) -> None:
         raise
     except Exception as error:  # whatever bytes that somebody changed may lead to
         raise CannotRestore("error.snapshot", reason=type(error).__name__) from error
+    reading.calls.logins.name_anew()
+    reading.live.name_anew()
     reading.calls.mark_changed()
     reading.states.mark_changed()
 

@@ -11,6 +11,7 @@ from odd_frames import odd_days, some
 from simulated_day import play_day, read_day
 
 from ipecs_mw.calls.reading import HostReading
+from ipecs_mw.calls.snapshot import keep, restore
 
 LOGIN = [
     (0, 11, "", "1001", "", "1", "0042"),
@@ -155,3 +156,35 @@ def _keep(kept: dict[str, dict[str, Any]], reading: HostReading) -> None:
             kept.pop(name, None)
         else:
             kept[name] = document
+
+
+def tell_login(seconds: float, station: str, agent: str, group: str) -> Sequence[Any]:
+    named = {"deviceNumber": station, "primaryAgentId": agent, "primaryAcdGroup": group}
+    return (seconds, "call", {"type": "agent_logon", **named})
+
+
+BY_BIN = [(0, 14, "", "1001", "", "0", "1"), (0, 14, "", "1002", "", "0", "1")]
+
+
+def test_once_a_bin_is_learned_nobody_is_in_a_group_of_that_name() -> None:
+    both = [(50, 11, "", "1002", "", "1", "0043"), tell_login(50, "1002", "0043", "620")]
+    found = read(BY_BIN, both, [(60, 14, "", "1001", "", "0", "1")])
+    assert [found[f"main:station:{each}"]["groups"] for each in ("1001", "1002")] == [["620"], ["620"]]
+    assert found["main:group:620"]["agents"] == {"ready": 2}
+    assert "main:group:1" not in found
+
+
+def test_groups_that_are_in_mind_get_the_numbers_that_are_configured_meanwhile() -> None:
+    former = HostReading("main")
+    for order, document in enumerate(read_documents(BY_BIN)):
+        former.take(document, order)
+    assert {"main:group:1"} == {each["_id"] for each in former.live.list_all() if each["kind"] == "group"}
+    later = HostReading("main", bins={"1": "620"})
+    restore(keep(former), later)
+    found = {document["_id"]: document for document in later.live.list_all()}
+    assert found["main:station:1001"]["groups"] == ["620"]
+    assert found["main:group:620"]["agents"] == {"ready": 2}
+    assert "main:group:1" not in found
+    again = HostReading("main", bins={"1": "620"})
+    restore(keep(later), again)
+    assert list(again.live.list_all()) == list(later.live.list_all())

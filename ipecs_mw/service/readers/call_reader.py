@@ -20,6 +20,7 @@ from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.store.calls.moments import thin_moments
 from ipecs_mw.store.calls.ordered import list_hosts
 from ipecs_mw.store.calls.reader import hold, let_go, take_over, tell, write_live
+from ipecs_mw.store.events.event_log import News
 from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
@@ -28,6 +29,7 @@ LEASE_SECONDS = 10.0
 _RENEW_SECONDS = 3.0
 _TELL_SECONDS = 2.0
 _LATE_SECONDS = 2.0
+_LONGEST_LATE_SECONDS = 15.0
 _HOSTS_SECONDS = 10.0
 _STAND_BY_SECONDS = 2.0
 _PAUSE_SECONDS = 0.04
@@ -64,7 +66,7 @@ class _Attended(Struct):
 class CallReader:
     """Reads all hosts of the database while it holds the right to; `run` is its thread.
 
-    `news` is set when this daemon has stored events. `read_options` says how to read, as configured now; None
+    `news` tells when this daemon has stored events. `read_options` says how to read, as configured now; None
     where this daemon is not to read.
     """
 
@@ -75,7 +77,7 @@ class CallReader:
         read_options: Callable[[], ReadingOptions | None],
         clock: Clock,
         stop: threading.Event,
-        news: threading.Event,
+        news: News,
     ) -> None:
         self._store = store
         self._owner = owner
@@ -153,18 +155,19 @@ class CallReader:
 
     def _turn(self) -> None:
         """Look at the hosts that are due once, and wait until the next is."""
-        has_news = self._news.is_set()
-        self._news.clear()
+        news = self._news.take()
         now = self._clock.monotonic()
-        if now - self._listed_at >= _HOSTS_SECONDS or (has_news and not self._hosts):
+        if now - self._listed_at >= _HOSTS_SECONDS or news - self._hosts.keys() - {""}:
             self._listed_at = now
             for host in list_hosts(self._store):
                 if host not in self._hosts:
                     self._hosts[host] = self._attend(host)
-        for attended in self._hosts.values():
+        for host, attended in self._hosts.items():
             if self._stop.is_set():
                 return
-            if has_news or attended.look_at <= now or attended.reader.is_behind:
+            if host in news:  # even where none are new in the host's order: they may be late
+                attended.heard_at, attended.late_at = now, min(attended.late_at, now + _LATE_SECONDS)
+            if host in news or attended.look_at <= now or attended.reader.is_behind:
                 if not self._hold():
                     return
                 self._read(attended)
@@ -174,12 +177,12 @@ class CallReader:
         now = self._clock.monotonic()
         due_at = min((each.look_at for each in self._hosts.values()), default=now + _LONGEST_LOOK_SECONDS)
         self._clock.wait(self._stop, _PAUSE_SECONDS)
-        self._clock.wait(self._news, max(0.0, min(due_at - now, _LONGEST_LOOK_SECONDS)))
+        self._clock.wait(self._news.is_there, max(0.0, min(due_at - now, _LONGEST_LOOK_SECONDS)))
 
     def _attend(self, host: str) -> _Attended:
         attended = _Attended(HostReader(self._store, host, self._options))
         attended.reader.begin()
-        attended.saved_at = self._clock.monotonic()
+        attended.saved_at = attended.heard_at = self._clock.monotonic()
         attended.saved_position = attended.reader.position
         return attended
 
@@ -192,11 +195,12 @@ class CallReader:
         if not reader.is_behind or attended.went_back_at == 0.0:
             self._go_back_for_late(attended, now)
         was_behind = reader.is_behind
-        if reader.read():
+        has_read = reader.read() > 0
+        if has_read:
             attended.heard_at = now
         if not self._may_write():
             return
-        if reader.position and (attended.heard_at == now or was_behind):
+        if reader.position and (has_read or was_behind):
             self._write(reader)
             self._save(attended)
         quiet_seconds = (now - attended.heard_at) * _QUIET_SHARE
@@ -214,7 +218,8 @@ class CallReader:
         reader = attended.reader
         if now < max(attended.late_at, attended.back_at) or not reader.position:
             return
-        attended.late_at = now + _LATE_SECONDS
+        quiet_seconds = (now - attended.heard_at) * _QUIET_SHARE
+        attended.late_at = now + min(max(_LATE_SECONDS, quiet_seconds), _LONGEST_LATE_SECONDS)
         late = reader.find_late()
         if late is None:
             return

@@ -85,15 +85,37 @@ def build_document(  # noqa: C901 - a line a field: a table of them costs twice 
     return document
 
 
+class News:
+    """Which hosts have had events stored; `is_there` is set until it is asked. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self.is_there = threading.Event()
+        self._hosts: set[str] = set()
+        self._lock = threading.Lock()
+
+    def tell(self, host: str) -> None:
+        """Note that events of a host were stored."""
+        with self._lock:
+            self._hosts.add(host)
+            self.is_there.set()
+
+    def take(self) -> set[str]:
+        """Return the hosts that were noted since this was asked last."""
+        with self._lock:
+            hosts, self._hosts = self._hosts, set()
+            self.is_there.clear()
+        return hosts
+
+
 class EventLog:
     """The collection `events` of one database; `masks` are the numbers that are not stored in full.
 
-    `has_news` is set with every batch that was stored: who reads the log clears it.
+    `news` is told of every batch that was stored.
     """
 
     def __init__(self, store: Store, masks: Masks = _NO_MASKS) -> None:
         self.masks = masks
-        self.has_news = threading.Event()
+        self.news = News()
         self._database = store.database
         self._is_odd = False  # what came last had something that BSON refuses
 
@@ -112,7 +134,8 @@ class EventLog:
                 encoded = list(self._encode_each(documents, reasons))
                 self._is_odd = bool(reasons)
                 self._insert(encoded, reasons)
-        self.has_news.set()
+        if documents:
+            self.news.tell(documents[0].get("host", ""))
         if reasons:
             raise Refused(reasons)
 

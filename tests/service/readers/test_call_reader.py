@@ -13,6 +13,7 @@ from sites import wait_until
 from ipecs_mw.calls.options import ReadingOptions
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.service.readers.call_reader import CallReader
+from ipecs_mw.store.events.event_log import News
 from ipecs_mw.store.server.connection import Store
 
 LOG = build_log(0.5, 1, 3)
@@ -23,14 +24,14 @@ class Running:
 
     def __init__(self, store: Store, owner: str) -> None:
         self.options: ReadingOptions | None = OPTIONS
-        self.stop, self.news = threading.Event(), threading.Event()
+        self.stop, self.news = threading.Event(), News()
         self.reader = CallReader(store, owner, lambda: self.options, SystemClock(), self.stop, self.news)
         self.thread = threading.Thread(target=self.reader.run, daemon=True)
         self.thread.start()
 
     def end(self) -> None:
         self.stop.set()
-        self.news.set()
+        self.news.is_there.set()
         self.thread.join(20)
         assert not self.thread.is_alive()
 
@@ -69,7 +70,7 @@ def test_what_comes_late_is_read_where_it_belongs(migrated: Store) -> None:
         wait_until(lambda: is_as(migrated, read_at_once(first)), 30)
         for begin in range(0, len(late), 200):
             insert(migrated, late[begin : begin + 200])
-            reader.news.set()
+            reader.news.tell("main")
         wait_until(lambda: is_as(migrated, read_at_once(LOG)), 60)
 
 

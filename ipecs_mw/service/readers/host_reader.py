@@ -77,6 +77,7 @@ class HostReader:
         self._intervals: dict[str, Document] = {}
         self._swept = self.position
         self._sweeps = True
+        self._is_fresh = True  # what is there may have been written, and what follows from it not
         self._is_whole = True  # all of the live state is to be written
         self.is_behind = True
         self._set_span(self._span)
@@ -216,11 +217,12 @@ class HostReader:
         states = self._list_states(is_whole=is_whole)
         told = self._put(self._calls, calls, now)
         told += self._put(self._states, states, now)
-        told += self._put_missed(self._list_touched(calls, told, only_changed=not self._sweeps), now)
+        is_all = self._sweeps or self._is_fresh
+        told += self._put_missed(self._list_touched(calls, told, only_changed=not is_all), now)
         self._forget(calls, states)
         self._swept = self.position
         if is_whole:
-            self._sweeps = False
+            self._sweeps = self._is_fresh = False
         return told
 
     def _list_calls(self, *, is_whole: bool) -> dict[str, Document | None]:
@@ -318,6 +320,7 @@ class HostReader:
             return True
         calls = [joined for joined in self._pending.values() if joined is not None]
         began = [joined.course.steps[0].moment.at for joined in calls]
+        began += self._reading.calls.list_expected().values()
         began += [document["from"] for document in self._intervals.values()]
         return all(each >= until for each in began)
 

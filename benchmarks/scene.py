@@ -20,6 +20,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.seeds import read_json
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import save_settings
+from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store, connect
 from ipecs_mw.store.server.embedded import Embedded
@@ -161,6 +162,7 @@ def open_scene(mongo: Embedded, folder: Path) -> Iterator[Scene]:
     (place / "bootstrap.json").write_text(json.dumps({"mongo_uri": uri}))
     with closing(connect(Bootstrap(path=place / "bootstrap.json", mongo_uri=uri), SystemClock())) as store:
         migrate(store, SystemClock())
+        put_right(store, SystemClock())
         apply(store, plan(store, read_seeds(None), "default"), SystemClock(), "benchmark")
         scene = Scene(store, uri, place)
         try:

@@ -1,6 +1,5 @@
 """The composition root: the only module that builds everything. Start order, threads, way out, exit codes."""
 
-import gc
 import os
 import socket
 import threading
@@ -29,6 +28,7 @@ from ipecs_mw.service.intake.documents import read_arrival
 from ipecs_mw.service.intake.former_hosts import FormerHosts
 from ipecs_mw.service.intake.listeners import Listener, Listeners
 from ipecs_mw.service.intake.pipeline import Pipeline, describe_intake, open_intake
+from ipecs_mw.service.process.garbage import search_seldom
 from ipecs_mw.service.process.identity import load_identity
 from ipecs_mw.service.process.notify import notify
 from ipecs_mw.service.process.state_dir import lock_state_dir
@@ -57,8 +57,6 @@ _LISTENED_SECONDS = 6.5
 _SAID_SECONDS = 7.2
 _CLOSED_SECONDS = 8.2
 _LAST_LINES_SECONDS = 0.5
-_GARBAGE_OBJECTS = 100_000
-"""Objects between two searches for cycles: a batch of events makes tens of thousands, none of them in a cycle."""
 
 
 def run(
@@ -105,8 +103,7 @@ def _run(
     if beginning is None:
         return
     store = beginning.store
-    gc.freeze()  # what is loaded by now stays
-    gc.set_threshold(_GARBAGE_OBJECTS)
+    search_seldom()
     try:
         try:
             daemon = Daemon(beginning, profile, state_dir, clock, stop, watch, threads, listeners)

@@ -14,6 +14,9 @@ from ipecs_mw.seeds import read_json
 from ipecs_mw.simulator.day import Day
 from ipecs_mw.simulator.pbx import Pbx
 from ipecs_mw.simulator.smdr import CallRecords
+from ipecs_mw.simulator.timetable import Timetable
+from ipecs_mw.simulator.truth import Truth
+from ipecs_mw.simulator.variants import Variants
 from ipecs_mw.store.events.event_log import build_document
 
 BEGIN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -23,7 +26,13 @@ Frame = tuple[float, str, dict[str, Any]]
 """Seconds of the day, kind of event, and its data."""
 
 
-def build_day(told: list[Frame], random: Random, kinds: tuple[str, ...], stations: int) -> Pbx:
+def build_day(
+    told: list[Frame],
+    random: Random,
+    kinds: tuple[str, ...],
+    stations: int,
+    variants: Variants | None = None,
+) -> Pbx:
     """Return a PBX whose day begins and passes with its timetable; it adds to `told` what it tells."""
     serial = 0
 
@@ -36,13 +45,18 @@ def build_day(told: list[Frame], random: Random, kinds: tuple[str, ...], station
             told.append((pbx.timetable.now_seconds, kind, data))
         return True
 
+    timetable = Timetable()
+    local_now = lambda: BEGIN + timedelta(seconds=timetable.now_seconds)  # noqa: E731
     pbx = Pbx(
         stations=range(1000, 1000 + stations),
         trunks=30,
         records=CallRecords(1_000_000),
         publish=publish,
-        local_now=lambda: BEGIN + timedelta(seconds=pbx.timetable.now_seconds),
+        local_now=local_now,
         random=random,
+        timetable=timetable,
+        truth=Truth(timetable, local_now, capacity=1_000_000),
+        variants=variants,
     )
     Day(pbx, random).begin()
     return pbx

@@ -71,3 +71,16 @@ def replay(steps: Iterable[Step], machines: Collection[str] = ()) -> Course:
     for step in steps:
         apply(course, step)
     return course
+
+
+def revive(course: Course, step: Step, inferred: Collection[str], machines: Collection[str] = ()) -> Course:
+    """Return the course of a call without its end, which was inferred, since a step shows that it lives.
+
+    A trunk that is free now shows only when a call that had nobody else has ended.
+    """
+    told = [each for each in course.steps if each.verb not in inferred]
+    if step.verb == "trunk_idle" and replay([*told, step], machines).end is None:
+        return course
+    revived = replay(told, machines)
+    revived.agents = course.agents
+    return revived

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ipecs_mw.calls.index import Joined
 from ipecs_mw.calls.joining import HostCalls
-from ipecs_mw.calls.steps import Moment, Step, is_trunk
+from ipecs_mw.calls.steps import Moment, Step, is_trunk, rings_for_group
 
 ACTIVITIES: Mapping[str, str] = {
     "talk": "talking",
@@ -31,9 +31,9 @@ ACTIVITIES: Mapping[str, str] = {
 REASON_KEYS: Mapping[str, str] = {"10": "0", "11": "*", "12": "#"}
 """How the keys of a reason are sent that are no digits from 1 to 9."""
 
+_TALKS = frozenset({"talk", "consult", "conference", "voicemail"})
 _HOT_DESKS = frozenset({"hot_desk_in", "hot_desk_out"})
 _ENDS_TONE = frozenset({"release", "station_idle", "seize", "answer", "ring", "state_read"})
-_ENDS_WRAP_UP = frozenset({"answer", "seize"})
 _RANKS = {"talking": 0, "holding": 1, "ringing": 2}
 _AHEAD = timedelta(seconds=60)  # a host's clock that runs further ahead is not believed
 
@@ -41,7 +41,8 @@ _AHEAD = timedelta(seconds=60)  # a host's clock that runs further ahead is not 
 class Station(Struct):
     """What is known of a station beside its calls.
 
-    `hears_tone` after a call that failed, until it hangs up. `reasons` are why it is not ready, by group.
+    `hears_tone` after a call that failed, of the reference `tone_ref`, until it hangs up. `reasons` are why it is
+    not ready, by group.
     """
 
     is_known: bool = True
@@ -49,6 +50,7 @@ class Station(Struct):
     is_out_of_service: bool = False
     is_wrapping_up: bool = False
     hears_tone: bool = False
+    tone_ref: int | None = None
     reasons: dict[str, str] = {}
 
 
@@ -131,8 +133,9 @@ class AgentStates:
             known = self._stations.get(party)
             if known is None:
                 known = self._stations[party] = Station(is_known=False)
-            is_wrapping_up = known.is_wrapping_up and step.verb not in _ENDS_WRAP_UP
-            hears_tone = known.hears_tone and step.verb not in _ENDS_TONE
+            is_wrapping_up = known.is_wrapping_up and not rings_for_group(step)
+            is_of_other = step.verb == "release" and step.ref != known.tone_ref
+            hears_tone = known.hears_tone and (is_of_other or step.verb not in _ENDS_TONE)
             if (True, is_wrapping_up, hears_tone) != (known.is_known, known.is_wrapping_up, known.hears_tone):
                 known.is_known, known.is_wrapping_up, known.hears_tone = True, is_wrapping_up, hears_tone
                 about[party] = None
@@ -160,11 +163,11 @@ class AgentStates:
         if known.is_out_of_service:
             return "out_of_service", ""
         has_agent = self._calls.logins.has(station)
-        activity, group, _ = self.find_activity(station)
+        activity, is_groups, _ = self.find_activity(station)
         if known.hears_tone and not activity:
             activity = "talking"
         if activity:
-            return "busy_other" if has_agent and not group else activity, ""
+            return "busy_other" if has_agent and not is_groups else activity, ""
         if has_agent:
             return self._judge_agent(station, known)
         return ("dnd", "") if known.is_undisturbed else ("idle", "")
@@ -178,17 +181,22 @@ class AgentStates:
             return "not_ready", next(reversed(reasons.values()))
         return ("dnd", "") if known.is_undisturbed else ("ready", "")
 
-    def find_activity(self, station: str) -> tuple[str, str, str]:
-        """Return what a station does in its calls, the group whose call that is, and the call; groups' first."""
+    def find_activity(self, station: str) -> tuple[str, bool, str]:
+        """Return what a station does in its calls, whether it serves a group's call, and the call; groups' first.
+
+        An agent who holds a group's call and talks with a third party talks.
+        """
         found = []
+        is_talking = False
         for call in self._calls.calls_at(station):
-            kind, group = call.course.find_doing(station)
+            kind, _ = call.course.find_doing(station)
             if activity := ACTIVITIES.get(kind, ""):
-                found.append((not group, _RANKS[activity], call.id, activity, group))
+                found.append((not call.course.is_groups(station), _RANKS[activity], call.id, activity))
+                is_talking |= kind in _TALKS
         if not found:
-            return "", "", ""
-        _, _, call_id, activity, group = min(found)
-        return activity, group, call_id
+            return "", False, ""
+        is_other, _, call_id, activity = min(found)
+        return "talking" if is_talking else activity, not is_other, call_id
 
     def _get(self, station: str) -> Station:
         return self._stations.setdefault(station, Station())
@@ -235,8 +243,8 @@ class AgentStates:
     def _take_service(self, step: Step, station: Station) -> None:
         station.is_out_of_service = step.verb == "out_of_service"
 
-    def _take_fail(self, _step: Step, station: Station) -> None:
-        station.hears_tone = True
+    def _take_fail(self, step: Step, station: Station) -> None:
+        station.hears_tone, station.tone_ref = True, step.ref
 
     def _take_state(self, step: Step, station: Station) -> None:
         state = str(step.facts.get("state") or "")

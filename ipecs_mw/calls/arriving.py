@@ -40,7 +40,7 @@ def alert(_course: Course, line: Line, step: Step) -> None:
 def offer(_course: Course, line: Line, step: Step) -> None:
     """Have a call be at a group."""
     line.group = step.group or line.group
-    if not line.is_connected or line.is_moving:
+    if line.call_again() or not line.is_connected:
         line.is_waiting, line.is_moving = True, False
 
 
@@ -52,6 +52,7 @@ def queue(course: Course, line: Line, step: Step) -> None:
         if state == "ringing" and not _has_just_begun(course, station, step):
             line.drop(station)
     course.forget_refusal()
+    line.call_again()
     line.group, line.is_waiting, line.is_moving = step.group, True, False
     _bring_caller(course, line, step.who, step)
 
@@ -88,10 +89,13 @@ def ring(course: Course, line: Line, step: Step) -> None:
     course.forget_refusal()
     if rings and rings not in course.machines:
         line.is_voicemail = False
+        line.turn("recording", "dialing")
     if rings and line.legs.get(rings) not in ("talking", "holding"):
         course.put(line, rings, "ringing", is_told=step.is_told)
+    is_called_again = line.call_again()
     if step.group:
-        line.group, line.is_waiting = step.group, line.is_waiting or not line.is_connected or line.is_moving
+        line.group = step.group
+        line.is_waiting = line.is_waiting or not line.is_connected or is_called_again
     line.is_moving = False
 
 
@@ -141,6 +145,9 @@ def _play(course: Course, line: Line, machine: str, step: Step) -> None:
     if machine not in course.groups:
         line.put(machine, "playing", is_told=False)
         course.stations.pop(machine, None)
+    if line.is_voicemail:
+        line.turn("dialing", "recording")
+        line.turn("held", "recording")
     if is_trunk(step.other):
         course.put(line, step.other, "")
 
@@ -166,7 +173,7 @@ def no_answer(_course: Course, line: Line, step: Step) -> None:
 def voicemail(course: Course, line: Line, step: Step) -> None:
     """Have voice mail take the call."""
     course.has_voicemail = line.is_voicemail = True
-    line.is_waiting = False
+    line.is_waiting = line.is_moving = False
     state = line.legs.get(step.who)
     if state == "ringing":
         line.drop(step.who)

@@ -152,7 +152,8 @@ class Course(Struct):
     def close(self, moment: Moment, closed_by: str, ended_by: str = "") -> None:
         """End the call."""
         if self.end is None:
-            self.end, self.closed_by, self.ended_by, self.end_phase = moment, closed_by, ended_by, self.phase
+            self.end, self.closed_by, self.ended_by = moment, closed_by, ended_by
+            self.end_phase = self.phases[-1].kind if self.phases else ""
 
     def close_if_deserted(self, step: Step, ended_by: str) -> None:
         """End the call where nobody is left who could go on."""
@@ -175,6 +176,10 @@ class Course(Struct):
     def find_doing(self, station: str) -> tuple[str, str]:
         """Return the kind of segment that a station is in, and the group whose call that is; blanks for none."""
         return self.doing.get(station, ("", ""))
+
+    def is_groups(self, station: str) -> bool:
+        """Tell whether a station serves a group's call: it came to a group, and the station did not make it."""
+        return bool(self.groups) and (self.origin != "station" or self.list_lines()[0].caller != station)
 
     def find_last(self, station: str) -> Segment | None:
         """Return the last segment of a station in which it talked or held."""
@@ -208,6 +213,15 @@ class Course(Struct):
         self.end, self.closed_by, self.ended_by, self.end_phase = None, "", "", ""
         self.line_cause = None
         self.forget_refusal()
+
+    def find_last_hang_up(self, step: Step) -> str:
+        """Return who hung up a moment before a step; blank where nobody was told to."""
+        for each in reversed(self.steps):
+            if step.moment.seconds_since(each.moment) > _SAME_END_SECONDS:
+                break
+            if each.verb == "hang_up":
+                return each.who
+        return ""
 
     def learn_of_end(self, step: Step) -> None:
         """Take from what is told after the end why it ended, and who hung up."""

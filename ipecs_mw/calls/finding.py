@@ -16,7 +16,12 @@ MAY_OPEN_ANEW = OPENS_ANEW | {"ring"}
 _WRAP_UP_WITHIN = timedelta(seconds=10)
 _JUST_ENDED = timedelta(seconds=3)  # a consultation may be over a moment before its transfer is told
 _NEW_CALL = 22
-_RENAMES = frozenset({"ring", "answer", "hold", "offer", "recall", "park", "divert", "voicemail", "queue"})
+_RENAMES = frozenset(
+    {
+        "ring", "answer", "hold", "offer", "recall", "park", "divert", "voicemail", "queue", "transfer",
+        "conference",
+    }
+)  # fmt: skip
 _BEFORE_ANSWER = frozenset({"abandon", "overflow", "no_answer"})
 
 
@@ -60,10 +65,14 @@ def find_between(index: Index, step: Step) -> list[Joined]:
 
 
 def _is_between(call: Joined, step: Step) -> bool:
-    if step.verb in _BEFORE_ANSWER and call.course.answered_at is not None:
+    course = call.course
+    is_answered = course.answered_at is not None
+    if is_answered and any(line.is_passed_on or line.is_waiting for line in course.list_lines()):
+        is_answered = False  # by nobody there yet
+    if step.verb in _BEFORE_ANSWER and is_answered:
         return False
     parties = [party for party in (step.who, step.other) if party]
-    return all(party in call.course.stations or party in call.numbers for party in parties)
+    return all(party in course.stations or party in call.numbers for party in parties)
 
 
 def find_caller(index: Index, step: Step) -> Joined | None:

@@ -11,13 +11,12 @@ from hashlib import blake2s
 from msgspec.structs import replace
 
 from ipecs_mw.calls import finding, records, verbs
-from ipecs_mw.calls.actions import apply, replay
+from ipecs_mw.calls.actions import apply, replay, revive
 from ipecs_mw.calls.course import CLOSERS
 from ipecs_mw.calls.index import GRACE, Index, Joined
 from ipecs_mw.calls.logins import Logins
-from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, Step, is_trunk
+from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, GROUP_CALL, Step, is_trunk, rings_for_group
 
-_GROUP_CALL = 65
 _FREES_TRUNK = frozenset({"trunk_idle", "note", "abandon", "hang_up"})
 _IDLE_STATES = frozenset({"idle", "block", "DND"})
 
@@ -129,7 +128,7 @@ class HostCalls:
         """Return the step with the number of its group."""
         if step.bin:
             return replace(step, group=self.logins.number_of(step.bin))
-        if step.cause == _GROUP_CALL and not step.group and step.verb == "ring":
+        if step.cause == GROUP_CALL and not step.group and step.verb == "ring":
             groups = self.logins.groups_at(step.who)
             return replace(step, group=groups[0]) if len(groups) == 1 else step
         return step
@@ -206,11 +205,11 @@ class HostCalls:
 
     def _take_wrap_up(self, step: Step) -> None:
         """Attach a wrap-up to the last group's call of its station, if that ended at most 10 s before."""
-        if step.who not in self._wrapping:
-            call = finding.find_wrapped(self._index, step)
-            if call is not None:
-                self._wrapping[step.who] = call.id
-                self._give(call, step)
+        call = finding.find_wrapped(self._index, step)
+        if call is not None and self._wrapping.get(step.who) != call.id:
+            self._end_wrap_up(replace(step, verb="wrapped_up"))
+            self._wrapping[step.who] = call.id
+            self._give(call, step)
 
     def _end_wrap_up(self, step: Step) -> None:
         call = self._index.calls.get(self._wrapping.pop(step.who, ""))
@@ -256,7 +255,7 @@ class HostCalls:
             if others:
                 self._merge(first, others)
             self._give(first, step)
-        elif (call := self._find_by_ref(step)) is not None:
+        elif (call := self._find(step)) is not None:
             self._give(call, step)
 
     def _merge(self, first: Joined, others: list[Joined]) -> None:
@@ -296,10 +295,12 @@ class HostCalls:
         number = str(step.facts.get("caller_number") or "") if verb == "inbound" else step.outside
         if number and number not in call.numbers:
             index.place_number(number, call)
-        if verb == "seize" and step.other and not is_trunk(step.other):
+        if verb in verbs.CALLS and step.other and not is_trunk(step.other):
             call.numbers[step.other] = None
-        if self._wrapping and verb in verbs.ENDS_WRAP_UP and step.who in self._wrapping:
-            self._end_wrap_up(replace(step, verb="wrapped_up", other="", ref=None))
+        if step.who in self._wrapping and rings_for_group(step):
+            self._end_wrap_up(replace(step, verb="wrapped_up", other="", ref=None, trunks=()))
+        if verb == "answer":
+            self._hang_up_elsewhere(call, step)
         self._apply(call, step)
         if verb == "trunk_idle":
             index.free_trunk(step.who)
@@ -309,12 +310,8 @@ class HostCalls:
         """Take a step into the course of a call; one that shows that it lives undoes an end that was inferred."""
         course = call.course
         if course.end is not None and course.closed_by in CLOSERS and step.verb not in verbs.NO_LIFE:
-            agents = course.agents
             self._touched[call.id] = call
-            course = call.course = replay(
-                (s for s in course.steps if s.verb not in verbs.INFERRED), self._machines
-            )
-            course.agents = agents
+            course = call.course = revive(course, step, verbs.INFERRED, self._machines)
         was_open, known, doing = course.end is None, len(course.stations), course.doing
         was_unseen = course.has_gap_since_heard
         apply(course, step)
@@ -331,6 +328,12 @@ class HostCalls:
         if was_open and course.end is not None:
             call.recorded_at = call.recorded_at if course.closed_by == "record" else None
             self._index.wake(call)
+
+    def _hang_up_elsewhere(self, call: Joined, step: Step) -> None:
+        """End the dialling of a station that talks again: nothing else may tell that its consultation is over."""
+        for other in self._index.open_at(step.who):
+            if other is not call and other.course.find_doing(step.who)[0] == "dial":
+                self._give(other, replace(step, verb="station_idle", other="", ref=None, trunks=()))
 
     def _take_trunk(self, call: Joined, trunk: str, step: Step) -> None:
         """Note which call a trunk has: only one at a time, so the former one must have ended."""

@@ -37,7 +37,7 @@ def release(course: Course, line: Line, step: Step) -> None:
         return
     if state is not None:
         course.call_cause = step.cause if step.cause is not None else course.call_cause
-    course.close_if_deserted(step, step.outside or step.other or step.who)
+    course.close_if_deserted(step, step.outside or step.other or str(step.facts.get("released_dn") or ""))
     if line.is_waiting and course.end is None:
         course.forget_refusal()
 
@@ -64,10 +64,22 @@ def abandon(course: Course, line: Line, step: Step) -> None:
     if not is_caller and step.who:
         course.refusal = "refused" if line.legs.get(step.who) == "ringing" else "busy"
         line.drop(step.who)
-        if is_trunk(line.caller) or line.is_waiting or line.is_connected:
+        if is_trunk(line.caller) or line.is_waiting or (line.is_connected and not line.is_moving):
             course.close_if_deserted(step, step.who)
             return
+    elif _found_no_way_in(course, line, step):
+        course.refusal = "busy"
+        course.close(step.moment, "abandon")
+        return
     course.close(step.moment, "abandon", step.who)
+
+
+def _found_no_way_in(course: Course, line: Line, step: Step) -> bool:
+    """Whether a call from outside came to one station where it did not even ring: it was busy, or undisturbed."""
+    if not is_trunk(step.who) or line.is_waiting or course.gaps or "ringing" in line.legs.values():
+        return False
+    is_station = bool(step.other) and not is_trunk(step.other) and step.other not in course.groups
+    return is_station and step.other not in line.legs
 
 
 def trunk_idle(course: Course, _line: Line, step: Step) -> None:
@@ -76,9 +88,9 @@ def trunk_idle(course: Course, _line: Line, step: Step) -> None:
     for line in lines:
         line.drop(step.who)
     if any(line.trunks for line in lines):
-        course.close_if_deserted(step, step.who)
+        course.close_if_deserted(step, course.find_last_hang_up(step))
     elif not any(line.is_conference and len(line.legs) > 1 for line in lines):
-        course.close(step.moment, "trunk_idle", step.who)
+        course.close(step.moment, "trunk_idle", course.find_last_hang_up(step))
 
 
 def station_idle(course: Course, _line: Line, step: Step) -> None:
@@ -92,7 +104,7 @@ def station_idle(course: Course, _line: Line, step: Step) -> None:
     if is_lost:
         _close_unseen(course, step)
     else:
-        course.close_if_deserted(step, step.who)
+        course.close_if_deserted(step, course.find_last_hang_up(step))
 
 
 def _close_unseen(course: Course, step: Step) -> None:

@@ -14,6 +14,7 @@ _KINDS = {
     "dialing": "dial",
     "recalled": "recall",
     "playing": "announcement",
+    "recording": "voicemail",
 }
 
 
@@ -24,7 +25,8 @@ _WAITS = frozenset({"held", "talking", "dialing"})
 class Line(Struct):
     """The parties of one reference.
 
-    A leg is `dialing`, `ringing`, `talking`, `holding`, `held`, `recalled` or `playing` (a machine).
+    A leg is `dialing`, `ringing`, `talking`, `holding`, `held`, `recalled`, `recording` a message, or
+    `playing` (a machine).
 
     Stations in `named` were only named by others, so nothing will tell of their end. `caller` began the line.
     `is_consult` while the station that made it holds another line of the call; `is_moving` while a transfer is on
@@ -70,6 +72,13 @@ class Line(Struct):
         for party, state in self.legs.items():
             if state == before:
                 self.legs[party] = after
+
+    def call_again(self) -> bool:
+        """Have whoever was held wait for somebody new, where the call was passed on; tell whether it was."""
+        is_on_its_way = self.is_moving or self.is_passed_on
+        if is_on_its_way:
+            self.turn("held", "dialing")
+        return is_on_its_way
 
     def find_kind(self, state: str) -> str:
         """Return the kind of segment that a state is; blank where it is none."""

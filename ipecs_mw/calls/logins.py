@@ -1,10 +1,12 @@
 """Who is logged in where, and how the bins of groups and their numbers belong together, by what has been told."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from ipecs_mw.calls.steps import Step
 
 _RANKS = ("primary", "secondary")
+_ONE_LOGIN = timedelta(seconds=5)
 
 
 class Logins:
@@ -20,7 +22,7 @@ class Logins:
         self._learned: dict[str, str] = {}
         self._agents: dict[str, str] = {}
         self._groups: dict[str, dict[str, None]] = {}
-        self._told: dict[tuple[str, str], dict[str, str]] = {}  # by station and agent: one bin and one number
+        self._told: dict[tuple[str, str, str], dict[str, tuple[str, datetime]]] = {}
 
     def number_of(self, group_bin: str) -> str:
         """Return the number of the group of a bin."""
@@ -78,23 +80,28 @@ class Logins:
         """Note a login; whoever turns ready or not, or wraps up, is logged in too."""
         self._groups.setdefault(step.who, {})
         is_first = True
-        for agent, name, is_bin in _read_logins(step):
+        for rank, agent, name, is_bin in _read_logins(step):
             if agent:
                 if is_first and step.verb == "login":
                     self._agents[step.who] = agent
                 self._agents.setdefault(step.who, agent)
                 is_first = False
-                self._learn(step, agent, name, is_bin=is_bin)
+                self._learn(step, rank, agent, name, is_bin=is_bin)
             number = self.number_of(name) if is_bin else name
             if number:
                 self._groups[step.who][number] = None
 
-    def _learn(self, step: Step, agent: str, name: str, *, is_bin: bool) -> None:
-        told = self._told.setdefault((step.who, agent), {})
-        told["bin" if is_bin else "number"] = name
-        group_bin, number = told.get("bin", ""), told.get("number", "")
+    def _learn(self, step: Step, rank: str, agent: str, name: str, *, is_bin: bool) -> None:
+        """Learn the number of a bin from the login that both kinds of event tell within seconds."""
+        at = step.moment.received
+        told = self._told.setdefault((step.who, rank, agent), {})
+        told["bin" if is_bin else "number"] = (name, at)
+        group_bin, number = (
+            told[key][0] if key in told and at - told[key][1] <= _ONE_LOGIN else ""
+            for key in ("bin", "number")
+        )
         if group_bin and number:
-            del self._told[step.who, agent]
+            del self._told[step.who, rank, agent]
             self._learned.setdefault(group_bin, number)
             self._rename({group_bin: self.number_of(group_bin)})
 
@@ -102,7 +109,7 @@ class Logins:
         groups = self._groups.get(step.who, {})
         if not step.bin and "device_number" not in step.facts:
             groups.clear()
-        for _agent, name, is_bin in _read_logins(step):
+        for _rank, _agent, name, is_bin in _read_logins(step):
             groups.pop(self.number_of(name) if is_bin else name, None)
         if not groups:
             self._groups.pop(step.who, None)
@@ -117,13 +124,14 @@ class Logins:
             self._groups[come] = groups
 
 
-def _read_logins(step: Step) -> list[tuple[str, str, bool]]:
-    """Return agent, group and whether that is a bin, for each login that a step tells."""
+def _read_logins(step: Step) -> list[tuple[str, str, str, bool]]:
+    """Return rank, agent, group and whether that is a bin, for each login that a step tells."""
     facts = step.facts
     if "device_number" not in facts:
-        return [(str(facts.get("user_id") or ""), step.bin, True)]
+        rank = _RANKS[step.verb == "second_login"]
+        return [(rank, str(facts.get("user_id") or ""), step.bin, True)]
     found = [
-        (str(facts.get(f"{rank}_agent_id") or ""), str(facts.get(f"{rank}_acd_group") or ""), False)
+        (rank, str(facts.get(f"{rank}_agent_id") or ""), str(facts.get(f"{rank}_acd_group") or ""), False)
         for rank in _RANKS
     ]
-    return [each for each in found if each[0] or each[1]]
+    return [each for each in found if each[1] or each[2]]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from ipecs_mw.model.call_settings import bare_bin
 from ipecs_mw.model.extensions import expand_numbers
 from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.model.settings import Settings
@@ -27,7 +28,7 @@ def build_reading_options(settings: Settings) -> ReadingOptions:
     """Return how events are read by a profile's settings."""
     groups = settings.figures.groups
     return ReadingOptions(
-        bins={group.bin: number for number, group in groups.items() if group.bin is not None},
+        bins={bare_bin(group.bin): number for number, group in groups.items() if group.bin is not None},
         machines=frozenset(expand_numbers(settings.calls.machines)),
         short_seconds={
             number: float(group.short_seconds)

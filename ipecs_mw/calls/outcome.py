@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from ipecs_mw.calls.course import CLOSERS, Course
-from ipecs_mw.calls.steps import is_trunk
 
 DIRECTIONS = ("inbound", "outbound", "internal", "tandem", "unknown")
 """Whose a call is: a caller from outside, one of ours to outside, between two of ours, from trunk to trunk."""
@@ -108,16 +107,30 @@ def judge_outcome(course: Course, direction: str, letters: list[str]) -> str:
         return "lost_on_hold" if is_lost else "answered"
     if course.has_voicemail or "voicemail" in recorded:
         return "voicemail"
-    if not course.segments and recorded:
-        return next((outcome for outcome in _STRONGEST if outcome in recorded), "unknown")
+    if recorded and not (course.segments or course.refusal):
+        return _judge_recorded(course, recorded)
     return _judge_unanswered(course, direction, recorded)
+
+
+def _judge_recorded(course: Course, recorded: set[str]) -> str:
+    """Return the outcome that call records tell; their cause says why a caller was not answered."""
+    outcome = next((outcome for outcome in _STRONGEST if outcome in recorded), "unknown")
+    return (_find_line_outcome(course) if outcome == "abandoned" else "") or outcome
 
 
 def _is_lost_on_hold(course: Course) -> bool:
     """Whether nobody was talking when the other side gave up, on hold, parked, or in a transfer."""
     if course.end_phase in _TALKS or course.closed_by in CLOSERS:
         return False
-    return is_trunk(course.ended_by) or course.ended_by not in course.stations
+    last = course.find_last(course.ended_by)
+    return last is None or last.kind != "hold"
+
+
+def _find_line_outcome(course: Course) -> str:
+    """Return what the cause of the line says, by an event or by a call record; blank where it says nothing."""
+    recorded = [step.facts.get("disconnect_cause") for step in course.steps if step.verb == "record"]
+    told = (_LINE_CAUSES.get(cause or 0) for cause in (course.line_cause, *recorded))
+    return next(filter(None, told), "")
 
 
 def _judge_unanswered(course: Course, direction: str, recorded: set[str]) -> str:
@@ -126,7 +139,10 @@ def _judge_unanswered(course: Course, direction: str, recorded: set[str]) -> str
     is_given_up = course.closed_by == "abandon" and not course.refusal
     if is_given_up and direction in ("inbound", "tandem"):
         return "abandoned"
-    told = course.refusal or _CAUSES.get(course.call_cause or 0) or _LINE_CAUSES.get(course.line_cause or 0)
+    by_line = _find_line_outcome(course)
+    told = _CAUSES.get(course.call_cause or 0) or course.refusal or by_line
+    if told == "busy" and by_line == "refused":
+        return by_line  # a phone that does not ring may be busy or undisturbed
     if told:
         return told
     if direction in ("inbound", "tandem"):

@@ -70,7 +70,9 @@ def transfer(course: Course, _line: Line, step: Step) -> None:
     joined.is_consult = joined.is_parked = False
     if step.to not in course.groups:
         joined.group = "" if not joined.is_waiting else joined.group
-    if "ringing" not in joined.legs.values():
+    if "ringing" in joined.legs.values():
+        joined.turn("held", "dialing")
+    else:
         joined.turn("dialing", "talking")
         if "talking" in joined.legs.values():
             joined.turn("held", "talking")

@@ -13,6 +13,9 @@ from msgspec import Struct
 ELSEWHERE_CAUSES = frozenset({11, 61, 62, 101, 102})
 """Call causes by which a phone stops ringing since the call was answered at another one."""
 
+GROUP_CALL = 65
+"""The cause by which a phone rings with a group's call."""
+
 Facts = Mapping[str, Any]
 
 _NOTHING: Facts = MappingProxyType({})
@@ -24,6 +27,11 @@ _TRUNK = "CO"
 def is_trunk(party: str) -> bool:
     """Tell whether a party is a trunk."""
     return party.startswith(_TRUNK)
+
+
+def rings_for_group(step: "Step") -> bool:
+    """Tell whether a phone rings with a group's call."""
+    return step.verb == "ring" and bool(step.bin or step.group or step.cause == GROUP_CALL)
 
 
 class Moment(Struct, frozen=True, gc=False):

@@ -34,6 +34,9 @@ NO_CALL = frozenset(
 )
 """What is of no call."""
 
+CALLS = frozenset({"seize", "divert", "transfer"})
+"""What names the number that is called next, as the other side."""
+
 NO_EVIDENCE = frozenset({"gap", "record", "note", "close"})
 """What is no sign that a call lives."""
 
@@ -42,6 +45,3 @@ INFERRED = frozenset({"close", "state_read"})
 
 NO_LIFE = NO_EVIDENCE | WRAP_UPS
 """What does not show that a call which was thought over lives."""
-
-ENDS_WRAP_UP = frozenset({"ring", "answer", "seize"})
-"""What ends the wrap-up of its station."""

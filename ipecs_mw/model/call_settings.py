@@ -86,15 +86,21 @@ class DefaultFigures(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 5
 
 
+def bare_bin(group_bin: str) -> str:
+    """Return a bin as the event log has it: without zeros before it."""
+    return group_bin.lstrip("0")
+
+
 def check_groups(groups: Mapping[str, GroupSettings]) -> Iterator[tuple[str, Any, Words]]:
     """Refuse two groups with one bin: they would be one group, configured twice."""
     holders: dict[str, str] = {}
     for number, group in groups.items():
         if group.bin is None:
             continue
-        if group.bin in holders:
-            yield f".{number}.bin", group.bin, Words("allowed.bin_of_its_own", group=holders[group.bin])
-        holders.setdefault(group.bin, number)
+        bare = bare_bin(group.bin)
+        if bare in holders:
+            yield f".{number}.bin", group.bin, Words("allowed.bin_of_its_own", group=holders[bare])
+        holders.setdefault(bare, number)
 
 
 class FigureSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -136,10 +136,11 @@ def state_of(station: Station) -> str:
     agent = station.agent
     if not station.is_registered:
         return "out_of_service"
+    has_group = any(is_of_group(call, station.number) for call in station.calls)
     for leg, state in _LEG_STATES:
         for call in station.calls:
             if call.legs[station.number] == leg:
-                return state if is_of_group(call, station.number) else "busy_other"
+                return state if has_group else "busy_other"
     if station.calls:
         return "busy_other"
     if agent is not None and agent.is_wrapping_up:

@@ -137,7 +137,7 @@ def _pass_on(pbx: Pbx, call: Call, number: str, moved: str, to: str, kind: str) 
         pbx.tell(other, "transferred", call, **parties)
     pbx.acd(70, number, to if to in pbx.stations else call.co, call=call)
     pbx.tell(number, "released", call, releasedDN=number, **cause(NORMAL))
-    pbx.acd(18, number)
+    pbx.say_idle(number)
     end_segment(pbx, call, number)
     if kind == "screened":
         call.recorded_seconds = pbx.timetable.now_seconds if call.is_passed_on else call.recorded_seconds
@@ -188,6 +188,8 @@ def join_conference(pbx: Pbx, number: str, ref: int) -> Call:
     if active.legs[number] != "connected":
         raise refuse("invalidConnectionState")
     new = active.other(number)
+    if not new:
+        raise refuse("invalidConnectionState")  # it talks to a machine
     _join(pbx, held, active, number)
     pbx.set_leg(held, number, "connected")
     _tell_conference(pbx, held, number, new)
@@ -227,7 +229,7 @@ def park(pbx: Pbx, number: str, ref: int) -> int:
         pbx.set_leg(call, other, "held")
         pbx.tell(other, "held", call, holdDN=number)
     pbx.tell(number, "released", call, releasedDN=number, **cause(NORMAL))
-    pbx.acd(18, number)
+    pbx.say_idle(number)
     end_segment(pbx, call, number)
     pbx.show(number, *call.legs)
     return place
@@ -280,7 +282,7 @@ def pick_up(pbx: Pbx, number: str, picked: str) -> Call:
     pbx.drop_leg(call, other, "picked_up", number)
     pbx.tell(other, "released", call, releasedDN=number, **cause(PICKED_UP))
     pbx.acd(57, number, other)
-    pbx.acd(18, other)
+    pbx.say_idle(other)
     pbx.show(other)
     take(pbx, call, number)
     return call

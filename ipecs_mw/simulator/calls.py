@@ -82,6 +82,7 @@ def _fail(pbx: Pbx, call: Call, station: Station, code: int) -> None:
     """Tell the caller that there is no way in; a call from outside is given up."""
     pbx.truth.fail(call, "refused" if code == DND else "busy")
     for number in list(call.legs):
+        pbx.acd(43, station.number, number)
         busy = {"busySvcList": ["callback", "campon", "callwait", "intrude"]} if code == BUSY else {}
         pbx.tell(number, "fail", call, callingDN=number, calledDN=station.number, **busy, **cause(code))
         pbx.stations[number].busy_number = station.number

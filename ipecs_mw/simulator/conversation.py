@@ -56,6 +56,7 @@ class Conversation:
     records: list[int] = field(default_factory=list)
     answered: Instant | None = None
     answered_by: str = ""
+    failed: Instant | None = None
     ended: Instant | None = None
     ended_by: str = ""
     outcome: str = ""
@@ -105,6 +106,7 @@ class Conversation:
             **tell_instant("queued", queued),
             **tell_instant("rang", rang),
             **tell_instant("answered", self.answered),
+            **tell_instant("failed", self.failed),
             **tell_instant("ended", self.ended),
         }
 

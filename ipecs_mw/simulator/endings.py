@@ -54,7 +54,7 @@ def end(
 
 def _is_left(call: Call, by: str) -> bool:
     """Tell whether a call ends while nobody talks in it: on hold, parked, or in a transfer."""
-    is_talking = any(state == "connected" for state in call.legs.values())
+    is_talking = call.is_in_voice_mail or any(state == "connected" for state in call.legs.values())
     return not is_talking and not call.is_consultation and call.legs.get(by) != "holding"
 
 
@@ -110,7 +110,7 @@ def _after_call(pbx: Pbx, station: Station, call: Call, *, has_talked: bool) -> 
     """Have an agent wrap up after a group's call, and take the next one that waits."""
     agent = station.agent
     is_caller = call.conversation.caller.get("station") == station.number
-    if agent is None or not call.group or not has_talked or is_caller:
+    if agent is None or not call.group or not has_talked or is_caller or station.calls:
         serve_queue(pbx, station)
         return
     stop_wrap_up(pbx, station)
@@ -124,7 +124,8 @@ def _after_call(pbx: Pbx, station: Station, call: Call, *, has_talked: bool) -> 
         if station.agent is agent and agent.wrap_up is wrap_up:
             stop_wrap_up(pbx, station)
             pbx.acd(16, station.number)
-            pbx.tell(station.number, "agent_ready", **agent_fields(station))
+            kind = "agent_ready" if agent.is_on_duty else "agent_notready"
+            pbx.tell(station.number, kind, **agent_fields(station))
             serve_queue(pbx, station)
 
     pbx.timetable.after(pbx.random.uniform(*_WRAP_UP_SECONDS), finish)

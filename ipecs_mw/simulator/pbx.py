@@ -88,7 +88,7 @@ class Pbx:
             next(self._refs),
             self.local_now(),
             self.timetable.now_seconds,
-            self.truth.begin(beside),
+            self.truth.begin(),
             is_consultation=beside is not None,
             **facts,
         )
@@ -151,6 +151,11 @@ class Pbx:
         """Emit an ACD event."""
         ref = None if call is None or self.variants.blank_refs in ("acd", "both") else call.ref
         self._publish("acd", "", spell_acd(code, self.local_now(), ref, source, dest, data1, data2))
+
+    def say_idle(self, number: str) -> None:
+        """Emit that a station is idle, if it is: it may have another call."""
+        if not self.stations[number].calls:
+            self.acd(18, number)
 
     def tell(self, number: str, kind: str, call: Call | None = None, **fields: Any) -> None:
         """Emit a call event of a station, a group or a trunk; the serial number is the connection's to add."""

@@ -25,7 +25,8 @@ def _parties(call: Call, number: str) -> Data:
 
 def ring(pbx: Pbx, call: Call, number: str, code: int = NEW_CALL) -> None:
     """Ring a station."""
-    group = None if code in (BLIND, RECALL) else pbx.groups.get(call.group)  # it is one person's by then
+    is_a_persons = code in (BLIND, RECALL) or (call.transferor and code != GROUP_CALL)
+    group = None if is_a_persons else pbx.groups.get(call.group)
     own = next((pbx.bin_of(g) for g in pbx.groups.values() if number in g.members), "00")
     caller = call.co or next(iter(call.legs), "")
     if group is not None:
@@ -47,5 +48,5 @@ def release(pbx: Pbx, call: Call, number: str, by: str, code: int, how: str = ""
     """Take one station out of a call and tell it why."""
     pbx.drop_leg(call, number, how or _HOW.get(code, ""), by)
     pbx.tell(number, "released", call, releasedDN=by, **cause(code))
-    pbx.acd(18, number)
+    pbx.say_idle(number)
     pbx.show(number)

@@ -55,14 +55,10 @@ class Truth:
             "agent_states": self.agents.describe(since_seconds),
         }
 
-    def begin(self, beside: Call | None = None) -> Conversation:
-        """Return the conversation of a new call: that of `beside`, which the station holds, or a new one."""
-        if beside is not None and beside.conversation.ended is None:
-            conversation = beside.conversation
-        else:
-            conversation = Conversation(next(self._numbers), self.instant())
-            self._open[conversation.number] = conversation
-        conversation.open_calls += 1
+    def begin(self) -> Conversation:
+        """Return the conversation of a new call."""
+        conversation = Conversation(next(self._numbers), self.instant(), open_calls=1)
+        self._open[conversation.number] = conversation
         return conversation
 
     def note(self, call: Call) -> None:
@@ -114,12 +110,14 @@ class Truth:
 
     def answer(self, call: Call, who: str) -> None:
         """Note that a person answers; only the first time of a conversation counts."""
+        call.conversation.failed = None
         if call.conversation.answered is None:
             call.conversation.answered, call.conversation.answered_by = self.instant(), who
             call.conversation.failure = ""
 
     def fail(self, call: Call, outcome: str) -> None:
         """Note that a call meets an obstacle: busy, refused or failed."""
+        call.conversation.failed = self.instant()
         if call.conversation.answered is None:
             call.conversation.failure = outcome
 
@@ -241,7 +239,7 @@ def _judge(conversation: Conversation, by: str) -> str:
     if conversation.failure:
         return conversation.failure
     has_given_up = bool(by) and by in conversation.caller.values()
-    return "abandoned" if has_given_up and conversation.direction != "outbound" else "no_answer"
+    return "abandoned" if has_given_up and conversation.direction == "inbound" else "no_answer"
 
 
 def _kind_of(call: Call, state: str) -> str:

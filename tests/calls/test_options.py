@@ -28,7 +28,7 @@ def test_a_configuration_that_says_nothing_has_no_bins_and_no_machines() -> None
 
 def test_the_groups_of_a_configuration_are_known_by_their_bins() -> None:
     options = read(figures={"groups": GROUPS, "default": {"short_seconds": 3}})
-    assert options.bins == {"07": "620"}
+    assert options.bins == {"7": "620"}  # as the event log has them
     assert options.short_seconds == {"620": 10}
     assert options.default_short_seconds == 3
 

@@ -151,7 +151,7 @@ def test_no_country_code_begins_with_another() -> None:
 
 
 def test_two_groups_cannot_have_one_bin() -> None:
-    groups = {"620": {"bin": "07"}, "621": {}, "622": {"bin": "07"}}
+    groups = {"620": {"bin": "7"}, "621": {}, "622": {"bin": "07"}}
     facts = refuse({**document(), "figures": {"groups": groups}})
     assert facts["path"] == "figures.groups.622.bin"
     assert facts["value"] == '"07"'

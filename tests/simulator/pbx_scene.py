@@ -76,11 +76,13 @@ class Scene:
         (found,) = self.conversations()
         return found
 
-    def spans(self, *kinds: str) -> list[tuple[str, str, float, float | None]]:
-        """Return kind, station, begin and end of each segment of the only conversation, of the kinds wanted."""
+    def spans(
+        self, *kinds: str, of: dict[str, Any] | None = None
+    ) -> list[tuple[str, str, float, float | None]]:
+        """Return kind, station, begin and end of each segment of a conversation, of the kinds wanted."""
         return [
             (s["kind"], s.get("station", ""), s["from_seconds"], s.get("until_seconds"))
-            for s in self.conversation()["segments"]
+            for s in (of or self.conversation())["segments"]
             if not kinds or s["kind"] in kinds
         ]
 

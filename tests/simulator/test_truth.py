@@ -74,7 +74,7 @@ def test_a_consultation_that_is_joined_stays_one_conversation() -> None:
     assert (found["refs"], found["outcome"]) == ([call.ref, beside.ref], "answered")
 
 
-def test_a_consultation_that_returns_is_part_of_the_conversation_too() -> None:
+def test_a_consultation_that_returns_is_a_conversation_of_its_own() -> None:
     scene = Scene()
     pbx = scene.pbx
     call = scene.call_in("1000")
@@ -84,14 +84,15 @@ def test_a_consultation_that_returns_is_part_of_the_conversation_too() -> None:
     call_services.reconnect(pbx, "1000", beside.ref)
     scene.after(10)
     calls.clear(pbx, "1000", call.ref)
-    assert scene.spans("talk", "consult", "hold", "ring", "dial")[1:] == [
+    one, other = scene.conversations()
+    kinds = ("talk", "consult", "hold", "ring", "dial")
+    assert scene.spans(*kinds, of=one)[1:] == [
         ("talk", "1000", 0.0, 0.0),
         ("hold", "1000", 0.0, 10.0),
-        ("dial", "1000", 0.0, 10.0),
-        ("ring", "1001", 0.0, 10.0),
         ("talk", "1000", 10.0, 20.0),
     ]
-    assert scene.conversation()["ended_by"] == "1000"
+    assert scene.spans(*kinds, of=other) == [("dial", "1000", 0.0, 10.0), ("ring", "1001", 0.0, 10.0)]
+    assert (one["ended_by"], other["ended_by"], other["outcome"]) == ("1000", "1000", "no_answer")
 
 
 def test_an_unscreened_transfer_rings_on_and_talks_only_when_it_is_answered() -> None:
@@ -375,9 +376,9 @@ def test_a_transfer_to_a_busy_colleague_is_refused_and_to_a_group_it_waits_there
     assert (call.group, pbx.groups["621"].queue) == ("621", [call])
     scene.agent("1007", "621")
     calls.answer(pbx, "1007", call.ref)
-    found = scene.conversation()
+    found, _ = scene.conversations()
     assert (found["groups"], found["answered_by"], found["is_open"]) == (["621"], "1000", True)
-    assert scene.spans("ring")[-1][1] == "1007"
+    assert scene.spans("ring", of=found)[-1][1] == "1007"
 
 
 def test_who_only_rang_has_nothing_to_wrap_up() -> None:

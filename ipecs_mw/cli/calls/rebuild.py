@@ -15,6 +15,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.process.garbage import search_seldom
 from ipecs_mw.service.readers.rebuilding import Rebuilt
 from ipecs_mw.service.readers.rebuilding import rebuild as rebuild_host
 from ipecs_mw.store.calls.ordered import list_hosts
@@ -40,6 +41,7 @@ def rebuild(since: datetime | None, until: datetime | None, host: str | None, is
         texts = load_words(store, context)
         check_host(store, context, host, texts)
         options = build_reading_options(load_settings(store, context.profile)[0])
+        search_seldom()
         progress = _Progress(texts, context.clock)
         has_any = has_differences = False
         for name in [host] if host is not None else list_hosts(store):

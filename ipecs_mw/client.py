@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES
 from ipecs_mw.clock import Clock, SystemClock
-from ipecs_mw.errors import CommandFailed, IpecsMwError, NoSuchName, StoreRefused
+from ipecs_mw.errors import CommandFailed, CommandRefused, IpecsMwError, NoSuchName, StoreRefused, Words
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls import call_query
@@ -124,10 +124,15 @@ class Client:
 
         A station, agent or group is one that was involved in any way, a number one of outside in any spelling.
         `since` ≤ began < `until`, aware. `before` and `after` are ids of calls: the next page is `before` the last
-        one. Raises NoSuchName for a direction or outcome that there is not, StoreError as `send`.
+        one. Raises NoSuchName for a direction or outcome that there is not, CommandRefused for what is no text, no
+        aware instant or a limit below 0, StoreError as `send`.
         """
         _check_choice("direction", direction, DIRECTIONS, self._texts)
         _check_choice("outcome", outcome, OUTCOMES, self._texts)
+        self._check(
+            host=host, station=station, agent=agent, group=group, number=number, since=since, until=until
+        )
+        _check_limit(limit, self._texts)
         wanted = CallFilter(
             host=host,
             station=station,
@@ -152,6 +157,7 @@ class Client:
 
         `is_stale` says that it may no longer be so, also of each host and each of the `items`.
         """
+        self._check(host=host, group=group)
         with _told_in_words(self._texts):
             return load_live(self._store, host=host, group=group).describe(self._clock.now())
 
@@ -167,6 +173,8 @@ class Client:
     ) -> Iterator[dict[str, Any]]:
         """Return the missed calls that match, that of the latest call first; with `state` None closed ones too."""
         _check_choice("state", state, STATES, self._texts)
+        self._check(host=host, group=group, number=number, owner=owner)
+        _check_limit(limit, self._texts)
         wanted = MissedFilter(
             state=state, host=host, group=group, owner=owner, number=self._read_number(number)
         )
@@ -191,11 +199,25 @@ class Client:
         are no more. It goes on for ever, or until nothing came for `timeout_seconds`.
         """
         _check_choice("what", what, tuple(_FOLLOWED), self._texts)
+        self._check(host=host, station=station)
         source, kind = _FOLLOWED[what]
         query = kind(host=host, station=station).build()
         return Follower(
             self._texts, self._store, self._clock, source, query, after=after, timeout_seconds=timeout_seconds
         )
+
+    def _check(self, **given: Any) -> None:
+        """Refuse what would match nothing, or something else: a number for a text, an instant without a zone."""
+        for name, value in given.items():
+            is_instant = name in ("since", "until")
+            is_right = (
+                isinstance(value, datetime) and value.tzinfo is not None
+                if is_instant
+                else isinstance(value, str) and value != ""
+            )
+            if value is not None and not is_right:
+                allowed = Words("allowed.instant" if is_instant else "allowed.text_not_empty")
+                _refuse(name, value, allowed, self._texts)
 
     def _read_number(self, number: str | None) -> Number | None:
         with _told_in_words(self._texts):
@@ -297,6 +319,17 @@ def _check_choice(name: str, value: str | None, allowed: Sequence[str], texts: T
     with _told_in_words(texts):
         if value is not None and value not in allowed:
             raise NoSuchName("error.no_such_choice", name=name, value=value, allowed=", ".join(allowed))
+
+
+def _check_limit(limit: int, texts: Texts) -> None:
+    """Refuse what MongoDB would take for something else."""
+    if limit < 0:
+        _refuse("limit", limit, Words("allowed.integer_from", low=0), texts)
+
+
+def _refuse(name: str, value: Any, allowed: Words, texts: Texts) -> NoReturn:
+    with _told_in_words(texts):
+        raise CommandRefused("error.argument", name=name, value=repr(value)[:80], allowed=allowed)
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """`ipecs_mw.Client` asks for calls, live state and missed calls, and follows both from a position."""
 
+import re
 from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
 import pytest
 from call_scene import OTHER, instant, keep, tell
@@ -52,6 +55,25 @@ def test_what_there_is_not_is_an_error_that_says_what_there_is(client: Client) -
         client.call("nowhere")
     with pytest.raises(NoSuchName, match="There is no call nowhere"):
         list(client.calls(before="nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"limit": -1}, "limit is -1"),
+        ({"group": 620}, "group is 620"),
+        ({"number": 612345678}, "number is 612345678"),
+        ({"station": ""}, "station is ''"),
+        ({"since": "2026-03-02"}, "since is '2026-03-02'. Allowed: a datetime with a time zone"),
+        ({"until": datetime(2026, 3, 2)}, "until is datetime"),  # noqa: DTZ001 - that is what is wrong
+    ],
+)
+def test_what_would_match_nothing_is_refused(client: Client, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(CommandRefused, match=re.escape(said)):
+        list(client.calls(**given))
+    if {"limit", "group", "number"} & given.keys():
+        with pytest.raises(CommandRefused, match=re.escape(said)):
+            list(client.missed(**given))
 
 
 # following

@@ -82,9 +82,9 @@ class HostCalls:
         """Tell whether no more will come of a call that has been told."""
         return call_id not in self._index.calls
 
-    def list_expected(self) -> set[str]:
-        """Return the ids of the calls that records may yet make which wait for theirs."""
-        return {self._name(step) for step in self._waiting.steps}
+    def list_expected(self) -> Mapping[str, datetime]:
+        """Return the ids of the calls that records may yet make which wait for theirs, and when each began."""
+        return {self._name(step): step.moment.at for step in self._waiting.steps}
 
     def take_touched(self) -> Iterator[Joined]:
         """Yield the calls to which something has happened since it was last asked."""

@@ -90,6 +90,10 @@ def set_(path: str, value: str, is_agreed: bool) -> None:
         document = load_present(store, context.profile)
         for tries_left in reversed(range(_MOST_TRIES)):
             content = _put(context, content_of(document), path, parsed)
+            if type(parsed) in (int, float) and not _is_valid(content):
+                # digits that are text there, such as a country code
+                as_text = _put(context, content_of(document), path, value)
+                content = as_text if _is_valid(as_text) else content
             try:
                 save(store, context, content, document, is_agreed=is_agreed)
             except ChangedMeanwhile:
@@ -203,6 +207,14 @@ def _put(context: Context, content: dict[str, Any], path: str, value: Any) -> di
     except LookupError as error:
         raise _no_such_setting(context, path, str(error)) from None
     return content
+
+
+def _is_valid(content: dict[str, Any]) -> bool:
+    try:
+        parse_settings(content, source="")
+    except InvalidDocument:
+        return False
+    return True
 
 
 def _find_revision(

@@ -34,6 +34,7 @@ _TEXTS = shipped_texts()
 _PROFILE = "demo"
 _HOST = "simulated"
 _PASSWORD_VARIABLE = "IPECS_MW_DEMO_PASSWORD"  # noqa: S105 - a name
+_GROUPS = {"620": {"bin": "1"}, "621": {"bin": "2"}}  # as the simulated host numbers its groups
 _STOP_SECONDS = 15
 _FRAME_SECONDS = 0.25
 _LINE_SECONDS = 2.0
@@ -118,6 +119,7 @@ def _prepare(store: Store, context: Context, port: int, fingerprint: str) -> Non
             "presence": ["1000-1019"],
         }
     ]
+    content["figures"] = {"groups": _GROUPS}
     former = load_document(store, _PROFILE) or {}
     if any(former.get(name) != value for name, value in content.items()):
         save_settings(store, _PROFILE, content, "demo", at=context.clock.now())

@@ -285,6 +285,20 @@ def test_live_with_nothing_to_show_says_so(run: Run) -> None:
     assert "Nothing is known" in run("live").stdout
 
 
+def test_live_of_a_group_that_nobody_knows_names_it(morning: Run) -> None:
+    assert "Nothing is known of group 999." in morning("live", "--group", "999").stdout
+
+
+def test_live_tells_of_a_gap_as_long_as_somebody_has_not_been_seen_since(run: Run, migrated: Store) -> None:
+    gap = (700, "gap", {"reason": "session_down"})
+    keep(migrated, [*MORNING, gap])
+    tell(migrated)
+    assert "Events were missing until" in run("live").stdout
+    migrated.database["live"].update_many({"state": "unknown"}, {"$set": {"state": "ready"}})
+    migrated.database["live"].update_many({}, {"$unset": {"unseen": ""}})
+    assert "missing" not in run("live").stdout
+
+
 def test_missed_calls_are_listed_owned_noted_and_closed(morning: Run) -> None:
     (item,) = read(morning("missed", "list", "--format", "jsonl"))
     assert (item["number"], item["state"]) == (OTHER, "open")

@@ -51,6 +51,15 @@ def interfere(store: Store, monkeypatch: pytest.MonkeyPatch, update: dict[str, A
     monkeypatch.setattr(sys.modules["ipecs_mw.cli.saving"], "save_settings", save)
 
 
+def test_digits_are_text_where_the_setting_is_text(run: Run, seeded: Store) -> None:
+    assert run("set", "numbers.country", "65").exit_code == 0
+    assert run("set", "numbers.trunk_prefix", "9").exit_code == 0
+    assert config_of(seeded)["numbers"] == {"country": "65", "trunk_prefix": "9"}
+    assert run("set", "numbers.country", "999").exit_code != 0
+    assert run("set", "events.retention_days", "30").exit_code == 0
+    assert config_of(seeded)["events"]["retention_days"] == 30
+
+
 def test_a_setting_is_read_with_its_default(run: Run) -> None:
     assert json.loads(run("get", "hosts[0].port").stdout) == 8743
     assert json.loads(run("get", "hosts[0].accounts").stdout) == []

@@ -37,7 +37,7 @@ def live(host: str | None, group: str | None, form: str, watch: bool, interval: 
         def render() -> str:
             found, now = load_live(store, host=host, group=group), context.clock.now()
             if form == "table":
-                return "\n".join(describe_live(found, texts, now))
+                return "\n".join(describe_live(found, texts, now, group=group))
             return to_json(found.describe(now), indent=None if watch else 1)
 
         if watch:

@@ -15,8 +15,11 @@ _STATION_COLUMNS = {"station": 8, "agent": 10, "groups": 12, "state": 24, "since
 _NOTHING = "–"
 
 
-def describe_live(live: Live, texts: Texts, now: datetime) -> Iterator[str]:
-    """Yield for each host how old what is known of it is, then its groups and its stations."""
+def describe_live(live: Live, texts: Texts, now: datetime, *, group: str | None = None) -> Iterator[str]:
+    """Yield for each host how old what is known of it is, then its groups and its stations.
+
+    `group` is the only one that was asked for.
+    """
     if live.reader.state != "running":
         yield texts.render(f"cli.reader.{live.reader.state}", at=local_time(live.reader.told_at) or "–")
         yield ""
@@ -24,14 +27,16 @@ def describe_live(live: Live, texts: Texts, now: datetime) -> Iterator[str]:
         items = [item for item in live.items if item["host"] == host.host]
         if place:
             yield ""
-        yield from _describe_host(host, texts, now)
+        yield from _describe_host(host, items, texts, now)
         yield from _write_groups([item for item in items if item["kind"] == "group"], host, texts, now)
         yield from _write_stations([item for item in items if item["kind"] == "station"], host, texts, now)
     if not live.items:
-        yield texts.render("cli.live.none")
+        yield texts.render(
+            "cli.live.none" if group is None else "cli.live.no_group", group=escape(group or "")
+        )
 
 
-def _describe_host(host: LiveHost, texts: Texts, now: datetime) -> Iterator[str]:
+def _describe_host(host: LiveHost, items: Sequence[Document], texts: Texts, now: datetime) -> Iterator[str]:
     """Yield whether what follows is so now, and if not, why and since when."""
     name = escape(host.host)
     if not host.is_stale and host.heard_at is not None:
@@ -44,8 +49,13 @@ def _describe_host(host: LiveHost, texts: Texts, now: datetime) -> Iterator[str]
         for reason in host.reasons:
             if reason in ("session_down", "behind", "catching_up"):
                 yield "  " + texts.render(f"cli.live.{reason}", **facts)
-    if host.gap_at is not None:
+    if host.gap_at is not None and any(map(_is_unsure, items)):
         yield "  " + texts.render("cli.live.gap", at=local_time(host.gap_at), zone=local_zone(now))
+
+
+def _is_unsure(item: Document) -> bool:
+    """Tell whether something of a station, an agent or a group has not been seen since a gap."""
+    return item.get("state") == "unknown" or item.get("unseen", 0) > 0
 
 
 def _write_groups(groups: Sequence[Document], host: LiveHost, texts: Texts, now: datetime) -> Iterator[str]:

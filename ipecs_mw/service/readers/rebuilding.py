@@ -4,6 +4,7 @@ Only what no more can come of is written, so that a daemon that reads meanwhile 
 document. What began in the stretch and still lasts is the daemon's.
 """
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from ipecs_mw.store.server.connection import Store
 
 _AHEAD = timedelta(hours=1)  # a host's clock may run ahead of ours so far, and calls begin by the host's
 _MOST_ROUNDS = 3
+_WRITTEN_WITHIN_SECONDS = 2.0  # a reader that is not behind has written by then what has come
 _MOST_TOLD = 1000
 
 
@@ -52,7 +54,14 @@ def rebuild(
     It may be interrupted at any moment and begun again. Documents whose events are gone stay as they are. Raises
     StoreError.
     """
-    reader = HostReader(store, host, options, span=span, only_compares=only_compares)
+
+    def await_reader() -> None:
+        if is_read(store, clock.now()):
+            clock.wait(threading.Event(), _WRITTEN_WITHIN_SECONDS)
+
+    reader = HostReader(
+        store, host, options, span=span, only_compares=only_compares, await_reader=await_reader
+    )
     done = Rebuilt(counts=Counter())
     if span.since is None:
         reader.begin_at_the_beginning()

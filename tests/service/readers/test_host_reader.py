@@ -1,13 +1,15 @@
 """What a reader leaves in MongoDB is what its events mean, however it is cut, killed, or told of events late."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from itertools import groupby
 from operator import itemgetter
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from call_frames import read_documents
+from call_frames import EPOCH, read_documents
 from faults.recording import IS_FULL
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +31,7 @@ from support import FakeClock
 from ipecs_mw.calls.position import find_entry
 from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.service.readers.rebuilding import rebuild
+from ipecs_mw.store.calls.missed_items import MissedCalls
 from ipecs_mw.store.calls.reader import take_over, write_live
 from ipecs_mw.store.calls.writing import ALL
 from ipecs_mw.store.server.connection import Store
@@ -138,6 +141,77 @@ def test_whatever_a_host_sends(migrated: Store, days: list[list[Any]], holders: 
     log = place(numbered, holders)
     play(migrated, log, seed)
     check(migrated, log)
+
+
+CALL = [
+    (0, 3, 7, "CO001", "1001", "", "2"),
+    (0, 72, 7, "CO001", "1001", "0612345678", "Kim"),
+    (1, 66, 7, "1001", "CO001", "", ""),
+]
+GIVES_UP = [(30, 43, "", "CO001", "1001"), (30, 2, "", "CO001")]
+
+
+def place_frames(frames: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    events = read_documents(frames)
+    return place([event | {"_id": f"{number}"} for number, event in enumerate(events)], 1)
+
+
+def test_who_is_killed_before_a_missed_call_is_written_has_it_written_later(
+    migrated: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = place_frames([*CALL, *GIVES_UP])
+    insert(migrated, log[:-3])
+    runs = Runs(migrated)
+    runs.read(100)
+    runs.reader.save()
+    insert(migrated, log[-3:])
+    with monkeypatch.context() as patch:
+        patch.setattr(MissedCalls, "write", Mock(side_effect=RuntimeError("killed")))
+        with pytest.raises(RuntimeError):
+            runs.read(100)
+    assert migrated.database["calls"].count_documents({"outcome": "abandoned"}) == 1
+    runs.kill()
+    runs.finish()
+    assert_same(read_stored(migrated), read_at_once(log))
+    assert migrated.database["missed"].count_documents({"state": "open"}) == 1
+
+
+RECORD = {
+    "Index": 1, "StationNumber": "CO001", "CoNumber": "001", "Duration": "00:00:00",
+    "StartTime": "2026-03-02 08:00", "Direction": "G", "DialedNumber1": "0612345678",
+}  # fmt: skip
+
+
+def test_a_call_that_a_record_made_is_gone_where_the_record_joins_another_later(migrated: Store) -> None:
+    record = (0, "smdr", {**RECORD, "callRefID": 7})
+    answer = (30, 42, 7, "1001", "CO001")
+    others = [(seconds, 17, "", "1005") for seconds in range(5, 30, 5)]
+    log = place_frames([record, *others, answer, (300, 17, "", "1005")])
+    late = [event for event in log if event.get("code") == 42]
+    insert(migrated, [event for event in log if event not in late])
+    runs = Runs(migrated)
+    runs.finish()
+    (made,) = migrated.database["calls"].find()
+    assert made["quality"]["closed_by"] == "record"
+    insert(migrated, late)
+    reader = HostReader(migrated, "main", OPTIONS)
+    reader.begin_at_the_beginning()
+    while reader.is_behind:
+        reader.read(1)
+        reader.flush(NOW, is_whole=not reader.is_behind)
+    assert_same(read_stored(migrated, ("calls",)), read_at_once(log))
+
+
+def test_while_a_record_waits_for_its_call_what_began_before_it_came_is_not_over(migrated: Store) -> None:
+    log = place_frames([(0, "smdr", RECORD), *((at, 17, "", "1005") for at in range(40, 140, 10))])
+    insert(migrated, log)
+    reader = HostReader(migrated, "main", OPTIONS)
+    reader.begin()
+    until = EPOCH + timedelta(seconds=30)
+    while reader.is_behind and not reader.is_over(until):
+        reader.read(1)
+        reader.flush(NOW, is_whole=False)
+    assert migrated.database["calls"].count_documents({}) == 1
 
 
 def test_on_a_standalone_server(standalone_store: Store) -> None:

@@ -18,6 +18,7 @@ from reading_scene import (
 from support import FakeClock
 
 from ipecs_mw.errors import StoreRefused
+from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.service.readers.rebuilding import Rebuilt, rebuild
 from ipecs_mw.store.calls.writing import ALL, Span
 from ipecs_mw.store.server.connection import Store
@@ -59,6 +60,23 @@ def test_after_live_reading_nothing_differs(read: Store) -> None:
     assert not run(read, only_compares=True).counts
     assert not run(read).counts
     assert read.database["calls"].count_documents({"revision": {"$gt": 1}}) == 0
+
+
+def test_what_a_reader_is_about_to_write_is_no_difference(read: Store) -> None:
+    states = read.database["agent_states"]
+    (last,) = states.find({"until": {"$exists": True}}).sort("until", -1).limit(1)
+    states.update_one({"_id": last["_id"]}, {"$unset": {"until": ""}})
+
+    def write() -> None:
+        states.update_one({"_id": last["_id"]}, {"$set": {"until": last["until"]}})
+
+    reader = HostReader(read, "main", OPTIONS, only_compares=True, await_reader=write)
+    reader.begin_at_the_beginning()
+    told = []
+    while reader.is_behind:
+        reader.read()
+        told += reader.flush(reader.at or NOW, is_whole=False)
+    assert told == []
 
 
 def test_what_somebody_edited_is_told_and_put_right(read: Store) -> None:

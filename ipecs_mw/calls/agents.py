@@ -34,7 +34,7 @@ REASON_KEYS: Mapping[str, str] = {"10": "0", "11": "*", "12": "#"}
 _TALKS = frozenset({"talk", "consult", "conference", "voicemail"})
 _HOT_DESKS = frozenset({"hot_desk_in", "hot_desk_out"})
 _ENDS_TONE = frozenset({"release", "station_idle", "seize", "answer", "ring", "state_read"})
-_RANKS = {"talking": 0, "holding": 1, "ringing": 2}
+_RANKS = {"talking": 0, "holding": 1, "dial": 2, "ringing": 3}  # who holds and dials is holding
 _AHEAD = timedelta(seconds=60)  # a host's clock that runs further ahead is not believed
 
 
@@ -191,7 +191,14 @@ class AgentStates:
         for call in self._calls.calls_at(station):
             kind, _ = call.course.find_doing(station)
             if activity := ACTIVITIES.get(kind, ""):
-                found.append((not call.course.is_groups(station), _RANKS[activity], call.id, activity))
+                found.append(
+                    (
+                        not call.course.is_groups(station),
+                        _RANKS.get(kind, _RANKS[activity]),
+                        call.id,
+                        activity,
+                    )
+                )
                 is_talking |= kind in _TALKS
         if not found:
             return "", False, ""

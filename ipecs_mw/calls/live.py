@@ -18,12 +18,13 @@ Document = dict[str, Any]
 
 
 class Shown(Struct):
-    """What a station does, in which call, and since when."""
+    """What a station does, in which call, and since when; and the state before, which may be back at once."""
 
     state: str
     reason: str
     call: str
     since: datetime
+    before: tuple[str, str, datetime] | None = None
 
 
 class Waiting(Struct):
@@ -106,9 +107,7 @@ class LiveState:
         shown = self._shown.get(station)
         is_new = shown is None or (shown.state, shown.reason, shown.call) != (state, reason, call)
         if is_new:
-            is_going_on = shown is not None and (shown.state, shown.reason) == (state, reason)
-            since = shown.since if shown is not None and is_going_on else at
-            self._shown[station] = Shown(state, reason, call, since)
+            self._shown[station] = _show(shown, state, reason, call, at)
         if self._follow_login(station) or is_new:
             self._changed["station", station] = None
             if agent := self._agent_at.get(station):
@@ -206,6 +205,17 @@ class LiveState:
             "agents": counts,
         }
         return {key: each for key, each in facts.items() if each not in (None, [], {})}
+
+
+def _show(shown: Shown | None, state: str, reason: str, call: str, at: datetime) -> Shown:
+    """Return what is shown next; what lasted no time was no state."""
+    if shown is None:
+        return Shown(state, reason, call, at)
+    if (shown.state, shown.reason) == (state, reason):
+        return Shown(state, reason, call, shown.since, shown.before)
+    before = (shown.state, shown.reason, shown.since) if shown.since < at else shown.before
+    since = before[2] if before is not None and before[:2] == (state, reason) else at
+    return Shown(state, reason, call, since, before)
 
 
 def _find_waits(call: Joined) -> dict[str, Waiting]:

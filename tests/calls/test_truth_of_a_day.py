@@ -1,6 +1,6 @@
 """What is read of a simulated day against what the PBX knows of it: every call and every state, to the second."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +18,10 @@ from true_day import (
     play,
     read,
     show,
+    tell,
 )
 
+from ipecs_mw.simulator.pbx import VOICE_MAIL
 from ipecs_mw.simulator.variants import Variants
 
 BINS = {"1": "620", "2": "621"}
@@ -162,3 +164,64 @@ def test_calls_and_states_are_true_at_a_host_that_does_something_as_others_do(
     }
     assert_calls_are_true(day, is_end_told=variants.release_order != "trunk_only", **options)
     assert list_read_states(read(day, **options)) == list_true_states(day)
+
+
+def _find_by_ref(call: Document, records: list[Document]) -> list[Document]:
+    return [record for record in records if set(record.get("call_refs", ())) & set(call["refs"])]
+
+
+SEEN = ("direction", "outcome", "rang_at", "answered_at", "answered_by", "ended_at")
+SEEN_SECONDS = ("seconds.talk", "seconds.hold", "seconds.park")
+
+
+def test_of_one_monitored_station_its_own_part_of_each_call_is_true() -> None:
+    station = "1003"
+    day = play(VARIANT_HOURS * 4, 1)
+    records = list_records(read(day, ("call",), station, bins=BINS))
+    mine = [call for call in day.truth["conversations"] if station in call["stations"]]
+    assert mine
+    assert len(records) == len(mine)
+    for call in mine:
+        (record,) = _find_by_ref(call, records)
+        assert _list_rings(record, station, lambda each, name: each.get(name)) == _list_rings(
+            call, station, tell
+        )
+        if call["stations"] == [station] and not call["is_open"] and call["outcome"] != "voicemail":
+            true, found = expect(call), show(record)  # without ACD events voice mail answers like anybody
+            for name in (*SEEN, *SEEN_SECONDS):
+                assert true[name] == found[name], (name, call, record)
+            assert record["caller"].get("number") == call["caller"].get(
+                "number"
+            )  # the name is told by ACD alone
+
+
+def _list_rings(call: Document, station: str, at: Callable[[Document, str], Any]) -> list[Any]:
+    rings = [each for each in call["segments"] if (each["kind"], each.get("station")) == ("ring", station)]
+    return [(at(each, "from"), at(each, "until")) for each in rings]
+
+
+RECORDED = {("busy", "abandoned"), ("busy", "no_answer"), ("answered", "voicemail")}
+"""An outcome, and what the letter of its call record says: no letter is for busy; V also for a call passed on."""
+
+
+def test_of_call_records_alone_the_rest_is_absent_rather_than_wrong() -> None:
+    day = play(VARIANT_HOURS * 4, 1)
+    records = list_records(read(day, ("smdr",), bins=BINS))
+    recorded = [call for call in day.truth["conversations"] if call["records"]]
+    by_ref = {record["call_refs"][0]: record for record in records}
+    settled = [call for call in recorded if call["refs"][0] in by_ref]
+    assert len(records) == len(settled) >= len(recorded) - 20  # the last ones wait for events of theirs
+    for call in settled:
+        record = by_ref[call["refs"][0]]
+        true, found = expect(call), show(record)
+        assert found["direction"] == true["direction"]
+        assert found["outcome"] == true["outcome"] or (true["outcome"], found["outcome"]) in RECORDED
+        assert found["caller"].items() <= true["caller"].items()
+        assert found["dialed"].items() <= true["dialed"].items()
+        assert found["trunks"] == true["trunks"]
+        voice_mail = {VOICE_MAIL} if found["outcome"] == "voicemail" else set()
+        assert set(found["stations"]) <= set(true["stations"]) | voice_mail
+        assert not {"queued_at", "rang_at", "answered_at", "answered_by", "segments"} & record.keys()
+        if found["outcome"] == "answered":
+            lasted = (tell(call, "ended") - tell(call, "answered")).total_seconds()
+            assert abs(record["seconds"]["total"] - lasted) <= 1, (call, record)  # seconds without a fraction

@@ -180,10 +180,10 @@ def expect(conversation: Document) -> Document:
 def find_ender(record: Document) -> str | None:
     """Return who ended a call; who was called in vain did not, though the record says that it was his phone."""
     side = name_side(record.get("ended_by"), record.get("stations", ()))
-    is_in_vain = record.get("outcome") in ("busy", "refused", "failed") or record["direction"] == "internal"
-    return (
-        None if (side == "outside" and is_in_vain) or record["quality"].get("closed_by") == "fail" else side
+    is_in_vain = (
+        record.get("outcome") in ("busy", "refused", "failed") or record["quality"].get("closed_by") == "fail"
     )
+    return None if is_in_vain or (side == "outside" and record["direction"] == "internal") else side
 
 
 def show(record: Document) -> Document:

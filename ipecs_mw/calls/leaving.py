@@ -60,7 +60,10 @@ def abandon(course: Course, line: Line, step: Step) -> None:
     """Have the caller give up, or the called side refuse: busy where it did not ring."""
     if line.is_connected and not (line.is_moving or line.is_waiting or "ringing" in line.legs.values()):
         return
-    is_caller = step.who == line.caller or (is_trunk(step.who) and line.caller not in line.legs)
+    is_own_phone = step.who == step.other  # to which the phone that was called is forwarded
+    is_caller = (step.who == line.caller and not is_own_phone) or (
+        is_trunk(step.who) and line.caller not in line.legs
+    )
     if not is_caller and step.who:
         course.refusal = "refused" if line.legs.get(step.who) == "ringing" else "busy"
         line.drop(step.who)

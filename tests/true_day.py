@@ -90,6 +90,12 @@ def list_spans(conversation: Document) -> Iterator[tuple[str, datetime, datetime
         over, _ = find_end(conversation)
         ends = min(ends or datetime.max.replace(tzinfo=UTC), over or datetime.max.replace(tzinfo=UTC))
         if kind == "group":
+            greeted = [
+                tell(each, "until") or ends
+                for each in conversation["segments"]
+                if each["kind"] == "announcement" and tell(each, "from") == begins
+            ]
+            begins = max([begins, *greeted])
             won = [
                 tell(ring, "from")
                 for ring in conversation["segments"]
@@ -99,6 +105,15 @@ def list_spans(conversation: Document) -> Iterator[tuple[str, datetime, datetime
             ]
             kind, ends = "wait", max([begins, *won]) if won and segment.get("how") == "answered" else ends
         yield kind, begins, ends
+
+
+def find_wait(conversation: Document) -> datetime | None:
+    """Return when a call first waited in a group: after the announcement, if there is one and it comes to that."""
+    announcements = [s for s in conversation["segments"] if s["kind"] == "announcement"]
+    if announcements and announcements[0].get("how") != "ended":
+        return None
+    queued = tell(conversation, "queued")
+    return queued and max([queued, *(tell(each, "until") for each in announcements)])
 
 
 def sum_phases(conversation: Document) -> dict[str, float]:
@@ -147,7 +162,7 @@ def expect(conversation: Document) -> Document:
         "dialed": c["dialed"],
         "answered_by": c.get("answered_by") if c.get("answered_by") in c["stations"] else None,
         "began_at": tell(c, "began"),
-        "queued_at": tell(c, "queued"),
+        "queued_at": find_wait(c),
         "rang_at": tell(c, "rang"),
         "answered_at": tell(c, "answered"),
         "ended_at": find_end(c)[0],

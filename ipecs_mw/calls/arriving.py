@@ -5,7 +5,7 @@ from ipecs_mw.calls.line import OUTSIDE, Line
 from ipecs_mw.calls.steps import Step, is_trunk
 
 _AT_ONCE_SECONDS = 1.0
-_RINGS = ("ringing", "recalled")
+_ENDS_WITH_ANSWER = ("ringing", "recalled", "playing")
 
 
 def arrive(course: Course, line: Line, step: Step) -> None:
@@ -119,7 +119,7 @@ def answer(course: Course, line: Line, step: Step) -> None:
     line.turn("held", "talking")
     line.turn("dialing", "talking")
     for party, state in list(line.legs.items()):
-        if state in _RINGS:
+        if state in _ENDS_WITH_ANSWER:
             line.drop(party)
     line.is_connected, line.is_waiting, line.is_parked = True, False, False
     line.is_moving = line.is_passed_on = False

@@ -223,6 +223,12 @@ class Course(Struct):
                 return each.who
         return ""
 
+    def is_in_vain(self, step: Step) -> bool:
+        """Tell whether a trunk gives up on a station that never rang: it was busy, or undisturbed."""
+        if not is_trunk(step.who) or self.gaps or not step.other or is_trunk(step.other):
+            return False
+        return step.other not in self.groups and step.other not in self.stations
+
     def learn_of_end(self, step: Step) -> None:
         """Take from what is told after the end why it ended, and who hung up."""
         if step.verb == "hang_up":
@@ -232,7 +238,11 @@ class Course(Struct):
         is_idle = self.closed_by in ("trunk_idle", "station_idle")
         if step.verb not in ("hang_up", "abandon") or not is_idle or self.end is None:
             return
-        if step.moment.seconds_since(self.end) <= _SAME_END_SECONDS:
+        if step.moment.seconds_since(self.end) > _SAME_END_SECONDS:
+            return
+        if step.verb == "abandon" and self.is_in_vain(step):
+            self.refusal = "busy"
+        else:
             self.ended_by = step.who
 
     def follow(self, step: Step) -> None:

@@ -67,19 +67,11 @@ def abandon(course: Course, line: Line, step: Step) -> None:
         if is_trunk(line.caller) or line.is_waiting or (line.is_connected and not line.is_moving):
             course.close_if_deserted(step, step.who)
             return
-    elif _found_no_way_in(course, line, step):
+    elif course.is_in_vain(step) and not line.is_waiting and "ringing" not in line.legs.values():
         course.refusal = "busy"
         course.close(step.moment, "abandon")
         return
     course.close(step.moment, "abandon", step.who)
-
-
-def _found_no_way_in(course: Course, line: Line, step: Step) -> bool:
-    """Whether a call from outside came to one station where it did not even ring: it was busy, or undisturbed."""
-    if not is_trunk(step.who) or line.is_waiting or course.gaps or "ringing" in line.legs.values():
-        return False
-    is_station = bool(step.other) and not is_trunk(step.other) and step.other not in course.groups
-    return is_station and step.other not in line.legs
 
 
 def trunk_idle(course: Course, _line: Line, step: Step) -> None:

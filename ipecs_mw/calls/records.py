@@ -153,5 +153,13 @@ def is_recorded_only(call: Joined) -> bool:
 
 
 def may_end(call: Joined, step: Step) -> bool:
-    """Tell whether a record may be the end of a call that is open: not one that only tells of a part."""
-    return call.is_open and str(step.facts.get("direction") or "") not in _MOVES_ON
+    """Tell whether a record may be the end of a call that is open: not one that only tells of a part.
+
+    One of a station that has passed the call on tells of its part.
+    """
+    if not call.is_open or str(step.facts.get("direction") or "") in _MOVES_ON:
+        return False
+    _, station = read_parties(step.facts)
+    lines = call.course.list_lines()
+    is_there = any(station in line.legs for line in lines)
+    return is_there or station not in call.course.stations or not any(line.legs for line in lines)

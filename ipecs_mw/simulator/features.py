@@ -156,9 +156,8 @@ def leave_hot_desk(pbx: Pbx, number: str, dummy: str) -> None:
 
 def _change_desks(pbx: Pbx, old: str, new: str) -> None:
     before, after = pbx.station(old), pbx.stations[new]
-    if before.calls:
+    if before.calls or (before.agent is not None and before.agent.is_wrapping_up):
         raise refuse("InvalidState")
-    stop_wrap_up(pbx, before)
     before.is_registered, after.is_registered = False, True
     before.agent, after.agent = None, before.agent
     pbx.truth.agents.move(old, new)

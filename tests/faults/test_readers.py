@@ -74,7 +74,7 @@ def judge(site: Site, host: SimulatedHost) -> None:
     assert (check.returncode, check.stderr) == (0, ""), check.stdout
 
 
-@pytest.mark.fault(52, few=3, many=50)
+@pytest.mark.fault(52, few=2, many=50)
 def test_a_reader_that_is_killed_at_any_moment_leaves_what_the_log_means(
     site: Site, host: SimulatedHost, rounds: Rounds
 ) -> None:

@@ -26,7 +26,8 @@ def examine_reader(
         if reader.format > FORMAT:
             notes.add("reader_newer", "error", format=reader.format, known=FORMAT)
         elif reader.state == "running":
-            _examine_progress(store, reader, clock.now(), notes)
+            names = {instance.get("_id"): str(instance.get("hostname") or "") for instance in alive}
+            _examine_progress(store, reader, clock.now(), notes, names.get(reader.owner) or reader.owner)
         elif any(_has_run_long(instance, clock.now()) for instance in alive):
             notes.add(_NOBODY[reader.state], "warning", at=reader.told_at or "-")
     return notes.findings
@@ -38,7 +39,7 @@ def _has_run_long(instance: Mapping[str, Any], now: datetime) -> bool:
     return isinstance(started_at, datetime) and (now - started_at).total_seconds() > GONE_SECONDS
 
 
-def _examine_progress(store: Store, reader: Reader, now: datetime, notes: Notes) -> None:
+def _examine_progress(store: Store, reader: Reader, now: datetime, notes: Notes, owner: str) -> None:
     behind = reader.list_behind()
     for host, seconds in behind.items():
         notes.add("reader_behind", "warning", host=host, seconds=round(seconds))
@@ -50,7 +51,7 @@ def _examine_progress(store: Store, reader: Reader, now: datetime, notes: Notes)
     for host, last_at in still.items():
         notes.add("reader_still", "warning", host=host, at=last_at)
     if not behind and not still:
-        notes.add("reader", owner=reader.owner)
+        notes.add("reader", owner=owner)
 
 
 def _find_untaken(store: Store, reader: Reader, host: str, now: datetime) -> datetime | None:

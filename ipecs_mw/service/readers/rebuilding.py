@@ -14,7 +14,7 @@ from msgspec import Struct
 from ipecs_mw.calls.options import ReadingOptions
 from ipecs_mw.clock import Clock
 from ipecs_mw.service.readers.host_reader import HostReader
-from ipecs_mw.store.calls.reader import is_read
+from ipecs_mw.store.calls.reader import check_format, is_read
 from ipecs_mw.store.calls.writing import Difference, Span
 from ipecs_mw.store.server.connection import Store
 
@@ -62,6 +62,7 @@ def rebuild(
     reader = HostReader(
         store, host, options, span=span, only_compares=only_compares, await_reader=await_reader
     )
+    check_format(store)
     done = Rebuilt(counts=Counter())
     if span.since is None:
         reader.begin_at_the_beginning()

@@ -1,7 +1,7 @@
 """Missed calls in MongoDB: derived anew for numbers whose calls have changed; what people added to them stays."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -54,6 +54,12 @@ def build_touched(record: Mapping[str, Any], options: ReadingOptions) -> Touched
     return Touched(numbers, record["began_at"], kind == "missed")
 
 
+def build_wanted(host: str, numbers: Sequence[str], since: datetime) -> Document:
+    """Return the query for the items of numbers that were open at an instant, or opened since."""
+    is_recent = [{"closed_at": {"$not": {"$lt": since}}}, {"first_at": {"$gte": since}}]
+    return {"host": host, "numbers": {"$in": list(numbers)}, "$or": is_recent}
+
+
 class MissedCalls:
     """The missed calls of one database."""
 
@@ -78,22 +84,28 @@ class MissedCalls:
 
     def _derive(self, touched: Iterable[Touched]) -> Mapping[str, Document | None]:
         groups = _group(touched)
-        numbers = [number for group in groups for number in group.numbers]
-        if not numbers:
+        if not groups:
             return {}
-        with store_errors():
-            found = list(
-                self._store.database["missed"].find({"host": self._host, "numbers": {"$in": numbers}})
-            )
-        for group in groups:
-            group.items = [item for item in found if not group.numbers.isdisjoint(item["numbers"])]
-            _reach_back(group)
+        self._find_items(groups)
         groups = [group for group in groups if group.is_missed or group.items]
         derived: dict[str, Document | None] = {}
         calls = self._find_calls(groups)
         for group in groups:
             derived |= self._derive_group(group, calls)
         return derived
+
+    def _find_items(self, groups: Sequence[_Group]) -> None:
+        """Give groups their items, without those that were closed before: of a masked number there may be many."""
+        numbers = [number for group in groups for number in group.numbers]
+        since = datetime.max.replace(tzinfo=UTC)
+        while (earliest := min(group.since for group in groups)) < since:
+            since = earliest
+            wanted = build_wanted(self._host, numbers, since)
+            with store_errors():
+                found = list(self._store.database["missed"].find(wanted))
+            for group in groups:
+                group.items = [item for item in found if not group.numbers.isdisjoint(item["numbers"])]
+                _reach_back(group)
 
     def _find_calls(self, groups: Sequence[_Group]) -> list[Document]:
         if not groups:
@@ -171,8 +183,10 @@ def _inherit(stored: Sequence[Document], items: Sequence[Item]) -> dict[str, Doc
     inherited: dict[str, Document] = {}
     for gone in stored:
         people = {name: value for name, value in gone.items() if name in PEOPLES}
+        if gone["_id"] in now or not people:
+            continue
         heirs = [item for item in items if item.id not in there and item.number == gone["number"]]
-        if gone["_id"] in now or not people or not heirs:
+        if not heirs:
             continue
         nearest = min(heirs, key=lambda item: abs(item.first_at - gone["first_at"]))
         inherited[nearest.id] = people | inherited.get(nearest.id, {})

@@ -36,16 +36,25 @@ def let_go(store: Store, owner: str) -> None:
     release_lease(store, _LEASE, owner)
 
 
+def check_format(store: Store) -> None:
+    """Refuse to write what a newer version has read.
+
+    Raises StoreRefused then: its documents would be made what they were; StoreError.
+    """
+    with store_errors():
+        known = store.database["readers"].find_one({"_id": NAME}, {"format": 1}) or {}
+    if known.get("format", 0) > snapshot.FORMAT:
+        raise StoreRefused("error.reader_newer", host="*", format=known["format"], known=snapshot.FORMAT)
+
+
 def take_over(store: Store, owner: str, now: datetime) -> int:
     """Note who reads from now on; return the number of this holder, above all before it.
 
-    Raises StoreRefused where a newer version has read: its documents would be made what they were; StoreError.
+    Raises as `check_format`.
     """
+    check_format(store)
     with store_errors():
         there = store.database["readers"]
-        known = there.find_one({"_id": NAME}, {"format": 1}) or {}
-        if known.get("format", 0) > snapshot.FORMAT:
-            raise StoreRefused("error.reader_newer", host="*", format=known["format"], known=snapshot.FORMAT)
         changes: dict[str, Any] = {
             "$inc": {"holder": 1},
             "$set": {"owner": owner, "format": snapshot.FORMAT, "told_at": now},

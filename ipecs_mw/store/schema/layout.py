@@ -89,6 +89,7 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         _filter("state", _MISSED),
         Index("by_host", (("host", ASCENDING), ("state", ASCENDING), *_MISSED)),
         Index("by_numbers", (("numbers", ASCENDING), ("first_at", ASCENDING))),
+        Index("by_closing", (("numbers", ASCENDING), ("closed_at", ASCENDING))),
     ),
     "reader_states": (
         Index("newest", (("host", ASCENDING), ("connection", DESCENDING), ("seq", DESCENDING))),

@@ -50,6 +50,8 @@ def test_where_no_daemon_runs_nobody_has_to_read(migrated: Store) -> None:
 def test_a_reader_that_tells_is_well(migrated: Store) -> None:
     tell(migrated)
     assert examine(migrated, OLD) == {"reader": ("ok", {"owner": "one"})}
+    named = {**OLD, "_id": "one", "hostname": "pbx-server"}
+    assert examine(migrated, named) == {"reader": ("ok", {"owner": "pbx-server"})}
     keep_event(migrated, 300)
     assert list(examine(migrated, OLD)) == ["reader"]
 

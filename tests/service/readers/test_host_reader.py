@@ -124,14 +124,14 @@ def check(store: Store, log: Sequence[dict[str, Any]]) -> None:
     assert not compared.counts
 
 
-@pytest.mark.parametrize("seed", range(200 if IS_FULL else 12))
+@pytest.mark.parametrize("seed", range(200 if IS_FULL else 6))
 def test_what_is_read_live_is_what_the_log_means(migrated: Store, seed: int) -> None:
     log = build_log(0.5 if seed % 2 else 1.5, seed, 1 + seed % 4)
     play(migrated, log, seed)
     check(migrated, log)
 
 
-@settings(some, max_examples=300 if IS_FULL else 20)
+@settings(some, max_examples=300 if IS_FULL else 12)
 @given(st.lists(odd_days, min_size=1, max_size=3), st.integers(1, 4), st.integers(0, 1000))
 def test_whatever_a_host_sends(migrated: Store, days: list[list[Any]], holders: int, seed: int) -> None:
     for name in (*DERIVED, "events", "readers", "reader_states"):

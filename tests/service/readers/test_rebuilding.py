@@ -192,3 +192,14 @@ def test_what_a_newer_version_has_read_is_left_to_it(read: Store) -> None:
     with pytest.raises(StoreRefused) as refused:
         run(read, Span(TEN, None))
     assert refused.value.key == "error.reader_newer"
+
+
+@pytest.mark.parametrize("only_compares", [False, True])
+def test_what_a_newer_reader_has_read_without_keeping_anything_is_left_to_it_too(
+    read: Store, only_compares: bool
+) -> None:
+    read.database["readers"].update_one({"_id": "calls"}, {"$set": {"format": 99}}, upsert=True)
+    read.database["calls"].update_many({}, {"$set": {"outcome": "unknown"}})
+    with pytest.raises(StoreRefused):
+        run(read, only_compares=only_compares)
+    assert read.database["calls"].count_documents({"outcome": {"$ne": "unknown"}}) == 0

@@ -1,0 +1,56 @@
+"""Missed calls are derived from what is recent, however many a number has had."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from reading_scene import OPTIONS
+
+from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_wanted
+from ipecs_mw.store.server.connection import Store
+
+BEGAN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+MASKED = "***"
+MANY = 300
+
+
+def build_call(number: int, outcome: str) -> dict[str, Any]:
+    at = BEGAN + timedelta(minutes=number)
+    return {
+        "_id": f"main:{number:06}",
+        "host": "main",
+        "direction": "inbound",
+        "outcome": outcome,
+        "is_open": False,
+        "caller": {"number": MASKED},
+        "numbers": [MASKED],
+        "began_at": at,
+        "answered_at": at,
+        "ended_at": at,
+        "seconds": {"total": 60.0},
+    }
+
+
+def test_what_was_closed_long_ago_is_not_read_again(migrated: Store) -> None:
+    calls = [build_call(number, "answered" if number % 2 else "abandoned") for number in range(2 * MANY)]
+    migrated.database["calls"].insert_many(calls)
+    missed = MissedCalls(migrated, "main", OPTIONS)
+    touched = [Touched([MASKED], call["began_at"], call["outcome"] == "abandoned") for call in calls]
+    assert len(missed.write(touched, BEGAN)) == MANY
+    wanted = build_wanted("main", [MASKED], calls[-2]["began_at"])
+    told = migrated.database.command(
+        "explain", {"find": "missed", "filter": wanted}, verbosity="executionStats"
+    )
+    assert told["executionStats"]["totalDocsExamined"] <= 2
+    assert missed.compare(touched[-1:]) == []
+    assert missed.compare(touched) == []
+
+
+def test_who_closes_an_item_by_a_clock_behind_the_host_s_has_it_closed(migrated: Store) -> None:
+    call = build_call(0, "abandoned")
+    migrated.database["calls"].insert_one(call)
+    missed, touched = MissedCalls(migrated, "main", OPTIONS), [Touched([MASKED], call["began_at"], True)]
+    missed.write(touched, BEGAN)
+    at = BEGAN - timedelta(hours=1)
+    by_hand = {"closing": {"by": "kim", "at": at}, "state": "closed", "closed_at": at, "closed_by": "kim"}
+    migrated.database["missed"].update_one({}, {"$set": by_hand, "$inc": {"revision": 1}})
+    assert missed.write(touched, BEGAN) == []

@@ -19,7 +19,7 @@ BINS = {"1": "620", "2": "621"}
 TONES = ("talking", "busy_other")
 """What a station does that hears the tone of a call which failed: it is in no call any more."""
 
-HOURS, INSTANTS = (24.0, 1000) if IS_FULL else (4.0, 300)
+HOURS, INSTANTS = (24.0, 1000) if IS_FULL else (3.0, 150)
 
 _BY_LEG = (("connected", "talking"), ("holding", "holding"), ("dialing", "talking"), ("held", "talking"))
 

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from pymongo import IndexModel, WriteConcern
+from pymongo import IndexModel, WriteConcern, timeout
 from scene import Scene
 
 from ipecs_mw.store.schema.layout import INDEXES
 
 _BATCH = 5000
+_INDEX_SECONDS = 900.0
 
 
 def insert(scene: Scene, name: str, documents: Iterable[Mapping[str, Any]]) -> None:
@@ -27,6 +28,7 @@ def without_indexes(scene: Scene, name: str) -> Iterator[None]:
     collection = scene.store.database[name]
     collection.drop_indexes()
     yield
-    collection.create_indexes(
-        [IndexModel(list(index.keys), name=index.name, **index.options) for index in INDEXES[name]]
-    )
+    with timeout(_INDEX_SECONDS):
+        collection.create_indexes(
+            [IndexModel(list(index.keys), name=index.name, **index.options) for index in INDEXES[name]]
+        )

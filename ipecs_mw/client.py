@@ -149,6 +149,7 @@ class Client:
 
     def call(self, call_id: str) -> dict[str, Any]:
         """Return one call by its id, or a beginning that only one has; raises NoSuchName for none and several."""
+        self._check(call_id=call_id)
         with _told_in_words(self._texts):
             return load_call(self._store, call_id)
 
@@ -213,7 +214,7 @@ class Client:
             is_right = (
                 isinstance(value, datetime) and value.tzinfo is not None
                 if is_instant
-                else isinstance(value, str) and value != ""
+                else isinstance(value, str) and bool(value.strip())
             )
             if value is not None and not is_right:
                 allowed = Words("allowed.instant" if is_instant else "allowed.text_not_empty")

@@ -64,6 +64,7 @@ def test_what_there_is_not_is_an_error_that_says_what_there_is(client: Client) -
         ({"group": 620}, "group is 620"),
         ({"number": 612345678}, "number is 612345678"),
         ({"station": ""}, "station is ''"),
+        ({"number": " "}, "number is ' '"),
         ({"since": "2026-03-02"}, "since is '2026-03-02'. Allowed: a datetime with a time zone"),
         ({"until": datetime(2026, 3, 2)}, "until is datetime"),  # noqa: DTZ001 - that is what is wrong
     ],
@@ -71,6 +72,9 @@ def test_what_there_is_not_is_an_error_that_says_what_there_is(client: Client) -
 def test_what_would_match_nothing_is_refused(client: Client, given: dict[str, Any], said: str) -> None:
     with pytest.raises(CommandRefused, match=re.escape(said)):
         list(client.calls(**given))
+    if "number" in given:
+        with pytest.raises(CommandRefused, match="call_id is ''"):
+            client.call("")
     if {"limit", "group", "number"} & given.keys():
         with pytest.raises(CommandRefused, match=re.escape(said)):
             list(client.missed(**given))

@@ -13,7 +13,7 @@ from ipecs_mw.cli.complete import complete_host, complete_type
 from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.event_csv import BASE, find_columns, find_unknown, write_csv
 from ipecs_mw.cli.event_table import write_table
-from ipecs_mw.cli.names import check_host, check_type
+from ipecs_mw.cli.names import FILLED, check_host, check_type
 from ipecs_mw.cli.output import FORMS, write_as
 from ipecs_mw.cli.pages import (
     check_apart,
@@ -42,11 +42,13 @@ _APART = {
 
 
 @click.command(help=_TEXTS.render("help.events"))
-@click.option("--host", shell_complete=complete_host, help=_TEXTS.render("help.events.host"))
+@click.option("--host", type=FILLED, shell_complete=complete_host, help=_TEXTS.render("help.events.host"))
 @click.option("--kind", type=click.Choice(_KINDS), help=_TEXTS.render("help.events.kind"))
-@click.option("--type", "type_", shell_complete=complete_type, help=_TEXTS.render("help.events.type"))
+@click.option(
+    "--type", "type_", type=FILLED, shell_complete=complete_type, help=_TEXTS.render("help.events.type")
+)
 @click.option("--code", type=int, help=_TEXTS.render("help.events.code"))
-@click.option("--station", help=_TEXTS.render("help.events.station"))
+@click.option("--station", type=FILLED, help=_TEXTS.render("help.events.station"))
 @click.option("--call", type=int, help=_TEXTS.render("help.events.call"))
 @click.option("--since", type=Instant(), help=_TEXTS.render("help.events.since"))
 @click.option("--until", type=Instant(), help=_TEXTS.render("help.events.until"))

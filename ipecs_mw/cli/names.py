@@ -8,16 +8,32 @@ import click
 from ipecs_mw.cli.context import Context
 from ipecs_mw.errors import CannotStart, StoreRefused
 from ipecs_mw.model.texts import REFERENCE_LOCALE, Texts
-from ipecs_mw.seeds import read_json, shipped_strings
+from ipecs_mw.seeds import read_json, shipped_strings, shipped_texts
 from ipecs_mw.store.configuration.definitions import load_codes
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.events.event_query import Filter, has_any
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.values import list_values
 
+_TEXTS = shipped_texts()
 _TABLES = ("acd_events", "call_events")
 _ONE_TYPE_EACH = ("smdr", "undecodable")  # kinds whose events have the kind's name as type
 _SYSTEM = "system."
+
+
+class _Filled(click.ParamType[str]):
+    """A text that is not blank: a blank one would be looked for, and found nowhere."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is."""
+        if not value.strip():
+            self.fail(_TEXTS.render("cli.blank"), param, ctx)
+        return value
+
+
+FILLED = _Filled()
 
 
 def check_host(store: Store, context: Context, name: str | None, texts: Texts) -> None:

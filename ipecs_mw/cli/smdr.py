@@ -10,6 +10,7 @@ import click
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.cli.event_csv import find_columns, write_csv
+from ipecs_mw.cli.names import FILLED
 from ipecs_mw.cli.output import FORMS, Event, write_as
 from ipecs_mw.cli.pages import form_option, print_lines
 from ipecs_mw.cli.table import cell_len, is_narrow_screen, screen_width, write_rows
@@ -64,11 +65,11 @@ Ask = Callable[[dict[str, Any]], Any]
 
 
 @click.command(help=_TEXTS.render("help.smdr"))
-@click.option("--host", shell_complete=complete_host, help=_TEXTS.render("help.send.host"))
-@click.option("--station", help=_TEXTS.render("help.smdr.station"))
+@click.option("--host", type=FILLED, shell_complete=complete_host, help=_TEXTS.render("help.send.host"))
+@click.option("--station", type=FILLED, help=_TEXTS.render("help.smdr.station"))
 @click.option("--since", type=Instant(), help=_TEXTS.render("help.smdr.since"))
 @click.option("--until", type=Instant(), help=_TEXTS.render("help.smdr.until"))
-@click.option("--number", help=_TEXTS.render("help.smdr.number"))
+@click.option("--number", type=FILLED, help=_TEXTS.render("help.smdr.number"))
 @form_option(*FORMS)
 @click.option("--count", "is_count", is_flag=True, help=_TEXTS.render("help.smdr.count"))
 @click.option(

@@ -166,3 +166,24 @@ def test_a_profile_that_is_not_there_is_wrong_usage_that_lists_those_that_are(
     assert isinstance(result.exception, IpecsMwError), result.output
     assert result.exception.exit_code == 2
     assert "default" in shipped_texts("en-GB").explain(result.exception)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["calls", "--number", ""],
+        ["calls", "--station", " "],
+        ["call", ""],
+        ["live", "--group", ""],
+        ["missed", "list", "--owner", ""],
+        ["missed", "close", ""],
+        ["events", "--type", ""],
+        ["events", "--host", "\t"],
+        ["smdr", "--number", ""],
+        ["rebuild", "--host", ""],
+    ],
+)
+def test_a_blank_name_is_wrong_usage_and_not_looked_for(words: list[str]) -> None:
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2
+    assert "This is blank. Give a value, or leave it out." in result.output

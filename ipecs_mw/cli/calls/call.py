@@ -6,6 +6,7 @@ from ipecs_mw.cli.calls.course import describe_call
 from ipecs_mw.cli.calls.names import complete_call, say_reader
 from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.event_table import write_table
+from ipecs_mw.cli.names import FILLED
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.pages import form_option, print_lines
 from ipecs_mw.seeds import shipped_texts
@@ -16,7 +17,7 @@ _TEXTS = shipped_texts()
 
 
 @click.command(help=_TEXTS.render("help.call"))
-@click.argument("call_id", metavar="ID", shell_complete=complete_call)
+@click.argument("call_id", metavar="ID", shell_complete=complete_call, type=FILLED)
 @click.option("--events", "has_events", is_flag=True, help=_TEXTS.render("help.call.events"))
 @form_option("table", "json")
 def call(call_id: str, has_events: bool, form: str) -> None:

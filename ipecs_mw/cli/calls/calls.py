@@ -12,6 +12,7 @@ from ipecs_mw.cli.calls.names import check_host, complete_group, say_reader
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.csv_lines import write_fields
+from ipecs_mw.cli.names import FILLED
 from ipecs_mw.cli.output import FORMS
 from ipecs_mw.cli.pages import (
     check_apart,
@@ -33,11 +34,11 @@ _APART = {"count": ("before", "after", "columns", "bom"), "open": ("outcome",)}
 
 
 @click.command(help=_TEXTS.render("help.calls"))
-@click.option("--host", shell_complete=complete_host, help=_TEXTS.render("help.calls.host"))
-@click.option("--station", help=_TEXTS.render("help.calls.station"))
-@click.option("--agent", help=_TEXTS.render("help.calls.agent"))
-@click.option("--group", shell_complete=complete_group, help=_TEXTS.render("help.calls.group"))
-@click.option("--number", help=_TEXTS.render("help.calls.number"))
+@click.option("--host", type=FILLED, shell_complete=complete_host, help=_TEXTS.render("help.calls.host"))
+@click.option("--station", type=FILLED, help=_TEXTS.render("help.calls.station"))
+@click.option("--agent", type=FILLED, help=_TEXTS.render("help.calls.agent"))
+@click.option("--group", type=FILLED, shell_complete=complete_group, help=_TEXTS.render("help.calls.group"))
+@click.option("--number", type=FILLED, help=_TEXTS.render("help.calls.number"))
 @click.option("--direction", type=click.Choice(DIRECTIONS), help=_TEXTS.render("help.calls.direction"))
 @click.option("--outcome", type=click.Choice(OUTCOMES), help=_TEXTS.render("help.calls.outcome"))
 @click.option("--open", "is_open", is_flag=True, help=_TEXTS.render("help.calls.open"))

@@ -6,6 +6,7 @@ from ipecs_mw.cli.calls.live_view import describe_live
 from ipecs_mw.cli.calls.names import check_host, complete_group
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words
+from ipecs_mw.cli.names import FILLED
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.pages import form_option
 from ipecs_mw.cli.watching import watch as watch_view
@@ -16,8 +17,8 @@ _TEXTS = shipped_texts()
 
 
 @click.command(help=_TEXTS.render("help.live"))
-@click.option("--host", shell_complete=complete_host, help=_TEXTS.render("help.live.host"))
-@click.option("--group", shell_complete=complete_group, help=_TEXTS.render("help.live.group"))
+@click.option("--host", type=FILLED, shell_complete=complete_host, help=_TEXTS.render("help.live.host"))
+@click.option("--group", type=FILLED, shell_complete=complete_group, help=_TEXTS.render("help.live.group"))
 @form_option("table", "json")
 @click.option("--watch", is_flag=True, help=_TEXTS.render("help.live.watch"))
 @click.option(

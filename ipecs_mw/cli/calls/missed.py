@@ -10,6 +10,7 @@ from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import Context, current, load_words, who
 from ipecs_mw.cli.csv_lines import write_fields
 from ipecs_mw.cli.help import Chapter
+from ipecs_mw.cli.names import FILLED
 from ipecs_mw.cli.output import FORMS
 from ipecs_mw.cli.pages import form_option, limit_option, print_page
 from ipecs_mw.model.plain import escape
@@ -27,7 +28,7 @@ from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 
-_ID = click.argument("item_id", metavar="ID", shell_complete=complete_missed)
+_ID = click.argument("item_id", metavar="ID", shell_complete=complete_missed, type=FILLED)
 
 
 @click.group(cls=Chapter, invoke_without_command=True, help=_TEXTS.render("help.missed"))
@@ -40,10 +41,14 @@ def missed(click_context: click.Context) -> None:
 
 @missed.command("list", help=_TEXTS.render("help.missed.list"))
 @click.option("--all", "has_closed", is_flag=True, help=_TEXTS.render("help.missed.list.all"))
-@click.option("--host", shell_complete=complete_host, help=_TEXTS.render("help.missed.list.host"))
-@click.option("--group", shell_complete=complete_group, help=_TEXTS.render("help.missed.list.group"))
-@click.option("--number", help=_TEXTS.render("help.missed.list.number"))
-@click.option("--owner", help=_TEXTS.render("help.missed.list.owner"))
+@click.option(
+    "--host", type=FILLED, shell_complete=complete_host, help=_TEXTS.render("help.missed.list.host")
+)
+@click.option(
+    "--group", type=FILLED, shell_complete=complete_group, help=_TEXTS.render("help.missed.list.group")
+)
+@click.option("--number", type=FILLED, help=_TEXTS.render("help.missed.list.number"))
+@click.option("--owner", type=FILLED, help=_TEXTS.render("help.missed.list.owner"))
 @limit_option(_TEXTS.render("help.missed.list.limit"))
 @click.option("--before", metavar="ID", help=_TEXTS.render("help.missed.list.before"))
 @form_option(*FORMS)

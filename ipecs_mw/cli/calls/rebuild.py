@@ -8,7 +8,7 @@ import click
 from ipecs_mw.calls.options import build_reading_options
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words
-from ipecs_mw.cli.names import check_host
+from ipecs_mw.cli.names import FILLED, check_host
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.cli.words import local_time
 from ipecs_mw.clock import Clock
@@ -31,7 +31,7 @@ _EVERY_SECONDS_IN_A_PIPE = 30.0
 @click.command(help=_TEXTS.render("help.rebuild"))
 @click.option("--since", type=Instant(), help=_TEXTS.render("help.rebuild.since"))
 @click.option("--until", type=Instant(), help=_TEXTS.render("help.rebuild.until"))
-@click.option("--host", shell_complete=complete_host, help=_TEXTS.render("help.rebuild.host"))
+@click.option("--host", type=FILLED, shell_complete=complete_host, help=_TEXTS.render("help.rebuild.host"))
 @click.option("--check", "is_check", is_flag=True, help=_TEXTS.render("help.rebuild.check"))
 def rebuild(since: datetime | None, until: datetime | None, host: str | None, is_check: bool) -> None:
     """Read the log host by host and say what was put right, or what differs; then the exit code is 1."""

@@ -48,6 +48,8 @@ class ChangeFeed:
             try:
                 self._follow()
             except StoreError as error:
+                if self._stop.is_set():  # MongoDB is closed by then
+                    return
                 self._note(logs.explain(error))
                 self._clock.wait(self._stop, _RETRY_SECONDS)
             if self._clock.monotonic() - looked_at >= _UNTOLD_SECONDS:

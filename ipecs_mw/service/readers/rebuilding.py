@@ -14,7 +14,8 @@ from msgspec import Struct
 from ipecs_mw.calls.options import ReadingOptions
 from ipecs_mw.clock import Clock
 from ipecs_mw.service.readers.host_reader import HostReader
-from ipecs_mw.store.calls.reader import check_format, is_read
+from ipecs_mw.store.calls.live_query import load_reader
+from ipecs_mw.store.calls.reader import check_format
 from ipecs_mw.store.calls.writing import Difference, Span
 from ipecs_mw.store.server.connection import Store
 
@@ -56,7 +57,7 @@ def rebuild(
     """
 
     def await_reader() -> None:
-        if is_read(store, clock.now()):
+        if load_reader(store).state == "running":
             clock.wait(threading.Event(), _WRITTEN_WITHIN_SECONDS)
 
     reader = HostReader(
@@ -75,7 +76,7 @@ def rebuild(
         if late is None:
             break
         reader.begin(before=late)  # stored while it read
-    if not is_read(store, clock.now()):
+    if load_reader(store).state != "running":
         _count(done, reader.flush(clock.now(), is_whole=True))
     return done
 

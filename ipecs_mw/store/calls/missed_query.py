@@ -49,12 +49,6 @@ def find_items(
     return _LISTING.find(store, wanted.build(), limit=limit, before=before, after=after)
 
 
-def count_items(store: Store, wanted: MissedFilter) -> int:
-    """Return how many there are."""
-    with store_errors():
-        return store.database["missed"].count_documents(wanted.build())
-
-
 def close_item(store: Store, beginning: str, *, by: str, at: datetime, note: str | None = None) -> Item:
     """Close the item whose id begins so, and return it.
 

@@ -88,7 +88,7 @@ def _find(store: Store, host: str, wanted: dict[str, Any], order: list[tuple[str
         there = store.database["reader_states"]
         newer = there.find_one({"host": host, "format": {"$gt": snapshot.FORMAT}}, {"format": 1})
         if newer is not None:
-            raise StoreRefused("error.reader_newer", host=host, format=newer["format"], known=snapshot.FORMAT)
+            raise StoreRefused("error.reader_newer", format=newer["format"], known=snapshot.FORMAT)
         wanted = {"host": host, "layout": snapshot.describe_layout(), **wanted}
         found = there.find_one(wanted, sort=order)
     if found is None:

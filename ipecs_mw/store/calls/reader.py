@@ -44,7 +44,7 @@ def check_format(store: Store) -> None:
     with store_errors():
         known = store.database["readers"].find_one({"_id": NAME}, {"format": 1}) or {}
     if known.get("format", 0) > snapshot.FORMAT:
-        raise StoreRefused("error.reader_newer", host="*", format=known["format"], known=snapshot.FORMAT)
+        raise StoreRefused("error.reader_newer", format=known["format"], known=snapshot.FORMAT)
 
 
 def take_over(store: Store, owner: str, now: datetime) -> int:
@@ -112,11 +112,3 @@ def write_live(
             if failures and all(each.get("code") == _DUPLICATE_KEY for each in failures):
                 raise WrittenElsewhere("error.written_elsewhere", collection="live") from error
             raise
-
-
-def is_read(store: Store, now: datetime) -> bool:
-    """Tell whether a daemon reads the log. Raises StoreError."""
-    with store_errors():
-        known = store.database["readers"].find_one({"_id": NAME}, {"told_at": 1})
-    told_at = None if known is None else known.get("told_at")
-    return told_at is not None and (now - told_at).total_seconds() < GONE_SECONDS

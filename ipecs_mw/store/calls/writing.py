@@ -69,7 +69,6 @@ class Written:
         self.name = collection
         self._began = began
         self._span = span
-        self._store = store
         self._collection = store.database[collection]
         self._known: dict[str, Document] = {}
 

@@ -9,7 +9,6 @@ from ipecs_mw.errors import CommandRefused, NoSuchName
 from ipecs_mw.store.calls.missed_query import (
     MissedFilter,
     close_item,
-    count_items,
     find_items,
     note_item,
     own_item,
@@ -42,7 +41,7 @@ def test_each_filter_finds_its_items(
     migrated: Store, item_id: str, fields: dict[str, Any], count: int
 ) -> None:
     wanted = MissedFilter(**fields)
-    assert count_items(migrated, wanted) == len(list(find_items(migrated, wanted, limit=0))) == count
+    assert len(list(find_items(migrated, wanted, limit=0))) == count
 
 
 def test_an_item_is_found_by_its_number(migrated: Store, item_id: str) -> None:

@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -216,11 +217,11 @@ class SimulatedHost:
             self._exchange.http_connections = self._server.server_state.connections
             ready.set()
             await self._server.serve(sockets=[listener])
-            for connection in list(self._server.server_state.connections):
-                connection.transport.abort()
+            connections = [each.transport for each in self._server.server_state.connections]
             # a handshake that is still going on is no connection of the server's yet: only the loop knows it
-            for transport in list(getattr(self._loop, "_transports", {}).values()):
-                transport.abort()
+            for transport in [*connections, *getattr(self._loop, "_transports", {}).values()]:
+                with suppress(AttributeError):  # one that is closed already, in early versions of Python 3.11
+                    transport.abort()
             for _ in range(10):  # rounds of the loop in which what was aborted closes its socket
                 await asyncio.sleep(0)
 

@@ -14,6 +14,9 @@ from ipecs_mw.outside import read_file
 _OPEN_TIMEOUT_SECONDS = 10.0
 _MOST_AUTHORITIES_BYTES = 16 * 1024 * 1024
 _LEGACY_SERVER_CONNECT = 0x4  # OpenSSL's number; the standard library names it from Python 3.12
+_CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
+"""Forward secrecy, and nothing with SHA-1: stated here, for what Python takes depends on who built it."""
+
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_TOO_SMALL"})
 """What OpenSSL says where the other end speaks something else."""
 
@@ -69,6 +72,8 @@ def build_context(host: HostSettings) -> ssl.SSLContext:
         raise CertificateRefused(
             "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
         ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
     if tls.allow_old:
         _allow_old(context)
     if tls.verify == "ca":

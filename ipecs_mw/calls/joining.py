@@ -7,6 +7,7 @@ same steps give the same calls, however they are cut into batches.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from hashlib import blake2s
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -260,12 +261,11 @@ class HostCalls:
 
     def _merge(self, first: Joined, others: list[Joined]) -> None:
         calls = (first, *others)
-        steps = {
-            (step.order, step.event_id): step
-            for call in calls
-            for step in call.course.steps
-            if step.verb not in verbs.INFERRED
-        }
+        told = [step for call in calls for step in call.course.steps if step.verb not in verbs.INFERRED]
+        steps: dict[tuple[Any, str], Step] = {}
+        for step in told:  # what an event means for another call gives way to what it says itself
+            if step.ref is not None or step.trunks or (step.order, step.event_id) not in steps:
+                steps[step.order, step.event_id] = step
         agents: dict[str, str] = {}
         for call in reversed(calls):
             agents |= call.course.agents
@@ -336,13 +336,16 @@ class HostCalls:
                 self._give(other, replace(step, verb="station_idle", other="", ref=None, trunks=()))
 
     def _take_trunk(self, call: Joined, trunk: str, step: Step) -> None:
-        """Note which call a trunk has: only one at a time, so the former one must have ended."""
+        """Note which call a trunk has: only one at a time, so the former one has ended, or goes on without it."""
         former = self._index.by_trunk(trunk)
         if former is call:
             return
+        self._index.place_trunk(trunk, call)
         if former is not None and former.is_open and step.verb in finding.OPENS_ANEW:
             self._close(former, "trunk_taken")
-        self._index.place_trunk(trunk, call)
+        elif former is not None and former.is_open:
+            self._apply(former, replace(step, verb="trunk_idle", who=trunk, other="", ref=None, trunks=()))
+            self._changed[former.id] = former
 
     def _close(self, call: Joined, closed_by: str) -> None:
         """End a call whose end was not heard: when it was last heard of."""

@@ -64,9 +64,12 @@ def is_caught_up(site: Site) -> bool:
 
 def judge(site: Site, host: SimulatedHost) -> None:
     """End the day and all daemons in order; then hold what was read against the log."""
-    if any(process.poll() is None for process in site.processes):
+    is_running = any(process.poll() is None for process in site.processes)
+    if is_running:
         wait_until(lambda: site.store.database["calls"].count_documents({"is_open": False}) > 10, 60)
     host.stop()
+    if is_running:  # who stops while nobody reads leaves what came last to the next start
+        wait_until(lambda: is_caught_up(site), _CATCH_UP_SECONDS)
     for process in site.processes:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)

@@ -19,7 +19,6 @@ from rows import Row, percentile
 from scene import Scene, open_scene
 
 from ipecs_mw.store.calls.call_query import CallFilter, find_calls
-from ipecs_mw.store.calls.numbers import Number
 from ipecs_mw.store.server.embedded import Embedded
 
 from reading_scene import read_at_once  # isort: skip - `rebuilding` says where it is
@@ -41,7 +40,7 @@ _FIELDS: Mapping[str, Callable[[Document], Any]] = {
     "station": lambda call: next(iter(call.get("stations", ())), None),
     "agent": lambda call: next((each["agent"] for each in call.get("segments", ()) if "agent" in each), None),
     "group": lambda call: next(iter(call.get("groups", ())), None),
-    "number": lambda call: Number(call["numbers"]) if "numbers" in call else None,
+    "numbers": lambda call: call.get("numbers"),
     "direction": lambda call: call["direction"],
     "outcome": lambda call: call.get("outcome"),
     "is_open": lambda call: call["is_open"],

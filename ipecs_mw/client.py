@@ -23,7 +23,7 @@ from ipecs_mw.store.calls import call_query
 from ipecs_mw.store.calls.call_query import CallFilter, find_calls, load_call
 from ipecs_mw.store.calls.live_query import load_live
 from ipecs_mw.store.calls.missed_query import STATES, MissedFilter, find_items
-from ipecs_mw.store.calls.numbers import Number, read_wanted
+from ipecs_mw.store.calls.numbers import read_wanted
 from ipecs_mw.store.coordination.requests import await_request, expire_request, is_waiting, submit_request
 from ipecs_mw.store.coordination.unserved import find_address_fault, read_addressees
 from ipecs_mw.store.events import event_query
@@ -138,7 +138,7 @@ class Client:
             station=station,
             agent=agent,
             group=group,
-            number=self._read_number(number),
+            numbers=self._read_number(number),
             direction=direction,
             outcome=outcome,
             is_open=is_open,
@@ -177,7 +177,7 @@ class Client:
         self._check(host=host, group=group, number=number, owner=owner)
         _check_limit(limit, self._texts)
         wanted = MissedFilter(
-            state=state, host=host, group=group, owner=owner, number=self._read_number(number)
+            state=state, host=host, group=group, owner=owner, numbers=self._read_number(number)
         )
         return self._tell(find_items(self._store, wanted, limit=limit))
 
@@ -220,7 +220,7 @@ class Client:
                 allowed = Words("allowed.instant" if is_instant else "allowed.text_not_empty")
                 _refuse(name, value, allowed, self._texts)
 
-    def _read_number(self, number: str | None) -> Number | None:
+    def _read_number(self, number: str | None) -> Sequence[str] | None:
         with _told_in_words(self._texts):
             return None if number is None else read_wanted(self._store, self._profile, number)
 

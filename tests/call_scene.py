@@ -6,7 +6,7 @@ from typing import Any
 
 from call_frames import EPOCH, read_documents
 
-from ipecs_mw.calls.missed import find_missed
+from ipecs_mw.calls.missed import find_missed, list_readings
 from ipecs_mw.calls.position import find_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
@@ -105,7 +105,7 @@ def keep_reading(
         host = document.get("host", host)
         reading.take(document, find_order(document))
     records = [build_record(call, host) for _, call in reading.calls.take_changed() if call is not None]
-    calls = [{**record, **_count(_find_numbers(record, plan))} for record in records]
+    calls = [{**record, **_count(list_readings(record, plan))} for record in records]
     _insert(store, "calls", calls)
     _insert(store, "agent_states", ({**each, **_count()} for _, each in reading.states.take_changed()))
     _insert(store, "live", (each for _, each in reading.live.take_changed() if each is not None))
@@ -133,12 +133,6 @@ def tell(store: Store, *, behind_seconds: float = 0.0, seconds_ago: float = 1.0,
         },
         upsert=True,
     )
-
-
-def _find_numbers(record: dict[str, Any], plan: NumberSettings) -> list[str]:
-    side = "caller" if record["direction"] in ("inbound", "tandem") else "dialed"
-    number = (record.get(side) or {}).get("number")
-    return sorted(read_all(number, plan)) if number else []
 
 
 def _count(numbers: Sequence[str] = ()) -> dict[str, Any]:

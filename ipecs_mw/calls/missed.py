@@ -186,9 +186,13 @@ def counts(
 
 
 def list_readings(record: Record, plan: NumberSettings) -> list[str]:
-    """Return all that the numbers outside can mean that a call was from or to; numbers are compared by these."""
+    """Return what the numbers outside can mean that a call was from or to, and each as it is written.
+
+    Numbers are compared by these, also by who does not know the plan.
+    """
     numbers = [(record.get(side) or {}).get("number") for side in ("caller", "dialed")]
-    return sorted({reading for number in numbers if number for reading in read_all(str(number), plan)})
+    told = [str(number) for number in numbers if number]
+    return sorted({reading for number in told for reading in (*read_all(number, plan), *read_all(number))})
 
 
 def _is_short(record: Record, limits: Mapping[str, float], default_seconds: float) -> bool:

@@ -85,7 +85,7 @@ def calls(
             station=station,
             agent=agent,
             group=group,
-            number=None if number is None else read_wanted(store, context.profile, number),
+            numbers=None if number is None else read_wanted(store, context.profile, number),
             direction=direction,
             outcome=outcome,
             is_open=True if is_open else None,

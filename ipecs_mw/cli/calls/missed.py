@@ -72,7 +72,7 @@ def list_(
             host=host,
             group=group,
             owner=owner,
-            number=None if number is None else read_wanted(store, context.profile, number),
+            numbers=None if number is None else read_wanted(store, context.profile, number),
         )
         say_reader(store, texts)
         found = find_items(store, wanted, limit=limit + 1 if limit else 0, before=before)

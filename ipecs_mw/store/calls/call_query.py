@@ -1,13 +1,12 @@
 """Questions to `calls`: filters, newest first, pages; one call by its id or a beginning of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
 from ipecs_mw.store.calls.ids import find_id
-from ipecs_mw.store.calls.numbers import Number
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 from ipecs_mw.store.server.following import Source
@@ -26,14 +25,15 @@ Call = dict[str, Any]
 class CallFilter(Struct, frozen=True):
     """Which calls: every field that is given must match; `since` ≤ began < `until` (aware UTC).
 
-    A station, an agent or a group is one that was involved in any way. `is_open`: only those that last.
+    A station, an agent or a group is one that was involved in any way, `numbers` what the number outside may mean.
+    `is_open`: only those that last.
     """
 
     host: str | None = None
     station: str | None = None
     agent: str | None = None
     group: str | None = None
-    number: Number | None = None
+    numbers: Sequence[str] | None = None
     direction: str | None = None
     outcome: str | None = None
     is_open: bool | None = None
@@ -54,7 +54,7 @@ class CallFilter(Struct, frozen=True):
         query: dict[str, Any] = {name: {"$eq": value} for name, value in equal.items() if value is not None}
         if began := build_span(self.since, self.until):
             query["began_at"] = began
-        return query if self.number is None else query | self.number.build("caller.number", "dialed.number")
+        return query if self.numbers is None else query | {"numbers": {"$in": list(self.numbers)}}
 
 
 def find_calls(

@@ -1,6 +1,6 @@
 """Missed calls: who is to be called back, and what people do with an item; the reader keeps what they add."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,6 @@ from pymongo import ReturnDocument
 
 from ipecs_mw.errors import CommandRefused
 from ipecs_mw.store.calls.ids import find_id
-from ipecs_mw.store.calls.numbers import Number
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 from ipecs_mw.store.server.pages import Listing
@@ -30,13 +29,13 @@ class MissedFilter(Struct, frozen=True):
     host: str | None = None
     group: str | None = None
     owner: str | None = None
-    number: Number | None = None
+    numbers: Sequence[str] | None = None
 
     def build(self) -> dict[str, Any]:
         """Return the filter as MongoDB takes it; values are values, never operators."""
         equal = {"state": self.state, "host": self.host, "group": self.group, "owner": self.owner}
         query: dict[str, Any] = {name: {"$eq": value} for name, value in equal.items() if value is not None}
-        return query if self.number is None else query | self.number.build("number")
+        return query if self.numbers is None else query | {"numbers": {"$in": list(self.numbers)}}
 
 
 def find_items(

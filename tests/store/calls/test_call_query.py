@@ -64,21 +64,21 @@ def test_a_number_is_found_in_any_spelling(seeded: Store, clock: Any, spelled: s
     numbers = {"country": "65", "trunk_prefix": "9"}
     save_settings(seeded, "default", {**content, "numbers": numbers}, "test", at=clock.now())
     keep(seeded, [(0, 3, 1, "CO001", "1001"), (0, 72, 1, "CO001", "1001", "65551234")], plan=SINGAPORE)
-    assert refs(seeded, number=read_wanted(seeded, "default", spelled)) == [1]
-    assert refs(seeded, number=read_wanted(seeded, "default", "65551235")) == []
+    assert refs(seeded, numbers=read_wanted(seeded, "default", spelled)) == [1]
+    assert refs(seeded, numbers=read_wanted(seeded, "default", "65551235")) == []
 
 
 def test_who_may_not_read_the_number_plan_gets_numbers_compared_as_they_are_written(migrated: Store) -> None:
     keep(migrated, [(0, 3, 1, "CO001", "1001"), (0, 72, 1, "CO001", "1001", "65551234")], plan=SINGAPORE)
-    assert refs(migrated, number=read_wanted(migrated, "default", "6555-1234")) == [1]
-    assert refs(migrated, number=read_wanted(migrated, "default", "+6565551234")) == [1]
-    assert refs(migrated, number=read_wanted(migrated, "default", "6555")) == []
+    assert refs(migrated, numbers=read_wanted(migrated, "default", "6555-1234")) == [1]
+    assert refs(migrated, numbers=read_wanted(migrated, "default", "+6565551234")) == [1]
+    assert refs(migrated, numbers=read_wanted(migrated, "default", "6555")) == []
 
 
 def test_a_masked_number_stands_for_itself(seeded: Store) -> None:
     keep(seeded, [(0, 3, 1, "CO001", "1001"), (0, 72, 1, "CO001", "1001", "0612***678")])
-    assert refs(seeded, number=read_wanted(seeded, "default", "0612***678")) == [1]
-    assert refs(seeded, number=read_wanted(seeded, "default", CALLER)) == []
+    assert refs(seeded, numbers=read_wanted(seeded, "default", "0612***678")) == [1]
+    assert refs(seeded, numbers=read_wanted(seeded, "default", CALLER)) == []
 
 
 def test_pages_show_every_call_once_also_those_of_one_instant(migrated: Store) -> None:
@@ -151,4 +151,4 @@ def test_a_call_record_that_is_read_later_is_among_the_events_of_its_call(migrat
 def test_numbers_of_the_scene_are_told_apart(migrated: Store) -> None:
     keep(migrated)
     for number, expected in ((CALLER, [12, 7]), (OTHER, [9, 8]), (CALLED, [11])):
-        assert refs(migrated, number=read_wanted(migrated, "default", number)) == expected
+        assert refs(migrated, numbers=read_wanted(migrated, "default", number)) == expected

@@ -45,7 +45,7 @@ def test_each_filter_finds_its_items(
 
 
 def test_an_item_is_found_by_its_number(migrated: Store, item_id: str) -> None:
-    wanted = MissedFilter(number=read_wanted(migrated, "default", "06 98 76 54 32"))
+    wanted = MissedFilter(numbers=read_wanted(migrated, "default", "06 98 76 54 32"))
     assert [item["number"] for item in find_items(migrated, wanted, limit=0)] == [OTHER]
 
 

@@ -15,8 +15,9 @@ Interval = Literal["15m", "30m", "1h", "1d", "1w", "1M", "all"]
 class Question(Struct, frozen=True, kw_only=True):
     """`since` ≤ instant < `until` (aware UTC), in intervals of a zone; everything else narrows down.
 
-    `zone` is an IANA name; None: the zone of the host. `formula` and `threshold_seconds` in place of the configured
-    ones. `top` rows at most, those with most calls first. `hours` is `office`, `outside`, or the name of a shift.
+    `zone` is an IANA name; None: the zone of the host. `formula` and `threshold_seconds` in place of those that
+    are configured. `top` rows at most, those with most calls first. `hours` is `office`, `outside`, or the name of
+    a shift.
     """
 
     what: What

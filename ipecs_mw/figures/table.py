@@ -1,4 +1,4 @@
-"""What a question about figures is answered with: rows, what each column holds, and what has to be said of them."""
+"""What a question about figures is answered with: rows, what each column holds, and what has to be said."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -14,7 +14,7 @@ Unit = Literal["text", "count", "seconds", "share", "decimal", "instant"]
 
 
 class Column(Struct, frozen=True):
-    """A column: its name (its heading is the language string `figures.column.NAME`), and where a row has its value.
+    """A column, whose heading is the language string `figures.column.NAME`, and where a row has its value.
 
     `path` goes into objects by dots, such as `service_level.value`. `has_bar` where a bar says more than a number.
     """
@@ -36,8 +36,8 @@ class Table(Struct, frozen=True):
     """Figures as they are shown, printed, mailed and sent.
 
     `what` names the question (`queues`, `agents`, …; its title is the language string `figures.title.WHAT`).
-    `rows` are as the contract has them in JSON, absent means absent; `total` is the same over all rows. `notes` are
-    sentences: by which formula, what is not complete.
+    `rows` are as the contract has them in JSON, absent means absent; `total` is the same over all rows. `notes`
+    are sentences: by which formula, what is not complete.
     """
 
     what: str

@@ -1,7 +1,7 @@
 """Calls, states of agents and gaps → figures of quarter hours: one document a group, an agent and a host each.
 
-A group's calls count in the quarter in which they came to it, a phone's in the one in which it began to ring, those
-of the host in that of their beginning. Seconds of agents, of trunks and of gaps are split at the boundaries.
+A group's calls count in the quarter in which they came to it, a phone's in the one in which it began to ring,
+those of the host in that of their beginning. Seconds of agents, of trunks and of gaps are split at the boundaries.
 """
 
 from collections import defaultdict

@@ -18,14 +18,25 @@ class Formula(Struct, frozen=True):
     numerator: Sequence[str]
     denominator: Sequence[str]
 
+    def above(self, sums: Sums) -> float:
+        """Return the numerator."""
+        return _add(sums, self.numerator)
+
+    def below(self, sums: Sums) -> float:
+        """Return the denominator."""
+        return _add(sums, self.denominator)
+
     def compute(self, sums: Sums) -> float | None:
         """Return the value; None where the denominator is 0 or below, since nothing is to be said then."""
-        below = _add(sums, self.denominator)
-        return _add(sums, self.numerator) / below if below > 0 else None
+        below = self.below(sums)
+        return self.above(sums) / below if below > 0 else None
 
 
 def _add(sums: Sums, names: Sequence[str]) -> float:
-    return sum(-sums.get(name[1:], 0) if name.startswith("-") else sums.get(name, 0) for name in names)
+    total = 0.0
+    for name in names:
+        total += -sums.get(name[1:], 0) if name.startswith("-") else sums.get(name, 0)
+    return total
 
 
 _CONTACT = ("talk_seconds", "hold_seconds", "wrap_up_seconds")

@@ -4,7 +4,7 @@ Averages are never averaged: a total is made of the sums, as any row is. A group
 are counted by the waits, so that any formula and threshold can be asked for at any time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -147,17 +147,13 @@ def merge(parts: Iterable[tuple[Sums, Rule]]) -> tuple[Sums, Rule | None]:
     for sums, rule in parts:
         formula = SERVICE_LEVELS[rule.formula]
         own = {
-            "numerator": _sum_of(formula.numerator, sums),
-            "denominator": _sum_of(formula.denominator, sums),
+            "numerator": formula.above(sums),
+            "denominator": formula.below(sums),
         }
         add(total, {name: each for name, each in sums.items() if name not in ("states", "not_ready")})
         add(total, {"level": own})
         rules.add(rule)
     return total, rules.pop() if len(rules) == 1 else None
-
-
-def _sum_of(names: Sequence[str], sums: Sums) -> float:
-    return sum(-sums.get(name[1:], 0) if name[0] == "-" else sums.get(name, 0) for name in names)
 
 
 def sum_gaps(gaps: Iterable[tuple[datetime, float]], since: datetime, until: datetime) -> float:

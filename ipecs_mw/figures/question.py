@@ -1,15 +1,10 @@
 """What somebody wants to know of figures."""
 
 from datetime import datetime
-from typing import Literal
 
 from msgspec import Struct
 
-What = Literal[
-    "queues", "agents", "stations", "departments", "trunks", "dids", "numbers", "hours", "calls", "day"
-]
-
-Interval = Literal["15m", "30m", "1h", "1d", "1w", "1M", "all"]
+from ipecs_mw.model.figure_names import Interval, What
 
 
 class Question(Struct, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ class Facts(Struct, frozen=True):
 
     `calls` and `states` are documents, all that have a part in one of the `quarters`; `gaps` are stretches of
     time without events. `trunks` is how many lines there are; 0 where nobody says it. `as_of` is the instant up to
-    which what lasts has lasted.
+    which what lasts has lasted. `known_gaps` are seconds of gap that were known before: their events may be gone.
     """
 
     host: str
@@ -44,6 +44,7 @@ class Facts(Struct, frozen=True):
     as_of: datetime
     rules: Rules = Rules()
     trunks: int = 0
+    known_gaps: Mapping[datetime, float] = {}
 
 
 def count(facts: Facts) -> list[Document]:
@@ -193,7 +194,10 @@ class _Counting:
 
     def list_documents(self) -> Iterator[Document]:
         facts = self._facts
-        gaps = {quarter: _count_gap(facts.gaps, quarter) for quarter in self._quarters}
+        gaps = {
+            quarter: max(_count_gap(facts.gaps, quarter), facts.known_gaps.get(quarter, 0.0))
+            for quarter in self._quarters
+        }
         for quarter, seconds in gaps.items():
             if seconds:
                 self._sums["host", "", quarter]  # a gap is to be told even where nothing else is

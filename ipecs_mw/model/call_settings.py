@@ -111,6 +111,13 @@ class FigureSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="the groups by their numbers", extra={"rule": check_groups}),
     ] = field(default_factory=dict)
     default: DefaultFigures = field(default_factory=DefaultFigures)
+    trunks: Annotated[
+        Annotated[int, Meta(ge=1, le=10000)] | None,
+        Meta(
+            description="how many trunks there are (1 to 10000): the figures then say for how long all of them"
+            " were busy. null: unknown"
+        ),
+    ] = None
     retention_days: Annotated[
         Days | None, Meta(description="days after which a figure is deleted; null: never")
     ] = 1095

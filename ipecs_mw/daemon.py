@@ -36,6 +36,7 @@ from ipecs_mw.service.process.stopping import Stop
 from ipecs_mw.service.process.threads import LastingThreads, start_thread
 from ipecs_mw.service.process.turns import WatchedClock
 from ipecs_mw.service.readers.call_reader import CallReader
+from ipecs_mw.service.readers.figure_maker import FigureMaker
 from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
@@ -178,11 +179,11 @@ class Daemon:
             self._store, profile, lambda: read_retention(self._loaded.settings), clock, self._stop
         )
         self._options = find_reading_options(self._loaded.settings)
-        news = self._events.news
         self._has_drained = threading.Event()
         self._reader = CallReader(
-            self._store, self._id, lambda: self._options, clock, self._has_drained, news
+            self._store, self._id, lambda: self._options, clock, self._has_drained, self._events.news
         )
+        self._figures = FigureMaker(self._store, self._id, lambda: self._loaded.settings, clock, self._stop)
         self._changes = ChangeFeed(
             self._store,
             self._watcher.notice,
@@ -249,6 +250,7 @@ class Daemon:
         self._own.start()
         self._fleet.start_forwarding()
         self._reading = self._threads.start("read-calls", self._reader.run, self._has_drained)
+        self._threads.start("count-figures", self._figures.run, self._stop)
 
     def _watch(self) -> None:
         """Follow what changes in MongoDB from now on."""

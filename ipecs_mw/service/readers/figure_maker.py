@@ -70,7 +70,7 @@ class FigureOptions(NamedTuple):
         return {"trunks": self.trunks, **to_builtins(self.rules)}
 
 
-def read_options(settings: Settings) -> FigureOptions | None:
+def find_figure_options(settings: Settings) -> FigureOptions | None:
     """Return how a daemon of this profile counts figures; None where it is not to."""
     if not settings.calls.enabled:
         return None
@@ -82,20 +82,20 @@ def read_options(settings: Settings) -> FigureOptions | None:
 class FigureMaker:
     """Counts the figures of all hosts while it holds the right to; `run` is its thread.
 
-    `read_options` says how, as configured now; None where this daemon is not to.
+    `read_settings` gives the configuration as it is now.
     """
 
     def __init__(
         self,
         store: Store,
         owner: str,
-        read_options: Callable[[], FigureOptions | None],
+        read_settings: Callable[[], Settings],
         clock: Clock,
         stop: threading.Event,
     ) -> None:
         self._store = store
         self._owner = owner
-        self._read_options = read_options
+        self._read_settings = read_settings
         self._clock = clock
         self._stop = stop
         self._held_until = float("-inf")
@@ -106,7 +106,7 @@ class FigureMaker:
         wait_seconds = _FIRST_RETRY_SECONDS
         while not self._stop.is_set():
             try:
-                options = self._read_options()
+                options = find_figure_options(self._read_settings())
                 if options is None or not self._hold():
                     self._let_go()
                     self._clock.wait(self._stop, _STAND_BY_SECONDS)

@@ -19,6 +19,8 @@ from ipecs_mw.calls.position import BEGINNING, find_order, split_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore, WrittenElsewhere
+from ipecs_mw.figures.gaps import read_gap
+from ipecs_mw.figures.quarters import list_quarters
 from ipecs_mw.figures.touched import FindTouched, find_touched_by_call, find_touched_by_state
 from ipecs_mw.service.process.threads import start_task
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched
@@ -82,6 +84,7 @@ class HostReader:
         self._late: str | None = None
         self._pending: dict[str, Joined | None] = {}
         self._intervals: dict[str, Document] = {}
+        self._gaps: list[tuple[datetime, datetime]] = []
         self._swept = self.position
         self._sweeps = True
         self._is_fresh = True  # what is there may have been written, and what follows from it not
@@ -178,6 +181,7 @@ class HostReader:
                 self._reading.take(event, order)
             except Exception:  # one odd event must not end the reading of all that follow
                 log.critical("calls.event_failed", host=self.host, event_id=event["_id"], exc_info=True)
+        self._gaps += [gap for event in events if (gap := read_gap(event)) is not None]
         if events:
             note_taken(self._taken, events)
             self.position, self.at = page.orders[len(events) - 1], events[-1]["received_at"]
@@ -230,6 +234,9 @@ class HostReader:
         """
         calls = self._list_calls(is_whole=is_whole)
         states = self._list_states(is_whole=is_whole)
+        if not self._only_compares:
+            mark(self._store, self.host, {each for gap in self._gaps for each in list_quarters(*gap)})
+        self._gaps.clear()
         told = self._put(self._calls, calls, now)
         told += self._put(self._states, states, now)
         is_all = self._sweeps or self._is_fresh

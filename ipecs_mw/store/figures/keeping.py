@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from ipecs_mw.figures.counting import Facts, Span, count
 from ipecs_mw.figures.day_sums import Name, name_figure, sum_day
+from ipecs_mw.figures.gaps import read_gap
 from ipecs_mw.figures.intervals import begin_day, next_day
 from ipecs_mw.figures.quarters import QUARTER
 from ipecs_mw.figures.rules import Rules
@@ -95,21 +96,9 @@ def _find_lasting(
 
 def _list_gaps(store: Store, host: str, since: datetime) -> list[Span]:
     """Return the gaps in the events of a host that ended after an instant."""
-    query = {"type": "gap", "host": host, "received_at": {"$gte": since}, "data.subscription": None}
-    found = store.database["events"].find(query, {"data.since": 1, "data.until": 1})
-    return [span for each in found if (span := _read_span(each.get("data") or {})) is not None]
-
-
-def _read_span(data: Mapping[str, Any]) -> Span | None:
-    try:
-        since, until = (
-            each if isinstance(each, datetime) else datetime.fromisoformat(str(each))
-            for each in (data["since"], data["until"])
-        )
-        is_span = since < until
-    except (KeyError, ValueError, TypeError):
-        return None
-    return (since, until) if is_span else None
+    query = {"type": "gap", "host": host, "received_at": {"$gte": since}}
+    found = store.database["events"].find(query, {"type": 1, "data": 1})
+    return [span for each in found if (span := read_gap(each)) is not None]
 
 
 def sum_day_anew(

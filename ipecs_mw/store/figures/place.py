@@ -19,7 +19,8 @@ _PREFIX = "figures:"
 class Place(Struct, frozen=True, omit_defaults=True):
     """How far a host's figures are.
 
-    What lasts is counted up to `as_of`, and the days of `zone` before the day `summed` have been summed. `rules` are those by which they were counted. `waiting` is how many quarter hours are to be counted anew.
+    What lasts is counted up to `as_of`, and the days of `zone` before the day `summed` have been summed. `rules`
+    are those by which they were counted. `waiting` is how many quarter hours are to be counted anew.
     """
 
     host: str

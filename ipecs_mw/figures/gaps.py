@@ -1,0 +1,23 @@
+"""Gaps in the events of a host: what happened meanwhile is in no figure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ipecs_mw.figures.counting import Span
+
+
+def read_gap(event: Mapping[str, Any]) -> Span | None:
+    """Return the stretch of time of an event `gap`; None for others, and where single stations alone are missing."""
+    data = event.get("data") or {}
+    if event["type"] != "gap" or data.get("subscription"):
+        return None
+    try:
+        since, until = (
+            each if isinstance(each, datetime) else datetime.fromisoformat(str(each))
+            for each in (data["since"], data["until"])
+        )
+        is_span = since < until
+    except (KeyError, ValueError, TypeError):
+        return None
+    return (since, until) if is_span else None

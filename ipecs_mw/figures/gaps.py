@@ -8,7 +8,7 @@ from ipecs_mw.figures.counting import Span
 
 
 def read_gap(event: Mapping[str, Any]) -> Span | None:
-    """Return the stretch of time of an event `gap`; None for others, and where single stations alone are missing."""
+    """Return when events were missing by an event `gap`; None for others, and where it is of single stations."""
     data = event.get("data") or {}
     if event["type"] != "gap" or data.get("subscription"):
         return None

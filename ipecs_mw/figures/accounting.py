@@ -30,7 +30,8 @@ def _name_side(call: Call) -> str:
     return _SIDES.get(direction, direction)
 
 
-def _find_cost(call: Call) -> float:
+def find_cost(call: Call) -> float:
+    """Return what a call cost, by its call records."""
     return sum(_read_cost(record) for record in call.get("records") or ())
 
 
@@ -66,7 +67,7 @@ def _share_costs(call: Call, caller: str) -> Mapping[str, float]:
     """Return what each station's call records say that it cost."""
     costs: dict[str, float] = {}
     for record in call.get("records") or ():
-        payer = str(record.get("station") or caller)
+        payer = str(record.get("station_number") or caller)
         costs[payer] = costs.get(payer, 0.0) + _read_cost(record)
     return costs
 
@@ -81,7 +82,7 @@ def count_trunks(call: Call) -> Parts:
     for trunk in trunks:
         sums = _sum_call(call, _name_side(call)) | {
             "seconds": seconds,
-            "cost": _find_cost(call) / len(trunks),
+            "cost": find_cost(call) / len(trunks),
         }
         yield trunk, sums
 
@@ -105,7 +106,7 @@ def _sum_times(call: Call) -> Sums:
     return {
         "talk_seconds": seconds.get("talk", 0.0),
         "seconds": seconds.get("total", 0.0),
-        "cost": _find_cost(call),
+        "cost": find_cost(call),
     }
 
 

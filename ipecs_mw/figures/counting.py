@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ipecs_mw.figures.accounting import find_cost
 from ipecs_mw.figures.quarters import QUARTER, QUARTER_SECONDS, find_quarter, split
 from ipecs_mw.figures.rules import Rules
 from ipecs_mw.figures.sums import Sums, add, name_wait, prune
@@ -239,7 +240,7 @@ def _sum_call(call: Mapping[str, Any]) -> Sums:
         "answered": int("answered_at" in call),
         "talk_seconds": seconds.get("talk", 0.0),
         "seconds": seconds.get("total", 0.0),
-        "cost": sum(float(record.get("cost") or 0) for record in call.get("records") or ()),
+        "cost": find_cost(call),
     }
     found: Sums = {call.get("direction", "unknown"): sums}
     if call.get("is_open"):

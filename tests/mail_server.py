@@ -73,7 +73,7 @@ def serve_mail(
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.load_into(context)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"auth_exclude_mechanism": ["PLAIN", "LOGIN"]}
     if has_login:
         options = {"authenticator": box.authenticate, "auth_required": True}
     if has_login and security == "tls":  # which it has, but does not know

@@ -3,15 +3,18 @@
 import json
 import ssl
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import requests
 from websockets.sync.client import ClientConnection, connect
 
-from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.simulator import SimulatedHost, calls
+
+OUTSIDE = "61234567"
+ALL = [str(number) for number in range(1000, 1020)]
 
 
 class Client:
@@ -79,3 +82,40 @@ def wait_until(is_so: Callable[[], Any]) -> Any:
 def read_type(socket: ClientConnection, *kinds: str) -> dict[str, Any]:
     """Return the data of the first call event of one of these types."""
     return read_event(socket, lambda data: str(data.get("type", "")).strip() in kinds)
+
+
+def code_of(reply: requests.Response) -> int:
+    assert not reply.ok, reply.text
+    code: int = reply.json()["error"]["code"]
+    return code
+
+
+def data_of(reply: requests.Response) -> Any:
+    assert reply.ok, reply.text
+    return reply.json()["data"]
+
+
+@contextmanager
+def watching(client: Client) -> Iterator[ClientConnection]:
+    """Give a WebSocket on which every station and group is monitored."""
+    with client.stream() as socket:
+        client.call("monitor", deviceNumber=[*ALL, "620"])
+        yield socket
+
+
+def call_inside(client: Client, caller: str = "1000", called: str = "1001") -> int:
+    """Have two stations talk; return the call's reference."""
+    ref: int = data_of(client.call("make", deviceNumber=caller, calledDN=called))["callRefID"]
+    data_of(client.call("answer", deviceNumber=called, callRefID=ref))
+    return ref
+
+
+def call_in(client: Client, target: str) -> int:
+    """Have a call come in from outside; return its reference."""
+
+    def act(exchange: Any) -> int:
+        call = calls.arrive(exchange.pbx, OUTSIDE, "6500620", target)
+        assert call is not None
+        return call.ref
+
+    return client.host.operate(act)

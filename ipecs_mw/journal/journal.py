@@ -298,7 +298,10 @@ class Journal:
                     self._synchronous = synchronous
                 yield self._database
         except sqlite3.Error as error:
-            raise translate(error, self.path) from error
+            refusal = translate(error, self.path)
+            if isinstance(refusal, JournalFull):
+                self._room.doubt()
+            raise refusal from error
 
     def _read_instant(self, microseconds: Any) -> datetime:
         try:

@@ -87,8 +87,8 @@ def find_places(site: Site, process: subprocess.Popen[str], port: int) -> dict[s
     """Return all that a running daemon shows of itself, by place; its token file alone may hold the token."""
     shown = {
         "log": site.logged(),
-        "metrics": urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode(),
-        "health": urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10).read().decode(),
+        "metrics": urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60).read().decode(),
+        "health": urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60).read().decode(),
         "ps": Path(f"/proc/{process.pid}/cmdline").read_text()
         + Path(f"/proc/{process.pid}/comm").read_text(),
         "status": site.run("status", "--format", "json").stdout,

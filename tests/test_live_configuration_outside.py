@@ -119,7 +119,7 @@ def test_a_password_file_that_never_answers_is_told_and_what_else_changes_is_fol
     change(site, "hosts.0.password", {"file": str(pipe)})
     wait_until(lambda: "no answer within" in refused(site).get("reason", ""), 20)
     wait_until(lambda: "outside.silent" in site.logged(), 20)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60) as answer:
         told = answer.read().decode()
     assert "outside_silent" in told
     assert str(pipe) in told

@@ -195,6 +195,7 @@ def describe_metrics() -> str:
 
 
 def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:
+    kind = kind.type if isinstance(kind, inspect.Metadata) else kind
     if not isinstance(kind, inspect.StructType):
         return
     for field in kind.fields:
@@ -208,7 +209,7 @@ def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:
             code(at),
             _allowed(meta),
             "needed" if default is NODEFAULT else code(json.dumps(default)),
-            YES if (meta.extra or {}).get("reconnect") else "",
+            YES if (meta.extra or {}).get("reconnect") and at.startswith("hosts") else "",
             str((meta.extra_json_schema or {}).get("description", "")),
         )
         match meta.type:
@@ -216,6 +217,9 @@ def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:
                 yield from _settings(item, f"{at}[]")
             case inspect.DictType(value_type=item):
                 yield from _settings(item, f"{at}.NUMBER")
+            case inspect.UnionType(types=types) if "password" not in at:
+                for part in types:
+                    yield from _settings(part, at)
 
 
 def _allowed(kind: inspect.Type) -> str:

@@ -17,7 +17,7 @@ LAYERS = (
     ("errors", "clock"),
     ("model",),
     ("seeds", "outside", "log_sinks", "logs", "bootstrap"),
-    ("protocol", "calls"),
+    ("protocol", "calls", "figures"),
     ("transport", "journal", "store"),
     ("service", "client"),
     ("daemon",),

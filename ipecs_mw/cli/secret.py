@@ -5,11 +5,12 @@ from typing import Any
 import click
 
 from ipecs_mw.cli.ask import ask_secret
+from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.help import Chapter
 from ipecs_mw.cli.saving import save
-from ipecs_mw.errors import NoSuchName
-from ipecs_mw.model.settings import HostSettings, SecretSource, parse_settings
+from ipecs_mw.errors import CannotStart, NoSuchName
+from ipecs_mw.model.settings import HostSettings, list_passwords, parse_settings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import find_key_file, is_encrypted
 from ipecs_mw.store.configuration.encryption import encrypt
@@ -25,20 +26,27 @@ def secret() -> None:
 
 
 @secret.command("set", help=_TEXTS.render("help.secret.set"))
-@click.argument("host")
+@click.argument("host", required=False, shell_complete=complete_host)
 @click.option("--account", metavar="USER", help=_TEXTS.render("help.secret.account"))
+@click.option("--mail", "is_mail", is_flag=True, help=_TEXTS.render("help.secret.mail"))
 @click.option("--new-key", "makes_key", is_flag=True, help=_TEXTS.render("help.secret.new_key"))
-def set_(host: str, account: str | None, makes_key: bool) -> None:
+def set_(host: str | None, account: str | None, is_mail: bool, makes_key: bool) -> None:
     """Encrypt what is typed, or comes by standard input, and make it the password in a new revision."""
     context = current()
+    if is_mail == (host is not None) or (is_mail and account is not None):
+        raise click.UsageError(context.texts.render("cli.secret.whose"))
     key_file = find_key_file(context.state_dir)
     with context.open_store() as store:
         document = load_present(store, context.profile)
-        hosts = parse_settings(document, source=f"config/{context.profile}").hosts
+        settings = parse_settings(document, source=f"config/{context.profile}")
         content = content_of(document)
-        place, path = _find_place(content, hosts, host, account, context)
+        place, path = (
+            _find_mail(content, context)
+            if host is None
+            else _find_place(content, settings.hosts, host, account, context)
+        )
         at = f"config/{context.profile} {path}"
-        is_first = makes_key or not any(is_encrypted(source) for source in _list_passwords(hosts))
+        is_first = makes_key or not any(is_encrypted(source) for source in list_passwords(settings))
         place["password"] = {
             "encrypted": encrypt(store, key_file, ask_secret(context, at), at, makes_key=makes_key)
         }
@@ -57,10 +65,12 @@ def rotate() -> None:
     click.echo(context.texts.render("cli.secret.rotated", count=count, file=str(key_file.absolute())))
 
 
-def _list_passwords(hosts: list[HostSettings]) -> list[str | SecretSource]:
-    return [
-        password for host in hosts for password in (host.password, *(each.password for each in host.accounts))
-    ]
+def _find_mail(content: dict[str, Any], context: Context) -> tuple[dict[str, Any], str]:
+    """Return the part of the configuration that holds the password of the mail server, and its path."""
+    part: dict[str, Any] | None = content.get("mail")
+    if part is None or part.get("user") is None:
+        raise CannotStart("error.mail_without_user", profile=context.profile)
+    return part, "mail.password"
 
 
 def _find_place(

@@ -22,7 +22,7 @@ from ipecs_mw.cli.output import to_json
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.logs import hide, mask_uri
 from ipecs_mw.model.contents import mask_passwords
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.settings import Settings, list_passwords
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import Decrypt, read_secret
 from ipecs_mw.store.calls.live_query import describe_readers
@@ -108,10 +108,9 @@ def _hide_secrets(store: Store, settings: Settings | None, decrypt: Decrypt) -> 
     with suppress(IpecsMwError):
         for token in find_remembered_tokens(store):
             hide(token)
-    for host in settings.hosts if settings else ():
-        for source in (host.password, *(account.password for account in host.accounts)):
-            with suppress(IpecsMwError):
-                read_secret(source, host.name, decrypt)
+    for source in list_passwords(settings) if settings else ():
+        with suppress(IpecsMwError):
+            read_secret(source, "-", decrypt)
 
 
 def _describe_program() -> Mapping[str, Any]:

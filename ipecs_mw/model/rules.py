@@ -47,6 +47,8 @@ def check_file(file: str | None) -> Wrong:
 
 def check_secret(secret: Any) -> Wrong:
     """Refuse a secret of no form or of several, and what only stands for a hidden one."""
+    if secret is None:
+        return
     if not isinstance(secret, str) and sum(getattr(secret, form) is not None for form in _SECRET_FORMS) != 1:
         yield "", MASK, Words("allowed.secret_form")
     if MASK in (secret, getattr(secret, "encrypted", None)):

@@ -10,9 +10,18 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field, inspect
 
+from ipecs_mw.model.access_settings import RECONNECT, SecretSource, TlsSettings
 from ipecs_mw.model.call_settings import CallSettings, Days, FigureSettings
 from ipecs_mw.model.extensions import Numbers
 from ipecs_mw.model.formats import FormatSettings, NumberSettings
+from ipecs_mw.model.report_settings import (
+    Locale,
+    MailSettings,
+    ReportSettings,
+    check_mail,
+    check_report,
+    find_report_faults,
+)
 from ipecs_mw.model.rules import (
     check_address,
     check_file,
@@ -27,67 +36,8 @@ from ipecs_mw.model.validation import Fault, convert, find_faults, refuse
 BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "secrets_changed", "seeded")
 """Fields of a configuration document that are not settings."""
 
-_RECONNECT = {"reconnect": True}
-
 Kind = Literal["acd", "call", "presence", "smdr", "system", "unknown", "undecodable"]
 Caption = Annotated[str, Meta(min_length=1, max_length=64)]
-Fingerprint = Annotated[
-    str,
-    Meta(pattern=r"^(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}\Z", extra={"words": "allowed.fingerprint"}),
-]
-Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z", extra={"words": "allowed.locale"})]
-
-
-class SecretSource(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a secret is read from: exactly one of the three."""
-
-    env: Annotated[str | None, Meta(description="name of an environment variable")] = None
-    file: Annotated[
-        str | None,
-        Meta(
-            description="path of a file whose first line is the secret; it may begin with"
-            " `$CREDENTIALS_DIRECTORY/`",
-            extra={"rule": check_file},
-        ),
-    ] = None
-    encrypted: Annotated[
-        str | None,
-        Meta(description="the secret itself, encrypted: `ipecs-mw secret set` writes it"),
-    ] = None
-
-
-class TlsSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the host's certificate is trusted."""
-
-    verify: Annotated[
-        Literal["ca", "pin", "off"],
-        Meta(
-            description="`ca`: signed by a trusted authority; `pin`: exactly the certificate with this"
-            " fingerprint; `off`: any certificate (with a warning at every start)",
-            extra=_RECONNECT,
-        ),
-    ] = "ca"
-    ca_file: Annotated[
-        str | None,
-        Meta(
-            description="PEM file of the trusted authorities; null: those of the system",
-            extra=_RECONNECT | {"rule": check_file},
-        ),
-    ] = None
-    fingerprint_sha256: Annotated[
-        Fingerprint | None,
-        Meta(
-            description="SHA-256 fingerprint of the certificate, hex with or without colons; for `pin`",
-            extra=_RECONNECT,
-        ),
-    ] = None
-    allow_old: Annotated[
-        bool,
-        Meta(
-            description="also allow TLS 1.0 and 1.1, AES128-SHA and short keys, for a host that has nothing newer",
-            extra=_RECONNECT,
-        ),
-    ] = False
 
 
 class SmdrSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,7 +80,7 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z",
             description="our name for the host; every event of the host has it",
-            extra=_RECONNECT | {"words": "allowed.host_name"},
+            extra=RECONNECT | {"words": "allowed.host_name"},
         ),
     ]
     address: Annotated[
@@ -139,16 +89,16 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
             min_length=1,
             max_length=253,
             description="host name or IP address",
-            extra=_RECONNECT | {"words": "allowed.address", "rule": check_address},
+            extra=RECONNECT | {"words": "allowed.address", "rule": check_address},
         ),
     ]
-    user: Annotated[str, Meta(min_length=1, description="user id of the Web API account", extra=_RECONNECT)]
+    user: Annotated[str, Meta(min_length=1, description="user id of the Web API account", extra=RECONNECT)]
     password: Annotated[
         str | SecretSource,
         Meta(
             description='`{"env": NAME}`, `{"file": PATH}`, `{"encrypted": TEXT}` (by `ipecs-mw secret set`), or'
             " the password itself (accepted with a warning)",
-            extra=_RECONNECT | {"rule": check_secret},
+            extra=RECONNECT | {"rule": check_secret},
         ),
     ]
     timezone: Annotated[
@@ -161,18 +111,18 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     port: Annotated[
         int,
-        Meta(ge=1, le=65535, description="the host's Web API port (REST and WebSocket)", extra=_RECONNECT),
+        Meta(ge=1, le=65535, description="the host's Web API port (REST and WebSocket)", extra=RECONNECT),
     ] = 8743
     service: Annotated[
         Literal["server", "client"],
-        Meta(description="kind of account: `server`, or `client` for a station user", extra=_RECONNECT),
+        Meta(description="kind of account: `server`, or `client` for a station user", extra=RECONNECT),
     ] = "server"
     version: Annotated[
         str,
         Meta(
             pattern=r"^v[0-9]+\Z",
             description="version of the Web API in the path",
-            extra=_RECONNECT | {"words": "allowed.version"},
+            extra=RECONNECT | {"words": "allowed.version"},
         ),
     ] = "v1"
     tls: Annotated[TlsSettings, Meta(extra={"rule": check_tls})] = field(default_factory=TlsSettings)
@@ -182,7 +132,7 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
             pattern=r"^(/[A-Za-z0-9._~-]+)*\Z",
             max_length=255,
             description="prefix of every path of REST and WebSocket, such as `/site1`, for a host behind a proxy",
-            extra=_RECONNECT | {"words": "allowed.path_prefix"},
+            extra=RECONNECT | {"words": "allowed.path_prefix"},
         ),
     ] = ""
     stream_path: Annotated[
@@ -190,7 +140,7 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             pattern=r"^/[^\s?#]*\Z",
             description="path of the WebSocket; `{user}` stands for the user id",
-            extra=_RECONNECT | {"words": "allowed.stream_path"},
+            extra=RECONNECT | {"words": "allowed.stream_path"},
         ),
     ] = "/ipxapi/server/v1/users/{user}/acd"
     keepalive: Annotated[
@@ -198,7 +148,7 @@ class HostSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="what renews the session every 15 s: a WebSocket `ping`, or the request `checkconnection`"
             " for a host that answers no pings",
-            extra=_RECONNECT,
+            extra=RECONNECT,
         ),
     ] = "ping"
     silence_seconds: Annotated[
@@ -341,6 +291,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     journal: JournalSettings = field(default_factory=JournalSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    mail: Annotated[
+        MailSettings | None,
+        Meta(description="the server by which mails are sent; null: none are", extra={"rule": check_mail}),
+    ] = None
+    reports: Annotated[
+        list[Annotated[ReportSettings, Meta(extra={"rule": check_report})]],
+        Meta(description="[reports](reports.md): figures that are mailed at their times"),
+    ] = field(default_factory=list)
 
 
 def parse_settings(document: Mapping[str, Any], *, source: str) -> Settings:
@@ -352,8 +310,17 @@ def parse_settings(document: Mapping[str, Any], *, source: str) -> Settings:
     content = {name: value for name, value in document.items() if name not in BOOKKEEPING}
     twins = find_twins(content.get("hosts"))
     faults = [Fault("error.field_value", f"hosts{below}", value, allowed) for below, value, allowed in twins]
+    faults += find_report_faults(content)
     refuse(source, [*find_faults(content, Settings), *faults])
     return convert(content, Settings, source=source)
+
+
+def list_passwords(settings: Settings) -> list[str | SecretSource]:
+    """Return every secret of a profile, as it is written there."""
+    found = [settings.mail.password] if settings.mail else []
+    for host in settings.hosts:
+        found += [host.password, *(account.password for account in host.accounts)]
+    return [each for each in found if each is not None]
 
 
 def read_bookkeeping(document: Mapping[str, Any], *, source: str) -> Bookkeeping:

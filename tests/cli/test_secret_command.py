@@ -205,6 +205,28 @@ def test_the_password_of_a_station_account_is_set_by_its_user(
     assert result.exception.facts == {"account": "1002", "host": "host0", "allowed": "1001"}
 
 
+def test_the_password_of_the_mail_server_is_set_without_a_host(
+    site: Site, simulated: SimulatedHost, invoke: Invoke
+) -> None:
+    site.configure(simulated)
+    refused = invoke("secret", "set", "--mail", input="canary-mail-1\n")
+    assert isinstance(refused.exception, CannotStart)
+    mail = {"server": "mx", "sender": "a@b.example", "user": "u", "password": {"env": "X"}}
+    assert invoke("config", "set", "mail", json.dumps(mail)).exit_code == 0
+    result = invoke("secret", "set", "--mail", input="canary-mail-1\n")
+    assert result.exit_code == 0, result.output
+    document = site.store.database["config"].find_one({"_id": "default"})
+    assert set(document["mail"]["password"]) == {"encrypted"}
+    assert b"canary-mail-1" not in everything_kept(site)
+
+
+@pytest.mark.parametrize("arguments", [(), ("host0", "--mail"), ("--mail", "--account", "1")])
+def test_whose_password_it_is_has_to_be_clear(invoke: Invoke, site: Site, arguments: tuple[str, ...]) -> None:
+    result = invoke("secret", "set", *arguments, input="x\n")
+    assert result.exit_code == 2
+    assert "--mail" in result.output
+
+
 def test_former_revisions_keep_what_is_encrypted_and_nobody_is_shown_it(
     site: Site, simulated: SimulatedHost, invoke: Invoke
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ipecs_mw import logs
 from ipecs_mw.errors import SecretUnreadable, Words
-from ipecs_mw.model.settings import SecretSource
+from ipecs_mw.model.access_settings import SecretSource
 from ipecs_mw.outside import read_file
 
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -67,7 +67,7 @@ def find_odd_sign(secret: str) -> Words | None:
     return None
 
 
-def is_encrypted(source: str | SecretSource) -> bool:
+def is_encrypted(source: str | SecretSource | None) -> bool:
     """Tell whether a secret stands in the configuration itself, encrypted."""
     return isinstance(source, SecretSource) and source.encrypted is not None
 

@@ -1,0 +1,1 @@
+"""Calls and agent states → figures: formulas, intervals, zones. No I/O."""

@@ -27,7 +27,7 @@ LAYERS = (
 
 ROOMS = {
     "service": ("process", "intake", "setup", "health", "session", "readers", "requests", "doctor", "hosts"),
-    "store": ("server", "coordination", "schema", "configuration", "events", "calls"),
+    "store": ("server", "coordination", "schema", "configuration", "events", "calls", "figures"),
 }
 """The rooms of a part, from the bottom to the top: a module imports from its own room or from those below."""
 

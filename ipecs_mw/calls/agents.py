@@ -13,6 +13,7 @@ from msgspec import Struct
 from ipecs_mw.calls.index import Joined
 from ipecs_mw.calls.joining import HostCalls
 from ipecs_mw.calls.steps import Moment, Step, is_trunk, rings_for_group
+from ipecs_mw.model.days import list_days
 
 ACTIVITIES: Mapping[str, str] = {
     "talk": "talking",
@@ -328,6 +329,7 @@ class AgentStates:
             "reason": interval.reason,
             "from": interval.begins,
             "until": interval.ends,
+            "days": [] if interval.ends is None else list_days(interval.begins, interval.ends),
         }
         return {key: each for key, each in described.items() if each not in (None, "", [])}
 

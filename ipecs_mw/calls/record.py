@@ -8,6 +8,7 @@ from ipecs_mw.calls.index import Joined
 from ipecs_mw.calls.outcome import find_direction, judge_outcome
 from ipecs_mw.calls.records import find_span, is_recorded_only, read_parties
 from ipecs_mw.calls.steps import Moment, Step
+from ipecs_mw.model.days import list_days
 
 KINDS = ("queue", "ring", "talk", "hold", "park", "consult")
 """The phases that `seconds` counts; beside them `wrap_up` and `total`."""
@@ -35,6 +36,8 @@ def build_record(joined: Joined, host: str) -> dict[str, Any]:
             document["quality"]["ended_between"] = [course.end.at, course.seen_over.at]
     if recorded and is_recorded_only(joined):
         _fill_from_records(document, recorded)
+    if document["ended_at"] is not None:
+        document["days"] = list_days(document["began_at"], document["ended_at"])
     return _clean(document)
 
 

@@ -19,6 +19,7 @@ from ipecs_mw.calls.position import BEGINNING, find_order, split_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore, WrittenElsewhere
+from ipecs_mw.figures.touched import FindTouched, find_touched_by_call, find_touched_by_state
 from ipecs_mw.service.process.threads import start_task
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched
 from ipecs_mw.store.calls.moments import (
@@ -29,7 +30,8 @@ from ipecs_mw.store.calls.moments import (
     save_moment,
 )
 from ipecs_mw.store.calls.ordered import Page, find_first, find_late, note_taken, read_page
-from ipecs_mw.store.calls.writing import ALL, Difference, Span, Written
+from ipecs_mw.store.calls.writing import ALL, Announce, Change, Difference, Span, Written
+from ipecs_mw.store.figures.marks import mark
 from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
@@ -89,9 +91,17 @@ class HostReader:
 
     def _set_span(self, span: Span) -> None:
         self._touched_span = span
-        self._calls = Written(self._store, "calls", "began_at", span)
-        self._states = Written(self._store, "agent_states", "from", span)
+        self._calls = Written(self._store, "calls", "began_at", span, self._mark(find_touched_by_call))
+        self._states = Written(self._store, "agent_states", "from", span, self._mark(find_touched_by_state))
         self._missed = MissedCalls(self._store, self.host, self.options)
+
+    def _mark(self, find_touched: FindTouched) -> Announce:
+        """Return what has the figures be counted anew in which changed documents count."""
+
+        def announce(changes: Sequence[Change], now: datetime) -> None:
+            mark(self._store, self.host, set().union(*(find_touched(*each, now) for each in changes)))
+
+        return announce
 
     # where to begin
 

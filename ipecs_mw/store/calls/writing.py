@@ -27,6 +27,8 @@ _DUPLICATE_KEY = 11000
 _NOT_BSON = (InvalidDocument, DocumentTooLarge, OverflowError, ValueError, TypeError)
 
 Document = dict[str, Any]
+Change = tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]
+Announce = Callable[[Sequence[Change], datetime], None]
 _Write = InsertOne[Document] | UpdateOne | DeleteOne
 
 
@@ -62,13 +64,21 @@ class Written:
     """A collection of derived documents; it has in mind what it wrote, until it is told to forget.
 
     `began` is the field with the instant at which what a document tells began; what is outside of `span` is left
-    as it is.
+    as it is. `announce` is told what is going to be written, each document as it was and as it will be.
     """
 
-    def __init__(self, store: Store, collection: str, began: str = "began_at", span: Span = ALL) -> None:
+    def __init__(
+        self,
+        store: Store,
+        collection: str,
+        began: str = "began_at",
+        span: Span = ALL,
+        announce: Announce | None = None,
+    ) -> None:
         self.name = collection
         self._began = began
         self._span = span
+        self._announce = announce
         self._collection = store.database[collection]
         self._known: dict[str, Document] = {}
 
@@ -103,6 +113,8 @@ class Written:
             if difference is not None:
                 found.append((difference, _build_write(difference, before, document, now)))
         if found:
+            if self._announce is not None:
+                self._announce([(told.before, derived[told.id]) for told, _ in found], now)
             self._send([write for _, write in found])
         for difference, _ in found:
             self._note(difference.id, difference.before or {}, derived[difference.id])

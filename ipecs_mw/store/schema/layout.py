@@ -47,6 +47,9 @@ _MISSED = _newest_by("last_at")
 _IN_ORDER = Index("in_order", (("host", ASCENDING), ("first", ASCENDING)))
 """What the log says of a host, as the host sent it: by the place of its first event."""
 
+_FIGURES = (("host", ASCENDING), ("kind", ASCENDING), ("group", ASCENDING), ("agent", ASCENDING))
+_GAPS = (("host", ASCENDING), ("kind", ASCENDING), ("from", ASCENDING))
+
 INDEXES: Mapping[str, Sequence[Index]] = {
     # and those that delete, which the configuration names: store/schema/retention.py
     "events": (
@@ -76,14 +79,26 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         _filter("is_open", _CALLS),
         _filter("call_refs", _CALLS),
         Index("changed", (("updated_at", ASCENDING), ("_id", ASCENDING))),
+        Index("by_day", (("host", ASCENDING), ("days", ASCENDING), ("ended_at", ASCENDING))),
         _IN_ORDER,
     ),
     "agent_states": (
         Index("newest", (("from", DESCENDING),)),
         Index("by_station", (("host", ASCENDING), ("station", ASCENDING), ("from", DESCENDING))),
         Index("by_agent", (("agent", ASCENDING), ("from", DESCENDING))),
+        Index("by_day", (("host", ASCENDING), ("days", ASCENDING), ("until", ASCENDING))),
         _IN_ORDER,
     ),
+    "figures": (
+        Index("by_name", (*_FIGURES, ("from", ASCENDING))),
+        Index("by_quarter", (("host", ASCENDING), ("from", ASCENDING))),
+        Index("with_gap", _GAPS, {"partialFilterExpression": {"gap_seconds": {"$exists": True}}}),
+    ),
+    "figure_days": (
+        Index("by_name", (*_FIGURES, ("from", ASCENDING))),
+        Index("by_day", (("host", ASCENDING), ("from", ASCENDING))),
+    ),
+    "figure_marks": (Index("by_quarter", (("host", ASCENDING), ("quarter", DESCENDING))),),
     "missed": (
         Index("newest", _MISSED),
         _filter("state", _MISSED),

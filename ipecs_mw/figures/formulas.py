@@ -1,0 +1,72 @@
+"""The formulas: name, numerator, denominator. A rate is computed last, from sums; nothing by 0 is no rate.
+
+The page of the figures and what the command line says of them come from these rows; the words of each formula are
+the language string `formula.NAME`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+Sums = Mapping[str, float]
+
+
+class Formula(Struct, frozen=True):
+    """Sums of counts and seconds by their names, those of the denominator with their sign."""
+
+    name: str
+    numerator: Sequence[str]
+    denominator: Sequence[str]
+
+    def above(self, sums: Sums) -> float:
+        """Return the numerator."""
+        return _add(sums, self.numerator)
+
+    def below(self, sums: Sums) -> float:
+        """Return the denominator."""
+        return _add(sums, self.denominator)
+
+    def compute(self, sums: Sums) -> float | None:
+        """Return the value; None where the denominator is 0 or below, since nothing is to be said then."""
+        below = self.below(sums)
+        return self.above(sums) / below if below > 0 else None
+
+
+def _add(sums: Sums, names: Sequence[str]) -> float:
+    total = 0.0
+    for name in names:
+        total += -sums.get(name[1:], 0) if name.startswith("-") else sums.get(name, 0)
+    return total
+
+
+_CONTACT = ("talk_seconds", "hold_seconds", "wrap_up_seconds")
+_STATES = ("talking", "holding", "wrap_up")
+
+SERVICE_LEVELS: Mapping[str, Formula] = {
+    formula.name: formula
+    for formula in (
+        Formula("offered", ("answered_in",), ("offered",)),
+        Formula("without_abandoned", ("answered_in",), ("offered", "-abandoned_in")),
+        Formula("abandoned_met", ("answered_in", "abandoned_in"), ("offered",)),
+        Formula("answered", ("answered_in",), ("answered",)),
+        Formula("without_short", ("answered_in",), ("offered", "-short")),
+    )
+}
+"""The service levels by name; `answered_in` and `abandoned_in` waited no longer than the threshold."""
+
+RATES: Mapping[str, Formula] = {
+    formula.name: formula
+    for formula in (
+        Formula("abandon_rate", ("abandoned",), ("offered",)),
+        Formula("asa_seconds", ("wait_seconds",), ("answered",)),
+        Formula("abandon_seconds", ("abandon_wait_seconds",), ("abandoned",)),
+        Formula("aht_seconds", _CONTACT, ("handled",)),
+    )
+}
+"""The other rates of a group."""
+
+OCCUPANCY = Formula("occupancy", _STATES, (*_STATES, "ready", "ringing"))
+"""Of seconds by the state of agents."""
+
+AGENT_AHT = Formula("aht_seconds", _STATES, ("answered",))
+"""An agent's handling time a call that he answered, from the seconds of his states."""

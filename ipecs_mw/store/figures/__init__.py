@@ -1,0 +1,1 @@
+"""Figures: keeping what was counted, and asking for it."""

@@ -1,0 +1,60 @@
+"""Quarter hours that are to be counted anew. A mark is stored before what it is for, so that no change is lost.
+
+Each mark has a number that counts up with every change: who has counted takes away only marks that are as they
+were.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pymongo import DeleteOne, UpdateOne
+
+from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.failures import store_errors
+
+_COLLECTION = "figure_marks"
+
+
+class Mark(NamedTuple):
+    """A quarter hour of a host, and how often it was marked."""
+
+    quarter: datetime
+    id: str
+    number: int
+
+
+def mark(store: Store, host: str, quarters: Iterable[datetime]) -> None:
+    """Have quarter hours of a host be counted anew. Raises StoreError."""
+    writes = [
+        UpdateOne(
+            {"_id": f"{host}:{quarter:%Y-%m-%dT%H:%MZ}"},
+            {"$set": {"host": host, "quarter": quarter}, "$inc": {"number": 1}},
+            upsert=True,
+        )
+        for quarter in quarters
+    ]
+    if writes:
+        with store_errors():
+            store.database[_COLLECTION].bulk_write(writes, ordered=False)
+
+
+def list_marks(store: Store, host: str, limit: int) -> list[Mark]:
+    """Return marks of a host, the newest quarter hours first. Raises StoreError."""
+    with store_errors():
+        found = store.database[_COLLECTION].find({"host": host}).sort("quarter", -1).limit(limit)
+        return [Mark(each["quarter"], each["_id"], each["number"]) for each in found]
+
+
+def count_marks(store: Store, host: str) -> int:
+    """Return how many quarter hours are still to be counted anew. Raises StoreError."""
+    with store_errors():
+        return store.database[_COLLECTION].count_documents({"host": host})
+
+
+def take_away(store: Store, marks: Sequence[Mark]) -> None:
+    """Take away marks of what was counted; one that was marked again meanwhile stays. Raises StoreError."""
+    writes: list[Any] = [DeleteOne({"_id": each.id, "number": each.number}) for each in marks]
+    if writes:
+        with store_errors():
+            store.database[_COLLECTION].bulk_write(writes, ordered=False)

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from ipecs_mw.errors import JournalError
+from ipecs_mw.errors import JournalError, JournalFull
 
 _MOST_RESERVE_BYTES = 1024 * 1024
 _RESERVE_SHARE = 1 / 32
@@ -54,7 +54,7 @@ class Room:
         self._log = path.with_name(path.name + "-wal")
         self._database = database
         self._max_bytes = max_bytes
-        self._page_bytes: int = database.execute("PRAGMA page_size").fetchone()[0]
+        self._page_bytes = 4096  # as SQLite makes files
         self._at: int | None = None
         self._leeway = 0
         self._is_doubted = False
@@ -64,15 +64,17 @@ class Room:
         """How full it is, 0 to 1."""
         return min(1.0, self.used / self.limit) if self.limit else 1.0
 
-    def doubt(self) -> None:
-        """Believe no size of the disk from now on until it has taken something: it has just refused to."""
-        self._is_doubted, self._at = True, None
+    def heed(self, refusal: JournalError) -> JournalError:
+        """Return it; where it is one for want of room, believe no size of the disk until it has taken something."""
+        if isinstance(refusal, JournalFull):
+            self._is_doubted, self._at = True, None
+        return refusal
 
     def measure(self) -> None:
         """Ask the file and the disk."""
-        pages, free = (
+        pages, free, self._page_bytes = (
             self._database.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count")
+            for name in ("page_count", "freelist_count", "page_size")
         )
         self.used = (pages - free) * self._page_bytes
         try:

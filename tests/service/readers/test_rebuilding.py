@@ -124,6 +124,23 @@ def test_missed_calls_that_are_gone_come_back(read: Store) -> None:
     assert_same(read_stored(read, LOG), read_at_once(build_log(1.5, 3, 3)))
 
 
+def test_missed_calls_are_derived_once_and_not_with_each_page_of_history(migrated: Store) -> None:
+    log = build_log(1.5, 3, 3)
+    insert(migrated, log)
+    reader = HostReader(migrated, "main", OPTIONS)
+    reader.begin_at_the_beginning()
+    while reader.is_behind:
+        reader.read(500)
+        reader.flush(NOW, is_whole=False)
+    calls = migrated.database["calls"]
+    assert calls.count_documents({"direction": "inbound", "outcome": "abandoned"})
+    assert migrated.database["missed"].count_documents({}) == 0
+    assert {each.kind for each in reader.put_missed(NOW)} == {"missing"}
+    assert migrated.database["missed"].count_documents({"revision": {"$gt": 1}}) == 0
+    reader.flush(NOW, is_whole=True)
+    assert_same(read_stored(migrated, LOG), read_at_once(log))
+
+
 def test_a_span_touches_only_what_began_in_it(read: Store) -> None:
     calls = read.database["calls"]
     calls.update_many({}, {"$set": {"outcome": "unknown"}})

@@ -65,7 +65,7 @@ class Room:
         return min(1.0, self.used / self.limit) if self.limit else 1.0
 
     def heed(self, refusal: JournalError) -> JournalError:
-        """Return it; where it is one for want of room, believe no size of the disk until it has taken something."""
+        """Return it; where there was no room, believe no size of the disk until it has taken something."""
         if isinstance(refusal, JournalFull):
             self._is_doubted, self._at = True, None
         return refusal

@@ -1,7 +1,7 @@
 """What `ipecs-mw config` keeps of former revisions, and what it does when somebody else changes them too."""
 
 import json
-import sys
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ def interfere(store: Store, monkeypatch: pytest.MonkeyPatch, update: dict[str, A
             store.database["config"].update_one({"_id": "default"}, left.pop())
         return save_settings(*arguments, **options)
 
-    monkeypatch.setattr(sys.modules["ipecs_mw.cli.saving"], "save_settings", save)
+    monkeypatch.setattr(import_module("ipecs_mw.cli.saving"), "save_settings", save)
 
 
 def test_a_change_is_a_new_revision_that_can_be_taken_back(run_config: Run, store: Store) -> None:

@@ -152,7 +152,7 @@ def read_live(store: Store) -> None:
     while reader.is_behind:
         reader.read()
         reader.flush(NOW, is_whole=not reader.is_behind)
-        reader.save()
+        reader.save(NOW)
 
 
 def insert(store: Store, events: Sequence[Document]) -> None:

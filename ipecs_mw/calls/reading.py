@@ -10,18 +10,24 @@ from ipecs_mw.calls.steps import read_step
 
 
 class HostReading:
-    """Calls, agent states and live state of one host.
+    """Calls, agent states and live state of one host; the last only where `follows_live`.
 
     Documents of the event log are to be handed in as the host sent them; each of the three then tells what has
     changed. `bins` are the numbers of groups by bin, as configured; `machines` are devices that are no person.
     """
 
     def __init__(
-        self, host: str, *, bins: Mapping[str, str] | None = None, machines: Collection[str] = ()
+        self,
+        host: str,
+        *,
+        bins: Mapping[str, str] | None = None,
+        machines: Collection[str] = (),
+        follows_live: bool = True,
     ) -> None:
         self.calls = HostCalls(host, bins=bins, machines=machines)
         self.states = AgentStates(host, self.calls)
         self.live = LiveState(host, self.calls, self.states)
+        self._follows_live = follows_live
 
     def take(self, event: Mapping[str, Any], order: Any) -> None:
         """Take in the next event; `order` compares as the host sent them."""
@@ -31,4 +37,6 @@ class HostReading:
             return
         self.calls.take(step)
         touched = list(self.calls.take_touched())
-        self.live.take(step, touched, self.states.take(step, touched))
+        about = self.states.take(step, touched)
+        if self._follows_live:
+            self.live.take(step, touched, about)

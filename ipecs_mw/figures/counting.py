@@ -12,13 +12,13 @@ from typing import Any
 from msgspec import Struct
 
 from ipecs_mw.figures.accounting import find_cost
+from ipecs_mw.figures.gaps import Gap
 from ipecs_mw.figures.quarters import QUARTER, QUARTER_SECONDS, find_quarter, split
 from ipecs_mw.figures.rules import Rules
 from ipecs_mw.figures.sums import Sums, add, name_wait, prune
 from ipecs_mw.figures.visits import Visit, list_visits
 
 Document = dict[str, Any]
-Span = tuple[datetime, datetime]
 Key = tuple[str, str, datetime]
 """Kind (`group`, `agent`, `host`), name, and quarter hour."""
 
@@ -41,7 +41,7 @@ class Facts(Struct, frozen=True):
     quarters: Collection[datetime]
     calls: Iterable[Mapping[str, Any]]
     states: Iterable[Mapping[str, Any]]
-    gaps: Sequence[Span]
+    gaps: Sequence[Gap]
     as_of: datetime
     rules: Rules = Rules()
     trunks: int = 0
@@ -248,7 +248,7 @@ def _sum_call(call: Mapping[str, Any]) -> Sums:
     return found
 
 
-def _count_gap(gaps: Sequence[Span], quarter: datetime) -> float:
+def _count_gap(gaps: Sequence[Gap], quarter: datetime) -> float:
     """Return how many seconds of a quarter hour no events tell of."""
     end, total, reached = quarter + QUARTER, 0.0, quarter
     for since, until in sorted(gaps):

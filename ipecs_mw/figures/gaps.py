@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ipecs_mw.figures.counting import Span
+Gap = tuple[datetime, datetime]
+"""Since when and until when events are missing."""
 
 
-def read_gap(event: Mapping[str, Any]) -> Span | None:
+def read_gap(event: Mapping[str, Any]) -> Gap | None:
     """Return when events were missing by an event `gap`; None for others, and where it is of single stations."""
     data = event.get("data") or {}
     if event["type"] != "gap" or data.get("subscription"):

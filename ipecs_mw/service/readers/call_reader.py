@@ -240,7 +240,7 @@ class CallReader:
         pause = max(_HISTORY_SECONDS if is_far else _MOMENT_SECONDS, _MOMENT_COST * attended.save_seconds)
         if now - attended.saved_at < pause or reader.position == attended.saved_position:
             return
-        if not reader.save():
+        if not reader.save(self._clock.now()):
             log.error("calls.moment_too_large", host=reader.host)
         thin_moments(self._store, reader.host, self._clock.now())
         attended.saved_at = self._clock.monotonic()
@@ -273,7 +273,7 @@ class CallReader:
                     reader.read()
                 if reader.position:
                     self._write(reader)
-                    reader.save()
+                    reader.save(self._clock.now())
             let_go(self._store, self._owner)
         except StoreError as error:
             self._tell_trouble(error)

@@ -4,11 +4,13 @@ What is derived depends on the events alone, so that a reader may stop anywhere,
 begin anew: what it makes then is compared with what is there, and only what differs is written.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from ipecs_mw import logs
 from ipecs_mw.calls import snapshot
@@ -18,8 +20,8 @@ from ipecs_mw.calls.options import ReadingOptions
 from ipecs_mw.calls.position import BEGINNING, find_order, split_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
-from ipecs_mw.errors import CannotRestore, WrittenElsewhere
-from ipecs_mw.figures.gaps import read_gap
+from ipecs_mw.errors import CannotRestore
+from ipecs_mw.figures.gaps import Gap, read_gap
 from ipecs_mw.figures.quarters import list_quarters
 from ipecs_mw.figures.touched import FindTouched, find_touched_by_call, find_touched_by_state
 from ipecs_mw.service.process.threads import start_task
@@ -32,7 +34,7 @@ from ipecs_mw.store.calls.moments import (
     save_moment,
 )
 from ipecs_mw.store.calls.ordered import Page, find_first, find_late, note_taken, read_page
-from ipecs_mw.store.calls.writing import ALL, Announce, Change, Difference, Span, Written
+from ipecs_mw.store.calls.writing import ALL, Announce, Change, Difference, Span, Written, twice
 from ipecs_mw.store.figures.marks import mark
 from ipecs_mw.store.server.connection import Store
 
@@ -42,17 +44,39 @@ PAGE_EVENTS = 2000
 """So many events are read at once, and what they changed is written before the next."""
 
 _JUST_NOW = timedelta(minutes=1)
+_MOST_NOTED = 20_000  # numbers that wait for their missed calls, so that memory is bounded
 
 Document = dict[str, Any]
 Live = Sequence[tuple[str, Mapping[str, Any] | None]]
+
+
+class Derived(Struct):
+    """What has been derived and is to be put into MongoDB: documents by id, None for what is no more.
+
+    Where a stretch is `swept`, what it began and is neither there nor `expected` is no more, either. `lasting` are
+    intervals of which more is to come. `at` is when the last event was received; `is_whole` where nothing is held
+    back, `is_all` where what follows from these documents may not be there although they are. `gaps` are stretches
+    of time without events.
+    """
+
+    calls: dict[str, Document | None]
+    states: dict[str, Document | None]
+    lasting: Collection[str]
+    at: datetime | None
+    is_whole: bool
+    is_all: bool
+    gaps: Sequence[Gap]
+    swept: tuple[str, str] | None = None
+    expected: Collection[str] = ()
 
 
 class HostReader:
     """Reads the events of one host. `begin` comes first; then `read` and `flush` in turn.
 
     Only documents that began in `span` are touched. Where it `only_compares`, nothing is written; `await_reader`
-    then gives a reader that reads meanwhile the time to write what has just come. Every call may raise StoreError,
-    after which the reader is of no use until it has begun again.
+    then gives a reader that reads meanwhile the time to write what has just come. Who asks for what is true now
+    has it followed (`follows_live`). Every call may raise StoreError, after which the reader is of no use until it
+    has begun again.
     """
 
     def __init__(
@@ -64,6 +88,7 @@ class HostReader:
         span: Span = ALL,
         only_compares: bool = False,
         await_reader: Callable[[], None] = lambda: None,
+        follows_live: bool = True,
     ) -> None:
         self.host = host
         self.options = options
@@ -74,17 +99,19 @@ class HostReader:
         self._store = store
         self._only_compares = only_compares
         self._await_reader = await_reader
+        self._follows_live = follows_live
         self._span = span
+        self._missed = MissedCalls(store, host, options)
         self._taken: dict[str, int] = {}
         self._start()
 
     def _start(self) -> None:
-        self._reading = HostReading(self.host, bins=self.options.bins, machines=self.options.machines)
+        self._reading = self._make_reading()
         self._ahead: tuple[str, Future[Page]] | None = None
         self._late: str | None = None
         self._pending: dict[str, Joined | None] = {}
         self._intervals: dict[str, Document] = {}
-        self._gaps: list[tuple[datetime, datetime]] = []
+        self._gaps: list[Gap] = []
         self._swept = self.position
         self._sweeps = True
         self._is_fresh = True  # what is there may have been written, and what follows from it not
@@ -92,11 +119,16 @@ class HostReader:
         self.is_behind = True
         self._set_span(self._span)
 
+    def _make_reading(self) -> HostReading:
+        options = self.options
+        return HostReading(
+            self.host, bins=options.bins, machines=options.machines, follows_live=self._follows_live
+        )
+
     def _set_span(self, span: Span) -> None:
         self._touched_span = span
         self._calls = Written(self._store, "calls", "began_at", span, self._mark(find_touched_by_call))
         self._states = Written(self._store, "agent_states", "from", span, self._mark(find_touched_by_state))
-        self._missed = MissedCalls(self._store, self.host, self.options)
 
     def _mark(self, find_touched: FindTouched) -> Announce:
         """Return what has the figures be counted anew in which changed documents count."""
@@ -162,9 +194,9 @@ class HostReader:
         """Read what comes from now on as these say; all that has changed must have been flushed."""
         kept = snapshot.keep(self._reading)
         self.options = options
-        self._reading = HostReading(self.host, bins=options.bins, machines=options.machines)
+        self._reading = self._make_reading()
         snapshot.restore(kept, self._reading)
-        self._missed = MissedCalls(self._store, self.host, options)
+        self._missed.options = options
 
     # reading
 
@@ -227,65 +259,85 @@ class HostReader:
     # writing
 
     def flush(self, now: datetime, *, is_whole: bool) -> list[Difference]:
-        """Put what has changed into MongoDB, and return what was not there so.
+        """Put what has changed into MongoDB, and return what was not there so."""
+        return self.put(self.derive(is_whole=is_whole), now)
+
+    def derive(self, *, is_whole: bool) -> Derived:
+        """Return what has changed, for `put`, and drop it from mind.
 
         Where it `is_whole`, all of it; else only that of which no more can come, so that what is there stays as it
         was until what replaces it is whole.
         """
-        calls = self._list_calls(is_whole=is_whole)
-        states = self._list_states(is_whole=is_whole)
-        if not self._only_compares:
-            mark(self._store, self.host, {each for gap in self._gaps for each in list_quarters(*gap)})
-        self._gaps.clear()
-        told = self._put(self._calls, calls, now)
-        told += self._put(self._states, states, now)
-        is_all = self._sweeps or self._is_fresh
-        told += self._put_missed(self._list_touched(calls, told, only_changed=not is_all), now)
-        self._forget(calls, states)
+        reading, pending, intervals = self._reading, self._pending, self._intervals
+        pending.update(reading.calls.take_changed())
+        intervals.update(reading.states.take_changed())
+        is_settled = reading.calls.is_settled
+        calls = [each for each, call in pending.items() if is_whole or call is None or is_settled(each)]
+        states = [each for each, state in intervals.items() if is_whole or "until" in state]
+        derived = Derived(
+            calls={each: self._build(pending.pop(each)) for each in calls},
+            states={each: intervals.pop(each) for each in states},
+            lasting=reading.states.list_running(),
+            at=self.at,
+            is_whole=is_whole,
+            is_all=self._sweeps or self._is_fresh,
+            gaps=self._gaps,
+        )
+        self._gaps = []
+        if self._sweeps:
+            derived.swept = (self._swept, self.position)
+            derived.expected = {*pending, *intervals, *reading.calls.list_expected()}
         self._swept = self.position
         if is_whole:
             self._sweeps = self._is_fresh = False
-        return told
-
-    def _list_calls(self, *, is_whole: bool) -> dict[str, Document | None]:
-        calls = self._reading.calls
-        self._pending.update(calls.take_changed())
-        derived: dict[str, Document | None] = {
-            each: None if joined is None else self._build(joined)
-            for each, joined in self._pending.items()
-            if is_whole or joined is None or calls.is_settled(each)
-        }
-        if self._sweeps:
-            expected = calls.list_expected()
-            for each in self._calls.list_between(self.host, self._swept, self.position):
-                if each not in self._pending and each not in expected and calls.is_settled(each):
-                    derived[each] = None
         return derived
 
-    def _build(self, joined: Joined) -> Document:
+    def _build(self, joined: Joined | None) -> Document | None:
+        if joined is None:
+            return None
         document = build_record(joined, self.host)
         if numbers := list_readings(document, self.options.plan):
             document["numbers"] = numbers
         return document
 
-    def _list_states(self, *, is_whole: bool) -> dict[str, Document | None]:
-        self._intervals.update(self._reading.states.take_changed())
-        derived: dict[str, Document | None] = {
-            each: document for each, document in self._intervals.items() if is_whole or "until" in document
-        }
-        if self._sweeps:
-            for each in self._states.list_between(self.host, self._swept, self.position):
-                if each not in self._intervals:
-                    derived[each] = None
-        return derived
+    def put(self, derived: Derived, now: datetime) -> list[Difference]:
+        """Put what was derived into MongoDB, and return what was not there so; another thread may read meanwhile.
+
+        Missed calls follow from all calls of their numbers. So while history is read they wait for its end, for
+        `save`, or until there are many.
+        """
+        if not self._only_compares:
+            mark(self._store, self.host, {each for gap in derived.gaps for each in list_quarters(*gap)})
+        told = self._put(self._calls, derived.calls, derived, now)
+        self._missed.note(self._list_touched(derived.calls, told, only_changed=not derived.is_all))
+        told += self._put(self._states, derived.states, derived, now)
+        if derived.is_whole or self._missed.noted >= _MOST_NOTED:
+            told += self.put_missed(now)
+        self._calls.forget(self._reading.calls.is_settled)
+        self._states.forget(lambda each: each not in derived.lasting)
+        return told
+
+    def _put(
+        self, written: Written, documents: dict[str, Document | None], derived: Derived, now: datetime
+    ) -> list[Difference]:
+        if derived.swept is not None:
+            known = documents.keys() | derived.expected
+            documents |= dict.fromkeys(set(written.list_between(self.host, *derived.swept)) - known)
+        if self._only_compares:
+            told = written.compare(documents)
+            if told and derived.at is not None and now - derived.at < _JUST_NOW:
+                self._await_reader()
+                written.forget()
+                told = written.compare({each.id: documents.get(each.id) for each in told})
+            return told
+        return twice(lambda: written.write(documents, now))
 
     def _list_touched(
         self, calls: Mapping[str, Document | None], told: Sequence[Difference], *, only_changed: bool
     ) -> list[Touched]:
-        changed = [each for each in told if each.collection == self._calls.name]
-        ids = [each.id for each in changed] if only_changed else list(calls)
+        ids = [each.id for each in told] if only_changed else list(calls)
         documents: list[Mapping[str, Any] | None] = [calls[each] for each in ids]
-        documents += [each.before for each in changed]
+        documents += [each.before for each in told]
         return [
             touched
             for document in documents
@@ -294,32 +346,9 @@ class HostReader:
             and (touched := build_touched(document, self.options)) is not None
         ]
 
-    def _put(
-        self, written: Written, derived: Mapping[str, Document | None], now: datetime
-    ) -> list[Difference]:
-        if self._only_compares:
-            told = written.compare(derived)
-            if told and self.at is not None and now - self.at < _JUST_NOW:
-                self._await_reader()
-                written.forget()
-                told = written.compare({each.id: derived.get(each.id) for each in told})
-            return told
-        return _twice(lambda: written.write(derived, now))
-
-    def _put_missed(self, touched: Sequence[Touched], now: datetime) -> list[Difference]:
-        if self._only_compares:
-            return self._missed.compare(touched)
-        return _twice(lambda: self._missed.write(touched, now))
-
-    def _forget(self, calls: Mapping[str, Any], states: Mapping[str, Any]) -> None:
-        """Drop from mind what is written, and of what no more can come also what was written."""
-        for each in calls:
-            self._pending.pop(each, None)
-        for each in states:
-            self._intervals.pop(each, None)
-        self._calls.forget(self._reading.calls.is_settled)
-        running = self._reading.states.list_running()
-        self._states.forget(lambda each: each not in running)
+    def put_missed(self, now: datetime) -> list[Difference]:
+        """Put the missed calls that wait into MongoDB, and return what was not there so."""
+        return self._missed.compare() if self._only_compares else self._missed.write(now)
 
     def take_live(self) -> tuple[Live, bool]:
         """Return what has changed of what is true now, by id, and whether that is all that is true of the host."""
@@ -328,11 +357,12 @@ class HostReader:
         self._is_whole = False
         return ([(each["_id"], each) for each in live.list_all()] if is_whole else changed), is_whole
 
-    def save(self) -> bool:
+    def save(self, now: datetime) -> bool:
         """Keep what the reader has in mind, to go on from; all that it may write must have been flushed.
 
         Nothing is kept while events are known to be missing. Returns False where it is too large to be kept.
         """
+        self.put_missed(now)
         if self.at is None or self._late is not None:
             return True
         data = snapshot.keep(self._reading)
@@ -350,11 +380,3 @@ class HostReader:
         began += self._reading.calls.list_expected().values()
         began += [document["from"] for document in self._intervals.values()]
         return all(each >= until for each in began)
-
-
-def _twice(write: Callable[[], list[Difference]]) -> list[Difference]:
-    """Return what `write` does; again where somebody wrote meanwhile, as who closes a missed call does."""
-    try:
-        return write()
-    except WrittenElsewhere:
-        return write()

@@ -7,6 +7,7 @@ document. What began in the stretch and still lasts is the daemon's.
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -61,7 +62,13 @@ def rebuild(
             clock.wait(threading.Event(), _WRITTEN_WITHIN_SECONDS)
 
     reader = HostReader(
-        store, host, options, span=span, only_compares=only_compares, await_reader=await_reader
+        store,
+        host,
+        options,
+        span=span,
+        only_compares=only_compares,
+        await_reader=await_reader,
+        follows_live=False,
     )
     check_format(store)
     done = Rebuilt(counts=Counter())
@@ -84,16 +91,26 @@ def rebuild(
 def _read_on(
     reader: HostReader, done: Rebuilt, clock: Clock, span: Span, on_progress: Progress, before: int
 ) -> int:
-    """Read to the end, or until nothing of the span can change any more; return how many events that were."""
-    read = 0
+    """Read to the end, or until nothing of the span can change any more; return how many events that were.
+
+    What a page has settled is written while the next one is read.
+    """
+    read, told = 0, None
     reader.is_behind = True
-    while reader.is_behind and not (span.until is not None and reader.is_over(span.until)):
-        read += reader.read()
-        if reader.at is None:
-            break
-        done.events += reader.spanned
-        _count(done, reader.flush(clock.now(), is_whole=False))
-        on_progress(reader.host, before + read, reader.at)
+    with ThreadPoolExecutor(1, f"write-{reader.host}") as writer:
+        while reader.is_behind and not (span.until is not None and reader.is_over(span.until)):
+            read += reader.read()
+            if reader.at is None:
+                break
+            done.events += reader.spanned
+            derived = reader.derive(is_whole=False)
+            if told is not None:
+                _count(done, told.result())
+            told = writer.submit(reader.put, derived, clock.now())
+            on_progress(reader.host, before + read, reader.at)
+    if told is not None:
+        _count(done, told.result())
+    _count(done, reader.put_missed(clock.now()))
     return read
 
 

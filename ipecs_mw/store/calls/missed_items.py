@@ -1,7 +1,9 @@
 """Missed calls in MongoDB: derived anew for numbers whose calls have changed; what people added to them stays."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -10,7 +12,7 @@ from ipecs_mw.calls.index import LIMIT
 from ipecs_mw.calls.missed import Closing, Item, counts, find_missed
 from ipecs_mw.calls.options import ReadingOptions
 from ipecs_mw.model.numbers import read_all
-from ipecs_mw.store.calls.writing import PEOPLES, Difference, Written
+from ipecs_mw.store.calls.writing import PEOPLES, Difference, Written, twice
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -20,7 +22,10 @@ _FIELDS = dict.fromkeys(
     1,
 )  # fmt: skip
 
+_AT_ONCE = 500  # numbers, so that memory is bounded whatever was noted
+
 Document = dict[str, Any]
+_Put = Callable[[Mapping[str, Document | None]], list[Difference]]
 
 
 class Touched(Struct, frozen=True):
@@ -61,37 +66,60 @@ def build_wanted(host: str, numbers: Sequence[str], since: datetime) -> Document
 
 
 class MissedCalls:
-    """The missed calls of one database."""
+    """The missed calls of one host: what calls change of them is noted first, and then derived all at once."""
 
     def __init__(self, store: Store, host: str, options: ReadingOptions) -> None:
+        self.options = options
         self._store = store
         self._host = host
-        self._options = options
+        self._noted: dict[str, _Group] = {}
         self._written = Written(store, "missed")
 
-    def write(self, touched: Iterable[Touched], now: datetime) -> list[Difference]:
-        """Derive anew what these calls change, store what differs, and return it.
+    @property
+    def noted(self) -> int:
+        """How many numbers were noted whose missed calls are to be derived anew."""
+        return len(self._noted)
 
-        Raises WrittenElsewhere where a person changed an item meanwhile; StoreError. The call can be repeated.
+    def note(self, touched: Iterable[Touched]) -> None:
+        """Note the numbers of calls that have changed, those that may be one as one."""
+        for each in touched:
+            group = _Group(set(each.numbers), each.began_at, each.is_missed)
+            for other in {id(known): known for n in each.numbers if (known := self._noted.get(n))}.values():
+                group.numbers |= other.numbers
+                group.since = min(group.since, other.since)
+                group.is_missed |= other.is_missed
+            self._noted.update(dict.fromkeys(group.numbers, group))
+
+    def write(self, now: datetime) -> list[Difference]:
+        """Derive anew what was noted, store what differs, and return it.
+
+        Raises WrittenElsewhere where people keep changing items meanwhile; StoreError. The call can be repeated.
         """
-        self._written.forget()
-        return self._written.write(self._derive(touched), now)
+        return self._put(lambda derived: self._written.write(derived, now))
 
-    def compare(self, touched: Iterable[Touched]) -> list[Difference]:
+    def compare(self) -> list[Difference]:
         """Return what `write` would store. Raises StoreError."""
-        self._written.forget()
-        return self._written.compare(self._derive(touched))
+        return self._put(self._written.compare)
 
-    def _derive(self, touched: Iterable[Touched]) -> Mapping[str, Document | None]:
-        groups = _group(touched)
-        if not groups:
-            return {}
+    def _put(self, put: _Put) -> list[Difference]:
+        groups = {id(group): group for group in self._noted.values()}.values()
+        waiting, told = iter(sorted(groups, key=lambda group: group.since)), []
+        while some := list(islice(waiting, _AT_ONCE)):
+            told += twice(partial(self._put_some, some, put))
+        self._noted.clear()
+        return told
+
+    def _put_some(self, groups: Sequence[_Group], put: _Put) -> list[Difference]:
+        self._written.forget()
+        return put(self._derive(groups))
+
+    def _derive(self, groups: Sequence[_Group]) -> Mapping[str, Document | None]:
         self._find_items(groups)
         groups = [group for group in groups if group.is_missed or group.items]
+        calls = _deal(groups, self._find_calls(groups))
         derived: dict[str, Document | None] = {}
-        calls = self._find_calls(groups)
         for group in groups:
-            derived |= self._derive_group(group, calls)
+            derived |= self._derive_group(group, calls[id(group)])
         return derived
 
     def _find_items(self, groups: Sequence[_Group]) -> None:
@@ -102,29 +130,35 @@ class MissedCalls:
             since = earliest
             wanted = build_wanted(self._host, numbers, since)
             with store_errors():
-                found = list(self._store.database["missed"].find(wanted))
+                items = _deal(groups, self._store.database["missed"].find(wanted))
             for group in groups:
-                group.items = [item for item in found if not group.numbers.isdisjoint(item["numbers"])]
+                group.items = items[id(group)]
                 _reach_back(group)
 
-    def _find_calls(self, groups: Sequence[_Group]) -> list[Document]:
+    def _find_calls(self, groups: Sequence[_Group]) -> Iterable[Document]:
+        """Return the calls of groups since each began, asked for by day: a question for each takes the longest."""
         if not groups:
-            return []
+            return ()
+        days: dict[date, list[_Group]] = {}
+        for group in groups:
+            days.setdefault(group.since.date(), []).append(group)
         wanted = [
-            {"numbers": {"$in": sorted(group.numbers)}, "began_at": {"$gte": group.since - LIMIT}}
-            for group in groups
+            {
+                "numbers": {"$in": sorted(number for group in some for number in group.numbers)},
+                "began_at": {"$gte": min(group.since for group in some) - LIMIT},
+            }
+            for some in days.values()
         ]
         with store_errors():
             return list(self._store.database["calls"].find({"host": self._host, "$or": wanted}, _FIELDS))
 
     def _derive_group(self, group: _Group, calls: Iterable[Document]) -> dict[str, Document | None]:
-        options = self._options
+        options = self.options
         closings = _read_closings(group.items)
-        mine = [call for call in calls if not group.numbers.isdisjoint(call["numbers"])]
 
         def find() -> list[Item]:
             return find_missed(
-                mine,
+                calls,
                 options.plan,
                 short_seconds=options.short_seconds,
                 default_short_seconds=options.default_short_seconds,
@@ -144,29 +178,22 @@ class MissedCalls:
         return derived
 
 
-def _group(touched: Iterable[Touched]) -> list[_Group]:
-    """Return the numbers that may be one, each group once."""
-    by_number: dict[str, _Group] = {}
-    for each in touched:
-        group = _Group(set(each.numbers), each.began_at, each.is_missed)
-        for other in {id(found): found for n in each.numbers if (found := by_number.get(n))}.values():
-            group.numbers |= other.numbers
-            group.since = min(group.since, other.since)
-            group.is_missed |= other.is_missed
-        by_number.update(dict.fromkeys(group.numbers, group))
-    return list({id(group): group for group in by_number.values()}.values())
+def _deal(groups: Iterable[_Group], documents: Iterable[Document]) -> dict[int, list[Document]]:
+    """Return the documents of each group, by its identity: those with one of its numbers."""
+    dealt: dict[int, list[Document]] = {id(group): [] for group in groups}
+    places = {number: id(group) for group in groups for number in group.numbers}
+    for document in documents:
+        for place in {places[number] for number in document["numbers"] if number in places}:
+            dealt[place].append(document)
+    return dealt
 
 
 def _reach_back(group: _Group) -> None:
     """Have a group begin when nothing of it was open, and keep only the items since then."""
-    items = group.items
-    while earlier := [
-        item["first_at"]
-        for item in items
-        if item["first_at"] < group.since and item.get("closed_at", group.since) >= group.since
-    ]:
-        group.since = min(earlier)
-    group.items = [item for item in items if item["first_at"] >= group.since]
+    for item in sorted(group.items, key=lambda item: item["first_at"], reverse=True):
+        if item["first_at"] < group.since <= item.get("closed_at", group.since):
+            group.since = item["first_at"]
+    group.items = [item for item in group.items if item["first_at"] >= group.since]
 
 
 def _read_closings(items: Iterable[Document]) -> dict[str, Closing]:

@@ -60,6 +60,14 @@ class Span(Struct, frozen=True):
 ALL = Span()
 
 
+def twice(write: Callable[[], list[Difference]]) -> list[Difference]:
+    """Return what `write` does; again where somebody wrote meanwhile, as who closes a missed call does."""
+    try:
+        return write()
+    except WrittenElsewhere:
+        return write()
+
+
 class Written:
     """A collection of derived documents; it has in mind what it wrote, until it is told to forget.
 

@@ -5,9 +5,9 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ipecs_mw.figures.counting import Facts, Span, count
+from ipecs_mw.figures.counting import Facts, count
 from ipecs_mw.figures.day_sums import Name, name_figure, sum_day
-from ipecs_mw.figures.gaps import read_gap
+from ipecs_mw.figures.gaps import Gap, read_gap
 from ipecs_mw.figures.intervals import begin_day, next_day
 from ipecs_mw.figures.quarters import QUARTER
 from ipecs_mw.figures.rules import Rules
@@ -94,7 +94,7 @@ def _find_lasting(
         yield from store.database[collection].find(query, fields).hint("by_day")
 
 
-def _list_gaps(store: Store, host: str, since: datetime) -> list[Span]:
+def _list_gaps(store: Store, host: str, since: datetime) -> list[Gap]:
     """Return the gaps in the events of a host that ended after an instant."""
     query = {"type": "gap", "host": host, "received_at": {"$gte": since}}
     found = store.database["events"].find(query, {"type": 1, "data": 1})

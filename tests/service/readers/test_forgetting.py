@@ -34,7 +34,7 @@ def read_on(store: Store, reader: HostReader, holder: int) -> None:
         if not reader.is_behind:
             documents, is_all = reader.take_live()
             write_live(store, holder, "main", documents, is_whole=is_all)
-        reader.save()
+        reader.save(NOW)
 
 
 def find_open_caller(store: Store) -> str:

@@ -101,7 +101,7 @@ def play(store: Store, log: Sequence[dict[str, Any]], seed: int) -> None:
         for _ in range(random.randrange(3)):
             runs.read(random.choice((1, 2, 50, 1000)))
         if random.random() < 0.2:
-            runs.reader.save()
+            runs.reader.save(NOW)
         if random.random() < 0.15:
             runs.kill()
         if random.random() < 0.1 and (late := runs.reader.find_late()) is not None:
@@ -163,7 +163,7 @@ def test_who_is_killed_before_a_missed_call_is_written_has_it_written_later(
     insert(migrated, log[:-3])
     runs = Runs(migrated)
     runs.read(100)
-    runs.reader.save()
+    runs.reader.save(NOW)
     insert(migrated, log[-3:])
     with monkeypatch.context() as patch:
         patch.setattr(MissedCalls, "write", Mock(side_effect=RuntimeError("killed")))

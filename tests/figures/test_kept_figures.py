@@ -105,7 +105,7 @@ def test_kept_figures_are_what_the_calls_give(migrated: Store, seed: int) -> Non
         if random.random() < 0.7:
             count_all(migrated, maker)
         if random.random() < 0.2:
-            reader.save()
+            reader.save(NOW)
     insert(migrated, late)
     order = reader.find_late()
     if order is not None:

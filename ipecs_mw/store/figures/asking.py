@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
+
 from ipecs_mw.errors import NoSuchName, Words
 from ipecs_mw.figures.day_sums import name_figure
 from ipecs_mw.figures.formulas import SERVICE_LEVELS
@@ -49,7 +51,7 @@ class Asked:
         self.store = store
         self.settings = settings
         self.question = question
-        self.zone = find_zone(settings, question)
+        self.zone = find_zone(settings, question.zone, question.host)
         self.since = find_quarter(question.since)
         until = find_quarter(question.until)
         self.until = until if until == question.until else until + QUARTER
@@ -58,6 +60,10 @@ class Asked:
         self.starts = [begin for begin, _ in self.spans]
         self.rules = self._read_rules()
         self.is_wanted = self._find_filter()
+
+    def ask(self, **changes: Any) -> "Asked":
+        """Return the same question with some of it changed."""
+        return Asked(self.store, self.settings, structs.replace(self.question, **changes))
 
     def _check_rows(self) -> None:
         most = count_most(self.since, self.until, self.question.interval)
@@ -167,11 +173,11 @@ def _begin_next_day(at: datetime, zone: ZoneInfo) -> datetime:
     return begin if begin == at else begin_day(next_day(day), zone)
 
 
-def find_zone(settings: Settings, question: Question) -> ZoneInfo:
-    """Return the zone of a question: the one it names, else that of its host, else that of the first host."""
-    if question.zone is not None:
-        return ZoneInfo(question.zone)
-    named = [host for host in settings.hosts if host.name == question.host]
+def find_zone(settings: Settings, name: str | None, host_name: str | None) -> ZoneInfo:
+    """Return the zone of this name, else that of a host, else that of the first host."""
+    if name is not None:
+        return ZoneInfo(name)
+    named = [host for host in settings.hosts if host.name == host_name]
     hosts: Sequence[Any] = named or settings.hosts
     return ZoneInfo(hosts[0].timezone if hosts else "UTC")
 

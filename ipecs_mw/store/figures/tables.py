@@ -22,6 +22,7 @@ from ipecs_mw.figures.table import Table
 from ipecs_mw.model.extensions import expand_numbers
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.figures.asking import Asked, Key, check_names, note_progress
+from ipecs_mw.store.figures.day import tell_day
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -193,6 +194,16 @@ def _describe_host(sums: Sums, since: datetime, until: datetime) -> Row:
     return row
 
 
+# the day in words
+
+
+def _answer_day(asked: Asked) -> Answer:
+    rows, total, notes = _answer_queues(asked)
+    _, agents, _ = _answer_agents(asked)
+    hourly, hours, _ = _answer_hours(asked.ask(interval="1h"))
+    return rows, total, [*tell_day(total, agents, hours, hourly, asked.zone), *notes]
+
+
 # from the calls themselves
 
 
@@ -276,7 +287,7 @@ def _describe_call(call: Mapping[str, Any]) -> Row:
 
 _ANSWERS: Mapping[str, Callable[[Asked], Answer]] = {
     "queues": _answer_queues,
-    "day": _answer_queues,
+    "day": _answer_day,
     "agents": _answer_agents,
     "hours": _answer_hours,
     "stations": _answer_counts("station", count_stations),

@@ -36,6 +36,13 @@ _OF_DAYS = frozenset({"1d", "1w", "1M", "all"})
 _LEFT_OUT = {"_id": 0, "updated_at": 0, "until": 0, "day": 0, "zone": 0}
 
 
+_KEYS = {
+    "host": "error.no_such_host_figures",
+    "group": "error.no_such_group_figures",
+    "agent": "error.no_such_agent_figures",
+}
+
+
 class Key(NamedTuple):
     """Whose figures a row has, in which interval."""
 
@@ -186,20 +193,19 @@ def check_names(store: Store, settings: Settings, question: Question) -> None:
     """Refuse a formula, a host, a group or an agent that nobody has; says which there are. Raises NoSuchName."""
     if question.formula is not None and question.formula not in SERVICE_LEVELS:
         raise NoSuchName("error.no_such_formula", name=question.formula, allowed=", ".join(SERVICE_LEVELS))
-    known: Mapping[str, Callable[[], set[str]]] = {
-        "host": lambda: {host.name for host in settings.hosts},
-        "group": lambda: set(settings.figures.groups),
-        "agent": set,
-    }
-    for kind, list_configured in known.items():
+    configured: Sequence[set[str]] = (
+        {host.name for host in settings.hosts},
+        set(settings.figures.groups),
+        set(),
+    )
+    for (kind, key), names in zip(_KEYS.items(), configured, strict=True):
         name = getattr(question, kind)
-        if name is None or name in list_configured():
+        if name is None or name in names:
             continue
         with store_errors():
             found = store.database["figures"].distinct(kind, {} if kind == "host" else {"kind": kind})
         if name not in found:
-            allowed = ", ".join(sorted({*found, *list_configured()})[:50]) or "–"
-            raise NoSuchName(f"error.no_such_{kind}_figures", name=name, allowed=allowed)
+            raise NoSuchName(key, name=name, allowed=", ".join(sorted({*found, *names})[:50]) or "–")
 
 
 def note_progress(asked: Asked) -> Iterator[Words]:

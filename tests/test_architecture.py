@@ -18,6 +18,7 @@ LAYERS = (
     ("model",),
     ("seeds", "outside", "log_sinks", "logs", "bootstrap"),
     ("protocol", "calls", "figures"),
+    ("reports",),
     ("transport", "journal", "store"),
     ("service", "client"),
     ("daemon",),

@@ -7,7 +7,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-from sites import PASSWORD, USER, Site, is_up, ring, wait_until
+from sites import PASSWORD, USER, Site, is_up, kill, ring, wait_until
 
 from ipecs_mw.simulator import Account, SimulatedHost
 from ipecs_mw.store.server.mongod import find_free_port
@@ -68,11 +68,10 @@ def test_a_killed_daemon_frees_the_account_with_the_remembered_token(
     site: Site, simulated: SimulatedHost
 ) -> None:
     site.configure(simulated)
-    site.start().kill()
+    kill(site.start())
     first = site.start()
     wait_until(lambda: is_up(site))
-    first.kill()
-    first.wait(10)
+    kill(first)
     site.store.database["instances"].delete_many({})
     site.start()
     wait_until(lambda: is_up(site), 10)
@@ -88,8 +87,8 @@ def find_places(site: Site, process: subprocess.Popen[str], port: int) -> dict[s
     """Return all that a running daemon shows of itself, by place; its token file alone may hold the token."""
     shown = {
         "log": site.logged(),
-        "metrics": urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode(),
-        "health": urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10).read().decode(),
+        "metrics": urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60).read().decode(),
+        "health": urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60).read().decode(),
         "ps": Path(f"/proc/{process.pid}/cmdline").read_text()
         + Path(f"/proc/{process.pid}/comm").read_text(),
         "status": site.run("status", "--format", "json").stdout,

@@ -272,3 +272,11 @@ def test_no_text_is_there_that_nothing_says() -> None:
         and not any(key.startswith(family) and key.removeprefix(family) in endings for family in families)
     ]
     assert unused == []
+
+
+def test_no_korean_particle_depends_on_what_is_filled_in() -> None:
+    """Which of 을 and 를 is right depends on the last sound before it, which nobody knows of a value."""
+    either = re.compile(
+        r"[을이은과]\([를가는와]\)|\((?:으|이)\)(?:로|라|나)|(?<!\})\}[\"']?(?:[을를이가은는와과로]|으로|이?라|이?나)(?![가-힣])"
+    )
+    assert [key for key, text in STRINGS["ko-KR"].items() if either.search(text)] == []

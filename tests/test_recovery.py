@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from sites import Site, is_up, ring, wait_until
+from sites import Site, is_streaming, is_up, kill, ring, wait_until
 
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.server.connection import Store
@@ -65,7 +65,7 @@ def test_a_daemon_killed_in_a_burst_loses_and_doubles_nothing_that_it_had_read(
     number = 0
     for _ in range(4):
         process = site.start()
-        wait_until(lambda: simulated.sessions and is_streaming(simulated))
+        wait_until(lambda: is_streaming(simulated))
         for _ in range(300):
             simulated.send(ring(number))
             number += 1
@@ -73,8 +73,7 @@ def test_a_daemon_killed_in_a_burst_loses_and_doubles_nothing_that_it_had_read(
         for _ in range(20):  # on its way when it dies
             simulated.send(ring(number))
             number += 1
-        process.kill()
-        process.wait(10)
+        kill(process)
     process = site.start()
     wait_until(lambda: is_streaming(simulated))
     simulated.send(ring(number))
@@ -89,10 +88,6 @@ def test_a_daemon_killed_in_a_burst_loses_and_doubles_nothing_that_it_had_read(
     restarts = [gap for gap in gaps if gap["data"]["reason"] == "daemon.ended"]
     assert len(restarts) == 4, [gap["data"] for gap in gaps]
     assert all(gap["data"]["since"] < gap["data"]["until"] for gap in gaps)
-
-
-def is_streaming(host: SimulatedHost) -> bool:
-    return any(session.is_streaming and not session.is_expired for session in host.sessions.values())
 
 
 def test_numbers_that_the_host_refuses_are_named_once_however_often_the_connection_drops(

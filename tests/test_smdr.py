@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sites import PASSWORD, USER, Site, is_up, wait_until
+from sites import PASSWORD, USER, Site, is_up, kill, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
@@ -193,8 +193,7 @@ def test_a_daemon_killed_while_it_reads_and_deletes_loses_and_doubles_no_record(
     for left in (2999, 2000):
         process = site.start()
         wait_until(lambda left=left: len(held(simulated)) <= left)  # type: ignore[misc]
-        process.kill()
-        process.wait(10)
+        kill(process)
         assert set(stored(site)) | set(held(simulated)) == set(range(1, 3001))
     start(site)
     wait_until(lambda: not held(simulated))

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from fault_proxy import FaultProxy
-from sites import PASSWORD, USER, Site, is_up, ring, wait_until
+from sites import PASSWORD, USER, Site, is_streaming, is_up, kill, ring, wait_until
 from stopwatch import Stopwatch
 
 from ipecs_mw.journal.salvage import open_salvage
@@ -86,7 +86,7 @@ def test_a_second_daemon_stands_by_and_takes_over_from_a_dead_one_within_15_s(
         wait_until(lambda: state_of(second) == "standing_by", 30)
         simulated.send(ring(1))
         wait_until(lambda: site.count(type="station_ring") == 1)
-        first_process.kill()
+        kill(first_process)
         watch = Stopwatch()
         wait_until(lambda: state_of(second) == "up", 15)
         assert watch.seconds < 15
@@ -128,7 +128,7 @@ def test_what_an_account_sent_stays_in_order_when_it_moves_to_another_daemon_and
         for owner, heir in ((site, second), (second, site), (site, second)):
             send()
             simulated.drop(how="rst")
-            wait_until(lambda: has_session(simulated, is_streaming=True), 30)
+            wait_until(lambda: is_streaming(simulated), 30)
             send()
             heir.start()
             wait_until(lambda heir=heir: state_of(heir) == "standing_by", 30)
@@ -161,15 +161,10 @@ def test_a_frozen_owner_that_wakes_lets_go_of_an_account_that_was_taken_over(
         wait_until(lambda: state_of(site) == "standing_by", 20)
         time.sleep(2)
         assert state_of(second) == "up", "not thrown out again"
-        assert simulated.sessions[USER].is_streaming
+        assert is_streaming(simulated)
     finally:
         first.send_signal(signal.SIGCONT)
         second.stop()
-
-
-def has_session(host: SimulatedHost, *, is_streaming: bool) -> bool:
-    session = host.sessions.get(USER)
-    return session is not None and session.is_streaming is is_streaming
 
 
 def test_an_owner_that_is_killed_as_soon_as_it_is_up_leaves_its_token_and_when_it_began(
@@ -182,14 +177,14 @@ def test_an_owner_that_is_killed_as_soon_as_it_is_up_leaves_its_token_and_when_i
         wait_until(lambda: state_of(second) == "up", 30)
         first = site.start()
         wait_until(lambda: state_of(site) == "standing_by", 30)
-        second.processes[-1].kill()
-        wait_until(lambda: has_session(simulated, is_streaming=False), 10)
-        wait_until(lambda: has_session(simulated, is_streaming=True), 15)
-        first.kill()  # nothing of this session but what the login itself has left
+        kill(second.processes[-1])
+        wait_until(lambda: not is_streaming(simulated), 10)
+        wait_until(lambda: is_streaming(simulated), 15)
+        kill(first)  # nothing of this session but what the login itself has left
         watch = Stopwatch()
         second.start()
-        wait_until(lambda: has_session(simulated, is_streaming=False), 10)
-        wait_until(lambda: has_session(simulated, is_streaming=True), 15)
+        wait_until(lambda: not is_streaming(simulated), 10)
+        wait_until(lambda: is_streaming(simulated), 15)
         assert watch.seconds < 15
     finally:
         second.stop()
@@ -231,7 +226,7 @@ def test_eight_hosts_of_a_dead_owner_are_all_taken_over_within_15_s(site: Site, 
         wait_until(lambda: states_of(site) == ["up"] * HOSTS, 60)
         second.start()
         wait_until(lambda: states_of(second) == ["standing_by"] * HOSTS, 60)
-        first.kill()
+        kill(first)
         watch = Stopwatch()
         wait_until(lambda: states_of(second) == ["up"] * HOSTS, 15)
         assert watch.seconds < 15
@@ -264,8 +259,7 @@ def test_who_began_without_mongodb_and_waits_for_the_account_takes_over_when_the
             bootstrap.write_text(json.dumps({"mongo_uri": uri.replace(f":{port}/", f":{proxy.port}/")}))
             second.start()
             wait_until(lambda: "error.already_logged_in" in second.logged(), 30)
-            first.kill()
-            first.wait(10)
+            kill(first)
             proxy.is_refusing = False
             wait_until(lambda: state_of(second) == "up", 30)  # the host's timer runs for two minutes
             since, until = wait_until(lambda: site.count(type="gap") and find_gap(site))
@@ -291,7 +285,7 @@ def test_without_mongodb_it_starts_with_what_it_last_found_there_and_journals(
         proxy.is_refusing = True
         bootstrap.write_text(json.dumps({"mongo_uri": uri.replace(f":{port}/", f":{proxy.port}/")}))
         process = site.start()
-        wait_until(lambda: simulated.sessions and simulated.sessions[USER].is_streaming, 30)
+        wait_until(lambda: is_streaming(simulated), 30)
         assert "last good configuration" in site.logged()
         for number in range(50):
             simulated.send(ring(number))

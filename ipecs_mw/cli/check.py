@@ -11,7 +11,7 @@ from ipecs_mw import client
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.words import local_time
-from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.errors import IpecsMwError, NoSuchProfile
 from ipecs_mw.logs import mask
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings, Settings
@@ -68,7 +68,10 @@ def check(form: str, is_login_left_out: bool) -> None:
 
 
 def examine(context: Context, *, may_log_in: bool) -> Iterator[Finding]:
-    """Yield every finding, in the order of the start; what needs something that failed is left out."""
+    """Yield every finding, in the order of the start; what needs something that failed is left out.
+
+    Raises NoSuchProfile: what was typed is wrong, and nothing of the installation.
+    """
     explain = context.texts.explain
     notes = Notes("bootstrap", explain)
     try:
@@ -83,6 +86,8 @@ def examine(context: Context, *, may_log_in: bool) -> Iterator[Finding]:
                 yield from examine_reader(store, alive, context.clock, explain)
             if settings is not None:
                 yield from _examine_hosts(store, context, settings, may_log_in=may_log_in)
+    except NoSuchProfile:
+        raise
     except IpecsMwError as error:
         yield Finding("bootstrap", "store_failed", "error", {"detail": explain(error)})
 

@@ -1,18 +1,11 @@
-"""Lines of CSV; what a spreadsheet would take for a formula begins with an apostrophe."""
+"""Documents as lines of CSV."""
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ipecs_mw.cli.output import to_json
-from ipecs_mw.model.plain import escape
-
-BYTE_ORDER_MARK = "\ufeff"
-"""What tells some spreadsheets that a file is UTF-8."""
-
-_FORMULA = ("=", "+", "-", "@")
+from ipecs_mw.model.csv_text import guard_text, write_line
 
 
 def write_fields(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[str]:
@@ -30,20 +23,12 @@ def find_field(document: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def write_line(cells: Iterable[str]) -> str:
-    """Return a line of CSV without its end."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
-
-
 def spell(value: Any) -> str:
     """Return what stands in a cell: text as it is, names one after the other, all else as JSON."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else " ".join(value) if _is_names(value) else to_json(value)
-    text = escape(text.strip('"') if isinstance(value, datetime) else text)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return guard_text(text.strip('"') if isinstance(value, datetime) else text)
 
 
 def _is_names(value: Any) -> bool:

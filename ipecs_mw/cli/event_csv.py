@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ipecs_mw.cli.csv_lines import spell, write_line
+from ipecs_mw.cli.csv_lines import spell
 from ipecs_mw.cli.output import Event
+from ipecs_mw.model.csv_text import write_line
 
 BASE = (
     "_id", "received_at", "at", "host", "kind", "type", "code", "call_ref", "serial", "stations", "group",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull, JournalNewer
+from ipecs_mw.journal.room import is_out_of_room
 
 FORMAT = 1
 """The version of the file's layout that this program writes."""
@@ -56,6 +57,10 @@ _DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQL
 _UNREADABLE = frozenset(
     {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
 )
+_UNWRITABLE = frozenset(
+    {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE}
+)
+"""What SQLite says of a disk that fails, and of a quota that is used up as well."""
 
 
 def open_file(path: Path, clock: Clock, max_bytes: int) -> sqlite3.Connection:
@@ -183,7 +188,7 @@ def remove(path: Path) -> None:
 def translate(error: sqlite3.Error, path: Path) -> JournalError:
     """Return what an error of SQLite means for the journal."""
     code = getattr(error, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code in _UNWRITABLE and is_out_of_room(path)):
         return JournalFull("error.journal_full", file=str(path))
     if code is not None and (code & 0xFF in _DAMAGES or code in _UNREADABLE):
         return JournalDamaged("error.journal_damaged", file=str(path))

@@ -100,8 +100,8 @@ class Journal:
         self._synchronous = "FULL"  # as the file is opened
         self._is_swept = False
         self._acknowledged = 0
+        self._room = Room(path, database, max_bytes)
         with self._use():
-            self._room = Room(path, database, max_bytes)
             last = database.execute("SELECT ifnull(max(seq), 0) FROM entries").fetchone()[0]
         self._fresh: Fresh[Entry] = Fresh(last)
         if last:
@@ -298,7 +298,7 @@ class Journal:
                     self._synchronous = synchronous
                 yield self._database
         except sqlite3.Error as error:
-            raise translate(error, self.path) from error
+            raise self._room.heed(translate(error, self.path)) from error
 
     def _read_instant(self, microseconds: Any) -> datetime:
         try:

@@ -1,10 +1,13 @@
 """How full a journal is: what it uses of its cap, or of what the disk has room for where that is less."""
 
+import errno
+import os
 import shutil
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
-from ipecs_mw.errors import JournalError
+from ipecs_mw.errors import JournalError, JournalFull
 
 _MOST_RESERVE_BYTES = 1024 * 1024
 _RESERVE_SHARE = 1 / 32
@@ -17,6 +20,25 @@ _DELETING_BYTES = 8 * 1024 * 1024
 _MEASURE_MICROSECONDS = 100_000
 _MEASURE_SHARE = 1 / 16
 """File and disk are measured again after so long, or once so much of the room that was found may be gone."""
+
+_TRIED_BYTES = 1024 * 1024
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def is_out_of_room(path: Path) -> bool:
+    """Tell whether the system takes no more bytes beside `path`, by trying: a quota shows in no size of a disk."""
+    probe = path.with_suffix(".probe")
+    try:
+        with probe.open("wb") as file:
+            file.write(bytes(_TRIED_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno in _NO_ROOM
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return False
 
 
 class Room:
@@ -32,24 +54,32 @@ class Room:
         self._log = path.with_name(path.name + "-wal")
         self._database = database
         self._max_bytes = max_bytes
-        self._page_bytes: int = database.execute("PRAGMA page_size").fetchone()[0]
+        self._page_bytes = 4096  # as SQLite makes files
         self._at: int | None = None
         self._leeway = 0
+        self._is_doubted = False
 
     @property
     def share(self) -> float:
         """How full it is, 0 to 1."""
         return min(1.0, self.used / self.limit) if self.limit else 1.0
 
+    def heed(self, refusal: JournalError) -> JournalError:
+        """Return it; where there was no room, believe no size of the disk until it has taken something."""
+        if isinstance(refusal, JournalFull):
+            self._is_doubted, self._at = True, None
+        return refusal
+
     def measure(self) -> None:
         """Ask the file and the disk."""
-        pages, free = (
+        pages, free, self._page_bytes = (
             self._database.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count")
+            for name in ("page_count", "freelist_count", "page_size")
         )
         self.used = (pages - free) * self._page_bytes
         try:
-            on_disk = shutil.disk_usage(self._path.parent).free
+            self._is_doubted = self._is_doubted and is_out_of_room(self._path)
+            on_disk = 0 if self._is_doubted else shutil.disk_usage(self._path.parent).free
             log = self._log.stat().st_size if self._log.exists() else 0
         except OSError as error:
             raise JournalError("error.journal_open", file=str(self._path), reason=str(error)) from error

@@ -106,7 +106,7 @@ class MailSettings(Struct, frozen=True, forbid_unknown_fields=True):
     tls: Annotated[TlsSettings, Meta(extra={"rule": check_tls})] = field(default_factory=TlsSettings)
     timeout_seconds: Annotated[
         int,
-        Meta(ge=1, le=300, description="seconds within which the server has to take a mail, login included"),
+        Meta(ge=1, le=100, description="seconds within which the server has to take a mail, login included"),
     ] = 30
 
 

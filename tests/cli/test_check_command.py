@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sites import PASSWORD, Site, is_up, wait_until
+from sites import PASSWORD, Site, is_up, kill, wait_until
 
 from ipecs_mw.cli import cli
 from ipecs_mw.seeds import shipped_strings
@@ -229,7 +229,6 @@ def test_an_account_in_use_is_told_from_a_wrong_password(
         site.configure(host)
         process = site.start()
         wait_until(lambda: is_up(site), 60)
-        process.kill()  # leaves its session at the host
-        process.wait(30)
+        kill(process)  # leaves its session at the host
         site.store.database["instances"].delete_many({})
         assert errors(check(invoke)) == ["account_held"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 from fault_proxy import FaultProxy
-from sites import PASSWORD, Site, is_up, ring, wait_until
+from sites import PASSWORD, Site, is_up, kill, ring, wait_until
 
 from ipecs_mw.errors import CannotStart, NoSuchName, StoreRefused
 from ipecs_mw.simulator import SimulatedHost
@@ -187,8 +187,7 @@ def test_a_password_is_typed_twice_and_not_shown(site: Site, simulated: Simulate
                 shown += more
         assert process.wait(60) == 0, shown
     finally:
-        process.kill()
-        process.wait(10)
+        kill(process)
         os.close(ours)
     assert PASSWORD.encode() not in shown
     assert set(stored(site)["password"]) == {"encrypted"}

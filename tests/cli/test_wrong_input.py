@@ -156,6 +156,9 @@ def test_a_deleted_configuration_is_restored_by_what_the_sentence_says(
         ("trust", "main"),
         ("secret", "set", "main"),
         ("run",),
+        ("check",),
+        ("check", "--format", "json"),
+        ("check", "--no-login"),
     ],
 )
 def test_a_profile_that_is_not_there_is_wrong_usage_that_lists_those_that_are(

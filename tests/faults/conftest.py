@@ -56,10 +56,7 @@ def build_site(tmp_path: Path, host: SimulatedHost) -> Iterator[Callable[..., Si
 
         yield build
         for place in places:
-            for process in place.processes:
-                if process.poll() is None:
-                    process.kill()
-                process.wait(10)
+            place.stop()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
         "test_one_that_raises_and_one_that_blocks_hold_up_nobody": (42,),
         "test_what_does_not_fit_is_dropped_for_the_slow_one_alone": (42,),
     },
-    "service/session/test_leases.py": {
+    "service/session/test_lease_take_over.py": {
         "test_the_gap_after_a_take_over_covers_what_was_lost_by_the_clocks_of_both": (48,),
     },
     "service/session/test_supervisor.py": {
@@ -99,6 +99,8 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
         "test_without_change_streams_it_looks_every_second": (10,),
         "test_an_invalid_change_is_refused_as_a_whole_until_it_is_mended": (43,),
         "test_a_deleted_configuration_and_emptied_words_leave_the_last_good_ones": (43,),
+    },
+    "test_live_configuration_outside.py": {
         "test_a_password_file_that_never_answers_is_told_and_what_else_changes_is_followed": (50,),
     },
     "test_log_sinks.py": {
@@ -137,12 +139,14 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
         "test_a_frame_that_comes_twice_is_stored_twice_and_marked": (25,),
     },
     "transport/test_rest.py": {
-        "test_a_certificate_for_another_name_or_time_is_refused": (28,),
         "test_a_redirect_is_a_reply_and_nobody_follows_it": (26,),
         "test_a_host_that_drips_or_is_silent_is_given_up_at_the_deadline": (26, 50),
+    },
+    "transport/test_rest_certificates.py": {
+        "test_a_certificate_for_another_name_or_time_is_refused": (28,),
         "test_another_certificate_than_the_pinned_one_is_refused_before_anything_is_sent": (28,),
     },
-    "transport/test_stream.py": {
+    "transport/test_stream_refusals.py": {
         "test_another_certificate_than_the_pinned_one_never_sees_the_token": (28,),
     },
 }

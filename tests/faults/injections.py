@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from faults.scene import Scene
-from sites import wait_until
+from sites import kill, wait_until
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator.faults import KINDS
@@ -86,8 +86,7 @@ def delay_mongod(scene: Scene) -> None:
 def kill_daemon(scene: Scene) -> None:
     scene.may_lose = True
     scene.note_memory()
-    scene.daemon.kill()
-    scene.daemon.wait(10)
+    kill(scene.daemon)
     scene.pause(0.0, 5.0)
     scene.site.start()
 

@@ -216,11 +216,6 @@ def count_logins(host: SimulatedHost) -> int:
     return host.operate(lambda exchange: exchange.asked["login"])
 
 
-def is_streaming(host: SimulatedHost) -> bool:
-    """Tell whether the host has a WebSocket open to somebody who is logged in."""
-    return any(session.is_streaming and not session.is_expired for session in host.sessions.values())
-
-
 def ask(site: Site, command: str, **arguments: Any) -> Callable[[], Any]:
     """Queue a command; what is returned looks at it, None until it has ended."""
     now = SystemClock().now()

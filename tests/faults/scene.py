@@ -1,7 +1,6 @@
 """Everything that a soak breaks, in one place: mongod, a proxy before it, the daemon, a proxy before the host."""
 
 import random
-import signal
 import subprocess
 import threading
 import time
@@ -100,10 +99,7 @@ def open_scene(folder: Path, seed: int) -> Iterator[Scene]:
             try:
                 yield Scene(random.Random(seed), servers, to_mongod, to_host, host, site, witness)
             finally:
-                for process in site.processes:
-                    if process.poll() is None:
-                        process.send_signal(signal.SIGKILL)
-                    process.wait(10)
+                site.stop()
                 site.store.close()
     finally:
         servers.kill()

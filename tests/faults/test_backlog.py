@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.recording import Rounds
 from faults.servers import ReplicaSet, fail_point
-from sites import ring, wait_until
+from sites import is_streaming, kill, ring, wait_until
 
 _UP_SECONDS = 60.0
 _PRIMARY_STEPPED_DOWN = 189
@@ -50,8 +50,7 @@ def test_a_serial_number_that_jumps_where_a_killed_daemon_stopped_forwarding_is_
         with refused_inserts(own_set, own_witness):
             host.send(call(serial + 5))
             wait_until(lambda: own_witness.count_waiting() >= 1, _UP_SECONDS)
-            process.kill()
-            process.wait(10)
+            kill(process)
     site.start()
     own_witness.judge(may_lose=True)
     found = site.store.database["events"].find({"data.reason": "serial_jump"}).sort("_id")
@@ -73,8 +72,7 @@ def test_what_a_killed_daemon_leaves_of_a_host_that_is_renamed_then_is_stored_by
         with refused_inserts(own_set, own_witness):
             own_witness.send(300)
             wait_until(lambda: own_witness.count_waiting() >= 300, _UP_SECONDS)
-            process.kill()
-            process.wait(10)
+            kill(process)
         rename(own_witness, "renamed")
         process = site.start()
         wait_until(lambda: own_witness.count_rings(own_witness.next - 1) == 1, _UP_SECONDS)

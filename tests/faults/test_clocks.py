@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.recording import Rounds
-from sites import PASSWORD, Site, wait_until
+from sites import PASSWORD, Site, is_streaming, kill, wait_until
 
 _UP_SECONDS = 60.0
 _HOUR = 3600
@@ -43,6 +43,7 @@ class Clock:
 
     def start(self) -> subprocess.Popen[str]:
         site = self._site
+        site.await_notice()
         options = site.command("run")[3:]
         with (site.folder / f"run{len(site.processes)}.log").open("w") as output:
             environment = {**os.environ, "CANARY": PASSWORD, "JUMP": str(self._file)}
@@ -137,8 +138,7 @@ def test_who_takes_over_from_a_daemon_whose_clock_differs_covers_all_that_was_lo
             second_clock.start()
             wait_until(lambda: "session.standing_by" in second.logged(), _UP_SECONDS)
             time.sleep(3)  # until the lease tells when the host was heard last
-            witness.site.processes[-1].kill()
-            witness.site.processes[-1].wait(10)
+            kill(witness.site.processes[-1])
             wait_until(lambda: not is_streaming(witness.host), _UP_SECONDS)
             while not is_streaming(witness.host):
                 trickle(witness, 0.5)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from faults.injections import DAMAGED, OPERATORS, REFUSED_BY_BSON, UNUSUAL
-from faults.oracle import Witness, is_streaming, number_of
+from faults.oracle import Witness, number_of
 from faults.recording import Rounds
 from faults.test_machine import read_memory_kib
-from sites import wait_until
+from sites import is_streaming, wait_until
 
 from ipecs_mw.cli.output import FORMS
 

@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from faults.oracle import Witness, count_logins, is_streaming
+from faults.oracle import Witness, count_logins
 from faults.recording import Rounds
 from faults.servers import ReplicaSet
-from sites import is_up, wait_until
+from sites import is_streaming, is_up, wait_until
 
 _UP_SECONDS = 60.0
 _PADDED = json.dumps({"event": "padded", "data": {"number": "@", "padding": "x" * 60_000}})

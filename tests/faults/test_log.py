@@ -14,9 +14,9 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.recording import Rounds
-from sites import PASSWORD, USER, Site, wait_until
+from sites import PASSWORD, USER, Site, is_streaming, wait_until
 from stopwatch import Stopwatch
 
 from ipecs_mw.store.server.mongod import find_free_port

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.recording import IS_FULL, Rounds
 from faults.servers import ReplicaSet
 from faults.test_backlog import refused_inserts
-from sites import ring, wait_until
+from sites import is_streaming, ring, wait_until
 from stopwatch import Stopwatch
 
 from ipecs_mw.clock import SystemClock

@@ -6,10 +6,10 @@ import threading
 import time
 
 import pytest
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.recording import Rounds
 from faults.servers import ReplicaSet
-from sites import wait_until
+from sites import is_streaming, wait_until
 
 _UP_SECONDS = 40.0
 _HUNG_SECONDS = (5.0, 60.0, 25.0, 5.0)

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.recording import Rounds
 from faults.servers import ReplicaSet
-from sites import USER, Site, wait_until
+from sites import USER, Site, is_streaming, kill, wait_until
 from stopwatch import Stopwatch
 
 _UP_SECONDS = 40.0
@@ -126,8 +126,7 @@ def test_what_was_not_monitored_when_the_daemon_was_killed_is_a_gap_of_the_next_
     wait_until(lambda: witness.site.count(type="monitor_failed") >= 1, _UP_SECONDS)
     first_up = find_newest(witness.site, "session_up")
     witness.await_flow()
-    process.kill()
-    process.wait(60)
+    kill(process)
     witness.host.operate(lambda exchange: exchange.faults.rest.clear())
     witness.site.start()
     wait_until(lambda: is_monitored(witness), _UP_SECONDS)
@@ -149,8 +148,7 @@ def test_what_a_killed_run_left_unmonitored_ends_where_nothing_is_to_be_monitore
     witness.host.answer_wrongly("503", count=100, feature="monitor")
     process = site.start()
     wait_until(lambda: site.count(type="monitor_failed") >= 1, _UP_SECONDS)
-    process.kill()
-    process.wait(60)
+    kill(process)
     witness.host.operate(lambda exchange: exchange.faults.rest.clear())
     site.configure(witness.host, monitor=[], presence=[])
     for _ in range(2):

@@ -9,10 +9,10 @@ from pathlib import Path
 import dns.rcode
 import pytest
 from faults.names import CLUSTER, SERVER, Names, name_server
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.servers import ReplicaSet
 from faults.test_stops import stop
-from sites import PASSWORD, Site, wait_until
+from sites import PASSWORD, Site, is_streaming, wait_until
 
 _UP_SECONDS = 90.0
 _RESOLVER = """

@@ -6,9 +6,9 @@ import signal
 import time
 
 import pytest
-from faults.oracle import Witness, count_logins, is_streaming
+from faults.oracle import Witness, count_logins
 from faults.recording import Rounds
-from sites import wait_until
+from sites import is_streaming, kill, wait_until
 from stopwatch import Stopwatch
 
 _UP_SECONDS = 40.0
@@ -33,8 +33,7 @@ def test_a_daemon_killed_in_a_burst_doubles_nothing_and_loses_only_what_was_in_t
         for _ in range(chance.randint(1, 12)):
             witness.send(50)
             time.sleep(chance.uniform(0.0, 0.02))
-        process.kill()
-        process.wait(60)
+        kill(process)
     witness.site.start()
     wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
     verdict = witness.judge(may_lose=True)

@@ -18,7 +18,7 @@ from faults.recording import Rounds
 from faults.servers import ReplicaSet
 from pymongo import MongoClient
 from reading_scene import build_log, insert
-from sites import PASSWORD, USER, Site, is_up, wait_until
+from sites import PASSWORD, USER, Site, is_up, kill, wait_until
 from stopwatch import Stopwatch
 
 from ipecs_mw.simulator import Account, SimulatedHost
@@ -86,8 +86,7 @@ def test_a_reader_that_is_killed_at_any_moment_leaves_what_the_log_means(
     begin(site, host)
     for number in rounds:
         time.sleep(chance.uniform(0.0, 2.0))
-        site.processes[-1].kill()
-        site.processes[-1].wait(10)
+        kill(site.processes[-1])
         if number % 3 == 1:
             site.store.database["reader_states"].delete_many({})
         if number % 3 == 2:
@@ -120,8 +119,7 @@ def test_a_journal_that_comes_late_is_read_where_it_belongs(
             proxy.is_refusing = True
             proxy.swallow()
             time.sleep(3.0)  # events come that MongoDB does not get
-            first.processes[-1].kill()
-            first.processes[-1].wait(10)
+            kill(first.processes[-1])
             second.start()
             ups = site.count(type="session_up")
             wait_until(lambda ups=ups: site.count(type="session_up") > ups, _UP_SECONDS + 40)

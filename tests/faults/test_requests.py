@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
-from faults.oracle import Witness, ask, count_logins, is_streaming
+from faults.oracle import Witness, ask, count_logins
 from faults.recording import Rounds
-from sites import PASSWORD, USER, wait_until
+from sites import PASSWORD, USER, is_streaming, wait_until
 from stopwatch import Stopwatch
 
 from ipecs_mw.clock import SystemClock

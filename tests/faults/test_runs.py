@@ -1,10 +1,10 @@
 """The host sends frames of long runs of one sign, up to the limit, and nothing else is held up by them."""
 
 import pytest
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.recording import Rounds
 from faults.test_stops import stop
-from sites import wait_until
+from sites import is_streaming, wait_until
 
 from ipecs_mw.clock import SystemClock
 

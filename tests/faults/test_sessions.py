@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
-from faults.oracle import Witness, ask, count_logins, is_streaming
+from faults.oracle import Witness, ask, count_logins
 from faults.recording import Rounds
-from sites import PASSWORD, USER, Site, wait_until
+from sites import PASSWORD, USER, Site, is_streaming, kill, wait_until
 from stopwatch import Stopwatch
 
 from ipecs_mw.clock import SystemClock
@@ -70,8 +70,7 @@ def test_a_killed_daemon_is_back_within_seconds_although_its_account_was_logged_
 ) -> None:
     begin(witness)
     for _ in rounds:
-        witness.site.processes[-1].kill()
-        witness.site.processes[-1].wait(60)
+        kill(witness.site.processes[-1])
         watch = Stopwatch()
         witness.site.start()
         wait_until(lambda: is_streaming(witness.host), _UP_SECONDS)
@@ -188,8 +187,7 @@ def test_a_wrong_password_is_one_clear_error_and_no_hammering(site: Site) -> Non
         time.sleep(5)
         assert proxy.accepted == tried
         assert count_logins(refusing) == 1
-        site.processes[-1].kill()
-        site.processes[-1].wait(60)
+        kill(site.processes[-1])
     (told,) = [line for line in site.logged().splitlines() if "session.failed" in line]
     assert "refuses the user or the password" in told
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 from fault_proxy import FaultProxy
-from faults.oracle import Witness, count_logins, is_streaming
+from faults.oracle import Witness, count_logins
 from faults.recording import Rounds
 from faults.servers import ReplicaSet
-from sites import wait_until
+from sites import is_streaming, wait_until
 
 _UP_SECONDS = 60.0
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.test_local_disk import fill_up
-from sites import wait_until
+from sites import is_streaming, wait_until
 
 _UP_SECONDS = 60.0
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from fault_proxy import FaultProxy
-from faults.oracle import Witness, is_streaming
+from faults.oracle import Witness
 from faults.servers import ReplicaSet, Server, fail_point, is_gone
-from sites import Site, wait_until
+from sites import Site, is_streaming, wait_until
 from stopwatch import Stopwatch
 
 from ipecs_mw.clock import SystemClock

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from fault_proxy import FaultProxy
-from faults.oracle import Witness, ask, is_streaming
+from faults.oracle import Witness, ask
 from faults.recording import Rounds
 from faults.servers import ReplicaSet, await_failures, fail_point
 from pymongo.errors import PyMongoError
-from sites import Site, wait_until
+from sites import Site, is_streaming, kill, wait_until
 
 from ipecs_mw.simulator import SimulatedHost
 
@@ -90,8 +90,7 @@ def test_what_was_written_and_not_confirmed_when_the_daemon_was_killed_is_stored
     try:
         own_witness.send(200)
         wait_until(lambda: own_witness.count_rings(own_witness.next - 200) == 1, _UP_SECONDS)
-        own_witness.site.processes[-1].kill()
-        own_witness.site.processes[-1].wait(10)
+        kill(own_witness.site.processes[-1])
     finally:
         fail_inserts(own_set, 0)
     own_witness.site.start()

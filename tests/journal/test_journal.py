@@ -1,6 +1,8 @@
 """What the journal promises: order, durability, its cap, and numbers that are never used twice."""
 
+import errno
 import random
+import resource
 import shutil
 import stat
 import threading
@@ -349,6 +351,39 @@ def test_a_disk_that_fills_is_noticed_a_tenth_of_a_second_later(
     monkeypatch.undo()
     journal.append(arrive_at(0.22))
     assert journal.entry_count == 2
+
+
+def test_a_quota_that_is_used_up_is_a_full_disk_until_it_takes_bytes_again(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a limit of the process refuses as a quota does, but for its number
+    monkeypatch.setattr("ipecs_mw.journal.room._NO_ROOM", {errno.EFBIG})
+    journal.append(arrive(b"a"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
+    try:
+        with pytest.raises(JournalFull):
+            journal.append(arrive(b"x" * 1024**2))
+        assert journal.used_share == 1.0
+        with pytest.raises(JournalFull):
+            journal.append(arrive(b"b"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert journal.used_share < 0.5
+    journal.append(arrive(b"c"))
+    assert journal.entry_count == 2
+    assert not list(journal.path.parent.glob("*.probe"))
+
+
+def test_a_disk_that_takes_no_bytes_for_another_reason_is_not_full(journal: Journal) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
+    try:
+        with pytest.raises(JournalError) as caught:
+            journal.append(arrive(b"x" * 1024**2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not isinstance(caught.value, JournalFull)
 
 
 def test_pages_to_spare_in_the_file_are_no_room_where_the_disk_has_none_for_the_log(

@@ -99,7 +99,7 @@ def test_a_report_without_a_mail_server_is_refused() -> None:
         ({"user": None}, "mail.user", "the user"),
         ({"password": {"env": "A", "file": "b"}}, "mail.password", "exactly one of"),
         ({"tls": {"verify": "pin"}}, "mail.tls.fingerprint_sha256", "fingerprint"),
-        ({"timeout_seconds": 0}, "mail.timeout_seconds", "1 to 300"),
+        ({"timeout_seconds": 0}, "mail.timeout_seconds", "1 to 100"),
     ],
 )
 def test_a_wrong_mail_server_is_refused_with_what_is_allowed(

@@ -2,16 +2,20 @@
 
 import json
 import ssl
-import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import requests
+from stopwatch import Stopwatch
 from websockets.sync.client import ClientConnection, connect
 
-from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.simulator import SimulatedHost, calls
+
+_PATIENCE_SECONDS = 60.0  # a busy machine is no reason to fail
+OUTSIDE = "61234567"
+ALL = [str(number) for number in range(1000, 1020)]
 
 
 class Client:
@@ -33,7 +37,7 @@ class Client:
         """Send one request with the token."""
         headers = {"Authorization": f"bearer {self.token}"}
         url = f"https://127.0.0.1:{self.host.port}{self.base}/{feature}"
-        return self.http.request(method, url, **{"headers": headers, "timeout": 10, **options})
+        return self.http.request(method, url, **{"headers": headers, "timeout": _PATIENCE_SECONDS, **options})
 
     def call(self, feature: str, **arguments: Any) -> requests.Response:
         """Post one request with a JSON body."""
@@ -58,24 +62,52 @@ class Client:
 
 
 def read_event(socket: ClientConnection, is_wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Return the data of the first event that is wanted, within 5 seconds."""
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
-        data: dict[str, Any] = json.loads(socket.recv(timeout=5))["data"]
+    """Return the data of the first event that is wanted."""
+    watch = Stopwatch()
+    while not watch.is_over(5):
+        data: dict[str, Any] = json.loads(socket.recv(timeout=_PATIENCE_SECONDS))["data"]
         if is_wanted(data):
             return data
     raise AssertionError("the event did not come")
 
 
-def wait_until(is_so: Callable[[], Any]) -> Any:
-    """Return the first true answer within 5 seconds."""
-    until = time.monotonic() + 5
-    while not (answer := is_so()):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    return answer
-
-
 def read_type(socket: ClientConnection, *kinds: str) -> dict[str, Any]:
     """Return the data of the first call event of one of these types."""
     return read_event(socket, lambda data: str(data.get("type", "")).strip() in kinds)
+
+
+def code_of(reply: requests.Response) -> int:
+    assert not reply.ok, reply.text
+    code: int = reply.json()["error"]["code"]
+    return code
+
+
+def data_of(reply: requests.Response) -> Any:
+    assert reply.ok, reply.text
+    return reply.json()["data"]
+
+
+@contextmanager
+def watching(client: Client) -> Iterator[ClientConnection]:
+    """Give a WebSocket on which every station and group is monitored."""
+    with client.stream() as socket:
+        client.call("monitor", deviceNumber=[*ALL, "620"])
+        yield socket
+
+
+def call_inside(client: Client, caller: str = "1000", called: str = "1001") -> int:
+    """Have two stations talk; return the call's reference."""
+    ref: int = data_of(client.call("make", deviceNumber=caller, calledDN=called))["callRefID"]
+    data_of(client.call("answer", deviceNumber=called, callRefID=ref))
+    return ref
+
+
+def call_in(client: Client, target: str) -> int:
+    """Have a call come in from outside; return its reference."""
+
+    def act(exchange: Any) -> int:
+        call = calls.arrive(exchange.pbx, OUTSIDE, "6500620", target)
+        assert call is not None
+        return call.ref
+
+    return client.host.operate(act)

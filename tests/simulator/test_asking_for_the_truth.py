@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import requests
-from simulator.client import wait_until
+from sites import wait_until
 
 from ipecs_mw.simulator import SimulatedHost, Variants, calls
 from ipecs_mw.simulator.control import Control
@@ -72,7 +72,7 @@ def test_variants_change_on_the_control_port_while_the_host_runs(build_host: Bui
     with Control(host, 0) as control, requests.Session() as session:
         session.trust_env = False
         url = f"http://127.0.0.1:{control.port}/vary"
-        reply = session.post(url, json={"bins": "number", "unanswered_share": 0.5}, timeout=10)
+        reply = session.post(url, json={"bins": "number", "unanswered_share": 0.5}, timeout=60)
         found = reply.json()["result"]
         assert (found["bins"], found["transfer_ref"], found["unanswered_share"]) == ("number", "active", 0.5)
         assert ask(control, "/").json()["variants"] == found
@@ -84,7 +84,7 @@ def test_variants_change_on_the_control_port_while_the_host_runs(build_host: Bui
             ({"announcement": "hello"}, "regex"),
             ({"mood": "good"}, "transfer_ref"),
         ):
-            reply = session.post(url, json=given, timeout=10)
+            reply = session.post(url, json=given, timeout=60)
             (argument,) = given
             assert (reply.status_code, reply.json()["argument"]) == (400, argument)
             assert allowed in reply.json()["allowed"]

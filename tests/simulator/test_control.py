@@ -38,7 +38,7 @@ def test_a_wrong_argument_of_the_control_interface_is_named_with_its_value_and_w
 ) -> None:
     with Control(host, 0) as control, requests.Session() as session:
         session.trust_env = False
-        reply = session.post(f"http://127.0.0.1:{control.port}/{action}", json=given, timeout=10)
+        reply = session.post(f"http://127.0.0.1:{control.port}/{action}", json=given, timeout=60)
         found = reply.json()
         assert (reply.status_code, found["argument"]) == (400, argument)
         assert found["value"] == (given.get(argument) if isinstance(given, dict) else given)
@@ -56,6 +56,6 @@ def test_whatever_is_posted_is_answered_in_json(host: SimulatedHost, action: str
         session.trust_env = False
         headers = {"Content-Type": "application/json"}
         url = f"http://127.0.0.1:{control.port}/{action}"
-        reply = session.post(url, data=body, headers=headers, timeout=10)
+        reply = session.post(url, data=body, headers=headers, timeout=60)
         assert reply.status_code in (200, 400, 409)
         assert isinstance(reply.json(), dict)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from simulator.client import wait_until
+from sites import wait_until
 
 from ipecs_mw.model.settings import parse_settings
 
@@ -43,13 +43,13 @@ def test_it_says_how_to_connect_and_ends_with_0_when_asked_to_stop(tmp_path: Pat
         assert found is not None
         with requests.Session() as session:
             session.trust_env = False
-            state = session.get(found[0], timeout=10).json()
+            state = session.get(found[0], timeout=60).json()
         (configured,) = parse_settings({"hosts": [entry]}, source="printed").hosts
         assert (configured.name, configured.monitor) == ("main", ["1000-1019"])
         assert state["port"] == entry["port"]
         assert state["fingerprint_sha256"] == entry["tls"]["fingerprint_sha256"]
         process.send_signal(number)
-        rest, _ = process.communicate(timeout=10)
+        rest, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Stopped after" in rest
     assert PASSWORD not in "".join(lines) + rest
@@ -57,7 +57,7 @@ def test_it_says_how_to_connect_and_ends_with_0_when_asked_to_stop(tmp_path: Pat
 
 def test_it_ends_after_the_seconds_asked_for() -> None:
     with start("--seconds", "0.1", IPECS_PASSWORD=PASSWORD) as process:
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=60)
     assert (process.returncode, "https://127.0.0.1:" in output) == (0, True)
 
 
@@ -105,7 +105,7 @@ def test_what_it_cannot_do_is_a_sentence_and_an_exit_code(
 ) -> None:
     given = {"IPECS_PASSWORD": password} if password else {}
     with start(*options, **given) as process:
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == code
     assert word in output
     assert "Traceback" not in output
@@ -120,7 +120,7 @@ def test_a_missing_extra_is_named_with_the_way_to_install_it() -> None:
         "main()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=10, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 3
     assert "ipecs-mw[simulator]" in done.stderr

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import requests
-from simulator.client import Client, read_event, read_type, wait_until
+from simulator.client import Client, read_event, read_type
+from sites import wait_until
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
 from ipecs_mw.errors import CannotStart
@@ -26,7 +27,7 @@ def read_all(socket: Any) -> tuple[list[Any], ConnectionClosed]:
     received = []
     try:
         while True:
-            received.append(socket.recv(timeout=5))
+            received.append(socket.recv(timeout=60))
     except ConnectionClosed as closed:
         return received, closed
 
@@ -61,10 +62,10 @@ def test_frames_go_out_as_they_are_given(client: Client) -> None:
         client.host.send(b"\x00\xff")
         client.host.send("한글".encode("cp949"), is_text=True)
         client.host.send("x" * 200_000)
-        assert socket.recv(timeout=5) == '{"a": "\x01"}'
-        assert socket.recv(timeout=5) == b"\x00\xff"
-        assert socket.recv(timeout=5, decode=False) == "한글".encode("cp949")
-        assert len(socket.recv(timeout=5)) == 200_000
+        assert socket.recv(timeout=60) == '{"a": "\x01"}'
+        assert socket.recv(timeout=60) == b"\x00\xff"
+        assert socket.recv(timeout=60, decode=False) == "한글".encode("cp949")
+        assert len(socket.recv(timeout=60)) == 200_000
 
 
 def test_the_log_of_what_was_sent_has_every_frame_and_nothing_else(
@@ -78,8 +79,8 @@ def test_the_log_of_what_was_sent_has_every_frame_and_nothing_else(
     with client.stream() as socket:
         host.send("one")
         host.send(b"\xff")
-        socket.recv(timeout=5)
-        socket.recv(timeout=5)
+        socket.recv(timeout=60)
+        socket.recv(timeout=60)
     host.stop()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines == [
@@ -130,7 +131,7 @@ def test_ignored_pings_get_no_pong_while_events_flow(client: Client) -> None:
         client.host.faults.is_ignoring_pings = True
         pong = socket.ping()
         client.host.beat()
-        socket.recv(timeout=5)
+        socket.recv(timeout=60)
         assert not pong.is_set()
 
 
@@ -225,12 +226,12 @@ def test_the_control_interface_tells_the_state_and_drives_calls_and_faults(clien
         base = f"http://127.0.0.1:{control.port}/"
 
         def do(action: str, **arguments: Any) -> Any:
-            return session.post(base + action, json=arguments, timeout=10)
+            return session.post(base + action, json=arguments, timeout=60)
 
         assert do("arrive", outside="61234567", did="6500620", target="1001").json() == {"result": 1}
         assert read_event(stream, lambda data: data["eventCode"] == 3)["callRefID"] == 1
         assert do("answer", number="1001", ref=1).ok
-        state = session.get(base, timeout=10).json()
+        state = session.get(base, timeout=60).json()
         assert state["stations"]["1001"] == "trk_talk"
         assert state["sessions"]["apiuser"]["is_streaming"]
         assert do("hang-up-outside", ref=1).ok
@@ -238,7 +239,7 @@ def test_the_control_interface_tells_the_state_and_drives_calls_and_faults(clien
         assert do("answer", number="1001", ref=1).status_code == 409
         assert do("switch", is_sillent=True).status_code == 400
         assert do("dance").status_code == 404
-        assert session.post(base + "beat", data="{}", timeout=10).status_code == 400
+        assert session.post(base + "beat", data="{}", timeout=60).status_code == 400
         assert do("drop", how="close", code=1012).json() == {"result": 1}
     wait_until(lambda: not client.host.sessions["apiuser"].is_streaming)
 
@@ -251,9 +252,9 @@ def test_a_host_that_comes_back_keeps_its_port_its_certificate_and_its_call_reco
         session.post(
             f"http://127.0.0.1:{control.port}/arrive",
             json={"outside": "61234567", "did": "1", "target": "1001"},
-            timeout=10,
+            timeout=60,
         )
-        session.post(f"http://127.0.0.1:{control.port}/hang-up-outside", json={"ref": 1}, timeout=10)
+        session.post(f"http://127.0.0.1:{control.port}/hang-up-outside", json={"ref": 1}, timeout=60)
     host.stop()
     with pytest.raises(requests.ConnectionError):
         client.ask("POST", "checkconnection")
@@ -269,6 +270,6 @@ def test_a_rate_is_kept_and_silence_does_not_stop_the_host(build_host: Build, ne
     client.log_in()
     with client.stream() as socket:
         for _ in range(500):
-            socket.recv(timeout=5)
+            socket.recv(timeout=60)
         host.faults.is_silent = True
         assert client.ask("POST", "checkconnection").ok

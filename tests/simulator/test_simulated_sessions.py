@@ -4,7 +4,8 @@ import ssl
 from collections.abc import Callable, Iterator
 
 import pytest
-from simulator.client import Client, wait_until
+from simulator.client import Client
+from sites import wait_until
 from support import FakeClock
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -110,7 +111,7 @@ def test_an_open_websocket_keeps_the_session(build_host: Build, new_client: New,
 def test_all_three_documented_paths_of_the_websocket_are_taken(client: Client, path: str) -> None:
     with client.stream(path.format(base=client.base)) as socket:
         client.host.beat()
-        assert b'"eventCode":68' in socket.recv(timeout=5, decode=False)
+        assert b'"eventCode":68' in socket.recv(timeout=60, decode=False)
 
 
 def test_another_path_of_the_websocket_is_404(client: Client) -> None:
@@ -122,11 +123,11 @@ def test_another_path_of_the_websocket_is_404(client: Client) -> None:
 def test_the_newest_websocket_of_an_account_replaces_the_earlier_one(client: Client) -> None:
     with client.stream() as first, client.stream() as second:
         with pytest.raises(ConnectionClosed) as caught:
-            first.recv(timeout=5)
+            first.recv(timeout=60)
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 1001
         client.host.beat()
-        assert second.recv(timeout=5)
+        assert second.recv(timeout=60)
 
 
 def test_monitors_end_with_their_connection(client: Client) -> None:

@@ -1,12 +1,21 @@
 """Hosts on real TLS sockets of the loopback."""
 
+import http
+import ssl
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from tls_host import Host, Serve
+from stream_scene import Talk
+from tls_host import Host, Serve, settings
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.sync.server import Server, ServerConnection, serve
 
+from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.simulator.certificate import Certificate, make_certificate
 
 
@@ -26,3 +35,37 @@ def start(certificate: Certificate) -> Iterator[Callable[..., Host]]:
             return host
 
         yield begin
+
+
+@pytest.fixture
+def host(certificate: Certificate) -> Callable[..., Any]:
+    """Give a WebSocket host that talks as told, as a context: its settings."""
+
+    @contextmanager
+    def begin(
+        talk: Talk, *, status: int = 101, shown: Certificate = certificate, **options: Any
+    ) -> Iterator[HostSettings]:
+        def answer(connection: ServerConnection, request: Request) -> Response | None:
+            seen.append(request)
+            return None if status == 101 else connection.respond(http.HTTPStatus(status), "no\n")
+
+        def handle(connection: ServerConnection) -> None:
+            with suppress(ConnectionClosed):
+                talk(connection)
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        shown.load_into(context)
+        seen: list[Request] = []
+        server: Server = serve(
+            handle, "127.0.0.1", 0, ssl=context, process_request=answer, compression=None, **options
+        )
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        begin.seen = seen  # type: ignore[attr-defined]
+        try:
+            yield settings(server.socket.getsockname()[1], user="api/user")
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+    return begin

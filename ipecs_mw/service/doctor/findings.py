@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.errors import IpecsMwError, NoSuchProfile
 from ipecs_mw.model.access_settings import SecretSource
 from ipecs_mw.model.settings import HostSettings, Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE
@@ -65,9 +65,14 @@ class Notes:
 
     @contextmanager
     def step(self, name: str, level: Level = "error") -> Iterator[None]:
-        """Look at one thing; an error of ours in the block becomes the finding `name`, with its sentence."""
+        """Look at one thing; an error of ours in the block becomes the finding `name`, with its sentence.
+
+        A profile that is not there is no finding: NoSuchProfile comes through.
+        """
         try:
             yield
+        except NoSuchProfile:
+            raise
         except IpecsMwError as error:
             self.add(name, level, detail=self._explain(error))
 
@@ -103,7 +108,10 @@ def examine_mongodb(store: Store, explain: Explain, clock: Clock) -> list[Findin
 
 
 def examine_contents(store: Store, profile: str, explain: Explain) -> tuple[list[Finding], Settings | None]:
-    """Look at configuration, language strings and definitions; return the settings where they are right."""
+    """Look at configuration, language strings and definitions; return the settings where they are right.
+
+    Raises NoSuchProfile.
+    """
     notes = Notes("configuration", explain)
     settings = None
     with notes.step("configuration_wrong"):

@@ -1,0 +1,64 @@
+"""A report as a mail: text, HTML, and the table as CSV beside them."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from zoneinfo import ZoneInfo
+
+from ipecs_mw.figures.csv_table import write_table
+from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.table import Table
+from ipecs_mw.model.csv_text import BYTE_ORDER_MARK
+from ipecs_mw.model.texts import Texts
+from ipecs_mw.reports.content import build_content
+from ipecs_mw.reports.html_page import render_html
+from ipecs_mw.reports.plain_page import render_text
+
+_POLICY = SMTP.clone(cte_type="7bit")
+"""What every mail server takes, those of long ago included."""
+
+
+def render_csv(question: Question, table: Table, texts: Texts) -> str:
+    """Return the table as a file for spreadsheets."""
+    lines = write_table(table, texts, ZoneInfo(question.zone or "UTC"))
+    return BYTE_ORDER_MARK + "".join(f"{line}\r\n" for line in lines)
+
+
+def build_message(
+    name: str,
+    question: Question,
+    table: Table,
+    texts: Texts,
+    *,
+    run: str,
+    sender: str,
+    to: Sequence[str],
+    at: datetime,
+) -> EmailMessage:
+    """Return the mail of the report `name`, written at an instant.
+
+    `run` tells this time of the report from all others: the same run gives the same Message-ID, so that who gets
+    a mail twice can tell.
+    """
+    content = build_content(name, question, table, texts)
+    message = EmailMessage(_POLICY)
+    message["From"] = sender
+    message["To"] = ", ".join(to)
+    message["Subject"] = f"{name}: {content.subject}"
+    message["Date"] = format_datetime(at)
+    message["Message-ID"] = f"<{hashlib.sha256(run.encode()).hexdigest()[:40]}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"  # no answers from those who are on holiday
+    message.set_content(render_text(content))
+    message.add_alternative(render_html(content), subtype="html")
+    day = f"{question.since.astimezone(ZoneInfo(question.zone or 'UTC')):%Y-%m-%d}"
+    message.add_attachment(
+        render_csv(question, table, texts).encode(),
+        maintype="text",
+        subtype="csv",
+        filename=f"{name}-{day}.csv",
+        params={"charset": "utf-8"},
+    )
+    return message

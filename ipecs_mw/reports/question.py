@@ -1,0 +1,35 @@
+"""A configured report → what it asks for, and by which clocks."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from ipecs_mw.figures.periods import find_span
+from ipecs_mw.figures.question import Question
+from ipecs_mw.model.report_settings import ReportSettings
+from ipecs_mw.model.settings import Settings
+
+
+def find_zone(settings: Settings, report: ReportSettings) -> str:
+    """Return the zone that counts for a report: its own, else that of its phone system, else of the first."""
+    if report.zone is not None:
+        return report.zone
+    zones = {host.name: host.timezone for host in settings.hosts}
+    return zones.get(report.host or "") or next(iter(zones.values()), "UTC")
+
+
+def build_question(report: ReportSettings, zone: str, due_at: datetime) -> Question:
+    """Return what a report asks for that is due at an instant, however late it is sent."""
+    since, until = find_span(report.period, ZoneInfo(zone), due_at)
+    return Question(
+        what=report.what,
+        since=since,
+        until=until,
+        interval=report.interval,
+        zone=zone,
+        host=report.host,
+        group=report.group,
+        agent=report.agent,
+        station=report.station,
+        top=report.top,
+        hours=report.hours,
+    )

@@ -8,13 +8,14 @@ from msgspec import Struct
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError, JournalError, MailUnsure, StoreError, StoreRefused
+from ipecs_mw.errors import IpecsMwError, MailUnsure, StoreError, StoreRefused
 from ipecs_mw.model.report_settings import ReportSettings
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.reports.question import find_zone
 from ipecs_mw.reports.schedule import build_schedule, find_last
 from ipecs_mw.service.intake.intake import Intake
+from ipecs_mw.service.intake.own_records import journal_errors_logged
 from ipecs_mw.service.reports.asking import Ask
 from ipecs_mw.service.reports.sending import answer_report, read_password, require_mail, send_report
 from ipecs_mw.service.session.credentials import Decrypt
@@ -157,7 +158,8 @@ class Reporter:
             gone = [*run.sent_to, *(address for address in left if address not in refused)]
             self._put_off(run, reason, sent_to=gone, is_doubtful=False)
         elif end_run(self._store, run, "sent"):
-            self._tell(lambda: self._intake.record("report.sent", report=run.name, due=_spell(run)))
+            with journal_errors_logged():
+                self._intake.record("report.sent", report=run.name, due=_spell(run))
 
     def _put_off(self, run: Run, reason: str, *, sent_to: Sequence[str], is_doubtful: bool) -> None:
         """Have a run be tried again later, unless the mail may have gone twice; the first time it is told."""
@@ -168,22 +170,16 @@ class Reporter:
         seconds = find_pause(run.tries)
         is_ours = put_off(self._store, run, seconds, reason, sent_to=sent_to, is_doubtful=is_doubtful)
         if is_ours and run.tries == 1:
-            facts = {"report": run.name, "due": _spell(run), "detail": reason}
-            self._tell(lambda: self._intake.record("report.late", "warning", **facts))
+            with journal_errors_logged():
+                self._intake.record("report.late", "warning", report=run.name, due=_spell(run), detail=reason)
         else:
             log.debug("a report was put off", report=run.name, seconds=seconds, reason=reason)
 
     def _give_up(self, run: Run, state: str, reason: str) -> None:
         if end_run(self._store, run, state, error=reason):
-            facts = {"report": run.name, "due": _spell(run), "detail": reason}
             key = "report.unknown" if state == "unknown" else "report.failed"
-            self._tell(lambda: self._intake.record(key, "error", **facts))
-
-    def _tell(self, record: Callable[[], None]) -> None:
-        try:
-            record()
-        except JournalError as refused:
-            log.error("journal.refused", host="middleware", detail=logs.explain(refused))
+            with journal_errors_logged():
+                self._intake.record(key, "error", report=run.name, due=_spell(run), detail=reason)
 
 
 def is_over(run: Run, last_due_at: datetime, now: datetime) -> bool:

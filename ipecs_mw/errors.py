@@ -175,6 +175,19 @@ class CertificateRefused(TransportError):
     recovery = Recovery.LONGEST_WAIT
 
 
+class MailNotSent(TransportError):
+    """The mail server did not take a mail: nobody got it."""
+
+
+class MailUnsure(MailNotSent):
+    """The mail server had the whole mail and did not say whether it takes it: perhaps it was sent."""
+
+    @property
+    def may_have_acted(self) -> bool:
+        """True: whoever sends it again may send it twice."""
+        return True
+
+
 class SessionError(IpecsMwError):
     """The host does not give us the session we ask for."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ipecs_mw.errors import CertificateRefused, HostUnreachable, TransportError
+from ipecs_mw.model.access_settings import TlsSettings
 from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.model.texts import join_some
 from ipecs_mw.outside import read_file
@@ -60,18 +61,25 @@ class TimedSocket(ssl.SSLSocket):
 def build_context(host: HostSettings) -> ssl.SSLContext:
     """Return the context that `host.tls` asks for.
 
-    A pinned context compares the fingerprint at the end of the handshake, so nothing is sent to a host with
-    another certificate. Raises CertificateRefused where `ca_file` cannot be read.
+    Raises CertificateRefused where `ca_file` cannot be read.
     """
-    tls = host.tls
     try:
-        context = ssl.create_default_context(
-            cadata=_read_authorities(tls.ca_file if tls.verify == "ca" else None)
-        )
+        return build_context_of(host.tls)
     except (OSError, ssl.SSLError) as error:
         raise CertificateRefused(
-            "error.ca_file", host=host.name, file=tls.ca_file, reason=str(error)
+            "error.ca_file", host=host.name, file=host.tls.ca_file, reason=str(error)
         ) from error
+
+
+def build_context_of(tls: TlsSettings) -> ssl.SSLContext:
+    """Return the context that trusts as configured; its sockets are `TimedSocket`.
+
+    A pinned context compares the fingerprint at the end of the handshake, so nothing is sent to a server with
+    another certificate. Raises OSError and ssl.SSLError where `ca_file` cannot be read.
+    """
+    context = ssl.create_default_context(
+        cadata=_read_authorities(tls.ca_file if tls.verify == "ca" else None)
+    )
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     if tls.allow_old:

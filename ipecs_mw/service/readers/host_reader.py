@@ -279,6 +279,8 @@ class HostReader:
         if self._sweeps:
             derived.swept = (self._swept, self.position)
             derived.expected = {*pending, *intervals, *reading.calls.list_expected()}
+            if is_whole:  # calls that are expected, and are not there yet
+                derived.calls.update(dict.fromkeys(derived.expected))
         self._swept = self.position
         if is_whole:
             self._sweeps = self._is_fresh = False

@@ -24,6 +24,7 @@ _AHEAD = timedelta(hours=1)  # a host's clock may run ahead of ours so far, and 
 _MOST_ROUNDS = 3
 _WRITTEN_WITHIN_SECONDS = 2.0  # a reader that is not behind has written by then what has come
 _MOST_TOLD = 1000
+_PAGES_AT_ONCE = 5  # each write is waited for until it is safe, however little it is
 
 
 class Rebuilt(Struct):
@@ -93,21 +94,23 @@ def _read_on(
 ) -> int:
     """Read to the end, or until nothing of the span can change any more; return how many events that were.
 
-    What a page has settled is written while the next one is read.
+    What some pages have settled is written while the next are read.
     """
     read, told = 0, None
     reader.is_behind = True
     with ThreadPoolExecutor(1, f"write-{reader.host}") as writer:
         while reader.is_behind and not (span.until is not None and reader.is_over(span.until)):
-            read += reader.read()
-            if reader.at is None:
-                break
-            done.events += reader.spanned
+            for _ in range(_PAGES_AT_ONCE):
+                read += reader.read()
+                done.events += reader.spanned
+                if reader.at is not None:
+                    on_progress(reader.host, before + read, reader.at)
+                if not reader.is_behind:
+                    break
             derived = reader.derive(is_whole=False)
             if told is not None:
                 _count(done, told.result())
             told = writer.submit(reader.put, derived, clock.now())
-            on_progress(reader.host, before + read, reader.at)
     if told is not None:
         _count(done, told.result())
     _count(done, reader.put_missed(clock.now()))

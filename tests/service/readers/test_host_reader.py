@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 from call_frames import EPOCH, read_documents
 from faults.recording import IS_FULL
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from odd_frames import odd_days, some
 from reading_scene import (
@@ -131,6 +131,12 @@ def test_what_is_read_live_is_what_the_log_means(migrated: Store, seed: int) -> 
     check(migrated, log)
 
 
+RECORD = {"Duration": "00:00:40", "StartTime": "2026-03-02 08:00", "Direction": "t"}
+WAITING = [(1, "smdr", RECORD), (0, "gap"), (0, "smdr", RECORD), (0, "smdr", RECORD), (91, "smdr", RECORD)]
+"""Records that make calls where the first of them is not known yet, which the others then wait behind."""
+
+
+@example(days=[WAITING], holders=2, seed=3)
 @settings(some, max_examples=300 if IS_FULL else 12)
 @given(st.lists(odd_days, min_size=1, max_size=3), st.integers(1, 4), st.integers(0, 1000))
 def test_whatever_a_host_sends(migrated: Store, days: list[list[Any]], holders: int, seed: int) -> None:

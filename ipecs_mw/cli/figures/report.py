@@ -153,7 +153,7 @@ def _find(settings: Settings, name: str, context: Context) -> ReportSettings:
 
 def _answer(store: Store, context: Context, settings: Settings, name: str) -> Answer:
     found = _find(settings, name, context)
-    ask = asking.build_ask(store, settings, context.clock)
+    ask = asking.build_ask(store, settings)
     return answer_report(settings, found, load_words(store, context), ask, context.clock.now())
 
 

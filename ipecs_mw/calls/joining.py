@@ -68,7 +68,7 @@ class HostCalls:
         if (take := self._takers.get(verb)) is not None:
             take(step)
         elif (call := self._find(step)) is not None:
-            self._give(call, step)
+            self._give(call, self._guess_group(call, step) if verb == "ring" else step)
 
     def take_changed(self) -> Iterator[tuple[str, Joined | None]]:
         """Yield what has changed since it was last asked, by id; None for a call that became part of another."""
@@ -127,12 +127,15 @@ class HostCalls:
 
     def _name_group(self, step: Step) -> Step:
         """Return the step with the number of its group."""
-        if step.bin:
-            return replace(step, group=self.logins.number_of(step.bin))
-        if step.cause == GROUP_CALL and not step.group and step.verb == "ring":
-            groups = self.logins.groups_at(step.who)
-            return replace(step, group=groups[0]) if len(groups) == 1 else step
-        return step
+        return replace(step, group=self.logins.number_of(step.bin)) if step.bin else step
+
+    def _guess_group(self, call: Joined, step: Step) -> Step:
+        """Return a ring with a group's call with the group of who is logged in there, where no group was told."""
+        if step.cause != GROUP_CALL or step.group:
+            return step
+        groups = self.logins.groups_at(step.who)
+        is_told = any(each.group and (each.bin or each.verb != "ring") for each in call.course.steps)
+        return step if is_told or len(groups) != 1 else replace(step, group=groups[0])
 
     # which call
 

@@ -13,8 +13,10 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/demo
 	@$(BIN)/ipecs-mw demo $(if $(SECONDS),--seconds $(SECONDS))
 
+# Most tests that take long wait, so more workers than processors share the work; each has a mongod of its own and
+# takes about 1 GB of memory (WORKERS=n).
 test: $(VENV)/dev .cache/mongosh
-	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
+	@$(BIN)/python -m pytest --numprocesses $(or $(WORKERS),8) --dist worksteal
 
 # A million damaged frames (FRAMES=n); `make test` runs 20,000 of them.
 test-mutations: $(VENV)/dev

@@ -3,9 +3,7 @@
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,8 @@ from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.calls.options import find_reading_options
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, IpecsMwError, JournalError
-from ipecs_mw.model.event import Event
 from ipecs_mw.model.masking import build_masks
 from ipecs_mw.model.texts import Texts
-from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.service.health.health import HealthPort, Vitals
 from ipecs_mw.service.health.heartbeat import Heartbeat
 from ipecs_mw.service.health.watch import Watch
@@ -27,6 +23,7 @@ from ipecs_mw.service.hosts.fleet import Fleet
 from ipecs_mw.service.intake.documents import read_arrival
 from ipecs_mw.service.intake.former_hosts import FormerHosts
 from ipecs_mw.service.intake.listeners import Listener, Listeners
+from ipecs_mw.service.intake.own_records import journal_errors_logged, keep_undecoded
 from ipecs_mw.service.intake.pipeline import Pipeline, describe_intake, open_intake
 from ipecs_mw.service.process.garbage import search_seldom
 from ipecs_mw.service.process.identity import load_identity
@@ -36,6 +33,9 @@ from ipecs_mw.service.process.stopping import Stop
 from ipecs_mw.service.process.threads import LastingThreads, start_thread
 from ipecs_mw.service.process.turns import WatchedClock
 from ipecs_mw.service.readers.call_reader import CallReader
+from ipecs_mw.service.readers.figure_maker import FigureMaker
+from ipecs_mw.service.reports.asking import build_ask
+from ipecs_mw.service.reports.reporter import Reporter, Spoken
 from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
@@ -136,7 +136,7 @@ class Daemon:
         self._setup = beginning.setup
         self._applied = None if beginning.is_recalled else beginning.setup
         self._spoken = find_spoken(beginning.loaded, beginning.setup)
-        self._reading: threading.Thread | None = None
+        self._readers: Sequence[threading.Thread] = ()
         self._is_recalled = beginning.is_recalled
         self._recalled_at = clock.now() if beginning.is_recalled else None
         self._profile = profile
@@ -152,8 +152,8 @@ class Daemon:
         self._threads = threads
         self._listeners = Listeners(listeners)
         self._intake = open_intake("middleware", None, state_dir, clock)
-        self._own = Pipeline(self._intake, _keep_undecoded, self._events, clock)
-        self._listeners.attend(self._intake, lambda arrival: read_arrival(arrival, _keep_undecoded))
+        self._own = Pipeline(self._intake, keep_undecoded, self._events, clock)
+        self._listeners.attend(self._intake, lambda arrival: read_arrival(arrival, keep_undecoded))
         holder = f"{socket.gethostname()}:{state_dir.absolute()}"
         self._keeper = LeaseKeeper(self._store, self._id, clock, self._stop, holder)
         journal_bytes = self._loaded.settings.journal.max_mebibytes * 1024 * 1024
@@ -178,10 +178,21 @@ class Daemon:
             self._store, profile, lambda: read_retention(self._loaded.settings), clock, self._stop
         )
         self._options = find_reading_options(self._loaded.settings)
-        news = self._events.news
         self._has_drained = threading.Event()
         self._reader = CallReader(
-            self._store, self._id, lambda: self._options, clock, self._has_drained, news
+            self._store, self._id, lambda: self._options, clock, self._has_drained, self._events.news
+        )
+        self._figures = FigureMaker(self._store, self._id, lambda: self._loaded.settings, clock, self._stop)
+        self._reporter = Reporter(
+            self._store,
+            profile,
+            self._id,
+            lambda: Spoken(self._loaded.settings, self._loaded.texts),
+            lambda settings: build_ask(self._store, settings),
+            shared.decrypt,
+            self._intake,
+            clock,
+            self._stop,
         )
         self._changes = ChangeFeed(
             self._store,
@@ -222,7 +233,7 @@ class Daemon:
         settings = self._loaded.settings
         self._health.change(settings.health)
         self._fleet.check(self._loaded)
-        with _journal_errors_logged():
+        with journal_errors_logged():
             self._intake.record(
                 "daemon.started",
                 version=__version__,
@@ -248,7 +259,11 @@ class Daemon:
         self._threads.start("keep-schema", self._schema.run, self._stop)
         self._own.start()
         self._fleet.start_forwarding()
-        self._reading = self._threads.start("read-calls", self._reader.run, self._has_drained)
+        self._readers = (
+            self._threads.start("read-calls", self._reader.run, self._has_drained),
+            self._threads.start("count-figures", self._figures.run, self._stop),
+            self._threads.start("reports", self._reporter.run, self._stop),
+        )
 
     def _watch(self) -> None:
         """Follow what changes in MongoDB from now on."""
@@ -309,7 +324,7 @@ class Daemon:
         """Record what has changed, secrets masked."""
         if changes := find_changes(former, setup):
             config = setup.config or {}
-            with _journal_errors_logged():
+            with journal_errors_logged():
                 self._intake.record(
                     "config.changed",
                     revision=config.get("revision", 0),
@@ -321,15 +336,15 @@ class Daemon:
         """Wait for the logouts, then flush; return how many entries stay in the journals for next time."""
         stopping = self._stopping
         self._fleet.end(stopping.at(_LOGGED_OUT_SECONDS))
-        with _journal_errors_logged():
+        with journal_errors_logged():
             self._intake.record("daemon.ended")
         waiting = self._fleet.drain(stopping.at(_DRAINED_SECONDS))
         waiting += self._own.drain(stopping.seconds_left(_DRAINED_SECONDS))
         self._has_drained.set()
         self._events.news.is_there.set()
         self._listeners.close(partial(stopping.seconds_left, _LISTENED_SECONDS))
-        if self._reading is not None:
-            self._reading.join(stopping.seconds_left(_LISTENED_SECONDS))
+        for thread in self._readers:
+            thread.join(stopping.seconds_left(_LISTENED_SECONDS))
         return waiting
 
     def _describe(self, state: str) -> dict[str, Any]:
@@ -381,17 +396,3 @@ class Daemon:
         up = sum(host["state"] == "up" for host in hosts)
         waiting = sum(host["journal"]["entries"] for host in hosts)
         return self._loaded.texts.render("notify.status", up=up, hosts=len(hosts), waiting=waiting)
-
-
-@contextmanager
-def _journal_errors_logged() -> Iterator[None]:
-    """Go on where the journal does not take the record of what has happened already."""
-    try:
-        yield
-    except JournalError as refused:
-        log.error("journal.refused", host="middleware", detail=logs.explain(refused))
-
-
-def _keep_undecoded(body: bytes, received_at: datetime) -> Event:
-    """Return a frame as it is: the middleware's own intake gets none."""
-    return build_undecodable(body, received_at, "frame without a host")

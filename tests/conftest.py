@@ -50,7 +50,7 @@ if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM_BYTES:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
-_HEAVY = {"site", "own_site", "own_set", "three", "standalone_store", "rates"}
+_HEAVY = {"site", "own_site", "own_set", "three", "standalone_store", "load"}
 """Fixtures of tests that take seconds."""
 
 

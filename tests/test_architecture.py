@@ -27,7 +27,18 @@ LAYERS = (
 """From the bottom to the top; a module imports from its own part or from below, never from beside or above."""
 
 ROOMS = {
-    "service": ("process", "intake", "setup", "health", "session", "readers", "requests", "doctor", "hosts"),
+    "service": (
+        "process",
+        "intake",
+        "setup",
+        "health",
+        "session",
+        "readers",
+        "reports",
+        "requests",
+        "doctor",
+        "hosts",
+    ),
     "store": ("server", "coordination", "schema", "configuration", "events", "calls", "figures"),
 }
 """The rooms of a part, from the bottom to the top: a module imports from its own room or from those below."""

@@ -5,8 +5,8 @@ from hashlib import blake2s
 
 from msgspec import Struct
 
-from ipecs_mw.model.call_settings import bare_bin
 from ipecs_mw.model.extensions import expand_numbers
+from ipecs_mw.model.figure_settings import bare_bin
 from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.model.settings import Settings
 

@@ -9,8 +9,8 @@ from msgspec import Meta, Struct, field
 from ipecs_mw.errors import Words
 from ipecs_mw.model.access_settings import SecretSource, TlsSettings
 from ipecs_mw.model.addresses import is_address
-from ipecs_mw.model.call_settings import GroupNumber
 from ipecs_mw.model.figure_names import Interval, Period, What
+from ipecs_mw.model.figure_settings import GroupNumber
 from ipecs_mw.model.rules import Wrong, check_address, check_secret, check_timezone, check_tls
 from ipecs_mw.model.validation import Fault
 

@@ -54,10 +54,10 @@ def send_mail(
     with _talk(settings, password, clock) as server:
         code, reply = server.mail(settings.sender, [f"size={len(body)}"] if server.has_extn("size") else ())
         if code not in (_TAKEN, _FORWARDED):
-            raise server.refuse("error.mail_sender", reply, sender=settings.sender)
+            raise server.refuse("error.mail_sender", code, reply, sender=settings.sender)
         replies = {address: server.rcpt(address) for address in to}
         refused = {
-            address: _show(reply)
+            address: _show_reply(code, reply)
             for address, (code, reply) in replies.items()
             if code not in (_TAKEN, _FORWARDED)
         }
@@ -136,7 +136,7 @@ class _Server(smtplib.SMTP):
             self._limit_tls()
         code, reply = self.getreply()
         if code != _GREETING:
-            raise self.refuse("error.mail_greeting", reply)
+            raise self.refuse("error.mail_greeting", code, reply)
         self.ehlo_or_helo_if_needed()
         if settings.security == "starttls" and context is not None:
             if not self.has_extn("starttls"):
@@ -158,7 +158,7 @@ class _Server(smtplib.SMTP):
         else:
             raise MailNotSent("error.mail_no_login", server=spell_server(self.settings), user=user)
         if code != _LOGGED_IN:
-            raise self.refuse("error.mail_login", reply, user=user)
+            raise self.refuse("error.mail_login", code, reply, user=user)
 
     def hand_over(self, body: bytes) -> None:
         """Send the mail itself.
@@ -168,7 +168,7 @@ class _Server(smtplib.SMTP):
         self.putcmd("data")
         code, reply = self.getreply()
         if code != _SEND_IT:
-            raise self.refuse("error.mail_refused", reply)
+            raise self.refuse("error.mail_refused", code, reply)
         self.send(_FIRST_DOT.sub(b"..", body))
         try:
             self.send(b".\r\n")
@@ -179,7 +179,7 @@ class _Server(smtplib.SMTP):
                 "error.mail_unsure", server=spell_server(self.settings), reason=reason
             ) from error
         if code != _TAKEN:
-            raise self.refuse("error.mail_refused", reply)
+            raise self.refuse("error.mail_refused", code, reply)
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the next reply, in time."""
@@ -193,9 +193,9 @@ class _Server(smtplib.SMTP):
             self.sock.settimeout(_limit(self.seconds_left()))
         super().send(s)
 
-    def refuse(self, key: str, reply: bytes | str, **facts: Any) -> MailNotSent:
+    def refuse(self, key: str, code: int, reply: bytes | str, **facts: Any) -> MailNotSent:
         """Return the error for a reply that says no."""
-        return MailNotSent(key, server=spell_server(self.settings), reply=_show(reply), **facts)
+        return MailNotSent(key, server=spell_server(self.settings), reply=_show_reply(code, reply), **facts)
 
     def _build_context(self) -> ssl.SSLContext:
         try:
@@ -242,7 +242,7 @@ def _explain(server: _Server, error: Exception) -> MailNotSent:
     if isinstance(error, smtplib.SMTPServerDisconnected):
         return MailNotSent("error.mail_broken", server=where, reason=_show(str(error)))
     if isinstance(error, smtplib.SMTPResponseException):
-        return server.refuse("error.mail_refused", error.smtp_error)
+        return server.refuse("error.mail_refused", error.smtp_code, error.smtp_error)
     if isinstance(error, smtplib.SMTPException):
         return MailNotSent("error.mail_broken", server=where, reason=_show(str(error)))
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -290,6 +290,11 @@ def _show(reply: bytes | str) -> str:
     """Return what a server says, on one line and not too long."""
     text = reply if isinstance(reply, str) else reply.decode("utf-8", "replace")
     return escape(" ".join(text.split()))[:_LONGEST_REPLY]
+
+
+def _show_reply(code: int, reply: bytes | str) -> str:
+    """Return an answer with its number, where it has one."""
+    return _show(reply) if code < 0 else f"{code} {_show(reply)}"
 
 
 def _encode(text: str) -> str:

@@ -4,7 +4,8 @@ import itertools
 import random
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import pytest
 from simulator.pbx_scene import BEGINS_AT
@@ -50,9 +51,23 @@ def live(seed: int, seconds: float = DAY_SECONDS + 3600, **variants: Any) -> tup
     return pbx, events
 
 
-@pytest.fixture(scope="module", params=[1, 2, 3])
-def day(request: pytest.FixtureRequest) -> tuple[Pbx, list[Event]]:
-    return live(request.param)
+class Past(NamedTuple):
+    """A day that is over: its PBX, what it told, and what really happened."""
+
+    pbx: Pbx
+    events: list[Event]
+    truth: dict[str, Any]
+
+
+@cache
+def look_back(seed: int) -> Past:
+    pbx, events = live(seed)
+    return Past(pbx, events, pbx.truth.describe())
+
+
+@pytest.fixture(params=[1, 2, 3])
+def day(request: pytest.FixtureRequest) -> Past:
+    return look_back(request.param)
 
 
 def acd(events: list[Event], *codes: int) -> list[dict[str, Any]]:
@@ -64,8 +79,8 @@ def test_the_same_seed_gives_the_same_day() -> None:
     assert live(5, 3600)[1] != live(6, 3600)[1]
 
 
-def test_a_day_has_everything_that_a_contact_centre_has(day: tuple[Pbx, list[Event]]) -> None:
-    _, events = day
+def test_a_day_has_everything_that_a_contact_centre_has(day: Past) -> None:
+    events = day.events
     codes = {data["eventCode"] for kind, data in events if kind == "acd"}
     assert codes >= {
         *(1, 2, 3, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 41, 42, 43, 44, 49, 58, 59, 62),
@@ -82,19 +97,19 @@ def test_a_day_has_everything_that_a_contact_centre_has(day: tuple[Pbx, list[Eve
     assert len(events) > 20_000
 
 
-def test_a_trunk_is_busy_and_idle_in_turn(day: tuple[Pbx, list[Event]]) -> None:
+def test_a_trunk_is_busy_and_idle_in_turn(day: Past) -> None:
     states: dict[str, int] = {}
-    for event in acd(day[1], 1, 2):
+    for event in acd(day.events, 1, 2):
         trunk = event["sourceNumber"]
         assert states.get(trunk, 2) != event["eventCode"]
         states[trunk] = event["eventCode"]
 
 
 def test_a_call_is_offered_before_it_is_answered_and_answered_before_it_ends(
-    day: tuple[Pbx, list[Event]],
+    day: Past,
 ) -> None:
     order: dict[int, list[int]] = defaultdict(list)
-    for event in acd(day[1], 3, 41, 42, 44, 69):
+    for event in acd(day.events, 3, 41, 42, 44, 69):
         if event["data1"] == "3":
             continue  # somebody left a conference, which goes on
         order[event["callRefID"]].append(event["eventCode"])
@@ -106,9 +121,9 @@ def test_a_call_is_offered_before_it_is_answered_and_answered_before_it_ends(
             assert codes.count(44) == 1
 
 
-def test_event_69_and_the_call_record_say_the_same(day: tuple[Pbx, list[Event]]) -> None:
-    events = {event["callRefID"]: event for event in acd(day[1], 69)}
-    records = [data for kind, data in day[1] if kind == "smdr"]
+def test_event_69_and_the_call_record_say_the_same(day: Past) -> None:
+    events = {event["callRefID"]: event for event in acd(day.events, 69)}
+    records = [data for kind, data in day.events if kind == "smdr"]
     assert len({record["Index"] for record in records}) == len(records) > 500
     for record in records:
         event = events.pop(record["callRefID"], None)
@@ -123,18 +138,18 @@ def test_event_69_and_the_call_record_say_the_same(day: tuple[Pbx, list[Event]])
     assert not events, "each event 69 has its record"
 
 
-def test_codes_of_a_call_are_in_its_record(day: tuple[Pbx, list[Event]]) -> None:
-    records = {data["callRefID"]: data for kind, data in day[1] if kind == "smdr"}
-    for event in acd(day[1], 85):
+def test_codes_of_a_call_are_in_its_record(day: Past) -> None:
+    records = {data["callRefID"]: data for kind, data in day.events if kind == "smdr"}
+    for event in acd(day.events, 85):
         assert records[event["callRefID"]]["AccountCode"] == event["data1"]
-    for event in acd(day[1], 86):
+    for event in acd(day.events, 86):
         assert records[event["callRefID"]]["AccountCode"] == f"STA-P[{event['data1']}]"
 
 
 def test_a_station_that_was_connected_is_released_once_and_the_causes_are_the_vendor_s(
-    day: tuple[Pbx, list[Event]],
+    day: Past,
 ) -> None:
-    pbx, events = day
+    pbx, events = day.pbx, day.events
     known = {row["code"] for row in read_json("codes.json")["call_causes"]}
     open_legs: Counter[tuple[str, int]] = Counter()
     picks_up = ""
@@ -158,19 +173,19 @@ def test_a_station_that_was_connected_is_released_once_and_the_causes_are_the_ve
     assert {leg for leg, count in open_legs.items() if count} <= alive
 
 
-def test_every_call_event_has_the_fields_of_the_vendor_s_table(day: tuple[Pbx, list[Event]]) -> None:
+def test_every_call_event_has_the_fields_of_the_vendor_s_table(day: Past) -> None:
     rows = {row["code"]: row["fields"] for row in read_json("codes.json")["call_events"]}
-    for kind, data in day[1]:
+    for kind, data in day.events:
         if kind in ("call", "presence"):
             needed = {name.rstrip("[]") for name in rows[data["type"]] if not name.endswith("?")}
             assert needed - {"evtSerialNum"} <= set(data), data
 
 
 def test_every_acd_event_is_in_the_vendor_s_table_and_carries_a_reference_where_it_must(
-    day: tuple[Pbx, list[Event]],
+    day: Past,
 ) -> None:
     rows = {row["code"]: row for row in read_json("codes.json")["acd_events"]}
-    for kind, data in day[1]:
+    for kind, data in day.events:
         if kind == "acd":
             row = rows[data["eventCode"]]
             assert data["eventString"] == row["wire"]
@@ -227,8 +242,8 @@ def test_a_call_that_comes_in_by_somebody_else_s_doing_ends_too() -> None:
     assert call.is_over
 
 
-def test_a_day_has_every_outcome_and_every_way_of_passing_a_call_on(day: tuple[Pbx, list[Event]]) -> None:
-    found = day[0].truth.describe()["conversations"]
+def test_a_day_has_every_outcome_and_every_way_of_passing_a_call_on(day: Past) -> None:
+    found = day.truth["conversations"]
     outcomes = Counter(c.get("outcome", "") for c in found)
     assert set(outcomes) - {"", "failed"} == {
         *("answered", "abandoned", "no_answer", "busy", "refused", "voicemail", "lost_on_hold"),
@@ -245,8 +260,8 @@ def test_a_day_has_every_outcome_and_every_way_of_passing_a_call_on(day: tuple[P
         assert ends[kind, how], (kind, how)
 
 
-def test_the_truth_of_a_day_holds_together(day: tuple[Pbx, list[Event]]) -> None:
-    told = day[0].truth.describe()
+def test_the_truth_of_a_day_holds_together(day: Past) -> None:
+    told = day.truth
     assert told["complete_since_seconds"] == 0
     spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for state in told["agent_states"]:
@@ -271,11 +286,11 @@ def test_the_truth_of_a_day_holds_together(day: tuple[Pbx, list[Event]]) -> None
         assert len(conversation["refs"]) == len(set(conversation["refs"]))
 
 
-def test_no_reference_is_of_two_conversations_and_each_record_of_one(day: tuple[Pbx, list[Event]]) -> None:
-    found = day[0].truth.describe()["conversations"]
+def test_no_reference_is_of_two_conversations_and_each_record_of_one(day: Past) -> None:
+    found = day.truth["conversations"]
     refs = Counter(ref for c in found for ref in c["refs"])
     assert set(refs.values()) == {1}
-    records = [data["Index"] for kind, data in day[1] if kind == "smdr"]
+    records = [data["Index"] for kind, data in day.events if kind == "smdr"]
     assert sorted(i for c in found for i in c["records"]) == records
 
 
@@ -311,21 +326,21 @@ def test_a_day_of_any_host_ends_with_nothing_left_over(variants: dict[str, Any])
     ],
 )
 def test_what_the_events_tell_and_what_really_happened_are_at_the_same_stations_at_the_same_time(
-    day: tuple[Pbx, list[Event]], codes: tuple[int, ...], kinds: tuple[str, ...]
+    day: Past, codes: tuple[int, ...], kinds: tuple[str, ...]
 ) -> None:
-    told = Counter((event["sourceNumber"], event["time"]) for event in acd(day[1], *codes))
-    found = Counter(fact[1:] for fact in list_facts(day[0]) if fact[0] in kinds)
+    told = Counter((event["sourceNumber"], event["time"]) for event in acd(day.events, *codes))
+    found = Counter(fact[1:] for fact in list_facts(day.truth) if fact[0] in kinds)
     assert told == found
     assert told
 
 
-def list_facts(pbx: Pbx) -> list[tuple[str, str, str]]:
+def list_facts(truth: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return kind, station and the whole second of what the truth says, as far as an event tells of it."""
 
     def at(facts: dict[str, Any], name: str) -> str:
         return datetime.fromisoformat(facts[f"{name}_at"]).strftime("%Y/%m/%d %H:%M:%S")
 
-    conversations = pbx.truth.describe()["conversations"]
+    conversations = truth["conversations"]
     facts = [
         (s["kind"], s["station"], at(s, "from"))
         for c in conversations

@@ -21,6 +21,8 @@ from ipecs_mw.calls.position import BEGINNING, find_order, split_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore
+from ipecs_mw.figures.gaps import Gap, read_gap
+from ipecs_mw.figures.quarters import list_quarters
 from ipecs_mw.figures.touched import FindTouched, find_touched_by_call, find_touched_by_state
 from ipecs_mw.service.process.threads import start_task
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched
@@ -53,7 +55,8 @@ class Derived(Struct):
 
     Where a stretch is `swept`, what it began and is neither there nor `expected` is no more, either. `lasting` are
     intervals of which more is to come. `at` is when the last event was received; `is_whole` where nothing is held
-    back, `is_all` where what follows from these documents may not be there although they are.
+    back, `is_all` where what follows from these documents may not be there although they are. `gaps` are stretches
+    of time without events.
     """
 
     calls: dict[str, Document | None]
@@ -62,6 +65,7 @@ class Derived(Struct):
     at: datetime | None
     is_whole: bool
     is_all: bool
+    gaps: Sequence[Gap]
     swept: tuple[str, str] | None = None
     expected: Collection[str] = ()
 
@@ -107,6 +111,7 @@ class HostReader:
         self._late: str | None = None
         self._pending: dict[str, Joined | None] = {}
         self._intervals: dict[str, Document] = {}
+        self._gaps: list[Gap] = []
         self._swept = self.position
         self._sweeps = True
         self._is_fresh = True  # what is there may have been written, and what follows from it not
@@ -213,6 +218,7 @@ class HostReader:
                 self._reading.take(event, order)
             except Exception:  # one odd event must not end the reading of all that follow
                 log.critical("calls.event_failed", host=self.host, event_id=event["_id"], exc_info=True)
+        self._gaps += [gap for event in events if (gap := read_gap(event)) is not None]
         if events:
             note_taken(self._taken, events)
             self.position, self.at = page.orders[len(events) - 1], events[-1]["received_at"]
@@ -280,7 +286,9 @@ class HostReader:
             at=self.at,
             is_whole=is_whole,
             is_all=self._sweeps or self._is_fresh,
+            gaps=self._gaps,
         )
+        self._gaps = []
         if self._sweeps:
             derived.swept = (self._swept, self.position)
             derived.expected = {*pending, *intervals, *reading.calls.list_expected()}
@@ -305,6 +313,8 @@ class HostReader:
         Missed calls follow from all calls of their numbers. So while history is read they wait for its end, for
         `save`, or until there are many.
         """
+        if not self._only_compares:
+            mark(self._store, self.host, {each for gap in derived.gaps for each in list_quarters(*gap)})
         told = self._put(self._calls, derived.calls, derived, now)
         self._missed.note(self._list_touched(derived.calls, told, only_changed=not derived.is_all))
         told += self._put(self._states, derived.states, derived, now)

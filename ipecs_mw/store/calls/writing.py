@@ -72,7 +72,7 @@ class Written:
     """A collection of derived documents; it has in mind what it wrote, until it is told to forget.
 
     `began` is the field with the instant at which what a document tells began; what is outside of `span` is left
-    as it is. `announce` is told what is going to be written, each document as it was and as it will be.
+    as it is. `announce` is told before and after it what is written, each document as it was and as it is.
     """
 
     def __init__(
@@ -124,6 +124,8 @@ class Written:
             if self._announce is not None:
                 self._announce([(told.before, derived[told.id]) for told, _ in found], now)
             self._send([write for _, write in found])
+            if self._announce is not None:  # who was told before may have looked before it was written
+                self._announce([(told.before, derived[told.id]) for told, _ in found], now)
         for difference, _ in found:
             self._note(difference.id, difference.before or {}, derived[difference.id])
         return [difference for difference, _ in found]

@@ -14,6 +14,7 @@ from ipecs_mw.model.schemas import build_collection_schemas
 from ipecs_mw.store.schema.validators import to_bson_schema
 
 _MONTH_SECONDS = 30 * 86400
+_RUNS_SECONDS = 400 * 86400  # longer than a report may have between two of its times
 
 Keys = Sequence[tuple[str, int]]
 
@@ -115,6 +116,11 @@ INDEXES: Mapping[str, Sequence[Index]] = {
     "requests": (
         Index("queue", (("state", ASCENDING), ("host", ASCENDING), ("created_at", ASCENDING))),
         Index("retention", (("created_at", ASCENDING),), {"expireAfterSeconds": _MONTH_SECONDS}),
+    ),
+    "report_runs": (
+        Index("newest", (("profile", ASCENDING), ("name", ASCENDING), ("noted_at", DESCENDING))),
+        Index("open", (("profile", ASCENDING), ("state", ASCENDING))),
+        Index("retention", (("due_at", ASCENDING),), {"expireAfterSeconds": _RUNS_SECONDS}),
     ),
     "instances": (Index("by_profile", (("profile", ASCENDING), ("heartbeat_at", DESCENDING))),),
     "languages": (Index("by_locale", (("locale", ASCENDING),)),),

@@ -49,7 +49,7 @@ def find_open_caller(store: Store) -> str:
 def test_what_is_read_after_an_erasure_is_what_masked_events_mean(
     migrated: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    log = build_log(2, seed, 1)
+    log = build_log(1, seed, 1)
     part, soon = len(log) // 2, 40
     insert(migrated, log[:part])
     reader, holder = begin(migrated)

@@ -126,7 +126,7 @@ def check(store: Store, log: Sequence[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("seed", range(200 if IS_FULL else 6))
 def test_what_is_read_live_is_what_the_log_means(migrated: Store, seed: int) -> None:
-    log = build_log(0.5 if seed % 2 else 1.5, seed, 1 + seed % 4)
+    log = build_log(0.5 if seed % 2 else 1.5 if IS_FULL else 0.75, seed, 1 + seed % 4)
     play(migrated, log, seed)
     check(migrated, log)
 

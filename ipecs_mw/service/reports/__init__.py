@@ -1,0 +1,1 @@
+"""Reports by themselves: each sent when it is due, by one daemon of all."""

@@ -1,0 +1,197 @@
+"""Sends each report when it is due, once for all daemons of a profile; what failed is tried again for a day."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+
+from ipecs_mw import logs
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import IpecsMwError, MailUnsure, StoreError, StoreRefused
+from ipecs_mw.model.report_settings import ReportSettings
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.texts import Texts
+from ipecs_mw.reports.question import find_zone
+from ipecs_mw.reports.schedule import build_schedule, find_last
+from ipecs_mw.service.intake.intake import Intake
+from ipecs_mw.service.intake.own_records import journal_errors_logged
+from ipecs_mw.service.reports.asking import Ask
+from ipecs_mw.service.reports.sending import answer_report, read_password, require_mail, send_report
+from ipecs_mw.service.session.credentials import Decrypt
+from ipecs_mw.store.coordination.report_runs import (
+    Run,
+    begin_sending,
+    claim_run,
+    end_run,
+    find_newest,
+    note_run,
+    put_off,
+)
+from ipecs_mw.store.server.connection import Store
+
+log = logs.get_logger()
+
+MOST_DOUBTS = 2
+"""So often at most a mail may have gone: the second time that nobody knows it, nothing is sent any more."""
+
+_LOOK_SECONDS = 5.0
+_LONGEST_RETRY_SECONDS = 60.0
+_MAKING_SECONDS = 120.0
+_SPARE_SECONDS = 30.0
+_FIRST_PAUSE_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 3600.0
+_GIVE_UP = timedelta(hours=24)
+
+
+class Spoken(Struct, frozen=True):
+    """What the configuration says now: the settings and the language strings."""
+
+    settings: Settings
+    texts: Texts
+
+
+class Reporter:
+    """Sends the reports of a profile; `run` is its thread.
+
+    `read` gives the configuration as it is now, `build_ask` what answers questions by it. Who wants to send a
+    report claims its run, so that any number of daemons may look after the same reports.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        profile: str,
+        owner: str,
+        read: Callable[[], Spoken],
+        build_ask: Callable[[Settings], Ask],
+        decrypt: Decrypt,
+        intake: Intake,
+        clock: Clock,
+        stop: threading.Event,
+    ) -> None:
+        self._store = store
+        self._profile = profile
+        self._owner = owner
+        self._read = read
+        self._build_ask = build_ask
+        self._decrypt = decrypt
+        self._intake = intake
+        self._clock = clock
+        self._stop = stop
+        self._noted: dict[str, tuple[str, datetime]] = {}
+
+    def run(self) -> None:
+        """Look every few seconds until stopped, whatever becomes of MongoDB."""
+        wait_seconds = _LOOK_SECONDS
+        while not self._stop.is_set():
+            try:
+                self.turn()
+                wait_seconds = _LOOK_SECONDS
+            except StoreError as error:
+                level = log.error if isinstance(error, StoreRefused) else log.warning
+                level("reports.stopped", detail=logs.explain(error))
+                wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
+            self._clock.wait(self._stop, wait_seconds)
+
+    def turn(self) -> None:
+        """Note what is due, and see to all that is to be tried now. Raises StoreError."""
+        spoken = self._read()
+        mail = spoken.settings.mail
+        if mail is None:
+            return
+        for report in spoken.settings.reports:
+            self._note(spoken.settings, report)
+        while not self._stop.is_set():
+            run = claim_run(self._store, self._profile, self._owner, _MAKING_SECONDS)
+            if run is None:
+                return
+            self._see_to(run, spoken)
+
+    def _note(self, settings: Settings, report: ReportSettings) -> None:
+        """Note that a report is due, once; what was due before there was a report of this schedule is skipped."""
+        now = self._clock.now()
+        schedule = build_schedule(report, find_zone(settings, report))
+        due_at, word = find_last(schedule, now), schedule.spell()
+        if self._noted.get(report.name) == (word, due_at):
+            return
+        newest = find_newest(self._store, self._profile, report.name, now)
+        is_known = newest is not None and newest.schedule == word
+        if newest is None or not is_known or newest.due_at < due_at:
+            note_run(self._store, self._profile, report.name, due_at, word, now, is_skipped=not is_known)
+        self._noted[report.name] = (word, due_at)
+
+    def _see_to(self, run: Run, spoken: Spoken) -> None:
+        """Try a run that was claimed, or give it up."""
+        settings, texts = spoken.settings, spoken.texts
+        report = next((each for each in settings.reports if each.name == run.name), None)
+        now = self._clock.now()
+        if run.doubts >= MOST_DOUBTS:
+            self._give_up(run, "unknown", run.error or texts.render("report.interrupted"))
+        elif report is None:
+            self._give_up(run, "failed", run.error or texts.render("report.removed"))
+        elif is_over(run, find_last(build_schedule(report, find_zone(settings, report)), now), now):
+            state = "unknown" if run.doubts else "failed"
+            self._give_up(run, state, run.error or texts.render("report.too_late"))
+        else:
+            self._try(run, report, spoken)
+
+    def _try(self, run: Run, report: ReportSettings, spoken: Spoken) -> None:
+        """Send a report to whom it has not gone yet; what becomes of it is noted."""
+        settings, texts = spoken.settings, spoken.texts
+        left = [address for address in report.to if address not in run.sent_to]
+        try:
+            mail = require_mail(settings, self._profile)
+            password = read_password(mail, self._profile, self._decrypt)
+            answer = answer_report(settings, report, texts, self._build_ask(settings), run.due_at)
+            if not begin_sending(self._store, run, mail.timeout_seconds + _SPARE_SECONDS):
+                return
+            refused = send_report(
+                answer, mail, password, run=run.id, to=report.to, left=left, clock=self._clock
+            )
+        except IpecsMwError as error:
+            reason = texts.explain(error)
+            self._put_off(run, reason, sent_to=run.sent_to, is_doubtful=isinstance(error, MailUnsure))
+            return
+        if refused:
+            reason = "; ".join(f"{address}: {reply}" for address, reply in refused.items())
+            gone = [*run.sent_to, *(address for address in left if address not in refused)]
+            self._put_off(run, reason, sent_to=gone, is_doubtful=False)
+        elif end_run(self._store, run, "sent"):
+            with journal_errors_logged():
+                self._intake.record("report.sent", report=run.name, due=_spell(run))
+
+    def _put_off(self, run: Run, reason: str, *, sent_to: Sequence[str], is_doubtful: bool) -> None:
+        """Have a run be tried again later, unless the mail may have gone twice; the first time it is told."""
+        reason = logs.mask(reason)
+        if run.doubts + is_doubtful >= MOST_DOUBTS:
+            self._give_up(run, "unknown", reason)
+            return
+        seconds = find_pause(run.tries)
+        is_ours = put_off(self._store, run, seconds, reason, sent_to=sent_to, is_doubtful=is_doubtful)
+        if is_ours and run.tries == 1:
+            with journal_errors_logged():
+                self._intake.record("report.late", "warning", report=run.name, due=_spell(run), detail=reason)
+        else:
+            log.debug("a report was put off", report=run.name, seconds=seconds, reason=reason)
+
+    def _give_up(self, run: Run, state: str, reason: str) -> None:
+        if end_run(self._store, run, state, error=reason):
+            key = "report.unknown" if state == "unknown" else "report.failed"
+            with journal_errors_logged():
+                self._intake.record(key, "error", report=run.name, due=_spell(run), detail=reason)
+
+
+def is_over(run: Run, last_due_at: datetime, now: datetime) -> bool:
+    """Tell whether a run is of no use any more: the next one is due, or it was tried for a day."""
+    first_at = run.first_at or now
+    return run.due_at < last_due_at or now - first_at >= _GIVE_UP
+
+
+def find_pause(tries: int) -> float:
+    """Return for how many seconds a report rests after so many tries."""
+    return min(_FIRST_PAUSE_SECONDS * 2.0 ** min(tries - 1, 30), _LONGEST_PAUSE_SECONDS)
+
+
+def _spell(run: Run) -> str:
+    return f"{run.due_at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"

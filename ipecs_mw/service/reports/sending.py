@@ -1,0 +1,76 @@
+"""One report, made and handed to the mail server."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import CannotStart
+from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.table import Table
+from ipecs_mw.model.report_settings import MailSettings, ReportSettings
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.texts import Texts
+from ipecs_mw.reports.message import build_message
+from ipecs_mw.reports.question import build_question, find_zone
+from ipecs_mw.service.reports.asking import Ask
+from ipecs_mw.service.session.credentials import Decrypt, read_secret
+from ipecs_mw.transport.mail import Refused, send_mail
+
+
+class Answer(Struct, frozen=True):
+    """What a report asks for, what it is answered with, and the language that it speaks."""
+
+    name: str
+    question: Question
+    table: Table
+    texts: Texts
+
+
+def answer_report(
+    settings: Settings, report: ReportSettings, texts: Texts, ask: Ask, due_at: datetime
+) -> Answer:
+    """Return what a report says that is due at an instant. Raises IpecsMwError."""
+    question = build_question(report, find_zone(settings, report), due_at)
+    return Answer(report.name, question, ask(question), texts.speak(report.language or settings.locale))
+
+
+def require_mail(settings: Settings, profile: str) -> MailSettings:
+    """Return the mail server of a profile; raises CannotStart where it has none."""
+    if settings.mail is None:
+        raise CannotStart("error.mail_missing", profile=profile)
+    return settings.mail
+
+
+def read_password(mail: MailSettings, profile: str, decrypt: Decrypt) -> str | None:
+    """Return the password for the mail server; None where it asks for none. Raises IpecsMwError."""
+    at = f"config/{profile} mail.password"
+    return None if mail.password is None else read_secret(mail.password, at, decrypt)
+
+
+def send_report(
+    answer: Answer,
+    mail: MailSettings,
+    password: str | None,
+    *,
+    run: str,
+    to: Sequence[str],
+    left: Sequence[str],
+    clock: Clock,
+) -> Refused:
+    """Send a report that is for `to` to those in `left`; return those that the server refused.
+
+    Raises MailNotSent.
+    """
+    message = build_message(
+        answer.name,
+        answer.question,
+        answer.table,
+        answer.texts,
+        run=run,
+        sender=mail.sender,
+        to=to,
+        at=clock.now(),
+    )
+    return send_mail(mail, password, message, left, clock)

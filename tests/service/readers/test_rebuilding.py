@@ -154,12 +154,18 @@ def test_a_span_touches_only_what_began_in_it(read: Store) -> None:
 
 def test_what_was_kept_under_another_configuration_is_not_gone_on_from(read: Store) -> None:
     moments = read.database["reader_states"]
-    assert moments.count_documents({"at": {"$lt": TEN}})
+    assert moments.count_documents({"at": {"$lt": QUARTER_PAST}})
     seen: list[int] = []
-    run(read, Span(TEN + timedelta(hours=2), None), at=lambda _host, events, _at: seen.append(events))
+    run(
+        read, Span(QUARTER_PAST + timedelta(hours=1), None), at=lambda _host, events, _at: seen.append(events)
+    )
     moments.update_many({}, {"$set": {"read_as": "another"}})
     whole: list[int] = []
-    run(read, Span(TEN + timedelta(hours=2), None), at=lambda _host, events, _at: whole.append(events))
+    run(
+        read,
+        Span(QUARTER_PAST + timedelta(hours=1), None),
+        at=lambda _host, events, _at: whole.append(events),
+    )
     assert whole[-1] == read.database["events"].count_documents({}) > seen[-1]
 
 

@@ -74,9 +74,9 @@ class HostReader:
     """Reads the events of one host. `begin` comes first; then `read` and `flush` in turn.
 
     Only documents that began in `span` are touched. Where it `only_compares`, nothing is written; `await_reader`
-    then gives a reader that reads meanwhile the time to write what has just come. Who asks for what is true now
-    has it followed (`follows_live`). Every call may raise StoreError, after which the reader is of no use until it
-    has begun again.
+    then gives a reader that reads meanwhile the time to write what has just come. What `is_anew` reads again what
+    was read before: it does not follow what is true now, and goes on from what was read by the same options alone.
+    Every call may raise StoreError, after which the reader is of no use until it has begun again.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class HostReader:
         span: Span = ALL,
         only_compares: bool = False,
         await_reader: Callable[[], None] = lambda: None,
-        follows_live: bool = True,
+        is_anew: bool = False,
     ) -> None:
         self.host = host
         self.options = options
@@ -99,7 +99,7 @@ class HostReader:
         self._store = store
         self._only_compares = only_compares
         self._await_reader = await_reader
-        self._follows_live = follows_live
+        self._is_anew = is_anew
         self._span = span
         self._missed = MissedCalls(store, host, options)
         self._taken: dict[str, int] = {}
@@ -122,7 +122,7 @@ class HostReader:
     def _make_reading(self) -> HostReading:
         options = self.options
         return HostReading(
-            self.host, bins=options.bins, machines=options.machines, follows_live=self._follows_live
+            self.host, bins=options.bins, machines=options.machines, follows_live=not self._is_anew
         )
 
     def _set_span(self, span: Span) -> None:
@@ -148,11 +148,16 @@ class HostReader:
         """
         if before is not None and not self._only_compares:
             drop_moments(self._store, self.host, since=before)
-        self._go_to(find_moment(self._store, self.host, before=before, until=until))
+        self._go_to(
+            find_moment(self._store, self.host, before=before, until=until, read_as=self._find_read_as())
+        )
         if self.position == BEGINNING:
             self.begin_at_the_beginning()
         written = self._list_written()
         self._sweeps = any(each.list_between(self.host, self.position, limit=1) for each in written)
+
+    def _find_read_as(self) -> str | None:
+        return self.options.describe_reading() if self._is_anew else None
 
     def _go_to(self, moment: Moment | None) -> None:
         """Have in mind what was kept of a moment; nothing, at the beginning, where there is none to be read."""
@@ -182,7 +187,7 @@ class HostReader:
         place = find_order(first)
         if not any(each.has_before(self.host, place) for each in self._list_written()):
             return
-        self._go_to(find_oldest_moment(self._store, self.host, place))
+        self._go_to(find_oldest_moment(self._store, self.host, place, read_as=self._find_read_as()))
         edge = first["received_at"] + LIMIT if self.at is None else self.at
         since = edge if self._span.since is None else max(edge, self._span.since)
         self._set_span(Span(since, self._span.until))
@@ -368,7 +373,8 @@ class HostReader:
         if self.at is None or self._late is not None:
             return True
         data = snapshot.keep(self._reading)
-        return save_moment(self._store, Moment(self.host, self.position, self.at, self._taken, data))
+        read_as = self.options.describe_reading()
+        return save_moment(self._store, Moment(self.host, self.position, self.at, self._taken, data, read_as))
 
     def is_over(self, until: datetime) -> bool:
         """Tell whether nothing that began before an instant can change any more."""

@@ -72,8 +72,8 @@ class Written:
     """A collection of derived documents; it has in mind what it wrote, until it is told to forget.
 
     `began` is the field with the instant at which what a document tells began; what is outside of `span` is left
-    as it is. `announce` is told what is written, each document as it was and as it is; what it
-    returns is called before and after.
+    as it is. `announce` is told what is written, each document as it was and as it is; what it returns is called
+    before and after.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "set_up": ("migrate", "seed", "config", "secret", "trust", "grant"),
     "operate": ("check", "run", "status", "support", "journal"),
     "calls": ("calls", "call", "live", "missed", "rebuild"),
-    "figures": ("figures",),
+    "figures": ("figures", "report"),
     "ask": ("events", "smdr", "erase"),
     "command": ("commands", "send"),
 }

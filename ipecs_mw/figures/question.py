@@ -1,11 +1,15 @@
 """What somebody wants to know of figures."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
 
 from ipecs_mw.model.figure_names import Interval, What
+
+USUAL_INTERVALS: Mapping[str, Interval] = {"hours": "1h"}
+"""What → its interval where nobody says one, unless that is `all`."""
 
 
 class Question(Struct, frozen=True, kw_only=True):

@@ -158,8 +158,11 @@ class ReportSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Locale | None, Meta(description="language of the mail, such as de-DE; null: `locale`")
     ] = None
     interval: Annotated[
-        Interval, Meta(description="one row for each interval; `all`: for the whole period")
-    ] = "all"
+        Interval | None,
+        Meta(
+            description="a row for each interval, `all`: for the whole period; null: `1h` for `hours`, else `all`"
+        ),
+    ] = None
     host: Annotated[str | None, Meta(description="only this phone system; null: all")] = None
     group: Annotated[GroupNumber | None, Meta(description="only this group; null: all")] = None
     agent: Annotated[

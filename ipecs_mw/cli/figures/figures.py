@@ -1,6 +1,6 @@
 """`ipecs-mw figures`: what calls and agents add up to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.figures.csv_table import write_table
 from ipecs_mw.figures.formulas import SERVICE_LEVELS
 from ipecs_mw.figures.periods import find_span
-from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.question import USUAL_INTERVALS, Question
 from ipecs_mw.figures.table import Table
 from ipecs_mw.model.figure_names import Interval, Period, What
 from ipecs_mw.model.rules import is_timezone
@@ -30,7 +30,6 @@ from ipecs_mw.store.figures.asking import find_zone
 from ipecs_mw.store.figures.tables import ask
 
 _TEXTS = shipped_texts()
-_USUAL_INTERVAL: Mapping[str, Interval] = {"hours": "1h"}
 
 
 class Zone(click.ParamType[str]):
@@ -102,7 +101,7 @@ def figures(
             what=what,
             since=begin,
             until=end,
-            interval=interval or _USUAL_INTERVAL.get(what, "all"),
+            interval=interval or USUAL_INTERVALS.get(what, "all"),
             zone=here,
             host=host,
             group=group,

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -20,13 +20,23 @@ from ipecs_mw.store.server.connection import Store
 LOG = build_log(0.5, 1, 3)
 
 
+class Then(SystemClock):
+    """A clock that shows the time of the log: until now its last calls would last for months."""
+
+    def __init__(self) -> None:
+        self._behind = super().now() - LOG[-1]["received_at"]
+
+    def now(self) -> datetime:
+        return super().now() - self._behind
+
+
 class Running:
     """A reader in a thread of its own, as a daemon has one."""
 
     def __init__(self, store: Store, owner: str) -> None:
         self.options: ReadingOptions | None = OPTIONS
         self.stop, self.news = threading.Event(), News()
-        self.reader = CallReader(store, owner, lambda: self.options, SystemClock(), self.stop, self.news)
+        self.reader = CallReader(store, owner, lambda: self.options, Then(), self.stop, self.news)
         self.thread = threading.Thread(target=self.reader.run, daemon=True)
         self.thread.start()
 

@@ -33,6 +33,7 @@ from ipecs_mw.service.process.stopping import Stop
 from ipecs_mw.service.process.threads import LastingThreads, start_thread
 from ipecs_mw.service.process.turns import WatchedClock
 from ipecs_mw.service.readers.call_reader import CallReader
+from ipecs_mw.service.readers.figure_maker import FigureMaker
 from ipecs_mw.service.reports.asking import build_ask
 from ipecs_mw.service.reports.reporter import Reporter, Spoken
 from ipecs_mw.service.session.credentials import find_key_file
@@ -177,17 +178,17 @@ class Daemon:
             self._store, profile, lambda: read_retention(self._loaded.settings), clock, self._stop
         )
         self._options = find_reading_options(self._loaded.settings)
-        news = self._events.news
         self._has_drained = threading.Event()
         self._reader = CallReader(
-            self._store, self._id, lambda: self._options, clock, self._has_drained, news
+            self._store, self._id, lambda: self._options, clock, self._has_drained, self._events.news
         )
+        self._figures = FigureMaker(self._store, self._id, lambda: self._loaded.settings, clock, self._stop)
         self._reporter = Reporter(
             self._store,
             profile,
             self._id,
             lambda: Spoken(self._loaded.settings, self._loaded.texts),
-            lambda settings: build_ask(self._store, settings, clock),
+            lambda settings: build_ask(self._store, settings),
             shared.decrypt,
             self._intake,
             clock,
@@ -260,6 +261,7 @@ class Daemon:
         self._fleet.start_forwarding()
         self._readers = (
             self._threads.start("read-calls", self._reader.run, self._has_drained),
+            self._threads.start("count-figures", self._figures.run, self._stop),
             self._threads.start("reports", self._reporter.run, self._stop),
         )
 

@@ -1,5 +1,6 @@
 """Real mail servers on the loopback: one that takes mails, and one that says what a test has it say."""
 
+import logging
 import socket
 import ssl
 import threading
@@ -16,6 +17,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from ipecs_mw.model.access_settings import TlsSettings
 from ipecs_mw.model.report_settings import MailSettings
 from ipecs_mw.simulator.certificate import Certificate
+
+logging.getLogger("mail.log").setLevel(logging.ERROR)  # what it says of itself is not ours
 
 USER = "pbx"
 PASSWORD = "canary-mail-pässword"

@@ -1,11 +1,15 @@
-"""Which of the calls in the index a step speaks of, where its reference alone does not say."""
+"""Which of the calls in the index a step speaks of, where its reference alone does not say, and by what."""
 
 from datetime import timedelta
 from typing import Any
 
-from ipecs_mw.calls.course import CLOSERS
+from msgspec.structs import replace
+
+from ipecs_mw.calls import verbs
+from ipecs_mw.calls.course import CLOSERS, RANKS
 from ipecs_mw.calls.index import Index, Joined
-from ipecs_mw.calls.steps import Step, is_trunk
+from ipecs_mw.calls.logins import Logins
+from ipecs_mw.calls.steps import GROUP_CALL, Step, is_trunk
 
 OPENS_ANEW = frozenset({"arrive", "seize", "inbound"})
 """What opens a call, so that on a reference that another call had it is a new one."""
@@ -22,6 +26,13 @@ _RENAMES = frozenset(
         "conference",
     }
 )  # fmt: skip
+_BEGINS_AS = {"arrive": "ring", "seize": "dial"}
+_GOES_ON_FROM = {
+    "arrive": ("ring",),
+    "seize": ("dial",),
+    "ring": ("ring",),
+    "answer": ("ring", "dial", "talk"),
+}
 _BEFORE_ANSWER = frozenset({"abandon", "overflow", "no_answer"})
 
 
@@ -46,8 +57,38 @@ def is_anew(call: Joined, step: Step) -> bool:
     )
 
 
+def is_anew_on_trunk(call: Joined | None, step: Step) -> bool:
+    """Tell whether a ring or a seizure without a reference begins a new call on a trunk that has this one."""
+    if call is None or not call.is_open:
+        return True
+    if step.verb == "arrive":
+        return any(each.verb == "arrive" for each in call.course.steps)
+    return any(p not in call.course.stations for p in (step.who, step.other) if p and not is_trunk(p))
+
+
+def find_dialing(index: Index, station: str) -> Joined | None:
+    """Return the call in which a station dials: it can dial in one alone."""
+    return next((c for c in index.open_at(station) if c.course.find_doing(station)[0] == "dial"), None)
+
+
+def find_without_trunk(index: Index, step: Step) -> Joined | None:
+    """Return the call of which a station has told by its reference, and whose trunk tells of it without one."""
+    doing = _BEGINS_AS[step.verb]
+    found = [
+        call
+        for station in (step.who, step.other)
+        for call in index.open_at(station)
+        if not call.course.trunks
+        and call.course.find_doing(station)[0] == doing
+        and (doing == "dial" or call.course.known.get("outside"))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
 def find_unnamed(index: Index, step: Step) -> Joined | None:
     """Return the call that a reference not known yet is another name of: its trunk's, or its caller's."""
+    if step.verb in _BEGINS_AS:
+        return _find_nameless(index, step)
     if step.verb not in _RENAMES:
         return None
     for party in (step.who, step.other):
@@ -55,12 +96,28 @@ def find_unnamed(index: Index, step: Step) -> Joined | None:
             return call
     if step.verb == "ring" and step.outside and (call := index.by_number(step.outside)) is not None:
         return call if call.is_open and not call.refs else None
-    return None
+    return _find_nameless(index, step)
+
+
+def _find_nameless(index: Index, step: Step) -> Joined | None:
+    """Return the call without any reference in which a station is by now: only one can be meant."""
+    found = [
+        call
+        for call in index.open_at(step.who)
+        if not call.refs and call.course.find_doing(step.who)[0] in _GOES_ON_FROM.get(step.verb, RANKS)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def find_between(index: Index, step: Step) -> list[Joined]:
     """Return the open calls between two stations that a step without a reference can be about."""
     calls = {call.id: call for party in (step.who, step.other) if party for call in index.open_at(party)}
+    if (
+        step.verb in ("divert", "voicemail")
+        and (call := index.by_number(step.who)) is not None
+        and call.is_open
+    ):
+        calls[call.id] = call
     return [call for call in calls.values() if _is_between(call, step)]
 
 
@@ -71,7 +128,10 @@ def _is_between(call: Joined, step: Step) -> bool:
         is_answered = False  # by nobody there yet
     if step.verb in _BEFORE_ANSWER and is_answered:
         return False
-    parties = [party for party in (step.who, step.other) if party]
+    ends = (
+        (step.who,) if step.verb == "divert" else (step.who, step.other)
+    )  # where it goes on is not known yet
+    parties = [party for party in ends if party]
     return all(party in course.stations or party in call.numbers for party in parties)
 
 
@@ -158,3 +218,25 @@ def _has_just_left(call: Joined, station: str, step: Step, held: Joined) -> bool
         return False
     is_newer = age_of(call) > age_of(held)
     return is_newer and step.moment.received - last.ends.received <= _JUST_ENDED
+
+
+def guess_group(logins: Logins, call: Joined, step: Step) -> Step:
+    """Return a ring with a group's call with the group of who is logged in there, where no group was told."""
+    if step.verb != "ring" or step.cause != GROUP_CALL or step.group:
+        return step
+    groups = logins.groups_at(step.who)
+    is_told = any(each.group and (each.bin or each.verb != "ring") for each in call.course.steps)
+    return step if is_told or len(groups) != 1 else replace(step, group=groups[0])
+
+
+def note_numbers(index: Index, call: Joined, step: Step) -> None:
+    """Note by which numbers a call may be meant: its caller's, and who is to come into it."""
+    number = str(step.facts.get("caller_number") or "") if step.verb == "inbound" else step.outside
+    if number and number not in call.numbers:
+        index.place_number(number, call)
+    if step.verb in verbs.CALLS and step.other and not is_trunk(step.other):
+        call.numbers[step.other] = None
+        if step.ref is None:
+            index.place_number(step.other, call)
+    elif step.verb == "pick_up":
+        call.numbers[step.who] = None

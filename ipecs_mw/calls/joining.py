@@ -7,16 +7,16 @@ same steps give the same calls, however they are cut into batches.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from hashlib import blake2s
-from typing import Any
 
 from msgspec.structs import replace
 
 from ipecs_mw.calls import finding, records, verbs
 from ipecs_mw.calls.actions import apply, replay, revive
-from ipecs_mw.calls.course import CLOSERS
+from ipecs_mw.calls.course import CLOSERS, Course
 from ipecs_mw.calls.index import GRACE, Index, Joined
 from ipecs_mw.calls.logins import Logins
-from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, GROUP_CALL, Step, is_trunk, rings_for_group
+from ipecs_mw.calls.merging import merge_steps
+from ipecs_mw.calls.steps import ELSEWHERE_CAUSES, Step, is_trunk, rings_for_group
 
 _FREES_TRUNK = frozenset({"trunk_idle", "note", "abandon", "hang_up"})
 _IDLE_STATES = frozenset({"idle", "block", "DND"})
@@ -68,7 +68,7 @@ class HostCalls:
         if (take := self._takers.get(verb)) is not None:
             take(step)
         elif (call := self._find(step)) is not None:
-            self._give(call, step)
+            self._give(call, finding.guess_group(self.logins, call, step))
 
     def take_changed(self) -> Iterator[tuple[str, Joined | None]]:
         """Yield what has changed since it was last asked, by id; None for a call that became part of another."""
@@ -127,12 +127,7 @@ class HostCalls:
 
     def _name_group(self, step: Step) -> Step:
         """Return the step with the number of its group."""
-        if step.bin:
-            return replace(step, group=self.logins.number_of(step.bin))
-        if step.cause == GROUP_CALL and not step.group and step.verb == "ring":
-            groups = self.logins.groups_at(step.who)
-            return replace(step, group=groups[0]) if len(groups) == 1 else step
-        return step
+        return replace(step, group=self.logins.number_of(step.bin)) if step.bin else step
 
     # which call
 
@@ -141,14 +136,24 @@ class HostCalls:
             return self._find_by_ref(step)
         for party in (step.who, step.other):
             if is_trunk(party):
-                is_late = step.verb == "abandon"
-                return self._index.by_trunk(party) or (self._index.by_last_trunk(party) if is_late else None)
+                return self._find_on_trunk(party, step)
+        if step.verb == "seize":
+            return finding.find_dialing(self._index, step.who) or self._open(step)
         found = finding.find_between(self._index, step)
         if len(found) > 1:
             for call in found:
                 call.marks["ambiguous"] = None
                 self._changed[call.id] = call
         return found[0] if len(found) == 1 else None
+
+    def _find_on_trunk(self, trunk: str, step: Step) -> Joined | None:
+        """Return the call that a trunk has; its ring or seizure begins one, where no station tells of it."""
+        call = self._index.by_trunk(trunk)
+        if step.verb in ("arrive", "seize") and finding.is_anew_on_trunk(call, step):
+            return finding.find_without_trunk(self._index, step) or self._open(step)
+        if call is None and step.verb == "abandon":
+            return self._index.by_last_trunk(trunk)
+        return call
 
     def _find_by_ref(self, step: Step) -> Joined | None:
         call = self._index.by_ref(step.ref)
@@ -261,16 +266,11 @@ class HostCalls:
 
     def _merge(self, first: Joined, others: list[Joined]) -> None:
         calls = (first, *others)
-        told = [step for call in calls for step in call.course.steps if step.verb not in verbs.INFERRED]
-        steps: dict[tuple[Any, str], Step] = {}
-        for step in told:  # what an event means for another call gives way to what it says itself
-            if step.ref is not None or step.trunks or (step.order, step.event_id) not in steps:
-                steps[step.order, step.event_id] = step
         agents: dict[str, str] = {}
         for call in reversed(calls):
             agents |= call.course.agents
             first.marks |= call.marks
-        first.course = replay([steps[key] for key in sorted(steps)], self._machines)
+        first.course = replay(merge_steps(calls), self._machines)
         first.course.agents = agents
         self._touched[first.id] = first
         for other in others:
@@ -292,11 +292,7 @@ class HostCalls:
         if verb not in _FREES_TRUNK:
             for trunk in step.trunks:
                 self._take_trunk(call, trunk, step)
-        number = str(step.facts.get("caller_number") or "") if verb == "inbound" else step.outside
-        if number and number not in call.numbers:
-            index.place_number(number, call)
-        if verb in verbs.CALLS and step.other and not is_trunk(step.other):
-            call.numbers[step.other] = None
+        finding.note_numbers(index, call, step)
         if step.who in self._wrapping and rings_for_group(step):
             self._end_wrap_up(replace(step, verb="wrapped_up", other="", ref=None, trunks=()))
         if verb == "answer":
@@ -311,7 +307,7 @@ class HostCalls:
         course = call.course
         if course.end is not None and course.closed_by in CLOSERS and step.verb not in verbs.NO_LIFE:
             self._touched[call.id] = call
-            course = call.course = revive(course, step, verbs.INFERRED, self._machines)
+            course = self._revive(call, step)
         was_open, known, doing = course.end is None, len(course.stations), course.doing
         was_unseen = course.has_gap_since_heard
         apply(course, step)
@@ -328,6 +324,14 @@ class HostCalls:
         if was_open and course.end is not None:
             call.recorded_at = call.recorded_at if course.closed_by == "record" else None
             self._index.wake(call)
+
+    def _revive(self, call: Joined, step: Step) -> Course:
+        """Undo the end of a call that was inferred; a trunk that another call has by now does not come back."""
+        course = call.course = revive(call.course, step, verbs.INFERRED, self._machines)
+        for trunk in course.trunks if course.end is None else ():
+            if (other := self._index.by_trunk(trunk)) is not None and other is not call:
+                apply(course, replace(step, verb="trunk_idle", who=trunk, other="", ref=None, trunks=()))
+        return course
 
     def _hang_up_elsewhere(self, call: Joined, step: Step) -> None:
         """End the dialling of a station that talks again: nothing else may tell that its consultation is over."""

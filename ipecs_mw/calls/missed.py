@@ -16,6 +16,9 @@ from ipecs_mw.model.numbers import PLAIN, read_all
 MISSED = frozenset({"abandoned", "no_answer", "busy", "refused", "failed", "voicemail"})
 """The outcomes of incoming calls that somebody has to call back; voice mail was not answered by a person."""
 
+NOT_MISSED = "not_missed"
+"""What closes an item to which people added something, where its calls turn out not to have been missed."""
+
 _SPOKEN = frozenset({"answered", "lost_on_hold"})
 Record = Mapping[str, Any]
 

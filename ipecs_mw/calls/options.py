@@ -1,11 +1,12 @@
 """What the configuration says about how events are to be read."""
 
 from collections.abc import Mapping
+from hashlib import blake2s
 
 from msgspec import Struct
 
-from ipecs_mw.model.call_settings import bare_bin
 from ipecs_mw.model.extensions import expand_numbers
+from ipecs_mw.model.figure_settings import bare_bin
 from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.model.settings import Settings
 
@@ -22,6 +23,11 @@ class ReadingOptions(Struct, frozen=True):
     short_seconds: Mapping[str, float]
     default_short_seconds: float
     plan: NumberSettings
+
+    def describe_reading(self) -> str:
+        """Return a name for what of them a reading follows: one of other options may have read otherwise."""
+        told = (sorted(self.bins.items()), sorted(self.machines))
+        return blake2s(repr(told).encode(), digest_size=8).hexdigest()
 
 
 def build_reading_options(settings: Settings) -> ReadingOptions:

@@ -113,12 +113,18 @@ class WaitingRecords:
 
 
 def find_call(index: Index, step: Step) -> Joined | None:
-    """Return the call that a record belongs to: by its reference, else by its trunk or station and its time."""
-    if step.ref is not None:
-        call = index.by_ref(step.ref)
-        return call if call is not None and _fits(call, step) else None
+    """Return the call that a record belongs to: by its reference, else by its trunk or station and its time.
+
+    A record with a reference belongs to no call that has another one.
+    """
+    if (named := index.by_ref(step.ref)) is not None:
+        return named if _fits(named, step) else None
     trunk, station = read_parties(step.facts)
-    found = [call for call in _list_candidates(index, trunk, station) if _fits(call, step)]
+    found = [
+        call
+        for call in _list_candidates(index, trunk, station)
+        if _fits(call, step) and not (call.refs and step.ref is not None)
+    ]
     ended = [call for call in found if not call.is_open]
     return max(ended or found, key=lambda call: call.heard_at, default=None)
 

@@ -6,7 +6,6 @@ of them and nothing is called, so that whoever can write to the database can do 
 
 import io
 import pickle
-import zlib
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -78,7 +77,7 @@ def keep(reading: HostReading) -> bytes:
     file = io.BytesIO()
     parts = [_describe(part) for part in _list_parts(reading)]
     _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(parts)
-    return zlib.compress(file.getvalue(), 1)
+    return file.getvalue()
 
 
 def restore(kept: bytes, reading: HostReading) -> None:
@@ -87,7 +86,7 @@ def restore(kept: bytes, reading: HostReading) -> None:
     All calls that more may come of count as changed. Raises CannotRestore, and then it is of no use.
     """
     try:
-        parts = _Unpickler(io.BytesIO(zlib.decompress(kept))).load()
+        parts = _Unpickler(io.BytesIO(kept)).load()
         for part, facts in zip(_list_parts(reading), parts, strict=True):
             _fill(part, facts)
     except CannotRestore:

@@ -37,6 +37,11 @@ NO_CALL = frozenset(
 CALLS = frozenset({"seize", "divert", "transfer"})
 """What names the number that is called next, as the other side."""
 
+REFERENCED = frozenset(
+    {"arrive", "seize", "alert", "offer", "ring", "answer", "hold", "recall", "park", "divert", "hang_up"}
+)
+"""What names its call by a reference, unless the host sends none."""
+
 NO_EVIDENCE = frozenset({"gap", "record", "note", "close"})
 """What is no sign that a call lives."""
 

@@ -34,6 +34,7 @@ from ipecs_mw.service.doctor.host_findings import (
     examine_writing,
     log_in,
 )
+from ipecs_mw.service.doctor.mail_findings import examine_mail
 from ipecs_mw.service.doctor.reader_findings import examine_reader
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands
 from ipecs_mw.store.coordination.instances import load_instances
@@ -86,10 +87,27 @@ def examine(context: Context, *, may_log_in: bool) -> Iterator[Finding]:
                 yield from examine_reader(store, alive, context.clock, explain)
             if settings is not None:
                 yield from _examine_hosts(store, context, settings, may_log_in=may_log_in)
+                yield from _examine_mail(store, context, settings, may_log_in=may_log_in)
     except NoSuchProfile:
         raise
     except IpecsMwError as error:
         yield Finding("bootstrap", "store_failed", "error", {"detail": explain(error)})
+
+
+def _examine_mail(
+    store: Store, context: Context, settings: Settings, *, may_log_in: bool
+) -> Sequence[Finding]:
+    is_running = any(instance["is_alive"] for instance in load_instances(store, context.profile))
+    return examine_mail(
+        store,
+        context.profile,
+        settings,
+        context.build_decrypt(store),
+        context.clock,
+        context.texts.explain,
+        may_log_in=may_log_in,
+        missing="warning" if is_running else "error",  # the daemon may have it in its own environment
+    )
 
 
 def _examine_hosts(

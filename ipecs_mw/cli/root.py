@@ -25,12 +25,13 @@ COMMANDS: Final = {
     "set_up": ("migrate", "seed", "config", "secret", "trust", "grant"),
     "operate": ("check", "run", "status", "support", "journal"),
     "calls": ("calls", "call", "live", "missed", "rebuild"),
+    "figures": ("figures", "report"),
     "ask": ("events", "smdr", "erase"),
     "command": ("commands", "send"),
 }
 """Heading → its commands, each the name of its module and of its function there; in the order of the help."""
 
-_FOLDERS: Final = dict.fromkeys(COMMANDS["calls"], "calls.")
+_FOLDERS: Final = {name: f"{folder}." for folder in ("calls", "figures") for name in COMMANDS[folder]}
 """Command → the folder of its module, where that is not this one."""
 
 

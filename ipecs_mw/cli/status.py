@@ -1,7 +1,7 @@
 """`ipecs-mw status`: who runs, and how each host's session stands; once, or as it changes."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.live_query import Reader, load_reader
 from ipecs_mw.store.coordination.instances import load_instances
+from ipecs_mw.store.coordination.report_runs import Run, load_runs
 from ipecs_mw.store.events.event_query import Filter, count_events
 from ipecs_mw.store.server.connection import Store
 
@@ -73,7 +74,8 @@ def _render(
     if form == "json":
         return to_json(instances, indent=None if is_line else 1)
     gaps = _count_gaps(store, context, instances)
-    return "\n".join(describe(instances, context.profile, gaps, _load_reader(store), texts))
+    reader, runs = _load_reader(store), _load_runs(store, context.profile)
+    return "\n".join(describe(instances, context.profile, gaps, reader, runs, texts))
 
 
 def _load_reader(store: Store) -> Reader | None:
@@ -82,6 +84,14 @@ def _load_reader(store: Store) -> Reader | None:
         return load_reader(store)
     except StoreRefused:
         return None
+
+
+def _load_runs(store: Store, profile: str) -> Collection[Run]:
+    """Return the last run of each report; none where this account may not ask."""
+    try:
+        return load_runs(store, profile).values()
+    except StoreRefused:
+        return ()
 
 
 def _count_gaps(store: Store, context: Context, instances: Sequence[Instance]) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """What the daemons say of themselves, in lines of words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from ipecs_mw.model.extensions import join_ranges, join_verdicts
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts, join_some
 from ipecs_mw.store.calls.live_query import Reader
+from ipecs_mw.store.coordination.report_runs import Run
 
 Instance = Mapping[str, Any]
 
@@ -27,9 +28,10 @@ def describe(
     profile: str,
     gaps: Mapping[str, int] | None,
     reader: Reader | None,
+    runs: Iterable[Run],
     texts: Texts,
 ) -> list[str]:
-    """Return the lines for these daemons; `gaps` are those of the last 24 hours, by host.
+    """Return the lines for these daemons; `gaps` are those of the last 24 hours, by host, `runs` those of reports.
 
     None stands for gaps, or a reader of calls, that are not to be seen.
     """
@@ -66,6 +68,13 @@ def describe(
                 lines.append("    " + texts.render("cli.status.problem", detail=escape(problem)))
     if reader is not None and any(instance["is_alive"] for instance in instances):
         lines += _describe_reader(reader, instances, texts)
+    lines += [
+        texts.render(
+            "cli.status.report", report=run.name, at=local_time(run.due_at), detail=escape(run.error)
+        )
+        for run in runs
+        if run.error is not None
+    ]
     return lines if gaps is not None else [*lines, texts.render("cli.status.gaps_unseen")]
 
 

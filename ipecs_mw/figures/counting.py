@@ -11,13 +11,14 @@ from typing import Any
 
 from msgspec import Struct
 
+from ipecs_mw.figures.accounting import find_cost
+from ipecs_mw.figures.gaps import Gap
 from ipecs_mw.figures.quarters import QUARTER, QUARTER_SECONDS, find_quarter, split
 from ipecs_mw.figures.rules import Rules
 from ipecs_mw.figures.sums import Sums, add, name_wait, prune
 from ipecs_mw.figures.visits import Visit, list_visits
 
 Document = dict[str, Any]
-Span = tuple[datetime, datetime]
 Key = tuple[str, str, datetime]
 """Kind (`group`, `agent`, `host`), name, and quarter hour."""
 
@@ -33,17 +34,18 @@ class Facts(Struct, frozen=True):
 
     `calls` and `states` are documents, all that have a part in one of the `quarters`; `gaps` are stretches of
     time without events. `trunks` is how many lines there are; 0 where nobody says it. `as_of` is the instant up to
-    which what lasts has lasted.
+    which what lasts has lasted. `known_gaps` are seconds of gap that were known before: their events may be gone.
     """
 
     host: str
     quarters: Collection[datetime]
     calls: Iterable[Mapping[str, Any]]
     states: Iterable[Mapping[str, Any]]
-    gaps: Sequence[Span]
+    gaps: Sequence[Gap]
     as_of: datetime
     rules: Rules = Rules()
     trunks: int = 0
+    known_gaps: Mapping[datetime, float] = {}
 
 
 def count(facts: Facts) -> list[Document]:
@@ -193,7 +195,10 @@ class _Counting:
 
     def list_documents(self) -> Iterator[Document]:
         facts = self._facts
-        gaps = {quarter: _count_gap(facts.gaps, quarter) for quarter in self._quarters}
+        gaps = {
+            quarter: max(_count_gap(facts.gaps, quarter), facts.known_gaps.get(quarter, 0.0))
+            for quarter in self._quarters
+        }
         for quarter, seconds in gaps.items():
             if seconds:
                 self._sums["host", "", quarter]  # a gap is to be told even where nothing else is
@@ -235,7 +240,7 @@ def _sum_call(call: Mapping[str, Any]) -> Sums:
         "answered": int("answered_at" in call),
         "talk_seconds": seconds.get("talk", 0.0),
         "seconds": seconds.get("total", 0.0),
-        "cost": sum(float(record.get("cost") or 0) for record in call.get("records") or ()),
+        "cost": find_cost(call),
     }
     found: Sums = {call.get("direction", "unknown"): sums}
     if call.get("is_open"):
@@ -243,7 +248,7 @@ def _sum_call(call: Mapping[str, Any]) -> Sums:
     return found
 
 
-def _count_gap(gaps: Sequence[Span], quarter: datetime) -> float:
+def _count_gap(gaps: Sequence[Gap], quarter: datetime) -> float:
     """Return how many seconds of a quarter hour no events tell of."""
     end, total, reached = quarter + QUARTER, 0.0, quarter
     for since, until in sorted(gaps):

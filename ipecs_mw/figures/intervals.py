@@ -27,6 +27,11 @@ def begin_day(day: date, zone: ZoneInfo) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
+def next_day(day: date) -> date:
+    """Return the day after a day."""
+    return day + timedelta(days=1)
+
+
 def _next_week(day: date) -> date:
     return day + timedelta(days=7 - (day.weekday() - _MONDAY))
 
@@ -36,7 +41,7 @@ def _next_month(day: date) -> date:
 
 
 _NEXT: Mapping[str, Callable[[date], date]] = {
-    "1d": lambda day: day + timedelta(days=1),
+    "1d": next_day,
     "1w": _next_week,
     "1M": _next_month,
 }

@@ -16,7 +16,7 @@ from ipecs_mw.figures.sums import Sums, add, count_below, count_within, fill_buc
 
 Row = dict[str, Any]
 
-_NOT_SUMS = frozenset(
+NOT_SUMS = frozenset(
     {
         "_id",
         "host",
@@ -59,7 +59,7 @@ def new_part() -> Part:
 
 def put(part: Part, document: Mapping[str, Any]) -> None:
     """Add a document of `figures`, or of `figure_days`."""
-    add(part.sums, {name: value for name, value in document.items() if name not in _NOT_SUMS})
+    add(part.sums, {name: value for name, value in document.items() if name not in NOT_SUMS})
     part.stations.update(document.get("stations") or ())
     part.is_complete = part.is_complete and document["is_complete"]
 

@@ -154,6 +154,15 @@ def _list_own(segments: Sequence[Segment], visit: Visit, until: datetime | None)
             yield segment
 
 
+def measure_talk(segments: Iterable[Segment], station: str) -> float:
+    """Return the seconds in which a station talked in a call."""
+    return _join(
+        (segment["from"], segment["until"])
+        for segment in segments
+        if segment["kind"] in _TALKS and segment.get("station") == station and "until" in segment
+    )
+
+
 def _join(spans: Iterable[tuple[datetime, datetime]]) -> float:
     """Return the seconds that are in any of the spans."""
     total, reached = 0.0, None

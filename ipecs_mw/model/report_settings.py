@@ -9,8 +9,8 @@ from msgspec import Meta, Struct, field
 from ipecs_mw.errors import Words
 from ipecs_mw.model.access_settings import SecretSource, TlsSettings
 from ipecs_mw.model.addresses import is_address
-from ipecs_mw.model.call_settings import GroupNumber
 from ipecs_mw.model.figure_names import Interval, Period, What
+from ipecs_mw.model.figure_settings import GroupNumber
 from ipecs_mw.model.rules import Wrong, check_address, check_secret, check_timezone, check_tls
 from ipecs_mw.model.validation import Fault
 
@@ -158,8 +158,11 @@ class ReportSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Locale | None, Meta(description="language of the mail, such as de-DE; null: `locale`")
     ] = None
     interval: Annotated[
-        Interval, Meta(description="one row for each interval; `all`: for the whole period")
-    ] = "all"
+        Interval | None,
+        Meta(
+            description="a row for each interval, `all`: for the whole period; null: `1h` for `hours`, else `all`"
+        ),
+    ] = None
     host: Annotated[str | None, Meta(description="only this phone system; null: all")] = None
     group: Annotated[GroupNumber | None, Meta(description="only this group; null: all")] = None
     agent: Annotated[

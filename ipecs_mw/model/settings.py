@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field, inspect
 
 from ipecs_mw.model.access_settings import RECONNECT, SecretSource, TlsSettings
-from ipecs_mw.model.call_settings import CallSettings, Days, FigureSettings
+from ipecs_mw.model.call_settings import CallSettings, Days
 from ipecs_mw.model.extensions import Numbers
+from ipecs_mw.model.figure_settings import FigureSettings
 from ipecs_mw.model.formats import FormatSettings, NumberSettings
 from ipecs_mw.model.report_settings import (
     Locale,

@@ -15,12 +15,13 @@ def render_text(content: Content) -> str:
     head = f"{content.title}, {content.days}"
     lines = [head, "=" * _measure(head), *content.limits, ""]
     if content.rows:
-        lines += [*_align(content), ""]
+        lines += [*align(content), ""]
     lines += [*content.notes, *([""] if content.notes else []), content.footer]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _align(content: Content) -> Iterator[str]:
+def align(content: Content) -> Iterator[str]:
+    """Yield the head, the rows, and the total below a line, in columns as wide as they need."""
     lines = [content.head, *content.rows, *([content.total] if content.total else [])]
     texts = [[_spell(cell, content, at) for at, cell in enumerate(line)] for line in lines]
     sizes = [max(_measure(line[at]) for line in texts) for at in range(len(content.head))]

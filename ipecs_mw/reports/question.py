@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ipecs_mw.figures.periods import find_span
-from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.question import USUAL_INTERVALS, Question
 from ipecs_mw.model.report_settings import ReportSettings
 from ipecs_mw.model.settings import Settings
 
@@ -24,7 +24,7 @@ def build_question(report: ReportSettings, zone: str, due_at: datetime) -> Quest
         what=report.what,
         since=since,
         until=until,
-        interval=report.interval,
+        interval=report.interval or USUAL_INTERVALS.get(report.what, "all"),
         zone=zone,
         host=report.host,
         group=report.group,

@@ -33,6 +33,16 @@ def test_the_groups_of_a_configuration_are_known_by_their_bins() -> None:
     assert options.default_short_seconds == 3
 
 
+def test_what_is_read_in_another_way_has_another_name() -> None:
+    names = {
+        read().describe_reading(),
+        read(figures={"groups": GROUPS}).describe_reading(),
+        read(calls={"machines": ["1090"]}).describe_reading(),
+    }
+    assert len(names) == 3
+    assert read(numbers={"country": "82"}).describe_reading() in names  # no reading has numbers in mind
+
+
 def test_ranges_of_machines_are_single_extensions() -> None:
     assert read(calls={"machines": ["1090-1092", "1200"]}).machines == {"1090", "1091", "1092", "1200"}
 

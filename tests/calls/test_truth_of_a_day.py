@@ -168,6 +168,25 @@ def test_calls_and_states_are_true_at_a_host_that_does_something_as_others_do(
     assert list_read_states(reading) == list_true_states(day)
 
 
+@pytest.mark.parametrize("kinds", ["acd call smdr", "acd"])
+@pytest.mark.parametrize("blank", ["acd", "both"])
+def test_at_a_host_that_names_no_calls_each_is_one_and_those_with_a_trunk_are_true(
+    blank: str, kinds: str
+) -> None:
+    day = play(VARIANT_HOURS, 5, Variants(blank_refs=blank))  # type: ignore[arg-type]
+    sent = {*kinds.split(), "43"}
+    wrong = [
+        (call, record, differences)
+        for call, record in match(day, list_records(read(day, kinds.split(), bins=BINS)))
+        if (differences := [each for each in list_differences(call, record, sent) if each[0] != "refs"])
+    ]
+    assert not [each for each in wrong if each[0]["direction"] != "internal"]
+    internal = [each for each in day.truth["conversations"] if each["direction"] == "internal"]
+    assert len(wrong) <= len(internal) // 3, (
+        "what stations alone name may be ended or answered by nobody known"
+    )
+
+
 def _find_by_ref(call: Document, records: list[Document]) -> list[Document]:
     return [record for record in records if set(record.get("call_refs", ())) & set(call["refs"])]
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from ipecs_mw.calls.missed import NOT_MISSED
 from ipecs_mw.cli.calls.listing import Column, write_listing
 from ipecs_mw.cli.calls.words import Document
 from ipecs_mw.model.plain import escape
@@ -14,7 +15,7 @@ COLUMNS = (
 )  # fmt: skip
 """The columns of CSV."""
 
-_BY_ITSELF = ("callback", "called_again")
+_BY_ITSELF = ("callback", "called_again", NOT_MISSED)
 
 
 def name_standing(item: Document, texts: Texts) -> str:

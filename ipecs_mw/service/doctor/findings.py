@@ -134,16 +134,24 @@ def examine_secrets(
     """Look at the secrets of the host that stands at `at` in the configuration; return its password, if any."""
     passwords = {f"{at}.password": host.password}
     passwords |= {f"{at}.accounts[{n}].password": account.password for n, account in enumerate(host.accounts)}
-    found = None
-    for path, source in passwords.items():
-        with notes.step("secret_locked" if is_encrypted(source) else "secret_missing", missing):
-            secret = read_secret(source, path, decrypt)
-            found = secret if path == f"{at}.password" else found
-            is_plain = not isinstance(source, SecretSource)
-            notes.add("secret_plain" if is_plain else "secret", "warning" if is_plain else "ok", path=path)
-            if odd := find_odd_sign(secret):
-                notes.add("secret_odd", "warning", path=path, sign=odd)
-    return found
+    found = {
+        path: examine_secret(source, path, decrypt, notes, missing) for path, source in passwords.items()
+    }
+    return found[f"{at}.password"]
+
+
+def examine_secret(
+    source: str | SecretSource, at: str, decrypt: Decrypt, notes: Notes, missing: Level
+) -> str | None:
+    """Look at the secret that stands at `at` in the configuration; return it where it can be read."""
+    with notes.step("secret_locked" if is_encrypted(source) else "secret_missing", missing):
+        secret = read_secret(source, at, decrypt)
+        is_plain = not isinstance(source, SecretSource)
+        notes.add("secret_plain" if is_plain else "secret", "warning" if is_plain else "ok", path=at)
+        if odd := find_odd_sign(secret):
+            notes.add("secret_odd", "warning", path=at, sign=odd)
+        return secret
+    return None
 
 
 def _examine_rights(store: Store, notes: Notes) -> None:

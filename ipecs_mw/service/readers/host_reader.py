@@ -21,6 +21,8 @@ from ipecs_mw.calls.position import BEGINNING, find_order, split_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore
+from ipecs_mw.figures.gaps import Gap, read_gap
+from ipecs_mw.figures.quarters import list_quarters
 from ipecs_mw.figures.touched import FindTouched, find_touched_by_call, find_touched_by_state
 from ipecs_mw.service.process.threads import start_task
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched
@@ -53,7 +55,8 @@ class Derived(Struct):
 
     Where a stretch is `swept`, what it began and is neither there nor `expected` is no more, either. `lasting` are
     intervals of which more is to come. `at` is when the last event was received; `is_whole` where nothing is held
-    back, `is_all` where what follows from these documents may not be there although they are.
+    back, `is_all` where what follows from these documents may not be there although they are. `gaps` are stretches
+    of time without events.
     """
 
     calls: dict[str, Document | None]
@@ -62,6 +65,7 @@ class Derived(Struct):
     at: datetime | None
     is_whole: bool
     is_all: bool
+    gaps: Sequence[Gap]
     swept: tuple[str, str] | None = None
     expected: Collection[str] = ()
 
@@ -70,9 +74,9 @@ class HostReader:
     """Reads the events of one host. `begin` comes first; then `read` and `flush` in turn.
 
     Only documents that began in `span` are touched. Where it `only_compares`, nothing is written; `await_reader`
-    then gives a reader that reads meanwhile the time to write what has just come. Who asks for what is true now
-    has it followed (`follows_live`). Every call may raise StoreError, after which the reader is of no use until it
-    has begun again.
+    then gives a reader that reads meanwhile the time to write what has just come. What `is_anew` reads again what
+    was read before: it does not follow what is true now, and goes on from what was read by the same options alone.
+    Every call may raise StoreError, after which the reader is of no use until it has begun again.
     """
 
     def __init__(
@@ -84,7 +88,7 @@ class HostReader:
         span: Span = ALL,
         only_compares: bool = False,
         await_reader: Callable[[], None] = lambda: None,
-        follows_live: bool = True,
+        is_anew: bool = False,
     ) -> None:
         self.host = host
         self.options = options
@@ -95,7 +99,7 @@ class HostReader:
         self._store = store
         self._only_compares = only_compares
         self._await_reader = await_reader
-        self._follows_live = follows_live
+        self._is_anew = is_anew
         self._span = span
         self._missed = MissedCalls(store, host, options)
         self._taken: dict[str, int] = {}
@@ -107,6 +111,7 @@ class HostReader:
         self._late: str | None = None
         self._pending: dict[str, Joined | None] = {}
         self._intervals: dict[str, Document] = {}
+        self._gaps: list[Gap] = []
         self._swept = self.position
         self._sweeps = True
         self._is_fresh = True  # what is there may have been written, and what follows from it not
@@ -117,7 +122,7 @@ class HostReader:
     def _make_reading(self) -> HostReading:
         options = self.options
         return HostReading(
-            self.host, bins=options.bins, machines=options.machines, follows_live=self._follows_live
+            self.host, bins=options.bins, machines=options.machines, follows_live=not self._is_anew
         )
 
     def _set_span(self, span: Span) -> None:
@@ -128,8 +133,9 @@ class HostReader:
     def _mark(self, find_touched: FindTouched) -> Announce:
         """Return what has the figures be counted anew in which changed documents count."""
 
-        def announce(changes: Sequence[Change], now: datetime) -> None:
-            mark(self._store, self.host, set().union(*(find_touched(*each, now) for each in changes)))
+        def announce(changes: Sequence[Change], now: datetime) -> Callable[[], None]:
+            quarters = set().union(*(find_touched(*each, now) for each in changes))
+            return partial(mark, self._store, self.host, quarters)
 
         return announce
 
@@ -143,11 +149,16 @@ class HostReader:
         """
         if before is not None and not self._only_compares:
             drop_moments(self._store, self.host, since=before)
-        self._go_to(find_moment(self._store, self.host, before=before, until=until))
+        self._go_to(
+            find_moment(self._store, self.host, before=before, until=until, read_as=self._find_read_as())
+        )
         if self.position == BEGINNING:
             self.begin_at_the_beginning()
         written = self._list_written()
         self._sweeps = any(each.list_between(self.host, self.position, limit=1) for each in written)
+
+    def _find_read_as(self) -> str | None:
+        return self.options.describe_reading() if self._is_anew else None
 
     def _go_to(self, moment: Moment | None) -> None:
         """Have in mind what was kept of a moment; nothing, at the beginning, where there is none to be read."""
@@ -177,7 +188,7 @@ class HostReader:
         place = find_order(first)
         if not any(each.has_before(self.host, place) for each in self._list_written()):
             return
-        self._go_to(find_oldest_moment(self._store, self.host, place))
+        self._go_to(find_oldest_moment(self._store, self.host, place, read_as=self._find_read_as()))
         edge = first["received_at"] + LIMIT if self.at is None else self.at
         since = edge if self._span.since is None else max(edge, self._span.since)
         self._set_span(Span(since, self._span.until))
@@ -208,6 +219,7 @@ class HostReader:
                 self._reading.take(event, order)
             except Exception:  # one odd event must not end the reading of all that follow
                 log.critical("calls.event_failed", host=self.host, event_id=event["_id"], exc_info=True)
+        self._gaps += [gap for event in events if (gap := read_gap(event)) is not None]
         if events:
             note_taken(self._taken, events)
             self.position, self.at = page.orders[len(events) - 1], events[-1]["received_at"]
@@ -275,7 +287,9 @@ class HostReader:
             at=self.at,
             is_whole=is_whole,
             is_all=self._sweeps or self._is_fresh,
+            gaps=self._gaps,
         )
+        self._gaps = []
         if self._sweeps:
             derived.swept = (self._swept, self.position)
             derived.expected = {*pending, *intervals, *reading.calls.list_expected()}
@@ -300,6 +314,8 @@ class HostReader:
         Missed calls follow from all calls of their numbers. So while history is read they wait for its end, for
         `save`, or until there are many.
         """
+        if not self._only_compares:
+            mark(self._store, self.host, {each for gap in derived.gaps for each in list_quarters(*gap)})
         told = self._put(self._calls, derived.calls, derived, now)
         self._missed.note(self._list_touched(derived.calls, told, only_changed=not derived.is_all))
         told += self._put(self._states, derived.states, derived, now)
@@ -358,7 +374,8 @@ class HostReader:
         if self.at is None or self._late is not None:
             return True
         data = snapshot.keep(self._reading)
-        return save_moment(self._store, Moment(self.host, self.position, self.at, self._taken, data))
+        read_as = self.options.describe_reading()
+        return save_moment(self._store, Moment(self.host, self.position, self.at, self._taken, data, read_as))
 
     def is_over(self, until: datetime) -> bool:
         """Tell whether nothing that began before an instant can change any more."""

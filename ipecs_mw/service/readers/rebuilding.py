@@ -69,7 +69,7 @@ def rebuild(
         span=span,
         only_compares=only_compares,
         await_reader=await_reader,
-        follows_live=False,
+        is_anew=True,
     )
     check_format(store)
     done = Rebuilt(counts=Counter())

@@ -1,7 +1,7 @@
 """Missed calls in MongoDB: derived anew for numbers whose calls have changed; what people added to them stays."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from ipecs_mw.calls.index import LIMIT
-from ipecs_mw.calls.missed import Closing, Item, counts, find_missed
+from ipecs_mw.calls.missed import NOT_MISSED, Closing, Item, counts, find_missed
 from ipecs_mw.calls.options import ReadingOptions
 from ipecs_mw.model.numbers import read_all
 from ipecs_mw.store.calls.writing import PEOPLES, Difference, Written, twice
@@ -22,6 +22,7 @@ _FIELDS = dict.fromkeys(
     1,
 )  # fmt: skip
 
+_NAMED = ("_id", "host", "number", "numbers", "name", "group", "first_at", "last_at")
 _AT_ONCE = 500  # numbers, so that memory is bounded whatever was noted
 
 Document = dict[str, Any]
@@ -167,11 +168,11 @@ class MissedCalls:
             )
 
         items = find()
-        inherited = _inherit(group.items, items)
+        inherited, handed_on = _inherit(group.items, items)
         if inherited:
             closings |= _read_closings({"_id": each} | people for each, people in inherited.items())
             items = find()
-        derived: dict[str, Document | None] = {item["_id"]: None for item in group.items}
+        derived = {item["_id"]: None if item["_id"] in handed_on else _withdraw(item) for item in group.items}
         for item in items:
             numbers = sorted(read_all(item.number, options.plan))
             derived[item.id] = {**item.to_document(), "numbers": numbers, **inherited.get(item.id, {})}
@@ -204,17 +205,38 @@ def _read_closings(items: Iterable[Document]) -> dict[str, Closing]:
     }
 
 
-def _inherit(stored: Sequence[Document], items: Sequence[Item]) -> dict[str, Document]:
-    """Return what people added to items that are no more, by the new item of the same number nearest in time."""
+def _withdraw(item: Document) -> Document | None:
+    """Return what is left of an item whose calls were not missed: what people added is kept; None for nothing."""
+    if PEOPLES.isdisjoint(item):
+        return None
+    named = {name: item[name] for name in _NAMED if name in item}
+    closed = {"state": "closed", "count": 0, "closed_at": item["last_at"], "closed_by": NOT_MISSED}
+    return named | closed
+
+
+def _inherit(stored: Sequence[Document], items: Sequence[Item]) -> tuple[dict[str, Document], set[str]]:
+    """Return what people added to items that are no more, by the new item of the same number nearest in time.
+
+    And the items that so have an heir.
+    """
     there, now = {item["_id"] for item in stored}, {item.id for item in items}
     inherited: dict[str, Document] = {}
+    handed_on: set[str] = set()
     for gone in stored:
         people = {name: value for name, value in gone.items() if name in PEOPLES}
         if gone["_id"] in now or not people:
             continue
-        heirs = [item for item in items if item.id not in there and item.number == gone["number"]]
+        within = LIMIT if gone.get("closed_by") == NOT_MISSED else timedelta.max
+        heirs = [
+            item
+            for item in items
+            if item.id not in there
+            and item.number == gone["number"]
+            and abs(item.first_at - gone["first_at"]) <= within
+        ]
         if not heirs:
             continue
         nearest = min(heirs, key=lambda item: abs(item.first_at - gone["first_at"]))
         inherited[nearest.id] = people | inherited.get(nearest.id, {})
-    return inherited
+        handed_on.add(gone["_id"])
+    return inherited, handed_on

@@ -1,5 +1,6 @@
 """What a reader had in mind at single moments, to go on from after a restart and to go back to for late events."""
 
+import zlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
 _MOST_BYTES = 15 * 1024 * 1024  # of the 16 MiB that a document may have
+_MOST_BYTES_IN_MIND = 256 * 1024 * 1024  # what is larger was not kept by a reader
 _NEWEST_FIRST = [("connection", -1), ("seq", -1)]
 _KEPT: tuple[tuple[timedelta, timedelta], ...] = (
     (timedelta(minutes=10), timedelta(seconds=1)),
@@ -27,7 +29,8 @@ _KEPT: tuple[tuple[timedelta, timedelta], ...] = (
 class Moment(Struct, frozen=True):
     """What a reader had in mind of a host behind the event at `order`, received `at`.
 
-    `taken` are the last numbers that it had taken of each journal, `data` is what `snapshot.keep` made.
+    `taken` are the last numbers that it had taken of each journal. `data` is what `snapshot.keep` made, blank
+    where it cannot be read. `read_as` names the options by which it was read.
     """
 
     host: str
@@ -35,11 +38,13 @@ class Moment(Struct, frozen=True):
     at: datetime
     taken: Mapping[str, int]
     data: bytes
+    read_as: str
 
 
 def save_moment(store: Store, moment: Moment) -> bool:
     """Keep a moment; False where it is too large. What was written before it is as durable. Raises StoreError."""
-    if len(moment.data) > _MOST_BYTES:
+    data = zlib.compress(moment.data, 1)
+    if len(data) > _MOST_BYTES or len(moment.data) > _MOST_BYTES_IN_MIND:
         return False
     connection, seq = split_order(moment.order)
     document = {
@@ -52,7 +57,8 @@ def save_moment(store: Store, moment: Moment) -> bool:
         "taken": [{"journal": journal, "seq": last} for journal, last in moment.taken.items()],
         "format": snapshot.FORMAT,
         "layout": snapshot.describe_layout(),
-        "data": Binary(moment.data),
+        "read_as": moment.read_as,
+        "data": Binary(data),
     }
     with store_errors():
         store.database["reader_states"].replace_one({"_id": document["_id"]}, document, upsert=True)
@@ -60,14 +66,19 @@ def save_moment(store: Store, moment: Moment) -> bool:
 
 
 def find_moment(
-    store: Store, host: str, *, before: str | None = None, until: datetime | None = None
+    store: Store,
+    host: str,
+    *,
+    before: str | None = None,
+    until: datetime | None = None,
+    read_as: str | None = None,
 ) -> Moment | None:
     """Return the newest moment of a host that can be gone on from; None where there is none.
 
-    Of those before a place in its order, or that were not received after `until`, where these are given. Raises
-    StoreRefused where a newer version has read on; StoreError.
+    Of those before a place in its order, not received after `until`, or read by certain options, where these are
+    given. Raises StoreRefused where a newer version has read on; StoreError.
     """
-    wanted: dict[str, Any] = {}
+    wanted = _read_as(read_as)
     if before is not None:
         wanted["order"] = {"$lt": before}
     if until is not None:
@@ -75,12 +86,17 @@ def find_moment(
     return _find(store, host, wanted, _NEWEST_FIRST)
 
 
-def find_oldest_moment(store: Store, host: str, since: str) -> Moment | None:
+def find_oldest_moment(store: Store, host: str, since: str, *, read_as: str | None = None) -> Moment | None:
     """Return the oldest moment of a host that can be gone on from, at a place in its order or behind it.
 
-    Raises as `find_moment`.
+    Of those read by certain options, where these are given. Raises as `find_moment`.
     """
-    return _find(store, host, {"order": {"$gte": since}}, [(name, -way) for name, way in _NEWEST_FIRST])
+    wanted = {"order": {"$gte": since}, **_read_as(read_as)}
+    return _find(store, host, wanted, [(name, -way) for name, way in _NEWEST_FIRST])
+
+
+def _read_as(name: str | None) -> dict[str, Any]:
+    return {} if name is None else {"read_as": name}
 
 
 def _find(store: Store, host: str, wanted: dict[str, Any], order: list[tuple[str, int]]) -> Moment | None:
@@ -94,7 +110,18 @@ def _find(store: Store, host: str, wanted: dict[str, Any], order: list[tuple[str
     if found is None:
         return None
     taken = {str(each["journal"]): int(each["seq"]) for each in found["taken"]}
-    return Moment(host, found["order"], found["at"], taken, bytes(found["data"]))
+    data, read_as = _decompress(bytes(found["data"])), str(found.get("read_as", ""))
+    return Moment(host, found["order"], found["at"], taken, data, read_as)
+
+
+def _decompress(data: bytes) -> bytes:
+    """Return what was compressed; nothing where it was damaged, or made to fill the memory of who reads it."""
+    try:
+        unpacker = zlib.decompressobj()
+        unpacked = unpacker.decompress(data, _MOST_BYTES_IN_MIND)
+    except zlib.error:
+        return b""
+    return unpacked if unpacker.eof else b""
 
 
 def drop_moments(store: Store, host: str, *, since: str = "") -> None:

@@ -1,13 +1,14 @@
-"""Quarter hours that are to be counted anew. A mark is stored before what it is for, so that no change is lost.
+"""Quarter hours that are to be counted anew.
 
-Each mark has a number that counts up with every change: who has counted takes away only marks that are as they
-were.
+A mark is made before what it is for is written, so that it is there whenever the writer dies, and again after it,
+for who has counted meanwhile. Each mark has a token: who has counted takes away only marks that are as they were.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from bson import ObjectId
 from pymongo import DeleteOne, UpdateOne
 
 from ipecs_mw.store.server.connection import Store
@@ -17,11 +18,11 @@ _COLLECTION = "figure_marks"
 
 
 class Mark(NamedTuple):
-    """A quarter hour of a host, and how often it was marked."""
+    """A quarter hour of a host that was marked."""
 
     quarter: datetime
     id: str
-    number: int
+    token: ObjectId
 
 
 def mark(store: Store, host: str, quarters: Iterable[datetime]) -> None:
@@ -29,7 +30,7 @@ def mark(store: Store, host: str, quarters: Iterable[datetime]) -> None:
     writes = [
         UpdateOne(
             {"_id": f"{host}:{quarter:%Y-%m-%dT%H:%MZ}"},
-            {"$set": {"host": host, "quarter": quarter}, "$inc": {"number": 1}},
+            {"$set": {"host": host, "quarter": quarter, "token": ObjectId()}},
             upsert=True,
         )
         for quarter in quarters
@@ -39,11 +40,12 @@ def mark(store: Store, host: str, quarters: Iterable[datetime]) -> None:
             store.database[_COLLECTION].bulk_write(writes, ordered=False)
 
 
-def list_marks(store: Store, host: str, limit: int) -> list[Mark]:
-    """Return marks of a host, the newest quarter hours first. Raises StoreError."""
+def list_marks(store: Store, host: str, until: datetime, limit: int) -> list[Mark]:
+    """Return marks of a host before an instant, the newest quarter hours first. Raises StoreError."""
     with store_errors():
-        found = store.database[_COLLECTION].find({"host": host}).sort("quarter", -1).limit(limit)
-        return [Mark(each["quarter"], each["_id"], each["number"]) for each in found]
+        query = {"host": host, "quarter": {"$lt": until}}
+        found = store.database[_COLLECTION].find(query).sort("quarter", -1).limit(limit)
+        return [Mark(each["quarter"], each["_id"], each["token"]) for each in found]
 
 
 def count_marks(store: Store, host: str) -> int:
@@ -54,7 +56,7 @@ def count_marks(store: Store, host: str) -> int:
 
 def take_away(store: Store, marks: Sequence[Mark]) -> None:
     """Take away marks of what was counted; one that was marked again meanwhile stays. Raises StoreError."""
-    writes: list[Any] = [DeleteOne({"_id": each.id, "number": each.number}) for each in marks]
+    writes: list[Any] = [DeleteOne({"_id": each.id, "token": each.token}) for each in marks]
     if writes:
         with store_errors():
             store.database[_COLLECTION].bulk_write(writes, ordered=False)

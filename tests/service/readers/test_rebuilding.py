@@ -152,6 +152,23 @@ def test_a_span_touches_only_what_began_in_it(read: Store) -> None:
     assert calls.count_documents({"$nor": [inside], "outcome": {"$ne": "unknown"}}) == 0
 
 
+def test_what_was_kept_under_another_configuration_is_not_gone_on_from(read: Store) -> None:
+    moments = read.database["reader_states"]
+    assert moments.count_documents({"at": {"$lt": QUARTER_PAST}})
+    seen: list[int] = []
+    run(
+        read, Span(QUARTER_PAST + timedelta(hours=1), None), at=lambda _host, events, _at: seen.append(events)
+    )
+    moments.update_many({}, {"$set": {"read_as": "another"}})
+    whole: list[int] = []
+    run(
+        read,
+        Span(QUARTER_PAST + timedelta(hours=1), None),
+        at=lambda _host, events, _at: whole.append(events),
+    )
+    assert whole[-1] == read.database["events"].count_documents({}) > seen[-1]
+
+
 def test_a_span_without_events_says_so_and_changes_nothing(read: Store) -> None:
     before = read_stored(read, LOG)
     done = run(read, Span(QUARTER_PAST + timedelta(days=400), QUARTER_PAST + timedelta(days=401)))

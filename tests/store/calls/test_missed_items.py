@@ -48,6 +48,30 @@ def test_what_was_closed_long_ago_is_not_read_again(migrated: Store) -> None:
     assert missed.compare() == []
 
 
+def test_what_people_wrote_stays_where_the_call_turns_out_to_have_been_answered(migrated: Store) -> None:
+    calls, items = migrated.database["calls"], migrated.database["missed"]
+    first, second = build_call(0, "abandoned"), build_call(1, "abandoned")
+    calls.insert_many([first, second | {"caller": {"number": "other"}, "numbers": ["other"]}])
+    missed = MissedCalls(migrated, "main", OPTIONS)
+    touched = [Touched([MASKED], first["began_at"], True), Touched(["other"], second["began_at"], True)]
+    missed.note(touched)
+    missed.write(BEGAN)
+    items.update_one({"number": MASKED}, {"$set": {"owner": "anna", "note": "rang back"}})
+    calls.update_many({}, {"$set": {"outcome": "answered"}})
+    for _ in range(2):
+        missed.note(touched)
+        missed.write(BEGAN)
+        (kept,) = items.find()
+        assert (kept["owner"], kept["note"], kept["revision"]) == ("anna", "rang back", 2)
+        assert (kept["state"], kept["closed_by"], kept["count"]) == ("closed", "not_missed", 0)
+    calls.update_many({}, {"$set": {"outcome": "abandoned"}})
+    missed.note(touched)
+    missed.write(BEGAN)
+    found = {each["number"]: each for each in items.find()}
+    assert [found[MASKED][name] for name in ("state", "count", "note")] == ["open", 1, "rang back"]
+    assert [found["other"].get(name) for name in ("state", "count", "note")] == ["open", 1, None]
+
+
 def test_who_closes_an_item_by_a_clock_behind_the_host_s_has_it_closed(migrated: Store) -> None:
     call = build_call(0, "abandoned")
     migrated.database["calls"].insert_one(call)

@@ -1,0 +1,108 @@
+"""Which columns the table of each question has."""
+
+from collections.abc import Mapping, Sequence
+
+from ipecs_mw.figures.table import Column
+
+_SINCE = Column("from", "from", "instant")
+_SECONDS = Column("talk", "talk_seconds", "seconds")
+
+_COUNTED = (
+    Column("calls", "calls", "count", has_bar=True),
+    Column("incoming", "incoming"),
+    Column("outgoing", "outgoing"),
+    Column("internal", "internal"),
+    Column("answered", "answered"),
+    Column("unanswered", "unanswered"),
+    _SECONDS,
+    Column("cost", "cost", "decimal"),
+)
+
+_QUEUES = (
+    _SINCE,
+    Column("group", "group", "text"),
+    Column("name", "name", "text"),
+    Column("offered", "offered", "count", has_bar=True),
+    Column("answered", "answered"),
+    Column("abandoned", "abandoned"),
+    Column("short", "short"),
+    Column("overflowed", "overflowed"),
+    Column("service_level", "service_level.value", "share", has_bar=True),
+    Column("asa", "asa_seconds", "seconds"),
+    Column("longest_wait", "longest_wait_seconds", "seconds"),
+    Column("aht", "aht_seconds", "seconds"),
+    Column("occupancy", "occupancy", "share"),
+)
+
+COLUMNS: Mapping[str, Sequence[Column]] = {
+    "queues": _QUEUES,
+    "day": _QUEUES,
+    "agents": (
+        _SINCE,
+        Column("agent", "agent", "text"),
+        Column("station", "station", "text"),
+        Column("offered", "offered"),
+        Column("answered", "answered", "count", has_bar=True),
+        Column("no_answer", "no_answer"),
+        Column("logged_in", "logged_in_seconds", "seconds"),
+        Column("ready", "states.ready", "seconds"),
+        _SECONDS,
+        Column("hold", "hold_seconds", "seconds"),
+        Column("wrap_up", "wrap_up_seconds", "seconds"),
+        Column("not_ready", "states.not_ready", "seconds"),
+        Column("aht", "aht_seconds", "seconds"),
+        Column("occupancy", "occupancy", "share", has_bar=True),
+    ),
+    "hours": (
+        _SINCE,
+        Column("calls", "calls", "count", has_bar=True),
+        Column("incoming", "incoming"),
+        Column("incoming_answered", "incoming_answered"),
+        Column("outgoing", "outgoing"),
+        Column("outgoing_answered", "outgoing_answered"),
+        Column("internal", "internal"),
+        _SECONDS,
+        Column("trunks_at_once", "trunks_at_once"),
+        Column("all_busy", "all_busy_seconds", "seconds"),
+        Column("erlangs", "erlangs", "decimal"),
+        Column("cost", "cost", "decimal"),
+    ),
+    "stations": (Column("station", "station", "text"), *_COUNTED),
+    "departments": (Column("department", "department", "text"), *_COUNTED),
+    "trunks": (
+        Column("trunk", "trunk", "text"),
+        Column("calls", "calls", "count", has_bar=True),
+        Column("incoming", "incoming"),
+        Column("outgoing", "outgoing"),
+        Column("answered", "answered"),
+        Column("unanswered", "unanswered"),
+        Column("busy", "seconds", "seconds"),
+        Column("erlangs", "erlangs", "decimal"),
+        Column("cost", "cost", "decimal"),
+    ),
+    "dids": (
+        Column("did", "did", "text"),
+        Column("incoming", "incoming", "count", has_bar=True),
+        Column("answered", "answered"),
+        Column("unanswered", "unanswered"),
+        _SECONDS,
+    ),
+    "numbers": (
+        Column("number", "number", "text"),
+        Column("outgoing", "outgoing", "count", has_bar=True),
+        Column("answered", "answered"),
+        Column("unanswered", "unanswered"),
+        _SECONDS,
+        Column("cost", "cost", "decimal"),
+    ),
+    "calls": (
+        _SINCE,
+        Column("direction", "direction", "text"),
+        Column("caller", "caller", "text"),
+        Column("called", "called", "text"),
+        Column("talk", "seconds", "seconds", has_bar=True),
+        Column("cost", "cost", "decimal"),
+        Column("id", "id", "text"),
+    ),
+}
+"""Question → its columns, as they stand beside each other."""

@@ -1,0 +1,241 @@
+"""What counts figures anew: one thread, in one daemon of all that share a database.
+
+It counts the quarter hours that were marked since calls or states of agents changed there, and those that have
+passed since it looked last. What it makes depends on the documents alone, so that it may stop anywhere.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec import convert, structs, to_builtins
+
+from ipecs_mw import logs
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import StoreError, StoreRefused
+from ipecs_mw.figures.day_sums import Name
+from ipecs_mw.figures.intervals import begin_day, find_day, next_day
+from ipecs_mw.figures.quarters import find_quarter, list_quarters
+from ipecs_mw.figures.rules import Rules, read_rules
+from ipecs_mw.model.days import begin_utc_day
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.store.coordination.leases import acquire_lease, release_lease
+from ipecs_mw.store.figures.keeping import (
+    Changed,
+    count_anew,
+    find_first,
+    find_first_figure,
+    mark_counted,
+    sum_day_anew,
+)
+from ipecs_mw.store.figures.marks import count_marks, list_marks, take_away
+from ipecs_mw.store.figures.place import FORMAT, Place, find_as_of, load_place, save_place
+from ipecs_mw.store.server.connection import Store
+
+log = logs.get_logger()
+
+_LEASE = "reader:figures"
+LEASE_SECONDS = 30.0
+_RENEW_SECONDS = 10.0
+_LOOK_SECONDS = 0.4
+_PASS_SECONDS = 10.0
+"""What lasts is counted on so often where nothing else changes."""
+
+_COST = 3.0  # the pause after a count is at least so many times what it took
+_MOST_PAUSE_SECONDS = 10.0
+_STAND_BY_SECONDS = 2.0
+_FIRST_RETRY_SECONDS = 1.0
+_LONGEST_RETRY_SECONDS = 30.0
+_MOST_MARKS = 2000
+_DAYS_AT_ONCE = 20
+_DAY = timedelta(days=1)
+
+
+class FigureOptions(NamedTuple):
+    """How figures are made, as configured: rules of groups, how many trunks there are, the zone of each host.
+
+    `kept_days` is how long calls are kept: quarter hours from before are not counted anew, since their calls are
+    gone. None: for ever.
+    """
+
+    rules: Rules
+    trunks: int
+    zones: Mapping[str, ZoneInfo]
+    kept_days: int | None
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what the figures depend on, to be compared with what they were counted by."""
+        return {"trunks": self.trunks, **to_builtins(self.rules)}
+
+
+def find_figure_options(settings: Settings) -> FigureOptions | None:
+    """Return how a daemon of this profile counts figures; None where it is not to."""
+    if not settings.calls.enabled:
+        return None
+    zones = {host.name: ZoneInfo(host.timezone) for host in settings.hosts}
+    figures = settings.figures
+    return FigureOptions(read_rules(figures), figures.trunks or 0, zones, settings.calls.retention_days)
+
+
+class FigureMaker:
+    """Counts the figures of all hosts while it holds the right to; `run` is its thread.
+
+    `read_settings` gives the configuration as it is now.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        owner: str,
+        read_settings: Callable[[], Settings],
+        clock: Clock,
+        stop: threading.Event,
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._read_settings = read_settings
+        self._clock = clock
+        self._stop = stop
+        self._held_until = float("-inf")
+        self._passed_at: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Count until stopped, whatever becomes of MongoDB."""
+        wait_seconds = _FIRST_RETRY_SECONDS
+        while not self._stop.is_set():
+            try:
+                options = find_figure_options(self._read_settings())
+                if options is None or not self._hold():
+                    self._let_go()
+                    self._clock.wait(self._stop, _STAND_BY_SECONDS)
+                    continue
+                self._clock.wait(self._stop, self.turn(options))
+                wait_seconds = _FIRST_RETRY_SECONDS
+            except StoreError as error:
+                level = log.error if isinstance(error, StoreRefused) else log.warning
+                level("figures.stopped", detail=logs.explain(error))
+                self._clock.wait(self._stop, wait_seconds)
+                wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
+        self._let_go()
+
+    def _hold(self) -> bool:
+        now = self._clock.monotonic()
+        if now < self._held_until - LEASE_SECONDS + _RENEW_SECONDS:
+            return True
+        if not acquire_lease(self._store, _LEASE, self._owner, LEASE_SECONDS):
+            self._held_until = float("-inf")
+            return False
+        self._held_until = now + LEASE_SECONDS  # counted from before it was asked for
+        return True
+
+    def _let_go(self) -> None:
+        if self._held_until == float("-inf"):
+            return
+        self._held_until = float("-inf")
+        try:
+            release_lease(self._store, _LEASE, self._owner)
+        except StoreError as error:
+            log.warning("figures.stopped", detail=logs.explain(error))
+
+    def turn(self, options: FigureOptions) -> float:
+        """Count once what is due for each host, a day at most; return after how many seconds to look again."""
+        begun = self._clock.monotonic()
+        is_more = False
+        for host, as_of in find_as_of(self._store, self._clock.now()).items():
+            if self._stop.is_set():
+                return 0.0
+            is_more |= self._count_host(host, as_of, options)
+        if is_more:
+            return 0.0
+        cost = self._clock.monotonic() - begun
+        return min(max(_LOOK_SECONDS, _COST * cost), _MOST_PAUSE_SECONDS)
+
+    def _count_host(self, host: str, as_of: datetime, options: FigureOptions) -> bool:
+        """Count what is due of a host; tell whether there is more."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        known = load_place(self._store, host)
+        place = self._begin(known, options, now)
+        if place.as_of is None:
+            return False
+        reached = max(place.as_of, min(as_of, begin_utc_day(place.as_of) + _DAY))  # a day at a time
+        is_behind = reached < as_of
+        marks = list_marks(self._store, host, reached, _MOST_MARKS)
+        newest = marks[0].quarter if marks else None
+        is_due = is_behind or monotonic - self._passed_at.get(host, float("-inf")) >= _PASS_SECONDS
+        if is_due or newest == find_quarter(reached):
+            self._passed_at[host] = monotonic
+            quarters = set(list_quarters(find_quarter(place.as_of), reached))
+        elif newest is not None:
+            reached = place.as_of
+            quarters = {
+                each.quarter for each in marks if begin_utc_day(each.quarter) == begin_utc_day(newest)
+            }
+        else:
+            return False
+        floor = find_quarter(now) - timedelta(days=options.kept_days or 0) if options.kept_days else None
+        counted = {each for each in quarters if floor is None or each > floor}
+        changed: Sequence[Changed] = []
+        if counted:
+            changed = count_anew(
+                self._store,
+                host,
+                counted,
+                as_of=reached,
+                now=now,
+                rules=options.rules,
+                trunks=options.trunks,
+            )
+        place = structs.replace(place, as_of=reached)
+        place, has_more_days = self._sum(place, changed, now)
+        done = [each for each in marks if each.quarter in quarters]
+        take_away(self._store, done)
+        waiting = count_marks(self._store, host) if len(done) < len(marks) else 0
+        save_place(self._store, structs.replace(place, waiting=waiting), now)
+        return is_behind or has_more_days or len(done) < len(marks)
+
+    def _begin(self, place: Place, options: FigureOptions, now: datetime) -> Place:
+        """Return where to go on: at the first call where nothing was counted, or in another way.
+
+        Where other rules hold now, what was counted by those before is marked.
+        """
+        zone = options.zones.get(place.host) or ZoneInfo(place.zone or "UTC")
+        if place.as_of is None or place.format != FORMAT:
+            first = find_first(self._store, place.host)
+            if first is None:
+                return Place(place.host)
+            begun = find_quarter(first)
+            return Place(place.host, begun, zone.key, f"{find_day(begun, zone)}", rules=options.describe())
+        if place.rules != options.describe():
+            former = convert({**place.rules}, Rules)
+            mark_counted(
+                self._store,
+                place.host,
+                lambda group: former.find(group) != options.rules.find(group),
+                has_host=place.rules.get("trunks") != options.trunks,
+            )
+            log.info("figures.rules_changed", host=place.host)
+            place = structs.replace(place, rules=options.describe())
+            save_place(self._store, place, now)
+        if place.zone != zone.key:
+            first = find_first_figure(self._store, place.host) or now
+            place = structs.replace(place, zone=zone.key, summed=f"{find_day(first, zone)}")
+        return place
+
+    def _sum(self, place: Place, changed: Sequence[Changed], now: datetime) -> tuple[Place, bool]:
+        """Sum the days that have passed, and those before in which anything changed; tell whether more are due."""
+        zone, summed = ZoneInfo(place.zone), date.fromisoformat(place.summed)
+        names: dict[date, set[Name]] = {}
+        for each in changed:
+            day = find_day(each.quarter, zone)
+            if day < summed:
+                names.setdefault(day, set()).add(each.name)
+        for day, only in names.items():
+            sum_day_anew(self._store, place.host, day, zone, now, only)
+        for _ in range(_DAYS_AT_ONCE):
+            if place.as_of is None or begin_day(next_day(summed), zone) > place.as_of:
+                return structs.replace(place, summed=f"{summed}"), False
+            sum_day_anew(self._store, place.host, summed, zone, now)
+            summed = next_day(summed)
+        return structs.replace(place, summed=f"{summed}"), True

@@ -1,0 +1,217 @@
+"""Questions about figures: which documents answer them, and the table that they make.
+
+Groups and agents are asked for in the figures that are kept; days of the host's zone in their sums. What call
+accounting wants is summed from the calls themselves.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec import structs
+
+from ipecs_mw.errors import NoSuchName, Words
+from ipecs_mw.figures.day_sums import name_figure
+from ipecs_mw.figures.formulas import SERVICE_LEVELS
+from ipecs_mw.figures.hours import OFFICE, OUTSIDE, find_filter
+from ipecs_mw.figures.intervals import begin_day, count_most, find_day, list_intervals, next_day
+from ipecs_mw.figures.quarters import QUARTER, find_quarter
+from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.rows import Part, new_part, put
+from ipecs_mw.figures.rules import Rule, Rules, read_rules
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.store.figures.place import Place, load_places
+from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.failures import store_errors
+
+Document = dict[str, Any]
+
+MOST_ROWS = 200_000
+"""A question for more intervals of all groups or agents is refused."""
+
+_OF_DAYS = frozenset({"1d", "1w", "1M", "all"})
+_LEFT_OUT = {"_id": 0, "updated_at": 0, "until": 0, "day": 0, "zone": 0}
+
+
+_KEYS = {
+    "host": "error.no_such_host_figures",
+    "group": "error.no_such_group_figures",
+    "agent": "error.no_such_agent_figures",
+}
+
+
+class Key(NamedTuple):
+    """Whose figures a row has, in which interval."""
+
+    at: int
+    host: str
+    name: str
+
+
+class Asked:
+    """A question with what is needed to answer it: the intervals, the rules, and how far the figures are."""
+
+    def __init__(self, store: Store, settings: Settings, question: Question) -> None:
+        self.store = store
+        self.settings = settings
+        self.question = question
+        self.zone = find_zone(settings, question.zone, question.host)
+        self.since = find_quarter(question.since)
+        until = find_quarter(question.until)
+        self.until = until if until == question.until else until + QUARTER
+        self._check_rows()
+        self.spans = list(list_intervals(self.since, self.until, question.interval, self.zone))
+        self.starts = [begin for begin, _ in self.spans]
+        self.rules = self._read_rules()
+        self.is_wanted = self._find_filter()
+
+    def ask(self, **changes: Any) -> "Asked":
+        """Return the same question with some of it changed."""
+        return Asked(self.store, self.settings, structs.replace(self.question, **changes))
+
+    def _check_rows(self) -> None:
+        most = count_most(self.since, self.until, self.question.interval)
+        if most > MOST_ROWS:
+            raise NoSuchName(
+                "error.too_many_rows", interval=self.question.interval, rows=most, most=MOST_ROWS
+            )
+
+    def _read_rules(self) -> Rules:
+        rules, question = read_rules(self.settings.figures), self.question
+        if question.formula is None and question.threshold_seconds is None:
+            return rules
+
+        def change(rule: Rule) -> Rule:
+            formula = question.formula or rule.formula
+            threshold = question.threshold_seconds
+            return Rule(
+                formula, rule.threshold_seconds if threshold is None else threshold, rule.short_seconds
+            )
+
+        return Rules({group: change(rule) for group, rule in rules.groups.items()}, change(rules.default))
+
+    def _find_filter(self) -> Callable[[datetime], bool] | None:
+        figures, name = self.settings.figures, self.question.hours
+        try:
+            return find_filter(name, figures.office_hours, figures.shifts, self.zone)
+        except KeyError as error:
+            allowed = [*([OFFICE] if figures.office_hours else ()), OUTSIDE, *figures.shifts]
+            raise NoSuchName("error.no_such_hours", name=name, allowed=", ".join(allowed)) from error
+
+    @cached_property
+    def places(self) -> Mapping[str, Place]:
+        """How far the figures are of each host that is asked about."""
+        wanted = self.question.host
+        return {
+            place.host: place
+            for place in load_places(self.store)
+            if (wanted is None or place.host == wanted) and place.as_of is not None
+        }
+
+    @property
+    def as_of(self) -> datetime | None:
+        """Up to when all figures that are asked for are counted."""
+        return min((place.as_of for place in self.places.values() if place.as_of is not None), default=None)
+
+    def read(self, kind: str) -> Iterator[Document]:
+        """Yield the documents of a kind that answer the question: quarter hours, and days where these do."""
+        question = self.question
+        named = {name: getattr(question, name) for name in ("group", "agent") if name == kind}
+        query: Document = {"kind": kind}
+        query |= {name: {"$eq": value} for name, value in named.items() if value is not None}
+        with store_errors():
+            for host, place in self.places.items():
+                for collection, since, until in self._plan(place):
+                    span = {"host": host, **query, "from": {"$gte": since, "$lt": until}}
+                    found = self.store.database[collection].find(span, _LEFT_OUT, batch_size=10_000)
+                    yield from (
+                        found
+                        if self.is_wanted is None
+                        else (each for each in found if self.is_wanted(each["from"]))
+                    )
+
+    def _plan(self, place: Place) -> Iterator[tuple[str, datetime, datetime]]:
+        """Yield which collection is read from when until when."""
+        since, until = self.since, self.until
+        if self.question.interval in _OF_DAYS and self.is_wanted is None and place.zone == self.zone.key:
+            first = _begin_next_day(since, self.zone)
+            summed = begin_day(date.fromisoformat(place.summed), self.zone)
+            last = min(begin_day(find_day(until, self.zone), self.zone), summed)
+            if first < last:
+                yield from (("figures", since, first), ("figure_days", first, last))
+                since = last
+        if since < until:
+            yield "figures", since, until
+
+    def sum(self, kind: str) -> dict[Key, Part]:
+        """Return what documents of a kind add up to, by interval and whose they are."""
+        parts: dict[Key, Part] = {}
+        starts, is_one = self.starts, len(self.starts) == 1
+        for document in self.read(kind):
+            at = 0 if is_one else bisect_right(starts, document["from"]) - 1
+            key = Key(at, document["host"], name_figure(document)[1])
+            part = parts.get(key)
+            if part is None:
+                part = parts[key] = new_part()
+            put(part, document)
+        return parts
+
+    def find_gaps(self) -> Mapping[tuple[int, str], float]:
+        """Return the seconds of gap by interval and host."""
+        gaps: dict[tuple[int, str], float] = {}
+        with store_errors():
+            for host in self.places:
+                span = {"$gte": self.since, "$lt": self.until}
+                query = {"host": host, "kind": "host", "from": span, "gap_seconds": {"$exists": True}}
+                for each in self.store.database["figures"].find(query, {"from": 1, "gap_seconds": 1}):
+                    if self.is_wanted is None or self.is_wanted(each["from"]):
+                        key = bisect_right(self.starts, each["from"]) - 1, host
+                        gaps[key] = round(gaps.get(key, 0.0) + each["gap_seconds"], 3)
+        return gaps
+
+
+def _begin_next_day(at: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first instant of a day that is not before an instant."""
+    day = find_day(at, zone)
+    begin = begin_day(day, zone)
+    return begin if begin == at else begin_day(next_day(day), zone)
+
+
+def find_zone(settings: Settings, name: str | None, host_name: str | None) -> ZoneInfo:
+    """Return the zone of this name, else that of a host, else that of the first host."""
+    if name is not None:
+        return ZoneInfo(name)
+    named = [host for host in settings.hosts if host.name == host_name]
+    hosts: Sequence[Any] = named or settings.hosts
+    return ZoneInfo(hosts[0].timezone if hosts else "UTC")
+
+
+def check_names(store: Store, settings: Settings, question: Question) -> None:
+    """Refuse a formula, a host, a group or an agent that nobody has; says which there are. Raises NoSuchName."""
+    if question.formula is not None and question.formula not in SERVICE_LEVELS:
+        raise NoSuchName("error.no_such_formula", name=question.formula, allowed=", ".join(SERVICE_LEVELS))
+    configured: Sequence[set[str]] = (
+        {host.name for host in settings.hosts},
+        set(settings.figures.groups),
+        set(),
+    )
+    for (kind, key), names in zip(_KEYS.items(), configured, strict=True):
+        name = getattr(question, kind)
+        if name is None or name in names:
+            continue
+        with store_errors():
+            found = store.database["figures"].distinct(kind, {} if kind == "host" else {"kind": kind})
+        if name not in found:
+            raise NoSuchName(key, name=name, allowed=", ".join(sorted({*found, *names})[:50]) or "–")
+
+
+def note_progress(asked: Asked) -> Iterator[Words]:
+    """Yield what has to be said of how far the figures are."""
+    if asked.as_of is None:
+        yield Words("figures.note.none")
+        return
+    if waiting := sum(place.waiting for place in asked.places.values()):
+        yield Words("figures.note.waiting", quarters=waiting)

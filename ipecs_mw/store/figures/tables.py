@@ -1,0 +1,299 @@
+"""The tables that answer questions about figures."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ipecs_mw.errors import Words
+from ipecs_mw.figures.accounting import (
+    count_dids,
+    count_numbers,
+    count_stations,
+    count_trunks,
+    find_cost,
+    sum_by,
+)
+from ipecs_mw.figures.columns import COLUMNS
+from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.rows import apply_rule, describe_agent, describe_queue, merge, new_part
+from ipecs_mw.figures.rules import Rule
+from ipecs_mw.figures.sums import Sums, add
+from ipecs_mw.figures.table import Table
+from ipecs_mw.model.extensions import expand_numbers
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.store.figures.asking import Asked, Key, check_names, note_progress
+from ipecs_mw.store.figures.day import tell_day
+from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.failures import store_errors
+
+Row = dict[str, Any]
+Answer = tuple[list[Row], Row | None, list[Words]]
+
+_CALLED = ("number", "did", "group", "station")
+
+_CALL_FIELDS = dict.fromkeys(
+    (
+        "host", "direction", "began_at", "ended_at", "answered_at", "caller", "dialed", "trunks", "segments.kind",
+        "segments.station", "segments.from", "segments.until", "records.cost", "records.station_number",
+        "seconds.talk", "seconds.total",
+    ),
+    1,
+)  # fmt: skip
+
+
+def ask(store: Store, settings: Settings, question: Question) -> Table:
+    """Return the table that answers a question.
+
+    Raises NoSuchName for a formula, host, group, agent or hours that there are not, and for too many rows;
+    StoreError.
+    """
+    check_names(store, settings, question)
+    asked = Asked(store, settings, question)
+    rows, total, notes = _ANSWERS[question.what](asked)
+    if question.top is not None:
+        rows = sorted(rows, key=_count_of)[: question.top] if question.what != "calls" else rows
+    return Table(question.what, COLUMNS[question.what], rows, total, [*notes, *note_progress(asked)])
+
+
+def _count_of(row: Row) -> int:
+    return -int(row["offered"] if "offered" in row else row.get("calls", 0))
+
+
+def _frame(asked: Asked, key: Key, gaps: Mapping[tuple[int, str], float], *, is_complete: bool) -> Row:
+    """Return what each row says of its interval, and of how much it knows."""
+    since, until = asked.spans[key.at]
+    row: Row = {"from": since, "until": until}
+    if len(asked.places) > 1:
+        row["host"] = key.host
+    as_of = asked.places[key.host].as_of
+    gap = gaps.get((key.at, key.host), 0.0)
+    is_over = as_of is not None and as_of >= until
+    return row | {"is_complete": is_complete and is_over and not gap, "gap_seconds": gap, "as_of": as_of}
+
+
+def _total_frame(asked: Asked, rows: Sequence[Row], gaps: Mapping[tuple[int, str], float]) -> Row:
+    return {
+        "from": asked.since,
+        "until": asked.until,
+        "is_complete": all(row["is_complete"] for row in rows) and not gaps,
+        "gap_seconds": round(sum(gaps.values()), 3),
+        "as_of": asked.as_of,
+    }
+
+
+def _note_gaps(total: Row) -> Iterator[Words]:
+    if total["gap_seconds"]:
+        yield Words("figures.note.gap", seconds=round(total["gap_seconds"]))
+    elif not total["is_complete"]:
+        yield Words("figures.note.open")
+
+
+# groups
+
+
+def _answer_queues(asked: Asked) -> Answer:
+    gaps, names = asked.find_gaps(), asked.settings.figures.groups
+    rows: list[Row] = []
+    by_group: dict[tuple[str, str], Sums] = {}
+    for key, part in sorted(asked.sum("group").items()):
+        rule = asked.rules.find(key.name)
+        sums = apply_rule(part.sums, rule)
+        row = _frame(asked, key, gaps, is_complete=part.is_complete)
+        row["group"] = key.name
+        if (group := names.get(key.name)) is not None and group.name:
+            row["name"] = group.name
+        rows.append(row | describe_queue(sums, rule) | {"revision": part.sums.get("revision", 0)})
+        add(by_group.setdefault((key.host, key.name), {}), part.sums)
+    merged, rule_of_all = merge(
+        (apply_rule(sums, asked.rules.find(name)), asked.rules.find(name))
+        for (_, name), sums in by_group.items()
+    )
+    total = _total_frame(asked, rows, gaps)
+    total |= describe_queue(_with_states(asked, merged, by_group), rule_of_all or _find_rule(asked, by_group))
+    return rows, total if rows else None, [*_note_rule(asked, rule_of_all, by_group), *_note_gaps(total)]
+
+
+def _find_rule(asked: Asked, by_group: Mapping[tuple[str, str], Sums]) -> Rule | None:
+    return asked.rules.default if not by_group else None
+
+
+def _with_states(asked: Asked, merged: Sums, by_group: Mapping[tuple[str, str], Sums]) -> Sums:
+    """Return sums with the seconds of agents: of one group its own, of several each person once."""
+    if len(by_group) == 1:
+        own = next(iter(by_group.values()))
+        return merged | {name: own.get(name, {}) for name in ("states", "not_ready")}
+    persons = new_part().sums
+    for part in asked.sum("host").values():
+        add(persons, {name: part.sums[name] for name in ("states", "not_ready") if name in part.sums})
+    return merged | persons
+
+
+def _note_rule(asked: Asked, rule: Rule | None, by_group: Mapping[tuple[str, str], Sums]) -> Iterator[Words]:
+    if rule is None and by_group:
+        yield Words("figures.note.rules")
+    else:
+        said = rule or asked.rules.default
+        yield Words(
+            f"figures.note.{said.formula}", threshold=said.threshold_seconds, short=said.short_seconds
+        )
+
+
+# agents
+
+
+def _answer_agents(asked: Asked) -> Answer:
+    gaps = asked.find_gaps()
+    rows: list[Row] = []
+    whole: Sums = {}
+    for key, part in sorted(asked.sum("agent").items()):
+        row = _frame(asked, key, gaps, is_complete=part.is_complete)
+        if key.name.startswith("@"):
+            row["station"] = key.name[1:]
+        else:
+            row |= {"agent": key.name, "stations": sorted(part.stations)}
+        rows.append(row | describe_agent(part.sums) | {"revision": part.sums.get("revision", 0)})
+        add(whole, part.sums)
+    total = _total_frame(asked, rows, gaps) | describe_agent(whole)
+    return rows, total if rows else None, [Words("figures.note.agents"), *_note_gaps(total)]
+
+
+# the host
+
+
+def _answer_hours(asked: Asked) -> Answer:
+    gaps = asked.find_gaps()
+    rows: list[Row] = []
+    whole: Sums = {}
+    for key, part in sorted(asked.sum("host").items()):
+        since, until = asked.spans[key.at]
+        row = _frame(asked, key, gaps, is_complete=part.is_complete)
+        rows.append(row | _describe_host(part.sums, since, until))
+        add(whole, part.sums)
+    total = _total_frame(asked, rows, gaps) | _describe_host(whole, asked.since, asked.until)
+    busiest = max(rows, key=lambda row: row["erlangs"], default=None)
+    if busiest is not None and busiest["erlangs"]:
+        total["busiest_from"] = busiest["from"]
+    return rows, total if rows else None, [*_note_gaps(total)]
+
+
+def _describe_host(sums: Sums, since: datetime, until: datetime) -> Row:
+    sides = {"incoming": ("inbound", "tandem"), "outgoing": ("outbound",), "internal": ("internal",)}
+    row: Row = {}
+    for side, directions in sides.items():
+        found = [sums.get(direction) or {} for direction in directions]
+        row[side] = sum(each.get("calls", 0) for each in found)
+        row[f"{side}_answered"] = sum(each.get("answered", 0) for each in found)
+    all_of = [value for value in sums.values() if isinstance(value, dict) and "calls" in value]
+    row["calls"] = sum(each["calls"] for each in all_of)
+    row["talk_seconds"] = round(sum(each.get("talk_seconds", 0) for each in all_of), 3)
+    row["cost"] = round(sum(each.get("cost", 0) for each in all_of), 4)
+    trunks = sums.get("trunks") or {}
+    row["trunks_at_once"] = trunks.get("peak", 0)
+    row["all_busy_seconds"] = round(trunks.get("all_busy_seconds", 0), 3)
+    row["erlangs"] = round(trunks.get("seconds", 0) / (until - since).total_seconds(), 4)
+    return row
+
+
+# the day in words
+
+
+def _answer_day(asked: Asked) -> Answer:
+    rows, total, notes = _answer_queues(asked)
+    _, agents, _ = _answer_agents(asked)
+    hourly, hours, _ = _answer_hours(asked.ask(interval="1h"))
+    return rows, total, [*tell_day(total, agents, hours, hourly, asked.zone), *notes]
+
+
+# from the calls themselves
+
+
+def _list_calls(asked: Asked) -> Iterator[Mapping[str, Any]]:
+    question = asked.question
+    query: Row = {"began_at": {"$gte": asked.since, "$lt": asked.until}}
+    wanted = {"host": question.host, "groups": question.group, "stations": question.station}
+    query |= {name: {"$eq": value} for name, value in wanted.items() if value is not None}
+    with store_errors():
+        found = asked.store.database["calls"].find(query, _CALL_FIELDS, batch_size=5000)
+        for call in found:
+            if asked.is_wanted is None or asked.is_wanted(call["began_at"]):
+                yield call
+
+
+def _answer_counts(name: str, count: Callable[[Mapping[str, Any]], Any]) -> Callable[[Asked], Answer]:
+    def answer(asked: Asked) -> Answer:
+        found = sum_by(part for call in _list_calls(asked) for part in count(call))
+        return _describe_counts(asked, name, found)
+
+    return answer
+
+
+def _describe_counts(asked: Asked, name: str, found: Mapping[str, Sums]) -> Answer:
+    gaps = asked.find_gaps()
+    rows: list[Row] = [{name: key} | _describe_count(asked, found[key]) for key in sorted(found)]
+    rows.sort(key=_count_of)
+    whole: Sums = {}
+    for sums in found.values():
+        add(whole, sums)
+    is_complete = not gaps and asked.as_of is not None and asked.as_of >= asked.until
+    total = _total_frame(asked, [{"is_complete": is_complete}], gaps) | _describe_count(asked, whole)
+    return rows, total if rows else None, [*_note_gaps(total)]
+
+
+def _describe_count(asked: Asked, sums: Sums) -> Row:
+    names = ("calls", "incoming", "outgoing", "internal", "answered", "unanswered")
+    row: Row = {name: int(sums.get(name, 0)) for name in names}
+    row |= {name: round(sums.get(name, 0), 3) for name in ("talk_seconds", "seconds")}
+    row["cost"] = round(sums.get("cost", 0), 4)
+    row["erlangs"] = round(sums.get("seconds", 0) / (asked.until - asked.since).total_seconds(), 4)
+    return row
+
+
+def _answer_departments(asked: Asked) -> Answer:
+    holders = {
+        station: department
+        for department, numbers in asked.settings.figures.departments.items()
+        for station in expand_numbers(numbers)
+    }
+    found = sum_by(
+        (holders[station], sums)
+        for call in _list_calls(asked)
+        for station, sums in count_stations(call)
+        if station in holders
+    )
+    rows, total, notes = _describe_counts(asked, "department", found)
+    return rows, total, notes if holders else [Words("figures.note.no_departments"), *notes]
+
+
+def _answer_calls(asked: Asked) -> Answer:
+    order = asked.question.order
+    rows = [_describe_call(call) for call in _list_calls(asked)]
+    rows.sort(key=lambda row: (-float(row[order]), row["from"]))
+    return rows[: asked.question.top or 20], None, []
+
+
+def _describe_call(call: Mapping[str, Any]) -> Row:
+    sides = {side: call.get(side) or {} for side in ("caller", "dialed")}
+    row: Row = {
+        "id": call["_id"],
+        "from": call["began_at"],
+        "direction": call.get("direction", "unknown"),
+        "caller": sides["caller"].get("number") or sides["caller"].get("station"),
+        "called": next((sides["dialed"][name] for name in _CALLED if name in sides["dialed"]), None),
+        "seconds": (call.get("seconds") or {}).get("talk", 0.0),
+        "cost": find_cost(call),
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+_ANSWERS: Mapping[str, Callable[[Asked], Answer]] = {
+    "queues": _answer_queues,
+    "day": _answer_day,
+    "agents": _answer_agents,
+    "hours": _answer_hours,
+    "stations": _answer_counts("station", count_stations),
+    "departments": _answer_departments,
+    "trunks": _answer_counts("trunk", count_trunks),
+    "dids": _answer_counts("did", count_dids),
+    "numbers": _answer_counts("number", count_numbers),
+    "calls": _answer_calls,
+}

@@ -133,8 +133,9 @@ class HostReader:
     def _mark(self, find_touched: FindTouched) -> Announce:
         """Return what has the figures be counted anew in which changed documents count."""
 
-        def announce(changes: Sequence[Change], now: datetime) -> None:
-            mark(self._store, self.host, set().union(*(find_touched(*each, now) for each in changes)))
+        def announce(changes: Sequence[Change], now: datetime) -> Callable[[], None]:
+            quarters = set().union(*(find_touched(*each, now) for each in changes))
+            return partial(mark, self._store, self.host, quarters)
 
         return announce
 

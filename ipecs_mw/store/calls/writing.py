@@ -28,7 +28,7 @@ _NOT_BSON = (InvalidDocument, DocumentTooLarge, OverflowError, ValueError, TypeE
 
 Document = dict[str, Any]
 Change = tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]
-Announce = Callable[[Sequence[Change], datetime], None]
+Announce = Callable[[Sequence[Change], datetime], Callable[[], None]]
 _Write = InsertOne[Document] | UpdateOne | DeleteOne
 
 
@@ -72,7 +72,8 @@ class Written:
     """A collection of derived documents; it has in mind what it wrote, until it is told to forget.
 
     `began` is the field with the instant at which what a document tells began; what is outside of `span` is left
-    as it is. `announce` is told before and after it what is written, each document as it was and as it is.
+    as it is. `announce` is told what is written, each document as it was and as it is; what it returns is called
+    before and after.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Written:
         collection: str,
         began: str = "began_at",
         span: Span = ALL,
-        announce: Announce | None = None,
+        announce: Announce = lambda _changes, _now: lambda: None,
     ) -> None:
         self.name = collection
         self._began = began
@@ -121,11 +122,10 @@ class Written:
             if difference is not None:
                 found.append((difference, _build_write(difference, before, document, now)))
         if found:
-            if self._announce is not None:
-                self._announce([(told.before, derived[told.id]) for told, _ in found], now)
+            tell = self._announce([(told.before, derived[told.id]) for told, _ in found], now)
+            tell()
             self._send([write for _, write in found])
-            if self._announce is not None:  # who was told before may have looked before it was written
-                self._announce([(told.before, derived[told.id]) for told, _ in found], now)
+            tell()  # who was told before may have looked before it was written
         for difference, _ in found:
             self._note(difference.id, difference.before or {}, derived[difference.id])
         return [difference for difference, _ in found]

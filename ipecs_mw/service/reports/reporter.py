@@ -9,7 +9,7 @@ from msgspec import Struct
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError, MailUnsure, StoreError, StoreRefused
-from ipecs_mw.model.report_settings import ReportSettings
+from ipecs_mw.model.report_settings import MailSettings, ReportSettings
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.reports.question import find_zone
@@ -29,6 +29,7 @@ from ipecs_mw.store.coordination.report_runs import (
     put_off,
 )
 from ipecs_mw.store.server.connection import Store
+from ipecs_mw.transport.mail import spell_server
 
 log = logs.get_logger()
 
@@ -80,6 +81,7 @@ class Reporter:
         self._clock = clock
         self._stop = stop
         self._noted: dict[str, tuple[str, datetime]] = {}
+        self._mail: MailSettings | None = None
 
     def run(self) -> None:
         """Look every few seconds until stopped, whatever becomes of MongoDB."""
@@ -100,6 +102,9 @@ class Reporter:
         mail = spoken.settings.mail
         if mail is None:
             return
+        if mail != self._mail and mail.security != "none" and mail.tls.verify == "off":
+            log.warning("mail.unverified", server=spell_server(mail))
+        self._mail = mail
         for report in spoken.settings.reports:
             self._note(spoken.settings, report)
         while not self._stop.is_set():

@@ -78,10 +78,9 @@ class _Counting:
     # calls
 
     def take_call(self, call: Mapping[str, Any]) -> None:
-        is_open = bool(call.get("is_open"))
         visits = list_visits(call)
         for visit in visits:
-            self._take_visit(visit, is_open=is_open)
+            self._take_visit(visit)
         self._take_rings(call, visits)
         end = self._find_end(call)
         if lines := len(call.get("trunks") or ()):
@@ -93,7 +92,7 @@ class _Counting:
         begin: datetime = call["began_at"]
         return max(call.get("ended_at") or self._facts.as_of, begin)
 
-    def _take_visit(self, visit: Visit, *, is_open: bool) -> None:
+    def _take_visit(self, visit: Visit) -> None:
         quarter = find_quarter(visit.entered)
         if quarter not in self._quarters:
             return
@@ -102,7 +101,7 @@ class _Counting:
         sums: Sums = {"offered": 1, "longest_wait_seconds": wait}
         if visit.ended:
             sums[visit.ended] = 1
-        if is_open and (not visit.ended or visit.ended == "answered"):
+        if visit.is_open:
             sums["open"] = 1
         if visit.ended == "answered":
             is_in = wait <= rule.threshold_seconds

@@ -25,6 +25,9 @@ Key = tuple[str, str, datetime]
 NOT_ANSWERED = frozenset({"no_answer", "forwarded", "overflowed", "refused"})
 """How a phone stops ringing whose call went on elsewhere though it still rang."""
 
+NO_REASON = "none"
+"""Stands for the reason of who is not ready and gave none."""
+
 _NO_AGENT = "@"
 """Stands before the number of a station whose agent nobody told."""
 
@@ -158,7 +161,7 @@ class _Counting:
                 continue
             sums: Sums = {"states": {name: seconds}}
             if name == "not_ready":
-                sums["not_ready"] = {state.get("reason") or "none": seconds}
+                sums["not_ready"] = {state.get("reason") or NO_REASON: seconds}
             self._add("agent", agent, quarter, sums, station)
             self._add("host", "", quarter, sums)
             for group in state.get("groups") or ():

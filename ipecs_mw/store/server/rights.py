@@ -16,6 +16,7 @@ _MEANING: Mapping[str, Sequence[str]] = {
     "live": _FOLLOW,
     "missed": _FOLLOW,
     "readers": _FOLLOW,
+    "alarms": _FOLLOW,
     "instances": _READ,
     "commands": _READ,
     "codes": _READ,

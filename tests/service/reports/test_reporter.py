@@ -21,7 +21,8 @@ from ipecs_mw.figures.table import Table
 from ipecs_mw.model.settings import Settings, parse_settings
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.intake.pipeline import open_intake
-from ipecs_mw.service.reports.reporter import Reporter, Spoken, find_pause, is_over
+from ipecs_mw.service.reports.outbox import find_pause
+from ipecs_mw.service.reports.reporter import Reporter, Spoken, is_over
 from ipecs_mw.store.coordination.report_runs import COLLECTION, Run, begin_sending, claim_run, load_runs
 from ipecs_mw.store.server.connection import Store
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from call_pages import measure_call_pages
 from calls import measure_call_latency, measure_flood, measure_log_beside_reader
+from figures import measure_figures, measure_live_figures
 from growth import measure_hosts, measure_log
 from latency import measure_latency, measure_send
 from memory import measure_memory
@@ -55,6 +56,7 @@ FULL: Size = {
     "call_rounds": 3,
     "rebuilt_events": 1_000_000,
     "calls": 5_000_000,
+    "figure_times": 20,
 }
 SMALL: Size = {
     "rate_frames": 10_000,
@@ -71,6 +73,7 @@ SMALL: Size = {
     "call_rounds": 1,
     "rebuilt_events": 20_000,
     "calls": 20_000,
+    "figure_times": 3,
 }
 
 MEASURES: dict[str, Sequence[Measure]] = {
@@ -94,6 +97,10 @@ MEASURES: dict[str, Sequence[Measure]] = {
         lambda m, f, s: measure_log_beside_reader(m, f, s["call_frames"], s["call_rounds"]),
         lambda m, f, s: measure_rebuild(m, f, s["rebuilt_events"]),
         lambda m, f, s: measure_call_pages(m, f, s["calls"]),
+    ],
+    "figures": [
+        lambda m, f, s: measure_live_figures(m, f, s["figure_times"]),
+        lambda m, f, s: measure_figures(m, f, s["calls"]),
     ],
 }
 

@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "log_events": log_calls.describe_log_events,
     "command_line": tables.describe_command_line,
     "metrics": tables.describe_metrics,
+    "formulas": tables.describe_formulas,
 }
 
 

@@ -9,6 +9,7 @@ import click
 from msgspec import NODEFAULT, inspect
 
 from ipecs_mw.cli import cli
+from ipecs_mw.figures.formulas import ALL
 from ipecs_mw.model.definitions import Command, Parameter, parse_command
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE
@@ -80,6 +81,22 @@ def describe_rights() -> str:
         for collection, actions in rights.items()
     )
     return table(("Role", "Collection", "May"), rows)
+
+
+def describe_formulas() -> str:
+    """Return the formulas of the figures: what is divided by what."""
+    strings = shipped_strings()[REFERENCE_LOCALE]
+    rows = (
+        (code(formula.name), _spell_sum(formula.numerator), _spell_sum(formula.denominator), strings[key])
+        for formula in ALL
+        for key in (formula.words.key,)
+    )
+    return table(("Formula", "Numerator", "Denominator", "In words"), rows)
+
+
+def _spell_sum(names: Sequence[str]) -> str:
+    signs = ("− " if name.startswith("-") else "+ " for name in names)
+    return "".join(f" {sign}{code(name.lstrip('-'))}" for sign, name in zip(signs, names, strict=True))[3:]
 
 
 def describe_findings() -> str:

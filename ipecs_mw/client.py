@@ -9,14 +9,20 @@ with Client("mongodb://127.0.0.1:27017/ipecs_mw") as client:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from contextlib import contextmanager
+from datetime import datetime
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, get_args
 
 from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES
-from ipecs_mw.clock import Clock, SystemClock
-from ipecs_mw.errors import CommandFailed, CommandRefused, IpecsMwError, NoSuchName, StoreRefused, Words
+from ipecs_mw.clock import SystemClock
+from ipecs_mw.errors import CommandRefused, IpecsMwError, NoSuchName, Words
+from ipecs_mw.figures.intervals import INTERVALS
+from ipecs_mw.figures.periods import choose_span
+from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.table import describe_table
+from ipecs_mw.model.figure_names import Period, What
+from ipecs_mw.model.rules import is_timezone
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls import call_query
@@ -24,26 +30,20 @@ from ipecs_mw.store.calls.call_query import CallFilter, find_calls, load_call
 from ipecs_mw.store.calls.live_query import load_live
 from ipecs_mw.store.calls.missed_query import STATES, MissedFilter, find_items
 from ipecs_mw.store.calls.numbers import read_wanted
-from ipecs_mw.store.coordination.requests import await_request, expire_request, is_waiting, submit_request
-from ipecs_mw.store.coordination.unserved import find_address_fault, read_addressees
+from ipecs_mw.store.coordination.sending import send
 from ipecs_mw.store.events import event_query
 from ipecs_mw.store.events.event_query import Filter
-from ipecs_mw.store.server.connection import Store, open_client
+from ipecs_mw.store.figures import following
+from ipecs_mw.store.figures.asking import find_zone, load_what_is_allowed
+from ipecs_mw.store.figures.following import FigureFilter
+from ipecs_mw.store.figures.tables import ask
+from ipecs_mw.store.server.connection import open_client
 from ipecs_mw.store.server.following import Change, Following, Source
 
-_GRACE_SECONDS = 20.0
-_SOON_SECONDS = 1.0
-"""A daemon that runs says within it that there is no such host; then it is looked for here."""
-
-_FOLLOWED: Mapping[str, tuple[Source, type[Filter | CallFilter]]] = {
+_FOLLOWED: Mapping[str, tuple[Source, type[Filter | CallFilter | FigureFilter]]] = {
     "events": (event_query.SOURCE, Filter),
     "calls": (call_query.SOURCE, CallFilter),
-}
-
-_KEYS = {
-    "failed": "error.request_failed",
-    "expired": "error.request_expired",
-    "unknown": "error.request_unknown",
+    "figures": (following.SOURCE, FigureFilter),
 }
 
 
@@ -181,6 +181,65 @@ class Client:
         )
         return self._tell(find_items(self._store, wanted, limit=limit))
 
+    def figures(
+        self,
+        what: str = "queues",
+        *,
+        period: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        interval: str = "all",
+        zone: str | None = None,
+        host: str | None = None,
+        group: str | None = None,
+        agent: str | None = None,
+        station: str | None = None,
+        formula: str | None = None,
+        threshold_seconds: int | None = None,
+        hours: str | None = None,
+        top: int | None = None,
+    ) -> dict[str, Any]:
+        """Return figures as `ipecs-mw figures --format json` prints them: `items`, and their `total`.
+
+        Without `period` or `since`: today; `until` now where `since` is given. Raises NoSuchName for a question,
+        interval, period, formula, host, group, agent or hours that there are not, CommandRefused for what is no
+        aware instant, no zone, or a number out of range, StoreError as `send`.
+        """
+        for name, value, allowed in (
+            ("what", what, get_args(What)),
+            ("period", period, get_args(Period)),
+            ("interval", interval, INTERVALS),
+        ):
+            _check_choice(name, value, allowed, self._texts)
+        self._check(
+            host=host, group=group, agent=agent, station=station, since=since, until=until, hours=hours
+        )
+        if zone is not None and not is_timezone(zone):
+            _refuse("zone", zone, Words("allowed.timezone"), self._texts)
+        for name, number, most in (("threshold_seconds", threshold_seconds, 3600), ("top", top, 100_000)):
+            if number is not None and not 1 <= number <= most:
+                _refuse(name, number, Words("allowed.integer_range", low=1, high=most), self._texts)
+        with _told_in_words(self._texts):
+            settings = load_what_is_allowed(self._store, self._profile)
+            here, now = find_zone(settings, zone, host), self._clock.now()
+            begin, end = choose_span(period, since, until, here, now)  # type: ignore[arg-type]
+            question = Question(
+                what=what,  # type: ignore[arg-type]
+                since=begin,
+                until=end,
+                interval=interval,  # type: ignore[arg-type]
+                zone=here.key,
+                host=host,
+                group=group,
+                agent=agent,
+                station=station,
+                formula=formula,
+                threshold_seconds=threshold_seconds,
+                hours=hours,
+                top=top,
+            )
+            return describe_table(ask(self._store, settings, question))
+
     def follow(
         self,
         what: str = "events",
@@ -190,7 +249,7 @@ class Client:
         station: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Follower:
-        """Follow `events` as they are stored, or `calls` as they change, from now on or `after` a position.
+        """Follow `events` as they are stored, `calls` or `figures` as they change, from now or `after` a position.
 
         Each change has its `position`, the `id`, and the `document` as it is then: None for a call that is no
         more, since it became part of another one. Keep the position of the last change that was dealt with, or
@@ -239,80 +298,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def send(
-    store: Store,
-    clock: Clock,
-    command: str,
-    arguments: dict[str, Any],
-    *,
-    host: str | None,
-    by: str,
-    profile: str | None,
-    timeout_seconds: float,
-    texts: Texts,
-) -> Any:
-    """Queue a request and return its result; raises CommandFailed as `Client.send` says."""
-    now = clock.now()
-    expires_at = now + timedelta(seconds=timeout_seconds)
-    request_id = submit_request(
-        store,
-        command,
-        arguments,
-        host=host,
-        by=by,
-        created_at=now,
-        expires_at=expires_at,
-        profile=profile,
-    )
-    request = await_request(store, request_id, min(timeout_seconds, _SOON_SECONDS), clock)
-    if request is None:
-        _check_address(store, request_id, command, host, profile, texts)
-        request = await_request(store, request_id, max(timeout_seconds - _SOON_SECONDS, 0.0), clock)
-    if request is None:
-        _take_back(store, request_id)
-        # what was claimed in the last moment still gets its reply's deadline
-        request = await_request(store, request_id, _GRACE_SECONDS, clock)
-    if request is None and is_waiting(store, request_id):
-        raise CommandFailed("error.request_expired", command=command, state="expired")
-    if request is None:
-        raise CommandFailed("error.request_unanswered", command=command, state="unknown", id=str(request_id))
-    if request["state"] == "done":
-        return request.get("result")
-    error = request.get("error")
-    error = error if isinstance(error, dict) else {"text": str(error or "")}
-    raise CommandFailed(
-        _KEYS[request["state"]],
-        command=command,
-        state=request["state"],
-        family=error.get("family"),
-        code=error.get("code"),
-        name=error.get("name"),
-        text=error.get("text", ""),
-    )
-
-
-def _check_address(
-    store: Store, request_id: Any, command: str, host: str | None, profile: str | None, texts: Texts
-) -> None:
-    """Take a request back that no daemon would ever take; raise CommandFailed then.
-
-    Who may not read the configuration is not told so before the time is over, unless a daemon runs.
-    """
-    with suppress(StoreRefused):
-        known = read_addressees(store)
-        fault = find_address_fault(known, profile, host) if known else None
-        if fault is not None and expire_request(store, request_id):
-            names = {name: fault.facts.get(name) for name in ("family", "code", "name")}
-            text = texts.explain(fault)
-            raise CommandFailed("error.request_failed", command=command, state="failed", **names, text=text)
-
-
-def _take_back(store: Store, request_id: Any) -> None:
-    """Take a request back unless it was claimed; who may only queue leaves it, and nobody takes it late."""
-    with suppress(StoreRefused):
-        expire_request(store, request_id)
 
 
 def _check_choice(name: str, value: str | None, allowed: Sequence[str], texts: Texts) -> None:

@@ -118,6 +118,9 @@ def main() -> None:
     random.seed()
     os.environ.clear()
     os.environ.update(request["environment"])
+    if encoding := os.environ.get("PYTHONIOENCODING"):  # as the interpreter does at its start
+        sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.argv = ["ipecs-mw", *request["arguments"]]
     cli.main()
 

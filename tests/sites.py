@@ -33,6 +33,8 @@ Process = subprocess.Popen[str] | ForkedProcess
 
 _SEEDED_COLLECTIONS = ("config", "config_history", "languages", "commands", "codes")
 _OF_THE_INTERPRETER = ("PYTHON", "LC_", "LANG")
+_ENCODING = "PYTHONIOENCODING"
+"""The one of these that the forker knows."""
 
 
 @cache
@@ -135,7 +137,11 @@ class Site:
         return [sys.executable, "-m", "ipecs_mw", *options, *arguments]
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
+        encoding = environment.get(_ENCODING, "utf-8")
+        with (
+            TemporaryFile("w+", encoding=encoding) as output,
+            TemporaryFile("w+", encoding=encoding) as errors,
+        ):
             process = self._start(arguments, {"COLUMNS": "200", **environment}, output, errors)
             try:
                 code = process.wait(60)
@@ -158,7 +164,7 @@ class Site:
         """Start a command: forked, unless what is asked for works only at the start of an interpreter."""
         command = self.command(*arguments)
         whole = {**os.environ, "CANARY": PASSWORD, **environment}
-        if IS_FULL or any(name.startswith(_OF_THE_INTERPRETER) for name in environment):
+        if IS_FULL or any(name.startswith(_OF_THE_INTERPRETER) for name in environment.keys() - {_ENCODING}):
             return subprocess.Popen(command, env=whole, stdout=output, stderr=errors, text=True)
         return find_forker().start(command[3:], whole, output, errors)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from call_scene import OTHER, instant, keep, tell
+from figures_scene import SINCE, UNTIL, make_day
 
 from ipecs_mw import Client
 from ipecs_mw.errors import CommandRefused, NoSuchName, PositionLost
@@ -47,9 +48,14 @@ def test_what_there_is_not_is_an_error_that_says_what_there_is(client: Client) -
         lambda: client.calls(direction="inwards"),
         lambda: client.calls(outcome="lost"),
         lambda: client.missed("done"),
-        lambda: client.follow("figures"),
+        lambda: client.follow("news"),
+        lambda: client.figures("news"),
+        lambda: client.figures(period="tomorrow"),
+        lambda: client.figures(formula="best"),
     ):
-        with pytest.raises(NoSuchName, match=r"inbound|abandoned|open, closed|events, calls"):
+        with pytest.raises(
+            NoSuchName, match=r"inbound|abandoned|open, closed|events, calls|queues|yesterday|offered"
+        ):
             ask()  # type: ignore[no-untyped-call]
     with pytest.raises(NoSuchName, match="There is no call nowhere"):
         client.call("nowhere")
@@ -207,3 +213,32 @@ def test_following_begins_when_it_is_asked_for_not_when_it_is_read(followed: tup
     put_event(store, "e0", 0)
     assert [change.id for change in following] == ["e0"]
     following.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"threshold_seconds": 0}, "threshold_seconds is 0. Allowed: a whole number from 1 to 3600"),
+        ({"top": -1}, "top is -1"),
+        ({"zone": "Mars/Base"}, "zone is 'Mars/Base'"),
+        ({"group": ""}, "group is ''"),
+        ({"since": "2026-03-02"}, "since is '2026-03-02'"),
+    ],
+)
+def test_wrong_questions_about_figures_are_refused(client: Client, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(CommandRefused, match=re.escape(said)):
+        client.figures(**given)
+
+
+def test_figures_are_asked_for_and_followed(migrated: Store, mongo_uri: str) -> None:
+    make_day(migrated)
+    with Client(mongo_uri) as client, client.follow("figures", host="main", timeout_seconds=20) as follower:
+        answer = client.figures("queues", since=SINCE, until=UNTIL, zone="UTC")
+        assert {row["group"] for row in answer["items"]} >= {"620", "621"}
+        assert answer["total"]["offered"] == sum(row["offered"] for row in answer["items"])
+        migrated.database["figures"].update_one(
+            {"kind": "host"}, {"$set": {"open": 1}, "$inc": {"revision": 1}}
+        )
+        change = next(follower)
+        assert change.document is not None
+        assert change.document["kind"] == "host"

@@ -31,7 +31,7 @@ def test_a_host_that_told_its_time_and_then_falls_silent_is_asked_and_then_recon
     down = site.store.database["events"].find_one({"type": "session_down"})
     assert down is not None
     assert down["data"]["reason"] == "error.connection_silent"
-    assert site.count(type="gap") == 1
+    wait_until(lambda: site.count(type="gap") == 1)
 
 
 def test_a_silent_host_whose_session_is_gone_is_reconnected_as_soon_as_it_is_asked(

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from ipecs_mw import client
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.words import local_time
@@ -39,6 +38,7 @@ from ipecs_mw.service.doctor.mail_findings import examine_mail
 from ipecs_mw.service.doctor.reader_findings import examine_reader
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands
 from ipecs_mw.store.coordination.instances import load_instances
+from ipecs_mw.store.coordination.sending import send
 from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
@@ -151,7 +151,7 @@ def _examine_running(
 
 def _build_ask(store: Store, context: Context, host: HostSettings) -> Ask:
     def ask(command: str, arguments: Any) -> Any:
-        return client.send(
+        return send(
             store,
             context.clock,
             command,

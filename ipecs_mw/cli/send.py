@@ -8,7 +8,6 @@ from ipecs_mw.cli.ask import ask_secret
 from ipecs_mw.cli.complete import complete_argument, complete_command
 from ipecs_mw.cli.context import Context, current, who
 from ipecs_mw.cli.output import to_json
-from ipecs_mw.client import send as send_request
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.protocol.arguments import check_arguments
 from ipecs_mw.seeds import shipped_texts
@@ -16,6 +15,7 @@ from ipecs_mw.service.session.commands import carry_out_as_station, carry_out_on
 from ipecs_mw.service.session.credentials import read_secret
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands
 from ipecs_mw.store.configuration.settings import load_settings
+from ipecs_mw.store.coordination.sending import send as send_request
 from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()

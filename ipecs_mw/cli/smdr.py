@@ -16,7 +16,6 @@ from ipecs_mw.cli.pages import form_option, print_lines
 from ipecs_mw.cli.table import cell_len, is_narrow_screen, screen_width, write_rows
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.cli.words import local_time, local_zone
-from ipecs_mw.client import send
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.model.numbers import find_spellings, read_number
@@ -42,6 +41,7 @@ from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.service.intake.decoding import build_decode, build_reading
 from ipecs_mw.store.configuration.definitions import load_codes
 from ipecs_mw.store.configuration.settings import load_settings
+from ipecs_mw.store.coordination.sending import send
 from ipecs_mw.store.events.event_log import build_document
 
 _TEXTS = shipped_texts()

@@ -1,12 +1,13 @@
 """The formulas: name, numerator, denominator. A rate is computed last, from sums; nothing by 0 is no rate.
 
-The page of the figures and what the command line says of them come from these rows; the words of each formula are
-the language string `formula.NAME`.
+The page of the figures and what the command line says of them come from these rows.
 """
 
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+
+from ipecs_mw.errors import Words
 
 Sums = Mapping[str, float]
 
@@ -17,6 +18,11 @@ class Formula(Struct, frozen=True):
     name: str
     numerator: Sequence[str]
     denominator: Sequence[str]
+
+    @property
+    def words(self) -> Words:
+        """The formula in words."""
+        return Words(f"figures.formula.{self.name}")
 
     def above(self, sums: Sums) -> float:
         """Return the numerator."""
@@ -70,3 +76,6 @@ OCCUPANCY = Formula("occupancy", _STATES, (*_STATES, "ready", "ringing"))
 
 AGENT_AHT = Formula("aht_seconds", _STATES, ("answered",))
 """An agent's handling time a call that he answered, from the seconds of his states."""
+
+ALL: Sequence[Formula] = (*SERVICE_LEVELS.values(), *RATES.values(), OCCUPANCY)
+"""Every formula, as the page lists them."""

@@ -20,6 +20,14 @@ def find_span(period: Period, zone: ZoneInfo, now: datetime) -> tuple[datetime, 
     return find_instant(first, time(), zone), find_instant(after, time(), zone)
 
 
+def choose_span(
+    period: Period | None, since: datetime | None, until: datetime | None, zone: ZoneInfo, now: datetime
+) -> tuple[datetime, datetime]:
+    """Return from when until when: as given, else a period, else today; up to now where only `since` is given."""
+    begin, end = find_span(period or "today", zone, now)
+    return since or (min(begin, until) if until else begin), until or (now if since else end)
+
+
 def find_instant(day: date, at: time, zone: ZoneInfo) -> datetime:
     """Return when the clocks of a zone come to `at` on a day, in UTC.
 

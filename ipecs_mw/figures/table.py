@@ -32,6 +32,12 @@ class Column(Struct, frozen=True):
         return value
 
 
+def describe_table(table: "Table") -> dict[str, Any]:
+    """Return a table as JSON has it: its rows, and their total."""
+    items = {"items": list(table.rows)}
+    return items if table.total is None else items | {"total": table.total}
+
+
 class Table(Struct, frozen=True):
     """Figures as they are shown, printed, mailed and sent.
 

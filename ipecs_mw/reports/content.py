@@ -61,9 +61,9 @@ def build_content(name: str, question: Question, table: Table, texts: Texts) -> 
         title=title_table(table, texts),
         days=_spell_days(question, zone),
         limits=[
-            escape(texts.render(f"report.only.{limit}", name=name))
+            escape(texts.render(f"report.only.{limit}", name=getattr(question, limit)))
             for limit in _LIMITS
-            if (name := getattr(question, limit)) is not None
+            if getattr(question, limit) is not None
         ],
         head=[Cell(head_cell(column, texts), _is_number(column)) for column in table.columns],
         rows=rows,

@@ -69,7 +69,7 @@ def test_daemon_sender_and_reader_do_their_work_with_their_roles_alone(
 def test_a_command_that_no_daemon_took_is_expired_for_a_sender_too(
     site: Site, simulated: SimulatedHost, granting: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipecs_mw.client._GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("ipecs_mw.store.coordination.sending._GRACE_SECONDS", 0.2)
     site.configure(simulated)
     arguments = ("send", "call.make", "deviceNumber=1001", "calledDN=0123456", "--timeout", "0.2")
     result = run(granting("sender"), *arguments)

@@ -95,14 +95,8 @@ def test_whatever_the_terminal_can_print_every_command_prints(site: Site, encodi
         ("config", "show"), ("status",), ("seed", "--dry-run"), ("journal", "check"), ("nosuch",),
         ("send", "x"), ("check", "--no-login"),
     ):  # fmt: skip
-        done = subprocess.run(
-            site.command(*arguments),
-            env={**os.environ, "PYTHONIOENCODING": encoding, "IPECS_MW_LOCALE": locale},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        said = (done.stdout + done.stderr).decode(encoding)
+        done = site.run(*arguments, PYTHONIOENCODING=encoding, IPECS_MW_LOCALE=locale)
+        said = done.stdout + done.stderr
         assert "Traceback" not in said, (arguments, said)
         assert said.strip(), arguments
 

@@ -8,6 +8,7 @@ import base64
 import json
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from ipecs_mw.store.coordination.requests import DONE_STATES, submit_request
 _TIME = json.loads(ring(0))["data"]["time"]
 _NUMBER = re.compile(rb'"time": "%b", "callRefID": (\d+)|#(\d+)#' % _TIME.encode())
 _PATIENCE_SECONDS = 90.0
+_SETTLING_SECONDS = 5.0
 _TOLERANCE = timedelta(seconds=2)  # between a frame's sending and the moments that a gap names
 _BUSY_TOLERANCE = timedelta(seconds=15)  # a busy daemon reads what was sent some seconds ago
 _BUSY_SHARE = 0.5
@@ -140,7 +142,7 @@ class Witness:
         connection's end.
         """
         self.await_flow(seconds)
-        log = self.read_log()
+        log = self._read_settled_log()
         numbers, before = [], self._last_number
         gaps = Counter(
             document["data"].get("reason") == "not_monitored" for document in log if document["type"] == "gap"
@@ -172,6 +174,20 @@ class Witness:
             self._sent_at = {number: at for number, at in self._sent_at.items() if number > before}
         self._delivered.clear()
         return Verdict(len(numbers), gaps[False], gaps[True], lost)
+
+    def _read_settled_log(self) -> list[dict[str, Any]]:
+        """Return what was not judged yet, once nothing more is on its way.
+
+        A frame that BSON refuses is stored after those of its batch that came later.
+        """
+        watch = Stopwatch()
+        while True:
+            log = self.read_log()
+            numbers = {number for document in log if (number := number_of(document)) is not None}
+            is_whole = numbers >= set(range(self._last_number + 1, max(numbers) + 1))
+            if is_whole or watch.is_over(_SETTLING_SECONDS) or any(each["type"] == "gap" for each in log):
+                return log
+            time.sleep(0.05)
 
     def check_covered(self) -> None:
         """Raise AssertionError for what is stored twice, or missing outside the time of every gap.

@@ -17,10 +17,11 @@ from fault_proxy import FaultProxy
 from faults.recording import Rounds
 from faults.servers import ReplicaSet
 from pymongo import MongoClient
-from reading_scene import build_log, insert
+from reading_scene import build_log, insert, shift
 from sites import PASSWORD, USER, Site, is_up, kill, wait_until
 from stopwatch import Stopwatch
 
+from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import Account, SimulatedHost
 
 _UP_SECONDS = 40.0
@@ -219,7 +220,9 @@ def test_a_rebuild_beside_the_reader_may_be_interrupted_and_ends_in_what_the_log
 ) -> None:
     chance = random.Random(56)
     begin(site, host)
-    log = build_log(1.5, 3, 3)
+    day = build_log(1.5, 3, 3)
+    # of yesterday or the day before: else what is open at its end lasts for months, by the daemon's clock
+    log = shift(day, (SystemClock().now() - day[-1]["received_at"]).days - 1)
     settled_at = log[-1]["received_at"] - timedelta(
         minutes=10
     )  # of later ones more may come, so a rebuild leaves them

@@ -1,53 +1,23 @@
 """Figures that are kept are what the calls give: whatever the cuts, batches and late events, and whoever dies."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from random import Random
-from threading import Event
 
 import pytest
 from faults.recording import IS_FULL
+from figures_scene import count_all, insert, make_maker, read
 from reading_scene import NOW, OPTIONS, Document, build_log
-from support import FakeClock
 
 from ipecs_mw.figures.counting import Facts, count
 from ipecs_mw.figures.quarters import list_quarters
 from ipecs_mw.figures.rules import Rules
-from ipecs_mw.model.settings import Settings
-from ipecs_mw.service.readers.figure_maker import FigureMaker, find_figure_options
 from ipecs_mw.service.readers.host_reader import HostReader
-from ipecs_mw.store.calls.reader import take_over, tell
+from ipecs_mw.store.calls.reader import take_over
 from ipecs_mw.store.figures.place import load_place
 from ipecs_mw.store.server.connection import Store
 
 SEEDS = range(60) if IS_FULL else range(3)
-SETTINGS = Settings(hosts=[])
 RULES = Rules()
-
-
-def insert(store: Store, events: Sequence[Document]) -> None:
-    if events:
-        store.database["events"].insert_many([dict(event) for event in events])
-
-
-def make_maker(store: Store, settings: Settings = SETTINGS) -> FigureMaker:
-    return FigureMaker(store, "one", lambda: settings, FakeClock(NOW), Event())
-
-
-def count_all(store: Store, maker: FigureMaker, settings: Settings = SETTINGS) -> None:
-    options = find_figure_options(settings)
-    assert options is not None
-    while maker.turn(options) == 0.0:
-        pass
-
-
-def read(reader: HostReader, store: Store) -> None:
-    """Have what is there be read, and told."""
-    reader.is_behind = True
-    while reader.is_behind:
-        reader.read()
-        reader.flush(NOW, is_whole=not reader.is_behind)
-    tell(store, 1, [{"host": "main", "taken_at": reader.at, "is_catching_up": False}], NOW)
 
 
 def count_directly(store: Store, rules: Rules = RULES) -> dict[str, Document]:
@@ -103,7 +73,7 @@ def test_kept_figures_are_what_the_calls_give(migrated: Store, seed: int) -> Non
         if random.random() < 0.3:
             maker = make_maker(migrated)  # another one goes on
         if random.random() < 0.7:
-            count_all(migrated, maker)
+            count_all(maker)
         if random.random() < 0.2:
             reader.save(NOW)
     insert(migrated, late)
@@ -111,11 +81,11 @@ def test_kept_figures_are_what_the_calls_give(migrated: Store, seed: int) -> Non
     if order is not None:
         reader.begin(before=order)
     read(reader, migrated)
-    count_all(migrated, maker)
+    count_all(maker)
     kept = read_kept(migrated)
     # what lasted when it was counted is counted on every ten seconds: let it pass
     maker = make_maker(migrated)
-    count_all(migrated, maker)
+    count_all(maker)
     kept = read_kept(migrated)
     assert_same(kept, count_directly(migrated))
     assert sum(each.get("offered", 0) for each in kept.values() if each["kind"] == "group") > 50

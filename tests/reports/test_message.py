@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from report_scene import FORMULA, QUESTION, ROWS, build_table, speak
 
 from ipecs_mw.figures.table import Column, Table
@@ -76,6 +77,14 @@ def test_a_mail_says_from_whom_to_whom_when_and_which_figures() -> None:
     assert message.get_content_type() == "multipart/mixed"
 
 
+def test_the_subject_says_what_the_report_is_limited_to() -> None:
+    limited = structs.replace(QUESTION, group="620", hours="office")
+    message = build_message(
+        "daily", limited, build_table(), speak(), run="1", sender="pbx@example.com", to=TO, at=AT
+    )
+    assert message["Subject"] == "daily: Groups, Group 620, Hours: office, 2026-11-23"
+
+
 def test_the_same_run_has_the_same_message_id_and_another_run_another() -> None:
     assert build(run="1")["Message-ID"] == build(run="1", locale="de-DE")["Message-ID"]
     assert build(run="1")["Message-ID"] != build(run="2")["Message-ID"]
@@ -98,7 +107,9 @@ def test_text_and_html_show_the_figures_as_people_read_them() -> None:
         assert text in parts["text/plain"]
         assert any(text in found for found in page.texts), text
     assert "Total" in page.texts
-    assert "Asia/Singapore" in parts["text/plain"]
+    footer = "Report daily of ipecs-mw. Times are of Asia/Singapore."
+    assert footer in parts["text/plain"]
+    assert footer in page.texts
 
 
 def test_columns_of_the_text_stand_below_each_other_also_beside_korean_names() -> None:

@@ -16,17 +16,16 @@ from ipecs_mw.cli.pages import form_option, print_lines
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.figures.csv_table import write_table
 from ipecs_mw.figures.formulas import SERVICE_LEVELS
-from ipecs_mw.figures.periods import find_span
+from ipecs_mw.figures.periods import choose_span
 from ipecs_mw.figures.question import USUAL_INTERVALS, Question
-from ipecs_mw.figures.table import Table
+from ipecs_mw.figures.table import Table, describe_table
 from ipecs_mw.model.figure_names import Interval, Period, What
 from ipecs_mw.model.rules import is_timezone
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.reports.content import build_content
 from ipecs_mw.reports.plain_page import align
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.configuration.settings import load_settings
-from ipecs_mw.store.figures.asking import find_zone
+from ipecs_mw.store.figures.asking import find_zone, load_what_is_allowed
 from ipecs_mw.store.figures.tables import ask
 
 _TEXTS = shipped_texts()
@@ -94,9 +93,9 @@ def figures(
     now = context.clock.now()
     with context.open_store() as store:
         texts = load_words(store, context)
-        settings = load_settings(store, context.profile)[0]
+        settings = load_what_is_allowed(store, context.profile)
         here = find_zone(settings, zone, host).key
-        begin, end = _find_span(period, since, until, here, now)
+        begin, end = choose_span(period, since, until, ZoneInfo(here), now)
         question = Question(
             what=what,
             since=begin,
@@ -116,27 +115,11 @@ def figures(
         table = ask(store, settings, question)
         say_reader(store, texts)
     if form == "json":
-        click.echo(to_json(describe(table), indent=1))
+        click.echo(to_json(describe_table(table), indent=1))
     elif form == "csv":
         print_lines(write_table(table, texts, ZoneInfo(here)))
     else:
         print_lines(_write_words(table, question, texts))
-
-
-def _find_span(
-    period: Period | None, since: datetime | None, until: datetime | None, zone: str, now: datetime
-) -> tuple[datetime, datetime]:
-    """Return from when until when: what is given, else the period, else today; up to now where nothing says it."""
-    begin, end = find_span(period or "today", ZoneInfo(zone), now)
-    return since or (min(begin, until) if until else begin), until or (now if since else end)
-
-
-def describe(table: Table) -> dict[str, Any]:
-    """Return a table as JSON has it."""
-    whole: dict[str, Any] = {"items": table.rows}
-    if table.total is not None:
-        whole["total"] = table.total
-    return whole
 
 
 def _write_words(table: Table, question: Question, texts: Texts) -> Iterator[str]:

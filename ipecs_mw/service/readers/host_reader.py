@@ -22,7 +22,7 @@ from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore
 from ipecs_mw.figures.gaps import Gap, read_gap
-from ipecs_mw.figures.quarters import list_quarters
+from ipecs_mw.figures.quarters import QUARTER, list_quarters
 from ipecs_mw.figures.touched import FindTouched, find_touched_by_call, find_touched_by_state
 from ipecs_mw.service.process.threads import start_task
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched
@@ -112,6 +112,7 @@ class HostReader:
         self._pending: dict[str, Joined | None] = {}
         self._intervals: dict[str, Document] = {}
         self._gaps: list[Gap] = []
+        self._put_at: datetime | None = None  # when the last event was received of what is being put
         self._swept = self.position
         self._sweeps = True
         self._is_fresh = True  # what is there may have been written, and what follows from it not
@@ -131,10 +132,14 @@ class HostReader:
         self._states = Written(self._store, "agent_states", "from", span, self._mark(find_touched_by_state))
 
     def _mark(self, find_touched: FindTouched) -> Announce:
-        """Return what has the figures be counted anew in which changed documents count."""
+        """Return what has the figures be counted anew in which changed documents count.
+
+        What lasts does so until a little after the last event: who counts sees to the time since then himself.
+        """
 
         def announce(changes: Sequence[Change], now: datetime) -> Callable[[], None]:
-            quarters = set().union(*(find_touched(*each, now) for each in changes))
+            until = now if self._put_at is None else min(now, self._put_at + QUARTER)
+            quarters = set().union(*(find_touched(*each, until) for each in changes))
             return partial(mark, self._store, self.host, quarters)
 
         return announce
@@ -314,6 +319,7 @@ class HostReader:
         Missed calls follow from all calls of their numbers. So while history is read they wait for its end, for
         `save`, or until there are many.
         """
+        self._put_at = derived.at
         if not self._only_compares:
             mark(self._store, self.host, {each for gap in derived.gaps for each in list_quarters(*gap)})
         told = self._put(self._calls, derived.calls, derived, now)

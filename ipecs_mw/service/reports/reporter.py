@@ -23,6 +23,7 @@ from ipecs_mw.service.reports.sending import answer_report, write_report
 from ipecs_mw.service.session.credentials import Decrypt
 from ipecs_mw.store.coordination.report_runs import Run, claim_run, find_newest, note_run
 from ipecs_mw.store.server.connection import Store
+from ipecs_mw.transport.mail import spell_server
 
 log = logs.get_logger()
 
@@ -68,6 +69,7 @@ class Reporter:
         self._clock = clock
         self._stop = stop
         self._noted: dict[str, tuple[str, datetime]] = {}
+        self._mail: MailSettings | None = None
 
     def run(self) -> None:
         """Look every few seconds until stopped, whatever becomes of MongoDB."""
@@ -88,6 +90,9 @@ class Reporter:
         mail = spoken.settings.mail
         if mail is None:
             return
+        if mail != self._mail and mail.security != "none" and mail.tls.verify == "off":
+            log.warning("mail.unverified", server=spell_server(mail))
+        self._mail = mail
         for report in spoken.settings.reports:
             self._note(spoken.settings, report)
         while not self._stop.is_set():

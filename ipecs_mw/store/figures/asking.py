@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from msgspec import structs
+from msgspec import convert, structs
 
-from ipecs_mw.errors import NoSuchName, Words
+from ipecs_mw.errors import CannotStart, NoSuchName, StoreRefused, Words
 from ipecs_mw.figures.day_sums import name_figure
 from ipecs_mw.figures.formulas import SERVICE_LEVELS
 from ipecs_mw.figures.hours import OFFICE, OUTSIDE, find_filter
@@ -23,6 +23,7 @@ from ipecs_mw.figures.question import Question
 from ipecs_mw.figures.rows import Part, new_part, put
 from ipecs_mw.figures.rules import Rule, Rules, read_rules
 from ipecs_mw.model.settings import Settings
+from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.figures.place import Place, load_places
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
@@ -80,7 +81,9 @@ class Asked:
             )
 
     def _read_rules(self) -> Rules:
-        rules, question = read_rules(self.settings.figures), self.question
+        question = self.question
+        kept = next((place.rules for place in self.places.values() if place.rules), None)
+        rules = read_rules(self.settings.figures) if kept is None else convert({**kept}, Rules)
         if question.formula is None and question.threshold_seconds is None:
             return rules
 
@@ -178,6 +181,14 @@ def _begin_next_day(at: datetime, zone: ZoneInfo) -> datetime:
     day = find_day(at, zone)
     begin = begin_day(day, zone)
     return begin if begin == at else begin_day(next_day(day), zone)
+
+
+def load_what_is_allowed(store: Store, profile: str | None) -> Settings:
+    """Return the configuration, for names and office hours; an empty one for who may read figures alone."""
+    try:
+        return load_settings(store, profile or "default")[0]
+    except (CannotStart, StoreRefused):
+        return Settings(hosts=[])
 
 
 def find_zone(settings: Settings, name: str | None, host_name: str | None) -> ZoneInfo:

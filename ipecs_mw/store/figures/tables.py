@@ -14,6 +14,7 @@ from ipecs_mw.figures.accounting import (
     sum_by,
 )
 from ipecs_mw.figures.columns import COLUMNS
+from ipecs_mw.figures.formulas import AGENT_AHT, OCCUPANCY
 from ipecs_mw.figures.question import Question
 from ipecs_mw.figures.rows import apply_rule, describe_agent, describe_queue, merge, new_part
 from ipecs_mw.figures.rules import Rule
@@ -154,7 +155,7 @@ def _answer_agents(asked: Asked) -> Answer:
         rows.append(row | describe_agent(part.sums) | {"revision": part.sums.get("revision", 0)})
         add(whole, part.sums)
     total = _total_frame(asked, rows, gaps) | describe_agent(whole)
-    return rows, total if rows else None, [Words("figures.note.agents"), *_note_gaps(total)]
+    return rows, total if rows else None, [OCCUPANCY.words, AGENT_AHT.words, *_note_gaps(total)]
 
 
 # the host

@@ -17,6 +17,7 @@ from pymongo.errors import OperationFailure
 
 from ipecs_mw.errors import InvalidDocument
 from ipecs_mw.model.call_settings import CallSettings
+from ipecs_mw.model.figure_settings import FigureSettings
 from ipecs_mw.model.settings import EventSettings, Kind, Settings
 from ipecs_mw.model.validation import convert
 from ipecs_mw.store.schema import comparison
@@ -44,9 +45,14 @@ class Retention(Struct, frozen=True):
 
     events: EventSettings = field(default_factory=EventSettings)
     calls: CallSettings = field(default_factory=CallSettings)
+    figures: FigureSettings = field(default_factory=FigureSettings)
 
 
-_FOR_EVER = Retention(EventSettings(retention_days=None), CallSettings(retention_days=None))
+_FOR_EVER = Retention(
+    EventSettings(retention_days=None),
+    CallSettings(retention_days=None),
+    FigureSettings(retention_days=None),
+)
 
 
 class _Part(NamedTuple):
@@ -68,12 +74,18 @@ def _read_call_days(retention: Retention) -> int | None:
     return retention.calls.retention_days
 
 
+def _read_figure_days(retention: Retention) -> int | None:
+    return retention.figures.retention_days
+
+
 _PARTS: Sequence[_Part] = (
     *(_Part(kind, "events", "received_at", partial(_read_event_days, kind), kind) for kind in get_args(Kind)),
     _Part("calls.retention_days", "calls", "began_at", _read_call_days),
     _Part("calls.retention_days", "agent_states", "from", _read_call_days),
     _Part("calls.retention_days", "missed", "closed_at", _read_call_days),  # which an open one has not
     _Part("calls.retention_days", "reader_states", "at", _read_call_days),  # they name those who called
+    _Part("figures.retention_days", "figures", "from", _read_figure_days),
+    _Part("figures.retention_days", "figure_days", "from", _read_figure_days),
 )
 _COLLECTIONS = tuple(dict.fromkeys(part.collection for part in _PARTS))
 
@@ -93,7 +105,7 @@ class Longer(NamedTuple):
 
 def read_retention(settings: Settings) -> Retention:
     """Return what a profile's settings say about it."""
-    return Retention(settings.events, settings.calls)
+    return Retention(settings.events, settings.calls, settings.figures)
 
 
 def apply_retention(store: Store, profile: str, retention: Retention) -> Sequence[Longer]:
@@ -152,9 +164,13 @@ def _read_all(
     """Return what each profile says; what cannot be read may mean for ever."""
     found = {} if profile is None or retention is None else {profile: retention}
     others = {"_id": {"$ne": profile}}
-    for document in store.database["config"].find(others, {"events": 1, "calls": 1}).sort("_id"):
+    for document in (
+        store.database["config"].find(others, {"events": 1, "calls": 1, "figures": 1}).sort("_id")
+    ):
         found[str(document["_id"])] = Retention(
-            _read(document, "events", _FOR_EVER.events), _read(document, "calls", _FOR_EVER.calls)
+            _read(document, "events", _FOR_EVER.events),
+            _read(document, "calls", _FOR_EVER.calls),
+            _read(document, "figures", _FOR_EVER.figures),
         )
     return found
 

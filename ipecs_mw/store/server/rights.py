@@ -15,6 +15,8 @@ _MEANING: Mapping[str, Sequence[str]] = {
     "agent_states": _FOLLOW,
     "live": _FOLLOW,
     "missed": _FOLLOW,
+    "figures": _FOLLOW,
+    "figure_days": _FOLLOW,
     "readers": _FOLLOW,
     "alarms": _FOLLOW,
     "instances": _READ,

@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -19,13 +20,23 @@ from ipecs_mw.store.server.connection import Store
 LOG = build_log(0.5, 1, 3)
 
 
+class Then(SystemClock):
+    """A clock that shows the time of the log: until now its last calls would last for months."""
+
+    def __init__(self) -> None:
+        self._behind = super().now() - LOG[-1]["received_at"]
+
+    def now(self) -> datetime:
+        return super().now() - self._behind
+
+
 class Running:
     """A reader in a thread of its own, as a daemon has one."""
 
     def __init__(self, store: Store, owner: str) -> None:
         self.options: ReadingOptions | None = OPTIONS
         self.stop, self.news = threading.Event(), News()
-        self.reader = CallReader(store, owner, lambda: self.options, SystemClock(), self.stop, self.news)
+        self.reader = CallReader(store, owner, lambda: self.options, Then(), self.stop, self.news)
         self.thread = threading.Thread(target=self.reader.run, daemon=True)
         self.thread.start()
 
@@ -49,17 +60,25 @@ def find_reader(store: Store) -> dict[str, Any]:
     return store.database["readers"].find_one({"_id": "calls"}) or {}
 
 
+@cache
+def find_meaning(count: int = len(LOG)) -> dict[str, dict[str, Any]]:
+    """Return what the first events of the log mean."""
+    return read_at_once(LOG[:count])
+
+
 def is_as(store: Store, wanted: dict[str, dict[str, Any]]) -> bool:
-    return read_stored(store) == wanted
+    """Tell whether what is stored is what is wanted; where their numbers differ, without reading it all."""
+    has_all = all(store.database[name].estimated_document_count() == len(wanted[name]) for name in wanted)
+    return has_all and read_stored(store) == wanted
 
 
 def test_what_is_stored_is_read_without_being_told(migrated: Store) -> None:
     with running(migrated):
         insert(migrated, LOG[:500])
-        wanted = read_at_once(LOG[:500])
+        wanted = find_meaning(500)
         wait_until(lambda: is_as(migrated, wanted), 30)
         insert(migrated, LOG[500:])
-        wait_until(lambda: is_as(migrated, read_at_once(LOG)), 30)
+        wait_until(lambda: is_as(migrated, find_meaning()), 30)
 
 
 def test_what_comes_late_is_read_where_it_belongs(migrated: Store) -> None:
@@ -67,11 +86,12 @@ def test_what_comes_late_is_read_where_it_belongs(migrated: Store) -> None:
     first = [event for event in LOG if event not in late]
     with running(migrated) as reader:
         insert(migrated, first)
-        wait_until(lambda: is_as(migrated, read_at_once(first)), 30)
+        wanted = read_at_once(first)
+        wait_until(lambda: is_as(migrated, wanted), 30)
         for begin in range(0, len(late), 200):
             insert(migrated, late[begin : begin + 200])
             reader.news.tell("main")
-        wait_until(lambda: is_as(migrated, read_at_once(LOG)), 60)
+        wait_until(lambda: is_as(migrated, find_meaning()), 60)
 
 
 def test_after_one_reader_another_goes_on_and_one_that_lost_its_right_writes_nothing(migrated: Store) -> None:
@@ -79,13 +99,15 @@ def test_after_one_reader_another_goes_on_and_one_that_lost_its_right_writes_not
         wait_until(lambda: find_reader(migrated).get("owner") == "one", 20)
         with running(migrated, "two") as second:
             insert(migrated, LOG[:1000])
-            wait_until(lambda: is_as(migrated, read_at_once(LOG[:1000])), 30)
-            assert second.reader.describe() is None
+            wait_until(lambda: is_as(migrated, find_meaning(1000)), 30)
+            # on a busy machine the first may have been taken for dead: then it is the other one that reads
+            described = lambda: [each.reader.describe() for each in (first, second)]  # noqa: E731
+            wait_until(lambda: described().count(None) == 1, 30)
             first.end()
             told = find_reader(migrated)
             assert "told_at" not in told or told["owner"] == "two"  # which may have gone on already
             insert(migrated, LOG[1000:])
-            wait_until(lambda: is_as(migrated, read_at_once(LOG)), 30)
+            wait_until(lambda: is_as(migrated, find_meaning()), 30)
             assert find_reader(migrated)["owner"] == "two"
             # another one takes the right, as after a standstill of this one
             later = SystemClock().now() + timedelta(minutes=5)
@@ -103,7 +125,7 @@ def test_after_one_reader_another_goes_on_and_one_that_lost_its_right_writes_not
 def test_a_daemon_that_is_not_to_read_lets_another_go_on(migrated: Store) -> None:
     with running(migrated) as first:
         insert(migrated, LOG)
-        wait_until(lambda: is_as(migrated, read_at_once(LOG)), 30)
+        wait_until(lambda: is_as(migrated, find_meaning()), 30)
         first.options = None
         wait_until(lambda: migrated.database["leases"].find_one({"_id": "reader:calls"}) is None, 20)
         with running(migrated, "two"):
@@ -113,7 +135,7 @@ def test_a_daemon_that_is_not_to_read_lets_another_go_on(migrated: Store) -> Non
 def test_what_is_configured_anew_holds_from_then_on(migrated: Store) -> None:
     with running(migrated) as reader:
         insert(migrated, LOG[:800])
-        wait_until(lambda: is_as(migrated, read_at_once(LOG[:800])), 30)
+        wait_until(lambda: is_as(migrated, find_meaning(800)), 30)
         before = read_stored(migrated, ("calls",))["calls"]
         reader.options = ReadingOptions(
             bins={"1": "699"},
@@ -136,14 +158,14 @@ def test_what_is_configured_anew_holds_from_then_on(migrated: Store) -> None:
 def test_a_moment_that_cannot_be_used(migrated: Store, broken: str) -> None:
     with running(migrated):
         insert(migrated, LOG)
-        wait_until(lambda: is_as(migrated, read_at_once(LOG)), 30)
+        wait_until(lambda: is_as(migrated, find_meaning()), 30)
     moments = migrated.database["reader_states"]
     assert moments.count_documents({}) > 0
     migrated.database["calls"].delete_many({})
     if broken == "damaged":
         moments.update_many({}, {"$set": {"data": b"no moment"}})
         with running(migrated):
-            wait_until(lambda: is_as(migrated, read_at_once(LOG)), 30)
+            wait_until(lambda: is_as(migrated, find_meaning()), 30)
         return
     moments.update_many({}, {"$inc": {"format": 1}})
     with running(migrated) as reader:

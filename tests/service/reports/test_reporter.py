@@ -385,3 +385,12 @@ def test_a_run_is_over_after_a_day_or_when_the_next_is_due() -> None:
     assert not is_over(run, BEGIN, BEGIN + timedelta(hours=23))
     assert is_over(run, BEGIN, BEGIN + timedelta(hours=24))
     assert is_over(run, BEGIN + timedelta(seconds=1), BEGIN)
+
+
+def test_a_certificate_that_is_not_verified_is_warned_of(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.configure({"security": "tls", "tls": {"verify": "off"}})
+    for _ in range(3):
+        scene.reporter.turn()
+    assert capsys.readouterr().out.count("mail.unverified") == 1

@@ -1,0 +1,315 @@
+"""Figures where there are many calls: what a wallboard, a curve and a month's table take; counting a day anew."""
+
+import statistics
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from calls import READER, running
+from filling import insert, without_indexes
+from pymongo import timeout
+from rows import Row, percentile
+from scene import Scene, open_scene, wait_until
+
+from ipecs_mw.figures.counting import Facts, count
+from ipecs_mw.figures.day_sums import sum_day
+from ipecs_mw.figures.quarters import list_quarters
+from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.rules import Rules
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.store.figures.keeping import count_anew
+from ipecs_mw.store.figures.place import Place, save_place
+from ipecs_mw.store.figures.tables import ask
+from ipecs_mw.store.server.embedded import Embedded
+
+_HOST = "main"
+_GROUPS, _AGENTS, _DAYS = 200, 1000, 365
+_STATES_OF_A_DAY = 60
+_TIMES = 10
+_PLAIN_SECONDS = 600.0
+_DAY = datetime(2026, 3, 2, tzinfo=UTC)
+_LAST = _DAY + timedelta(days=_DAYS)
+_OPENS, _OPENS_AT = 8 * 3600, 10 * 3600
+
+Document = dict[str, Any]
+
+
+def measure_figures(mongo: Embedded, folder: Path, calls: int) -> list[Row]:
+    """Return rows of questions about figures among so many calls of a year, and of counting a day anew."""
+    random = Random(1)
+    with open_scene(mongo, folder) as scene:
+        day = [build_call(random, number) for number in range(max(1, calls // _DAYS))]
+        states = [state for agent in range(_AGENTS) for state in build_states(random, agent)]
+        quarters = list(list_quarters(_DAY, _DAY + timedelta(days=1)))
+        figures = count(Facts(_HOST, quarters, day, states, (), _LAST))
+        days = sum_day(figures, _HOST, _DAY.date(), _DAY, _DAY + timedelta(days=1), "UTC")
+        groups = [each for each in figures if each["kind"] != "agent"]
+        agents = [each for each in figures if each["kind"] == "agent"]
+        for name, documents, first in (
+            ("calls", day, 0),
+            ("figures", groups, 0),
+            ("figures", agents, _DAYS - 31),
+            ("figure_days", days, 0),
+        ):
+            fill(scene, name, documents, first)
+        insert(scene, "agent_states", (Pattern(state).stamp(_DAYS - 1) for state in states))
+        place = Place(_HOST, _LAST, "UTC", f"{_LAST:%Y-%m-%d}")
+        save_place(scene.store, place, _LAST)
+        rows = [_measure_question(scene, calls, *each) for each in build_questions()]
+        return [*rows, _measure_count(scene, calls, quarters)]
+
+
+def fill(scene: Scene, name: str, documents: Sequence[Document], first: int) -> None:
+    """Have a collection hold a day's documents for each day from one on."""
+    patterns = [Pattern({**document, "revision": 1, "updated_at": _DAY}) for document in documents]
+    if name == "calls":
+        with without_indexes(scene, name):
+            insert(scene, name, (each.stamp(day) for day in range(first, _DAYS) for each in patterns))
+    else:
+        insert(scene, name, (each.stamp(day) for day in range(first, _DAYS) for each in patterns))
+
+
+def build_call(random: Random, number: int) -> Document:
+    """Return a call of a group: it waits, rings, is answered or not, and lasts for a while."""
+    began = _DAY + timedelta(seconds=_OPENS + random.randrange(_OPENS_AT))
+    agent = str(1000 + random.randrange(_AGENTS))
+    group = str(200 + random.randrange(_GROUPS))
+    wait, ring, talk = random.randrange(60), random.randrange(2, 12), random.randrange(20, 400)
+    rings, answered = began + timedelta(seconds=wait), began + timedelta(seconds=wait + ring)
+    ended = answered + timedelta(seconds=talk)
+    is_answered = random.random() < 0.9
+    result = "answered" if is_answered else "abandoned"
+    who = {"station": agent, "agent": agent, "group": group}
+    segments: list[Document] = [
+        {
+            "kind": "queue",
+            "group": group,
+            "from": began,
+            "until": answered,
+            "result": result,
+        },
+        {
+            "kind": "ring",
+            **who,
+            "from": rings,
+            "until": answered,
+            "result": result,
+        },
+    ]
+    if is_answered:
+        segments.append({"kind": "talk", **who, "from": answered, "until": ended})
+    return {
+        "_id": f"{_HOST}:{number:08}:{_DAY:%Y-%m-%d}",
+        "host": _HOST,
+        "direction": "inbound",
+        "is_open": False,
+        "began_at": began,
+        "queued_at": began,
+        "rang_at": rings,
+        **({"answered_at": answered} if is_answered else {}),
+        "ended_at": ended if is_answered else answered,
+        "outcome": "answered" if is_answered else "abandoned",
+        "caller": {"number": f"9{number:07}"},
+        "groups": [group],
+        "trunks": [f"{1 + number % 60:03}"],
+        "stations": [agent],
+        "numbers": [f"9{number:07}"],
+        "days": [_DAY],
+        "seconds": {
+            "queue": wait,
+            "ring": ring,
+            "talk": talk if is_answered else 0,
+            "total": wait + ring + talk,
+        },
+        "segments": segments,
+        "first": f"{number:020}",
+    }
+
+
+def build_states(random: Random, agent: int) -> Iterator[Document]:
+    """Yield the states of an agent's day, without holes."""
+    name, groups = str(1000 + agent), [str(200 + agent % _GROUPS)]
+    at, ends = _DAY + timedelta(seconds=_OPENS), _DAY + timedelta(seconds=_OPENS + _OPENS_AT)
+    step = (ends - at) / _STATES_OF_A_DAY
+    for index in range(_STATES_OF_A_DAY):
+        state = random.choice(("ready", "ringing", "talking", "wrap_up", "not_ready"))
+        begins = at + index * step
+        yield {
+            "_id": f"{_HOST}:{name}:{index}:{_DAY:%Y-%m-%d}",
+            "host": _HOST,
+            "station": name,
+            "agent": name,
+            "groups": groups,
+            "state": state,
+            **({"reason": "1"} if state == "not_ready" else {}),
+            "from": begins,
+            "until": begins + step,
+            "days": [_DAY],
+            "first": f"{agent:010}{index:010}",
+        }
+
+
+class Pattern:
+    """The bytes of a document, in which its day is replaced by another one: for millions of copies."""
+
+    def __init__(self, document: Document) -> None:
+        self._bytes = bson.encode(document)
+        self._instants = {at: _pack(at) for at in _list_instants(document)}
+
+    def stamp(self, day: int) -> RawBSONDocument:
+        """Return the document as it is so many days later."""
+        later = timedelta(days=day)
+        content = self._bytes.replace(f"{_DAY:%Y-%m-%d}".encode(), f"{_DAY + later:%Y-%m-%d}".encode())
+        for at, packed in self._instants.items():
+            content = content.replace(packed, _pack(at + later))
+        return RawBSONDocument(content)
+
+
+def _pack(at: datetime) -> bytes:
+    return b"\x00" + struct.pack("<q", round(at.timestamp() * 1000))  # a name ends before it
+
+
+def _list_instants(value: Any) -> Iterator[datetime]:
+    if isinstance(value, datetime):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _list_instants(each)
+
+
+Plain = Sequence[Mapping[str, Any]]
+_ENTERED = {"$first": "$groups"}
+
+
+def build_questions() -> Iterator[tuple[str, Question, Plain, float]]:
+    """Yield what is asked, the plain aggregation over calls that gives the same counts, and the goal."""
+    last = _LAST - timedelta(days=1)
+    wait = {"$subtract": ["$answered_at", "$queued_at"]}
+    sums = {
+        "offered": {"$sum": 1},
+        "answered": {"$sum": {"$cond": [{"$gt": ["$answered_at", None]}, 1, 0]}},
+        "in_time": {"$sum": {"$cond": [{"$lte": [wait, 20_000]}, 1, 0]}},
+        "wait": {"$sum": wait},
+    }
+
+    def cut(unit: str, size: int = 1) -> Mapping[str, Any]:
+        return {"$dateTrunc": {"date": "$began_at", "unit": unit, "binSize": size}}
+
+    def match(since: datetime, **more: Any) -> Mapping[str, Any]:
+        return {"$match": {"host": _HOST, "began_at": {"$gte": since, "$lt": _LAST}, **more}}
+
+    yield (
+        "a day of all groups by quarter hour",
+        Question(what="queues", since=last, until=_LAST, interval="15m", zone="UTC"),
+        [match(last), {"$group": {"_id": {"group": _ENTERED, "at": cut("minute", 15)}, **sums}}],
+        100.0,
+    )
+    yield (
+        "a year of one group by day",
+        Question(what="queues", since=_DAY, until=_LAST, interval="1d", zone="UTC", group="300"),
+        [match(_DAY, groups="300"), {"$group": {"_id": cut("day"), **sums}}],
+        100.0,
+    )
+    month = _LAST - timedelta(days=30)
+    yield (
+        "a month of all agents by day",
+        Question(what="agents", since=month, until=_LAST, interval="1d", zone="UTC"),
+        [
+            match(month),
+            {"$unwind": "$segments"},
+            {"$match": {"segments.kind": "talk"}},
+            {
+                "$group": {
+                    "_id": {"agent": "$segments.agent", "at": cut("day")},
+                    "answered": {"$sum": 1},
+                    "talk": {"$sum": {"$subtract": ["$segments.until", "$segments.from"]}},
+                }
+            },
+        ],
+        500.0,
+    )
+
+
+def _measure_question(
+    scene: Scene, calls: int, name: str, question: Question, plain: Plain, goal: float
+) -> Row:
+    settings = Settings(hosts=[])
+    table = ask(scene.store, settings, question)
+    seconds = _time_each(lambda: ask(scene.store, settings, question))
+    with timeout(_PLAIN_SECONDS):
+        found: list[Any] = []
+        plainly = _time_once(
+            lambda: found.extend(scene.store.database["calls"].aggregate(plain, allowDiskUse=True))
+        )
+    counted = sum(row["answered"] for row in table.rows)
+    assert counted == sum(each["answered"] for each in found), f"{name}: {counted} answered calls"
+    return Row(
+        "figures",
+        f"{name} ({len(table.rows):,} rows), {calls:,} calls in all, p50",
+        1000 * statistics.median(seconds),
+        "ms",
+        "the same counts by an aggregation over `calls`",
+        1000 * plainly,
+        goal,
+        is_most=True,
+        is_absolute=True,
+    )
+
+
+def _measure_count(scene: Scene, calls: int, quarters: Sequence[datetime]) -> Row:
+    """Return the row of counting all quarter hours of a day anew, where they are all as they were."""
+    later = timedelta(days=_DAYS - 1)
+    of_day = [each + later for each in quarters]
+    seconds = _time_once(
+        partial(count_anew, scene.store, _HOST, of_day, as_of=_LAST, now=_LAST, rules=Rules(), trunks=0)
+    )
+    name = f"a day counted anew ({calls // _DAYS:,} calls, {_AGENTS:,} agents with {_STATES_OF_A_DAY} states each)"
+    return Row("figures", name, seconds, "s", goal=5.0, is_most=True, is_absolute=True)
+
+
+def _time_each(do: Callable[[], object]) -> list[float]:
+    return [_time_once(do) for _ in range(_TIMES)]
+
+
+def _time_once(do: Callable[[], object]) -> float:
+    began = time.monotonic()
+    do()
+    return time.monotonic() - began
+
+
+def measure_live_figures(mongo: Embedded, folder: Path, times: int) -> list[Row]:
+    """Return rows of the time from a frame's leaving the host until the figure of the quarter hour has it."""
+    with running(mongo, folder, READER) as (scene, host):
+        figures = scene.store.database["figures"]
+
+        def count_calls() -> int:
+            found = figures.find({"kind": "host"})
+            sums = (value for each in islice(found, 10) for value in each.values() if isinstance(value, dict))
+            return sum(each.get("calls", 0) for each in sums)
+
+        seconds = []
+        for number in range(1, times + 1):
+            host.tell("open", number, 1, 200)
+            wait_until(lambda number=number: count_calls() >= number, 60, 0.01)
+            at = time.monotonic()
+            left = host.read()["left"]
+            seconds.append(at - left[str(number)])
+    return [
+        Row(
+            "figures",
+            f"frame leaves the host → the figure has its call, p{percent}",
+            percentile(seconds, percent),
+            "s",
+            goal=1.0,
+            is_most=True,
+            is_absolute=True,
+        )
+        for percent in (50, 95)
+    ]

@@ -26,7 +26,8 @@ class Place(Struct, frozen=True, omit_defaults=True):
     """How far a host's figures are.
 
     What lasts is counted up to `as_of`, and the days of `zone` before the day `summed` have been summed. `rules`
-    are those by which they were counted. `waiting` is how many quarter hours are to be counted anew.
+    are those by which they were counted. `waiting` is how many quarter hours are to be counted anew. `unsummed`
+    are days before `summed` in which something was perhaps counted anew, but not yet summed.
     """
 
     host: str
@@ -35,6 +36,7 @@ class Place(Struct, frozen=True, omit_defaults=True):
     summed: str = ""
     rules: Mapping[str, Any] = {}
     waiting: int = 0
+    unsummed: Sequence[str] = ()
     format: int = FORMAT
     told_at: datetime | None = None
 

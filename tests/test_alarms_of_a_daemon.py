@@ -5,14 +5,16 @@ import json
 from mail_server import serve_mail
 from sites import Site, is_up, wait_until
 from test_calls_of_a_daemon import acd
+from test_metrics import read_metrics
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.model.settings import BOOKKEEPING
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.configuration.settings import save_settings
+from ipecs_mw.store.server.mongod import find_free_port
 
 
-def configure(site: Site, simulated: SimulatedHost, port: int) -> None:
+def configure(site: Site, simulated: SimulatedHost, port: int, health: int) -> None:
     site.configure(simulated)
     found = site.store.database["config"].find_one({"_id": "default"}) or {}
     content = {name: each for name, each in found.items() if name not in BOOKKEEPING}
@@ -22,6 +24,8 @@ def configure(site: Site, simulated: SimulatedHost, port: int) -> None:
         "security": "none",
         "sender": "pbx@example.com",
     }
+    content["health"] = {"port": health}
+    content["figures"] = {"metrics": ["620"]}
     content["numbers"] = {"country": "65", "trunk_prefix": "9"}
     content["alarms"] = [
         {"name": "emergency", "when": "emergency_call", "to": ["guard@example.com"]},
@@ -34,7 +38,8 @@ def test_an_emergency_call_and_a_waiting_caller_are_told_at_once(
     site: Site, simulated: SimulatedHost
 ) -> None:
     with serve_mail() as (box, port):
-        configure(site, simulated, port)
+        health = find_free_port()
+        configure(site, simulated, port, health)
         site.start()
         wait_until(lambda: is_up(site))
         simulated.send(acd(41, 7, "1001", "CO001"))
@@ -47,6 +52,9 @@ def test_an_emergency_call_and_a_waiting_caller_are_told_at_once(
         said = site.run("status").stdout
         assert "ALARM emergency, host0, since " in said
         assert "ALARM queue, host0, since " in said
+        group = (("group", "620"), ("host", "host0"))
+        wait_until(lambda: read_metrics(health).get(("ipecs_mw_group_waiting_calls", group)) == 1)
+        assert read_metrics(health)["ipecs_mw_group_longest_wait_seconds", group] >= 0
         simulated.send(acd(44, 7, "1001", "CO001", data1="1", data2="13"))
         simulated.send(acd(2, "", "CO001"))
         wait_until(lambda: len(box.mails) == 2)

@@ -97,6 +97,11 @@ class FigureMaker:
         self._stop = stop
         self._right = SoleRight(store, "reader:figures", owner, clock)
         self._passed_at: dict[str, float] = {}
+        self._told: dict[str, Mapping[str, Any]] = {}
+
+    def describe(self) -> Sequence[Mapping[str, Any]] | None:
+        """Return how far each host's figures are; None where another daemon counts, or none."""
+        return list(self._told.copy().values()) or None
 
     def run(self) -> None:
         """Count until stopped, whatever becomes of MongoDB."""
@@ -106,6 +111,7 @@ class FigureMaker:
                 options = find_figure_options(self._read_settings())
                 if options is None or not self._right.hold():
                     self._right.let_go()
+                    self._told.clear()
                     self._clock.wait(self._stop, _STAND_BY_SECONDS)
                     continue
                 self._clock.wait(self._stop, self.turn(options))
@@ -177,7 +183,10 @@ class FigureMaker:
         done = [each for each in marks if each.quarter in quarters]
         take_away(self._store, done)
         waiting = count_marks(self._store, host) if len(done) < len(marks) else 0
-        save_place(self._store, structs.replace(place, waiting=waiting), now)
+        place = structs.replace(place, waiting=waiting)
+        save_place(self._store, place, now)
+        behind = 0.0 if place.as_of is None else max(0.0, (as_of - place.as_of).total_seconds())
+        self._told[host] = {"host": host, "behind_seconds": round(behind, 1), "waiting": waiting}
         return is_behind or has_more_days or len(done) < len(marks)
 
     def _begin(self, place: Place, options: FigureOptions, now: datetime) -> Place:

@@ -34,8 +34,8 @@ from ipecs_mw.service.process.threads import LastingThreads, start_thread
 from ipecs_mw.service.process.turns import WatchedClock
 from ipecs_mw.service.readers.call_reader import CallReader
 from ipecs_mw.service.readers.figure_maker import FigureMaker
-from ipecs_mw.service.reports.asking import build_ask
-from ipecs_mw.service.reports.reporter import Reporter, Spoken
+from ipecs_mw.service.reports.reporter import Spoken
+from ipecs_mw.service.reports.tasks import build_tasks
 from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
@@ -183,12 +183,11 @@ class Daemon:
             self._store, self._id, lambda: self._options, clock, self._has_drained, self._events.news
         )
         self._figures = FigureMaker(self._store, self._id, lambda: self._loaded.settings, clock, self._stop)
-        self._reporter = Reporter(
+        self._tasks = build_tasks(
             self._store,
             profile,
             self._id,
             lambda: Spoken(self._loaded.settings, self._loaded.texts),
-            lambda settings: build_ask(self._store, settings),
             shared.decrypt,
             self._intake,
             clock,
@@ -262,7 +261,7 @@ class Daemon:
         self._readers = (
             self._threads.start("read-calls", self._reader.run, self._has_drained),
             self._threads.start("count-figures", self._figures.run, self._stop),
-            self._threads.start("reports", self._reporter.run, self._stop),
+            *(self._threads.start(name, run, self._stop) for name, run in self._tasks.items()),
         )
 
     def _watch(self) -> None:

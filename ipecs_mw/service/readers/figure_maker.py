@@ -5,7 +5,7 @@ passed since it looked last. What it makes depends on the documents alone, so th
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from ipecs_mw.figures.quarters import find_quarter, list_quarters
 from ipecs_mw.figures.rules import Rules, read_rules
 from ipecs_mw.model.days import begin_utc_day
 from ipecs_mw.model.settings import Settings
-from ipecs_mw.store.coordination.leases import acquire_lease, release_lease
+from ipecs_mw.service.process.sole_right import SoleRight
 from ipecs_mw.store.figures.keeping import (
     Changed,
     count_anew,
@@ -36,9 +36,6 @@ from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
 
-_LEASE = "reader:figures"
-LEASE_SECONDS = 30.0
-_RENEW_SECONDS = 10.0
 _LOOK_SECONDS = 0.4
 _PASS_SECONDS = 10.0
 """What lasts is counted on so often where nothing else changes."""
@@ -51,6 +48,7 @@ _LONGEST_RETRY_SECONDS = 30.0
 _MOST_MARKS = 2000
 _DAYS_AT_ONCE = 20
 _DAY = timedelta(days=1)
+_MOMENT = timedelta(microseconds=1)
 
 
 class FigureOptions(NamedTuple):
@@ -94,11 +92,10 @@ class FigureMaker:
         stop: threading.Event,
     ) -> None:
         self._store = store
-        self._owner = owner
         self._read_settings = read_settings
         self._clock = clock
         self._stop = stop
-        self._held_until = float("-inf")
+        self._right = SoleRight(store, "reader:figures", owner, clock)
         self._passed_at: dict[str, float] = {}
 
     def run(self) -> None:
@@ -107,8 +104,8 @@ class FigureMaker:
         while not self._stop.is_set():
             try:
                 options = find_figure_options(self._read_settings())
-                if options is None or not self._hold():
-                    self._let_go()
+                if options is None or not self._right.hold():
+                    self._right.let_go()
                     self._clock.wait(self._stop, _STAND_BY_SECONDS)
                     continue
                 self._clock.wait(self._stop, self.turn(options))
@@ -118,26 +115,7 @@ class FigureMaker:
                 level("figures.stopped", detail=logs.explain(error))
                 self._clock.wait(self._stop, wait_seconds)
                 wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
-        self._let_go()
-
-    def _hold(self) -> bool:
-        now = self._clock.monotonic()
-        if now < self._held_until - LEASE_SECONDS + _RENEW_SECONDS:
-            return True
-        if not acquire_lease(self._store, _LEASE, self._owner, LEASE_SECONDS):
-            self._held_until = float("-inf")
-            return False
-        self._held_until = now + LEASE_SECONDS  # counted from before it was asked for
-        return True
-
-    def _let_go(self) -> None:
-        if self._held_until == float("-inf"):
-            return
-        self._held_until = float("-inf")
-        try:
-            release_lease(self._store, _LEASE, self._owner)
-        except StoreError as error:
-            log.warning("figures.stopped", detail=logs.explain(error))
+        self._right.let_go()
 
     def turn(self, options: FigureOptions) -> float:
         """Count once what is due for each host, a day at most; return after how many seconds to look again."""
@@ -159,14 +137,19 @@ class FigureMaker:
         place = self._begin(known, options, now)
         if place.as_of is None:
             return False
-        reached = max(place.as_of, min(as_of, begin_utc_day(place.as_of) + _DAY))  # a day at a time
-        is_behind = reached < as_of
+        reached = _go_towards(place.as_of, as_of)
+        is_behind = reached != as_of
         marks = list_marks(self._store, host, reached, _MOST_MARKS)
         newest = marks[0].quarter if marks else None
-        is_due = is_behind or monotonic - self._passed_at.get(host, float("-inf")) >= _PASS_SECONDS
+        is_due = (
+            is_behind
+            or reached < place.as_of
+            or monotonic - self._passed_at.get(host, float("-inf")) >= _PASS_SECONDS
+        )
         if is_due or newest == find_quarter(reached):
             self._passed_at[host] = monotonic
-            quarters = set(list_quarters(find_quarter(place.as_of), reached))
+            begin, end = sorted((place.as_of, reached))
+            quarters = set(list_quarters(find_quarter(begin), end))
         elif newest is not None:
             reached = place.as_of
             quarters = {
@@ -177,7 +160,9 @@ class FigureMaker:
         floor = find_quarter(now) - timedelta(days=options.kept_days or 0) if options.kept_days else None
         counted = {each for each in quarters if floor is None or each > floor}
         changed: Sequence[Changed] = []
+        left = place.unsummed
         if counted:
+            place = self._note_days(place, counted, now)
             changed = count_anew(
                 self._store,
                 host,
@@ -188,7 +173,7 @@ class FigureMaker:
                 trunks=options.trunks,
             )
         place = structs.replace(place, as_of=reached)
-        place, has_more_days = self._sum(place, changed, now)
+        place, has_more_days = self._sum(place, changed, left, now)
         done = [each for each in marks if each.quarter in quarters]
         take_away(self._store, done)
         waiting = count_marks(self._store, host) if len(done) < len(marks) else 0
@@ -223,14 +208,34 @@ class FigureMaker:
             place = structs.replace(place, zone=zone.key, summed=f"{find_day(first, zone)}")
         return place
 
-    def _sum(self, place: Place, changed: Sequence[Changed], now: datetime) -> tuple[Place, bool]:
-        """Sum the days that have passed, and those before in which anything changed; tell whether more are due."""
+    def _note_days(self, place: Place, quarters: Collection[datetime], now: datetime) -> Place:
+        """Keep which days are to be summed after quarter hours have been counted, whoever does so then."""
+        days = {f"{find_day(each, ZoneInfo(place.zone))}" for each in quarters}
+        unsummed = sorted({day for day in days if day < place.summed} | {*place.unsummed})
+        if unsummed == [*place.unsummed]:
+            return place
+        place = structs.replace(place, unsummed=unsummed)
+        save_place(self._store, place, now)
+        return place
+
+    def _sum(
+        self, place: Place, changed: Sequence[Changed], left: Sequence[str], now: datetime
+    ) -> tuple[Place, bool]:
+        """Sum the days that have passed, and those before in which anything changed; tell whether more are due.
+
+        Those that were `left` by who could not do so any more are summed whole.
+        """
         zone, summed = ZoneInfo(place.zone), date.fromisoformat(place.summed)
+        place = structs.replace(place, unsummed=())
+        if place.as_of is not None:
+            summed = min(summed, find_day(place.as_of, zone))
+        for each in map(date.fromisoformat, left):
+            sum_day_anew(self._store, place.host, each, zone, now)
         names: dict[date, set[Name]] = {}
-        for each in changed:
-            day = find_day(each.quarter, zone)
+        for change in changed:
+            day = find_day(change.quarter, zone)
             if day < summed:
-                names.setdefault(day, set()).add(each.name)
+                names.setdefault(day, set()).add(change.name)
         for day, only in names.items():
             sum_day_anew(self._store, place.host, day, zone, now, only)
         for _ in range(_DAYS_AT_ONCE):
@@ -239,3 +244,14 @@ class FigureMaker:
             sum_day_anew(self._store, place.host, summed, zone, now)
             summed = next_day(summed)
         return structs.replace(place, summed=f"{summed}"), True
+
+
+def _go_towards(place: datetime, as_of: datetime) -> datetime:
+    """Return up to when to count next, a day at most.
+
+    Backwards where less is known than seemed so: the session had been down for a while, the clock was wrong, or
+    the reader reads again. What was counted as over is then counted as what it is.
+    """
+    if as_of >= place:
+        return min(as_of, begin_utc_day(place) + _DAY)
+    return max(as_of, begin_utc_day(place - _MOMENT))

@@ -108,13 +108,20 @@ class Written:
             if (difference := self._find_difference(each, stored.get(each), document)) is not None
         ]
 
-    def write(self, derived: Mapping[str, Document | None], now: datetime) -> list[Difference]:
+    def write(
+        self,
+        derived: Mapping[str, Document | None],
+        now: datetime,
+        stored: Mapping[str, Document] | None = None,
+    ) -> list[Difference]:
         """Store what differs and return it; None deletes.
 
-        Raises WrittenElsewhere where somebody else changed a document meanwhile, what is not in conflict being
-        written; StoreError. The call can be repeated.
+        `stored` are all documents that were there before it was looked up what to derive from: whoever writes
+        after that is in conflict. Raises WrittenElsewhere where somebody else changed a document meanwhile, what
+        is not in conflict being written; StoreError. The call can be repeated.
         """
-        stored = self._read(derived)
+        if stored is None:
+            stored = self._read(derived)
         found: list[tuple[Difference, _Write]] = []
         for each, document in derived.items():
             before = stored.get(each)

@@ -9,7 +9,7 @@ from ipecs_mw.figures.counting import Facts, count
 from ipecs_mw.figures.day_sums import Name, name_figure, sum_day
 from ipecs_mw.figures.gaps import Gap, read_gap
 from ipecs_mw.figures.intervals import begin_day, next_day
-from ipecs_mw.figures.quarters import QUARTER
+from ipecs_mw.figures.quarters import QUARTER, find_quarter
 from ipecs_mw.figures.rules import Rules
 from ipecs_mw.model.days import list_days
 from ipecs_mw.store.calls.writing import Written
@@ -46,14 +46,14 @@ def count_anew(
     rules: Rules,
     trunks: int,
 ) -> list[Changed]:
-    """Count some quarter hours of one day in UTC anew, write what differs, and return it. Raises StoreError."""
+    """Count some quarter hours of one day in UTC anew, write what differs, and return it.
+
+    Raises WrittenElsewhere where another one counted meanwhile, who may know more; StoreError.
+    """
     since, until = min(quarters), max(quarters) + QUARTER
     with store_errors():
-        there = list(
-            store.database["figures"].find(
-                {"host": host, "from": {"$in": list(quarters)}}, {"kind": 1, "from": 1, "gap_seconds": 1}
-            )
-        )
+        query = {"host": host, "from": {"$in": list(quarters)}}
+        there = {each["_id"]: each for each in store.database["figures"].find(query)}
         facts = Facts(
             host,
             quarters,
@@ -65,13 +65,13 @@ def count_anew(
             trunks,
             {
                 each["from"]: each["gap_seconds"]
-                for each in there
+                for each in there.values()
                 if each["kind"] == "host" and "gap_seconds" in each
             },
         )
-        counted: dict[str, Document | None] = {each["_id"]: None for each in there}
+        counted: dict[str, Document | None] = dict.fromkeys(there)
         counted.update((each["_id"], each) for each in count(facts))
-    told = Written(store, "figures", "from").write(counted, now)
+    told = Written(store, "figures", "from").write(counted, now, there)
     documents = [counted[each.id] or each.before or {} for each in told]
     return [Changed(name_figure(each), each["from"]) for each in documents]
 
@@ -125,17 +125,24 @@ def sum_day_anew(
 
 
 def mark_counted(store: Store, host: str, is_wanted: Callable[[str], bool], *, has_host: bool) -> None:
-    """Have all quarter hours be counted anew in which wanted groups have figures.
+    """Have all quarter hours be counted anew in which wanted groups have figures, and whose calls are there.
 
     With `has_host` all in which the host has some. Raises StoreError.
     """
+    first = find_first(store, host)
+    if first is None:
+        return
+    since = {"$gte": find_quarter(first)}  # what was counted of calls that are gone cannot be counted again
     with store_errors():
         figures = store.database["figures"]
         groups = [
             each for each in figures.distinct("group", {"host": host, "kind": "group"}) if is_wanted(each)
         ]
-        queries = [{"host": host, "kind": "group", "group": {"$in": groups}}] if groups else []
-        queries += [{"host": host, "kind": "host"}] if has_host else []
+        queries: list[Document] = []
+        if groups:
+            queries.append({"host": host, "kind": "group", "group": {"$in": groups}, "from": since})
+        if has_host:
+            queries.append({"host": host, "kind": "host", "from": since})
         quarters = {each for query in queries for each in figures.distinct("from", query)}
     mark(store, host, quarters)
 

@@ -18,6 +18,7 @@ _MEANING: Mapping[str, Sequence[str]] = {
     "figures": _FOLLOW,
     "figure_days": _FOLLOW,
     "readers": _FOLLOW,
+    "alarms": _FOLLOW,
     "instances": _READ,
     "commands": _READ,
     "codes": _READ,

@@ -1,0 +1,146 @@
+"""Who counts may die or be late at any moment, and may learn that less is known than seemed so."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from figures_scene import NO_HOSTS, count_all, make_maker
+from msgspec import structs
+from reading_scene import NOW
+
+from ipecs_mw.errors import StoreUnavailable, WrittenElsewhere
+from ipecs_mw.figures.question import Question
+from ipecs_mw.model.days import list_days
+from ipecs_mw.model.figure_settings import FigureSettings
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.service.readers import figure_maker
+from ipecs_mw.store.calls.reader import take_over, tell
+from ipecs_mw.store.figures import keeping
+from ipecs_mw.store.figures.marks import mark
+from ipecs_mw.store.figures.tables import ask
+from ipecs_mw.store.server.connection import Store
+
+Document = dict[str, Any]
+
+DAY = datetime(2026, 3, 2, tzinfo=UTC)
+TEN = DAY + timedelta(hours=10)
+NEXT_DAY = DAY + timedelta(days=1)
+
+
+def make_call(number: int, began: datetime, wait_seconds: int) -> Document:
+    """Return a call that was answered after so many seconds, and lasted a minute from then."""
+    on = began + timedelta(seconds=wait_seconds)
+    end = on + timedelta(seconds=60)
+    queue = {"kind": "queue", "group": "620", "from": began, "until": on, "result": "answered"}
+    talk = {"kind": "talk", "group": "620", "station": "1001", "agent": "1001", "from": on, "until": end}
+    return {
+        "_id": f"main:{number}",
+        "host": "main",
+        "first": f"{number:010}",
+        "direction": "inbound",
+        "is_open": False,
+        "began_at": began,
+        "answered_at": on,
+        "ended_at": end,
+        "outcome": "answered",
+        "groups": ["620"],
+        "trunks": ["001"],
+        "days": list_days(began, end),
+        "segments": [queue, talk],
+        "seconds": {"talk": 60.0, "total": float(wait_seconds + 60)},
+    }
+
+
+def reach(store: Store, at: datetime) -> None:
+    """Have the reader be as far as an instant."""
+    tell(store, 1, [{"host": "main", "taken_at": at, "is_catching_up": False}], NOW)
+
+
+@pytest.fixture
+def days(migrated: Store) -> Store:
+    """Two calls at ten o'clock; the day is over, counted and summed."""
+    take_over(migrated, "x", NOW)
+    calls = [make_call(number, TEN + timedelta(minutes=number), 12) for number in range(2)]
+    migrated.database["calls"].insert_many(calls)
+    reach(migrated, NEXT_DAY + timedelta(hours=1))
+    count_all(make_maker(migrated))
+    return migrated
+
+
+def change(store: Store, wait_seconds: int) -> None:
+    """Have the first call have waited longer."""
+    store.database["calls"].replace_one({"_id": "main:0"}, make_call(0, TEN, wait_seconds))
+    mark(store, "main", {TEN})
+
+
+def read_waits(store: Store, collection: str) -> list[float]:
+    return [each["wait_seconds"] for each in store.database[collection].find({"kind": "group"})]
+
+
+def test_a_day_is_summed_though_who_had_counted_died_before(
+    days: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise StoreUnavailable("error.store_unavailable", detail="gone")
+
+    assert read_waits(days, "figure_days") == [24]
+    change(days, 30)
+    with monkeypatch.context() as patch:
+        patch.setattr(figure_maker, "sum_day_anew", die)
+        with pytest.raises(StoreUnavailable):
+            count_all(make_maker(days))
+    assert read_waits(days, "figures") == [42]
+    count_all(make_maker(days))
+    assert read_waits(days, "figure_days") == [42]
+
+
+def test_who_is_late_writes_nothing_over_what_another_one_knows_better(
+    days: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count: Callable[..., Any] = keeping.count
+
+    def dawdle(facts: Any) -> Any:
+        """Have another one count while this one has read the calls and not yet written."""
+        counted = count(facts)
+        if TEN not in facts.quarters:
+            return counted
+        monkeypatch.setattr(keeping, "count", count)
+        change(days, 90)
+        count_all(make_maker(days))
+        return counted
+
+    change(days, 30)
+    monkeypatch.setattr(keeping, "count", dawdle)
+    with pytest.raises(WrittenElsewhere):
+        count_all(make_maker(days))
+    assert read_waits(days, "figures") == [102]
+
+
+def ask_queue(store: Store, since: datetime, until: datetime) -> Document:
+    question = Question(what="queues", since=since, until=until, zone="UTC")
+    (row,) = ask(store, NO_HOSTS, question).rows
+    return dict(row)
+
+
+def test_what_is_over_no_longer_is_where_less_is_known_than_seemed_so(days: Store) -> None:
+    since, until = TEN, TEN + timedelta(minutes=15)
+    assert ask_queue(days, since, until)["is_complete"]
+    for reached in (TEN + timedelta(minutes=5), TEN - timedelta(days=2), NEXT_DAY):
+        reach(days, reached)
+        for _ in range(2):  # the last part of a day is counted when ten seconds have passed
+            count_all(make_maker(days))
+        row = ask_queue(days, since, until)
+        assert (row["is_complete"], row["as_of"]) == (reached > until, reached)
+        (kept,) = days.database["figures"].find({"kind": "group"})
+        assert kept["is_complete"] == (reached > until)
+
+
+def test_other_settings_leave_alone_what_was_counted_of_calls_that_are_gone(days: Store) -> None:
+    days.database["calls"].delete_one({"_id": "main:0"})
+    days.database["calls"].delete_one({"_id": "main:1"})
+    days.database["calls"].insert_one(make_call(2, NEXT_DAY, 5))
+    mark(days, "main", {NEXT_DAY})
+    settings = Settings(hosts=[], figures=structs.replace(FigureSettings(), trunks=1))
+    count_all(make_maker(days, settings), settings)
+    assert sorted(read_waits(days, "figures")) == [5, 24]

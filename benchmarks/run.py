@@ -57,6 +57,7 @@ FULL: Size = {
     "rebuilt_events": 1_000_000,
     "calls": 5_000_000,
     "figure_times": 20,
+    "figure_days": 365,
 }
 SMALL: Size = {
     "rate_frames": 10_000,
@@ -74,6 +75,7 @@ SMALL: Size = {
     "rebuilt_events": 20_000,
     "calls": 20_000,
     "figure_times": 3,
+    "figure_days": 2,
 }
 
 MEASURES: dict[str, Sequence[Measure]] = {
@@ -100,7 +102,7 @@ MEASURES: dict[str, Sequence[Measure]] = {
     ],
     "figures": [
         lambda m, f, s: measure_live_figures(m, f, s["figure_times"]),
-        lambda m, f, s: measure_figures(m, f, s["calls"]),
+        lambda m, f, s: measure_figures(m, f, s["calls"], s["figure_days"]),
     ],
 }
 

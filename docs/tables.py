@@ -87,16 +87,20 @@ def describe_formulas() -> str:
     """Return the formulas of the figures: what is divided by what."""
     strings = shipped_strings()[REFERENCE_LOCALE]
     rows = (
-        (code(formula.name), _spell_sum(formula.numerator), _spell_sum(formula.denominator), strings[key])
+        (
+            code(formula.name),
+            _spell_sum(formula.numerator),
+            _spell_sum(formula.denominator, formula.less),
+            strings[key],
+        )
         for formula in ALL
         for key in (formula.words.key,)
     )
     return table(("Formula", "Numerator", "Denominator", "In words"), rows)
 
 
-def _spell_sum(names: Sequence[str]) -> str:
-    signs = ("− " if name.startswith("-") else "+ " for name in names)
-    return "".join(f" {sign}{code(name.lstrip('-'))}" for sign, name in zip(signs, names, strict=True))[3:]
+def _spell_sum(names: Sequence[str], less: Sequence[str] = ()) -> str:
+    return " + ".join(map(code, names)) + "".join(f" − {code(name)}" for name in less)
 
 
 def describe_findings() -> str:

@@ -34,8 +34,9 @@ from ipecs_mw.service.process.threads import LastingThreads, start_thread
 from ipecs_mw.service.process.turns import WatchedClock
 from ipecs_mw.service.readers.call_reader import CallReader
 from ipecs_mw.service.readers.figure_maker import FigureMaker
-from ipecs_mw.service.reports.asking import build_ask
-from ipecs_mw.service.reports.reporter import Reporter, Spoken
+from ipecs_mw.service.readers.group_watch import GroupWatch
+from ipecs_mw.service.reports.reporter import Spoken
+from ipecs_mw.service.reports.tasks import build_tasks
 from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
@@ -183,16 +184,9 @@ class Daemon:
             self._store, self._id, lambda: self._options, clock, self._has_drained, self._events.news
         )
         self._figures = FigureMaker(self._store, self._id, lambda: self._loaded.settings, clock, self._stop)
-        self._reporter = Reporter(
-            self._store,
-            profile,
-            self._id,
-            lambda: Spoken(self._loaded.settings, self._loaded.texts),
-            lambda settings: build_ask(self._store, settings),
-            shared.decrypt,
-            self._intake,
-            clock,
-            self._stop,
+        self._groups = GroupWatch(self._store, lambda: self._loaded.settings, clock, self._stop)
+        self._tasks = build_tasks(
+            self._store, profile, self._id, self._speak, shared.decrypt, self._intake, clock, self._stop
         )
         self._changes = ChangeFeed(
             self._store,
@@ -262,7 +256,8 @@ class Daemon:
         self._readers = (
             self._threads.start("read-calls", self._reader.run, self._has_drained),
             self._threads.start("count-figures", self._figures.run, self._stop),
-            self._threads.start("reports", self._reporter.run, self._stop),
+            self._threads.start("watch-groups", self._groups.run, self._stop),
+            *(self._threads.start(name, run, self._stop) for name, run in self._tasks.items()),
         )
 
     def _watch(self) -> None:
@@ -347,6 +342,9 @@ class Daemon:
             thread.join(stopping.seconds_left(_LISTENED_SECONDS))
         return waiting
 
+    def _speak(self) -> Spoken:
+        return Spoken(self._loaded.settings, self._loaded.texts)
+
     def _describe(self, state: str) -> dict[str, Any]:
         return {
             "profile": self._profile,
@@ -369,6 +367,7 @@ class Daemon:
             },
             "middleware": describe_intake(self._intake),
             "reader": self._reader.describe(),
+            "figures": self._figures.describe(),
         }
 
     def _build_vitals(self) -> Vitals:
@@ -381,6 +380,7 @@ class Daemon:
                 **{name: runner.forwarding.intake.counters for name, runner in self._fleet.hosts.items()},
             },
             lambda: [] if self._stop.is_set() else self._watch_inside.find_hung(),
+            self._groups.describe,
         )
 
     def _find_dead(self) -> list[str]:

@@ -19,9 +19,10 @@ from ipecs_mw.errors import CannotStart
 from ipecs_mw.model.settings import HealthSettings, parse_settings
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.health.health import HealthServer, Vitals, find_unready
-from ipecs_mw.service.health.metrics import METRICS
+from ipecs_mw.service.health.metrics import AGENT_STATES, METRICS
 from ipecs_mw.service.intake.counters import BOUNDS_SECONDS, Counters, Durations
 from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.store.figures.groups_now import GroupNow
 from ipecs_mw.store.server.mongod import find_free_port
 
 LONG_AGO = START_AT - timedelta(seconds=90)
@@ -69,12 +70,14 @@ class Told:
         self.hung: list[Mapping[str, Any]] = []
         self.is_stored = True
         self.counters = {"main": Counters(), "": Counters()}
+        self.groups: list[GroupNow] = []
         self.vitals = Vitals(
             lambda: self.document,
             lambda: self.dead,
             lambda: self.is_stored,
             lambda: self.counters,
             lambda: self.hung,
+            lambda: self.groups,
         )
 
 
@@ -152,6 +155,8 @@ def test_every_metric_of_the_table_is_said_with_its_labels_and_nothing_else(port
         counters.add(name, "one", 2)
     told.document = describe(monitors={"monitor": {"accepted": 9, "refused": {"1001": "NO"}}})
     told.document["reader"] = [{"host": "main", "behind_seconds": 2.5, "is_catching_up": True}]
+    told.document["figures"] = [{"host": "main", "behind_seconds": 1.5, "waiting": 3}]
+    told.groups = [GroupNow("main", "620", 2, 12.5, {"ready": 1, "asleep": 2}, 0.75)]
     found = read_metrics(port)
     suffixes = {"histogram": ("_bucket", "_count", "_sum")}
     wanted = {
@@ -166,6 +171,21 @@ def test_every_metric_of_the_table_is_said_with_its_labels_and_nothing_else(port
     assert found["ipecs_mw_session_state", (("host", "main"), ("state", "offline"))] == 0
     refused = (("host", "main"), ("subscription", "monitor"), ("verdict", "refused"))
     assert found["ipecs_mw_monitors", refused] == 1
+    group = (("group", "620"), ("host", "main"))
+    assert found["ipecs_mw_group_service_level_ratio", group] == 0.75
+    states = {state: found["ipecs_mw_group_agents", (*group, ("state", state))] for state in AGENT_STATES}
+    assert {state: count for state, count in states.items() if count} == {"ready": 1, "unknown": 2}
+
+
+def test_what_is_not_known_of_a_group_is_absent(port: int, told: Told) -> None:
+    told.groups = [GroupNow("main", "620", level=0.5), GroupNow("main", "621", 0, 0.0, {})]
+    found = {(name, dict(labels).get("group")) for name, labels in read_metrics(port) if "_group_" in name}
+    assert found == {
+        ("ipecs_mw_group_service_level_ratio", "620"),
+        ("ipecs_mw_group_waiting_calls", "621"),
+        ("ipecs_mw_group_longest_wait_seconds", "621"),
+        ("ipecs_mw_group_agents", "621"),
+    }
 
 
 def test_durations_are_counted_by_their_length(port: int, told: Told) -> None:

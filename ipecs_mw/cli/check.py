@@ -16,6 +16,7 @@ from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings, Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.doctor.figure_findings import examine_figures
 from ipecs_mw.service.doctor.findings import (
     Finding,
     Notes,
@@ -85,6 +86,7 @@ def examine(context: Context, *, may_log_in: bool) -> Iterator[Finding]:
             if settings is None or settings.calls.enabled:
                 alive = [instance for instance in load_instances(store) if instance["is_alive"]]
                 yield from examine_reader(store, alive, context.clock, explain)
+                yield from examine_figures(store, alive, context.clock, explain)
             if settings is not None:
                 yield from _examine_hosts(store, context, settings, may_log_in=may_log_in)
                 yield from _examine_mail(store, context, settings, may_log_in=may_log_in)

@@ -1,27 +1,31 @@
 """`ipecs-mw status`: who runs, and how each host's session stands; once, or as it changes."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from ipecs_mw.cli.context import Context, current, load_words
 from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.status_view import Instance, describe
+from ipecs_mw.cli.status_view import Beside, Instance, describe
 from ipecs_mw.cli.watching import watch as watch_view
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.store.calls.live_query import Reader, load_reader
+from ipecs_mw.store.calls.live_query import load_reader
 from ipecs_mw.store.coordination.instances import load_instances
-from ipecs_mw.store.coordination.report_runs import Run, load_runs
+from ipecs_mw.store.coordination.report_runs import load_runs
 from ipecs_mw.store.events.event_query import Filter, count_events
+from ipecs_mw.store.figures.alarms import load_lasting
+from ipecs_mw.store.figures.place import list_behind
 from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
 _GAPS_OF = timedelta(days=1)
+
+T = TypeVar("T")
 
 
 @click.command(help=_TEXTS.render("help.status"))
@@ -73,25 +77,23 @@ def _render(
 ) -> str:
     if form == "json":
         return to_json(instances, indent=None if is_line else 1)
-    gaps = _count_gaps(store, context, instances)
-    reader, runs = _load_reader(store), _load_runs(store, context.profile)
-    return "\n".join(describe(instances, context.profile, gaps, reader, runs, texts))
+    profile, now = context.profile, context.clock.now()
+    beside = Beside(
+        gaps=_count_gaps(store, context, instances),
+        reader=_if_allowed(lambda: load_reader(store), None),
+        runs=_if_allowed(lambda: load_runs(store, profile).values(), ()),
+        alarms=_if_allowed(lambda: load_lasting(store, profile), ()),
+        behind=_if_allowed(lambda: list_behind(store, now), ()),
+    )
+    return "\n".join(describe(instances, profile, beside, texts))
 
 
-def _load_reader(store: Store) -> Reader | None:
-    """Return what the reader of calls says; None where this account may not ask."""
+def _if_allowed(load: Callable[[], T], otherwise: T) -> T:
+    """Return what is loaded; something else where this account may not ask."""
     try:
-        return load_reader(store)
+        return load()
     except StoreRefused:
-        return None
-
-
-def _load_runs(store: Store, profile: str) -> Collection[Run]:
-    """Return the last run of each report; none where this account may not ask."""
-    try:
-        return load_runs(store, profile).values()
-    except StoreRefused:
-        return ()
+        return otherwise
 
 
 def _count_gaps(store: Store, context: Context, instances: Sequence[Instance]) -> dict[str, Any] | None:

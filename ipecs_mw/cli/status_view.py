@@ -1,8 +1,8 @@
 """What the daemons say of themselves, in lines of words."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ipecs_mw.cli.words import local_time
 from ipecs_mw.model.extensions import join_ranges, join_verdicts
@@ -10,6 +10,8 @@ from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts, join_some
 from ipecs_mw.store.calls.live_query import Reader
 from ipecs_mw.store.coordination.report_runs import Run
+from ipecs_mw.store.figures.alarms import Raised
+from ipecs_mw.store.figures.place import Behind
 
 Instance = Mapping[str, Any]
 
@@ -20,62 +22,70 @@ _AMISS = {
 }
 """What the daemon finds amiss with itself, and the sentence that says so."""
 _NOBODY_READS = {"gone": "cli.status.reader_gone", "never": "cli.status.reader_never"}
+_MOST_ALARMS = 20
 _UNREAD = ("unknown", "undecodable")  # kinds of events that firmware of another version may cause
 
 
-def describe(
-    instances: Sequence[Instance],
-    profile: str,
-    gaps: Mapping[str, int] | None,
-    reader: Reader | None,
-    runs: Iterable[Run],
-    texts: Texts,
-) -> list[str]:
-    """Return the lines for these daemons; `gaps` are those of the last 24 hours, by host, `runs` those of reports.
+class Beside(NamedTuple):
+    """What there is to say beside what daemons say: None, or nothing, where it is not to be seen.
 
-    None stands for gaps, or a reader of calls, that are not to be seen.
+    `gaps` are those of the last 24 hours, by host, `runs` those of reports, `alarms` those that last, `behind` the
+    hosts whose figures are.
     """
+
+    gaps: Mapping[str, int] | None = None
+    reader: Reader | None = None
+    runs: Iterable[Run] = ()
+    alarms: Sequence[Raised] = ()
+    behind: Iterable[Behind] = ()
+
+
+def describe(instances: Sequence[Instance], profile: str, beside: Beside, texts: Texts) -> list[str]:
+    """Return the lines for these daemons."""
+    gaps = beside.gaps
     if not instances:
         return [texts.render("cli.status.none", profile=profile)]
     lines = []
     for instance in instances:
-        key = "alive" if instance["is_alive"] else "stopped" if instance.get("state") == "stopped" else "dead"
-        facts = ("hostname", "pid", "version", "revision")
-        lines.append(
-            texts.render(
-                f"cli.status.{key}",
-                since=local_time(instance.get("started_at")),
-                seen=local_time(instance.get("heartbeat_at")),
-                **{name: instance.get(name) for name in facts},
-            )
-        )
-        if instance.get("is_recalled"):
-            lines.append("  " + texts.render("cli.status.recalled"))
-        elif recalled_at := instance.get("recalled_at"):
-            lines.append("  " + texts.render("cli.status.was_recalled", at=local_time(recalled_at)))
-        if refused := instance.get("refused"):
-            reason = escape(str(refused.get("reason")))
-            lines.append(
-                "  " + texts.render("cli.status.refused", at=local_time(refused.get("at")), reason=reason)
-            )
-        lines += [f"  {line}" for line in _describe_amiss(instance, texts)]
-        for name, host in (instance.get("hosts") or {}).items():
-            told = _describe_host(name, host, instance.get("heartbeat_at"), (gaps or {}).get(name, 0), texts)
-            lines += [f"  {line}" for line in told]
-        for name, intake in (instance.get("former_hosts") or {}).items():
-            lines.append("  " + texts.render("cli.status.former", name=name, waiting=_count_waiting(intake)))
-            if problem := intake.get("problem"):
-                lines.append("    " + texts.render("cli.status.problem", detail=escape(problem)))
-    if reader is not None and any(instance["is_alive"] for instance in instances):
-        lines += _describe_reader(reader, instances, texts)
-    lines += [
-        texts.render(
-            "cli.status.report", report=run.name, at=local_time(run.due_at), detail=escape(run.error)
-        )
-        for run in runs
-        if run.error is not None
-    ]
+        lines += _describe_instance(instance, gaps or {}, texts)
+    if any(instance["is_alive"] for instance in instances):
+        if beside.reader is not None:
+            lines += _describe_reader(beside.reader, instances, texts)
+        lines += ["  " + line for each in beside.behind for line in _describe_behind(each, texts)]
+    lines += [*_describe_runs(beside.runs, texts), *_describe_alarms(beside.alarms, texts)]
     return lines if gaps is not None else [*lines, texts.render("cli.status.gaps_unseen")]
+
+
+def _describe_instance(instance: Instance, gaps: Mapping[str, int], texts: Texts) -> list[str]:
+    """Return the lines for one daemon and its hosts."""
+    key = "alive" if instance["is_alive"] else "stopped" if instance.get("state") == "stopped" else "dead"
+    facts = ("hostname", "pid", "version", "revision")
+    lines = [
+        texts.render(
+            f"cli.status.{key}",
+            since=local_time(instance.get("started_at")),
+            seen=local_time(instance.get("heartbeat_at")),
+            **{name: instance.get(name) for name in facts},
+        )
+    ]
+    if instance.get("is_recalled"):
+        lines.append("  " + texts.render("cli.status.recalled"))
+    elif recalled_at := instance.get("recalled_at"):
+        lines.append("  " + texts.render("cli.status.was_recalled", at=local_time(recalled_at)))
+    if refused := instance.get("refused"):
+        reason = escape(str(refused.get("reason")))
+        lines.append(
+            "  " + texts.render("cli.status.refused", at=local_time(refused.get("at")), reason=reason)
+        )
+    lines += [f"  {line}" for line in _describe_amiss(instance, texts)]
+    for name, host in (instance.get("hosts") or {}).items():
+        told = _describe_host(name, host, instance.get("heartbeat_at"), gaps.get(name, 0), texts)
+        lines += [f"  {line}" for line in told]
+    for name, intake in (instance.get("former_hosts") or {}).items():
+        lines.append("  " + texts.render("cli.status.former", name=name, waiting=_count_waiting(intake)))
+        if problem := intake.get("problem"):
+            lines.append("    " + texts.render("cli.status.problem", detail=escape(problem)))
+    return lines
 
 
 def _describe_reader(reader: Reader, instances: Sequence[Instance], texts: Texts) -> list[str]:
@@ -88,6 +98,44 @@ def _describe_reader(reader: Reader, instances: Sequence[Instance], texts: Texts
         "  " + texts.render("cli.status.reader_behind", host=escape(host), seconds=f"{seconds:.0f}")
         for host, seconds in reader.list_behind().items()
     ]
+
+
+def _describe_runs(runs: Iterable[Run], texts: Texts) -> list[str]:
+    """Return a line for each report that could not be sent."""
+    return [
+        texts.render(
+            "cli.status.report", report=run.name, at=local_time(run.due_at), detail=escape(run.error)
+        )
+        for run in runs
+        if run.error is not None
+    ]
+
+
+def _describe_behind(behind: Behind, texts: Texts) -> Iterator[str]:
+    """Yield how far the figures of a host are behind, and how much of them waits."""
+    host = escape(behind.host)
+    if behind.is_late:
+        yield texts.render("cli.status.figures_behind", host=host, seconds=f"{behind.seconds:.0f}")
+    if behind.is_much:
+        yield texts.render("cli.status.figures_waiting", host=host, quarters=behind.waiting)
+
+
+def _describe_alarms(alarms: Sequence[Raised], texts: Texts) -> list[str]:
+    """Return a line for each alarm that lasts, and how many more there are."""
+    lines = [
+        escape(
+            texts.render(
+                "cli.status.alarm",
+                rule=each.rule,
+                host=each.host,
+                at=local_time(each.since),
+                what=each.words,
+            )
+        )
+        for each in alarms[:_MOST_ALARMS]
+    ]
+    more = len(alarms) - len(lines)
+    return [*lines, texts.render("cli.status.alarms_more", count=more)] if more else lines
 
 
 def _describe_amiss(instance: Instance, texts: Texts) -> list[str]:

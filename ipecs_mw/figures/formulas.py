@@ -13,11 +13,12 @@ Sums = Mapping[str, float]
 
 
 class Formula(Struct, frozen=True):
-    """Sums of counts and seconds by their names, those of the denominator with their sign."""
+    """Names of sums: the numerator, and the denominator `less` some others."""
 
     name: str
     numerator: Sequence[str]
     denominator: Sequence[str]
+    less: Sequence[str] = ()
 
     @property
     def words(self) -> Words:
@@ -30,7 +31,7 @@ class Formula(Struct, frozen=True):
 
     def below(self, sums: Sums) -> float:
         """Return the denominator."""
-        return _add(sums, self.denominator)
+        return _add(sums, self.denominator) - _add(sums, self.less)
 
     def compute(self, sums: Sums) -> float | None:
         """Return the value; None where the denominator is 0 or below, since nothing is to be said then."""
@@ -39,9 +40,9 @@ class Formula(Struct, frozen=True):
 
 
 def _add(sums: Sums, names: Sequence[str]) -> float:
-    total = 0.0
+    total, get = 0.0, sums.get
     for name in names:
-        total += -sums.get(name[1:], 0) if name.startswith("-") else sums.get(name, 0)
+        total += get(name, 0)
     return total
 
 
@@ -52,10 +53,10 @@ SERVICE_LEVELS: Mapping[str, Formula] = {
     formula.name: formula
     for formula in (
         Formula("offered", ("answered_in",), ("offered",)),
-        Formula("without_abandoned", ("answered_in",), ("offered", "-abandoned_in")),
+        Formula("without_abandoned", ("answered_in",), ("offered",), ("abandoned_in",)),
         Formula("abandoned_met", ("answered_in", "abandoned_in"), ("offered",)),
         Formula("answered", ("answered_in",), ("answered",)),
-        Formula("without_short", ("answered_in",), ("offered", "-short")),
+        Formula("without_short", ("answered_in",), ("offered",), ("short",)),
     )
 }
 """The service levels by name; `answered_in` and `abandoned_in` waited no longer than the threshold."""

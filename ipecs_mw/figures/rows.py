@@ -5,7 +5,6 @@ are counted by the waits, so that any formula and threshold can be asked for at 
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -59,7 +58,11 @@ def new_part() -> Part:
 
 def put(part: Part, document: Mapping[str, Any]) -> None:
     """Add a document of `figures`, or of `figure_days`."""
-    add(part.sums, {name: value for name, value in document.items() if name not in NOT_SUMS})
+    sums = {name: value for name, value in document.items() if name not in NOT_SUMS}
+    if part.sums:
+        add(part.sums, sums)
+    else:
+        part.sums = sums  # most rows are made of one document
     part.stations.update(document.get("stations") or ())
     part.is_complete = part.is_complete and document["is_complete"]
 
@@ -162,8 +165,3 @@ def merge(parts: Iterable[tuple[Sums, Rule]]) -> tuple[Sums, Rule | None]:
         add(total, {"level": own})
         rules.add(rule)
     return total, rules.pop() if len(rules) == 1 else None
-
-
-def sum_gaps(gaps: Iterable[tuple[datetime, float]], since: datetime, until: datetime) -> float:
-    """Return the seconds of gap in an interval, of the seconds of gap in quarter hours."""
-    return round(sum(seconds for at, seconds in gaps if since <= at < until), 3)

@@ -133,6 +133,13 @@ class FigureSettings(Struct, frozen=True, forbid_unknown_fields=True):
             " were busy. null: unknown"
         ),
     ] = None
+    metrics: Annotated[
+        Annotated[list[GroupNumber], Meta(max_length=100)],
+        Meta(
+            description="groups, at most 100, of which [`/metrics`](deployment.md#metrics-of-groups) tells how"
+            " they do: who waits, what agents do, today's service level"
+        ),
+    ] = field(default_factory=list)
     reasons: Annotated[
         dict[ReasonKey, Name],
         Meta(description='names of the reasons for not being ready, by their keys: `{"1": "Lunch"}`'),

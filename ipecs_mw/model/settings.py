@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field, inspect
 
 from ipecs_mw.model.access_settings import RECONNECT, SecretSource, TlsSettings
+from ipecs_mw.model.alarm_settings import AlarmSettings, check_alarm, find_alarm_faults
 from ipecs_mw.model.call_settings import CallSettings, Days
 from ipecs_mw.model.extensions import Numbers
 from ipecs_mw.model.figure_settings import FigureSettings
@@ -300,6 +301,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         list[Annotated[ReportSettings, Meta(extra={"rule": check_report})]],
         Meta(description="[reports](reports.md): figures that are mailed at their times"),
     ] = field(default_factory=list)
+    alarms: Annotated[
+        list[Annotated[AlarmSettings, Meta(extra={"rule": check_alarm})]],
+        Meta(description="[alarms](alarms.md): what is told at once"),
+    ] = field(default_factory=list)
 
 
 def parse_settings(document: Mapping[str, Any], *, source: str) -> Settings:
@@ -312,6 +317,7 @@ def parse_settings(document: Mapping[str, Any], *, source: str) -> Settings:
     twins = find_twins(content.get("hosts"))
     faults = [Fault("error.field_value", f"hosts{below}", value, allowed) for below, value, allowed in twins]
     faults += find_report_faults(content)
+    faults += find_alarm_faults(content)
     refuse(source, [*find_faults(content, Settings), *faults])
     return convert(content, Settings, source=source)
 

@@ -27,6 +27,23 @@ def render_csv(question: Question, table: Table, texts: Texts) -> str:
     return BYTE_ORDER_MARK + "".join(f"{line}\r\n" for line in lines)
 
 
+def begin_message(subject: str, *, run: str, sender: str, to: Sequence[str], at: datetime) -> EmailMessage:
+    """Return a mail that says nothing yet, with all that stands above."""
+    message = EmailMessage(_POLICY)
+    message["From"] = sender
+    message["To"] = ", ".join(to)
+    message["Subject"] = subject
+    message["Date"] = format_datetime(at)
+    message["Message-ID"] = name_message(run, sender)
+    message["Auto-Submitted"] = "auto-generated"  # no answers from those who are on holiday
+    return message
+
+
+def name_message(run: str, sender: str) -> str:
+    """Return the Message-ID of the mail of a run, the same each time."""
+    return f"<{hashlib.sha256(run.encode()).hexdigest()[:40]}@{sender.rpartition('@')[2]}>"
+
+
 def build_message(
     name: str,
     question: Question,
@@ -44,13 +61,7 @@ def build_message(
     a mail twice can tell.
     """
     content = build_content(name, question, table, texts)
-    message = EmailMessage(_POLICY)
-    message["From"] = sender
-    message["To"] = ", ".join(to)
-    message["Subject"] = f"{name}: {content.subject}"
-    message["Date"] = format_datetime(at)
-    message["Message-ID"] = f"<{hashlib.sha256(run.encode()).hexdigest()[:40]}@{sender.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"  # no answers from those who are on holiday
+    message = begin_message(f"{name}: {content.subject}", run=run, sender=sender, to=to, at=at)
     message.set_content(render_text(content))
     message.add_alternative(render_html(content), subtype="html")
     day = f"{question.since.astimezone(ZoneInfo(question.zone or 'UTC')):%Y-%m-%d}"

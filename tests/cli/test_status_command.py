@@ -15,7 +15,12 @@ from click.testing import Result
 from sites import Site, wait_until
 
 from ipecs_mw.clock import SystemClock
+from ipecs_mw.errors import Words
+from ipecs_mw.figures.alarms import Alarm
+from ipecs_mw.model.alarm_settings import AlarmSettings
 from ipecs_mw.store.coordination.instances import save_instance
+from ipecs_mw.store.figures.alarms import raise_alarm
+from ipecs_mw.store.figures.place import Place, save_place
 from ipecs_mw.store.server.connection import Store
 
 Invoke = Callable[..., Result]
@@ -159,3 +164,31 @@ def test_where_no_daemon_runs_nobody_asks_for_a_reader(invoke: Invoke, store: St
     save(store)
     store.database["instances"].update_one({}, {"$set": {"state": "stopped"}})
     assert "calls" not in invoke("status").stdout
+
+
+def test_figures_that_are_behind_are_told(invoke: Invoke, store: Store) -> None:
+    save(store)
+    tell(store)
+    now = datetime.now(UTC)
+    live = {"_id": "main:host", "host": "main", "kind": "host", "is_stale": False}
+    store.database["live"].insert_one(live)
+    save_place(store, Place("main", now - timedelta(hours=1), waiting=500), now)
+    said = invoke("status").stdout
+    assert "main: figures are 360" in said
+    assert "main: 500 quarter hours wait to be counted anew" in said
+    save_place(store, Place("main", now), now)
+    assert "figures" not in invoke("status").stdout
+
+
+def test_alarms_that_last_are_told(invoke: Invoke, store: Store) -> None:
+    save(store)
+    tell(store)
+    now = datetime.now(UTC)
+    rule = AlarmSettings("all", "call_to", numbers=["0*"])
+    for number in range(25):
+        said = Words("alarm.says.call_to", station="1001", number=f"0900{number:03}")
+        raise_alarm(store, "default", rule, "main", Alarm(f"main:{number}", now, said), now)
+    shown = invoke("status").stdout
+    assert shown.count("ALARM all, main, since ") == 20
+    assert "station 1001 called 0900" in shown
+    assert "5 more alarms" in shown

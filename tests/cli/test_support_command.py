@@ -84,6 +84,8 @@ def test_what_helps_is_in_the_file(site: Site, simulated: SimulatedHost, invoke:
     assert parts["instances.json"][0]["hosts"]["host0"]["state"] == "up"
     assert [row[2] for row in parts["migrations.json"]] == ["done"] * len(parts["migrations.json"])
     assert "newest" in parts["database.json"]["events"]["indexes"]
+    assert {"figures", "figure_days", "alarms"} <= parts["database.json"].keys()
+    assert parts["database.json"]["events"]["bytes"]["documents"] > 0
     assert "host-host0.journal" in parts["state.json"]["files"]
     assert parts["readers.json"]["readers"][0]["_id"] == "calls"
     assert {event["type"] for event in parts["system-events.json"]} >= {"daemon_started", "session_up"}

@@ -25,6 +25,7 @@ from ipecs_mw.outside import ask
 from ipecs_mw.service.health.metrics import render
 from ipecs_mw.service.intake.counters import Counters
 from ipecs_mw.service.process.threads import start_thread
+from ipecs_mw.store.figures.groups_now import GroupNow
 
 log = logs.get_logger()
 
@@ -52,6 +53,8 @@ class Vitals:
     """What is counted, by host; the middleware's own under the empty name."""
     find_hung: Callable[[], Sequence[Finding]] = tuple
     """What stands still in such a way that a restart may help."""
+    groups: Callable[[], Sequence[GroupNow]] = tuple
+    """How the groups that metrics tell of do."""
 
 
 def find_unready(
@@ -178,7 +181,12 @@ class HealthServer(socketserver.ThreadingTCPServer):
         vitals = self._vitals
         try:
             kind, body = render(
-                vitals.describe(), vitals.counters(), self._clock.now(), accept, is_stored=vitals.is_stored()
+                vitals.describe(),
+                vitals.counters(),
+                self._clock.now(),
+                accept,
+                is_stored=vitals.is_stored(),
+                groups=vitals.groups(),
             )
         except CannotStart as missing:
             return HTTPStatus.NOT_IMPLEMENTED, _TEXT, f"{logs.explain(missing)}\n".encode()

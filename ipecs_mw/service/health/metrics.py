@@ -1,6 +1,6 @@
 """What the daemon measures, as Prometheus reads it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.protocol.session import State
 from ipecs_mw.service.intake.counters import BOUNDS_SECONDS, Counters, Durations
+from ipecs_mw.store.figures.groups_now import GroupNow
 
 if TYPE_CHECKING:
     from prometheus_client import Metric as Family
@@ -97,14 +98,57 @@ METRICS = (
         ("host",),
         "how far the reader of calls is behind the event log; only from the daemon that reads",
     ),
+    Metric(
+        "ipecs_mw_figures_behind_seconds",
+        "gauge",
+        ("host",),
+        "how far the figures are behind what is known; only from the daemon that counts",
+    ),
+    Metric(
+        "ipecs_mw_figures_waiting",
+        "gauge",
+        ("host",),
+        "quarter hours that wait to be counted anew; only from the daemon that counts",
+    ),
+    Metric("ipecs_mw_group_waiting_calls", "gauge", ("host", "group"), "calls that wait in the group"),
+    Metric(
+        "ipecs_mw_group_longest_wait_seconds",
+        "gauge",
+        ("host", "group"),
+        "how long the first of them has waited; 0 if none waits",
+    ),
+    Metric(
+        "ipecs_mw_group_agents",
+        "gauge",
+        ("host", "group", "state"),
+        "agents who are logged in to the group, by what they do",
+    ),
+    Metric(
+        "ipecs_mw_group_service_level_ratio",
+        "gauge",
+        ("host", "group"),
+        "the group's service level since midnight at the phone system, from 0 to 1",
+    ),
 )
 """Every metric; the process's own (`process_…`, Linux) come beside them. `host` is empty for the middleware."""
 
 
+AGENT_STATES = (
+    "ready", "ringing", "talking", "holding", "wrap_up", "not_ready", "busy_other", "dnd", "out_of_service",
+    "unknown",
+)  # fmt: skip
+"""What the label `state` of agents may be; any other counts as the last."""
+
+
 def collect(
-    document: Mapping[str, Any], counters: Mapping[str, Counters], now: datetime, *, is_stored: bool
+    document: Mapping[str, Any],
+    counters: Mapping[str, Counters],
+    now: datetime,
+    *,
+    is_stored: bool,
+    groups: Sequence[GroupNow] = (),
 ) -> Iterator[Sample]:
-    """Yield (name, values of its labels, value) for a daemon's document in `instances` and its counters."""
+    """Yield (name, values of its labels, value) for a daemon's document in `instances`, counters and groups."""
     yield "ipecs_mw_info", (document["version"], document["profile"]), 1
     yield "ipecs_mw_start_time_seconds", (), document["started_at"].timestamp()
     yield "ipecs_mw_configuration_revision", (), document["revision"]
@@ -124,6 +168,11 @@ def collect(
     yield from _collect_intake("", document["middleware"], now)
     for host in document.get("reader") or ():
         yield "ipecs_mw_reader_behind_seconds", (host["host"],), host["behind_seconds"]
+    for host in document.get("figures") or ():
+        yield "ipecs_mw_figures_behind_seconds", (host["host"],), host["behind_seconds"]
+        yield "ipecs_mw_figures_waiting", (host["host"],), host["waiting"]
+    for group in groups:
+        yield from _collect_group(group)
     for name, counted in counters.items():
         for metric, label in _COUNTED.items():
             for value, count in counted.read_counts(label).items():
@@ -138,6 +187,25 @@ _COUNTED = {
     "ipecs_mw_requests_total": "requests",
     "ipecs_mw_session_losses_total": "session.down",
 }
+
+
+def _collect_group(group: GroupNow) -> Iterator[Sample]:
+    """Yield what is known of a group; what is not, or is no longer true, is absent."""
+    labels = (group.host, group.group)
+    known = {
+        "ipecs_mw_group_waiting_calls": group.waiting,
+        "ipecs_mw_group_longest_wait_seconds": group.longest_wait_seconds,
+        "ipecs_mw_group_service_level_ratio": group.level,
+    }
+    for name, value in known.items():
+        if value is not None:
+            yield name, labels, value
+    if group.agents is not None:
+        counts = dict.fromkeys(AGENT_STATES, 0)
+        for state, count in group.agents.items():
+            counts[state if state in counts else AGENT_STATES[-1]] += count
+        for state, count in counts.items():
+            yield "ipecs_mw_group_agents", (*labels, state), count
 
 
 def _collect_intake(name: str, intake: Mapping[str, Any], now: datetime) -> Iterator[Sample]:
@@ -157,6 +225,7 @@ def render(
     accept: str,
     *,
     is_stored: bool,
+    groups: Sequence[GroupNow] = (),
 ) -> tuple[str, bytes]:
     """Return content type and text of all metrics, in the format that the header `accept` asks for.
 
@@ -169,7 +238,7 @@ def render(
     except ModuleNotFoundError as error:
         raise CannotStart("error.metrics_missing", package=error.name) from error
 
-    samples = list(collect(document, counters, now, is_stored=is_stored))
+    samples = list(collect(document, counters, now, is_stored=is_stored, groups=groups))
 
     class Ours(Collector):
         def collect(self) -> Iterator["Family"]:

@@ -21,7 +21,7 @@ from ipecs_mw.figures.quarters import find_quarter, list_quarters
 from ipecs_mw.figures.rules import Rules, read_rules
 from ipecs_mw.model.days import begin_utc_day
 from ipecs_mw.model.settings import Settings
-from ipecs_mw.store.coordination.leases import acquire_lease, release_lease
+from ipecs_mw.service.process.sole_right import SoleRight
 from ipecs_mw.store.figures.keeping import (
     Changed,
     count_anew,
@@ -36,9 +36,6 @@ from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
 
-_LEASE = "reader:figures"
-LEASE_SECONDS = 30.0
-_RENEW_SECONDS = 10.0
 _LOOK_SECONDS = 0.4
 _PASS_SECONDS = 10.0
 """What lasts is counted on so often where nothing else changes."""
@@ -95,12 +92,16 @@ class FigureMaker:
         stop: threading.Event,
     ) -> None:
         self._store = store
-        self._owner = owner
         self._read_settings = read_settings
         self._clock = clock
         self._stop = stop
-        self._held_until = float("-inf")
+        self._right = SoleRight(store, "reader:figures", owner, clock)
         self._passed_at: dict[str, float] = {}
+        self._told: dict[str, Mapping[str, Any]] = {}
+
+    def describe(self) -> Sequence[Mapping[str, Any]] | None:
+        """Return how far each host's figures are; None where another daemon counts, or none."""
+        return list(self._told.copy().values()) or None
 
     def run(self) -> None:
         """Count until stopped, whatever becomes of MongoDB."""
@@ -108,8 +109,9 @@ class FigureMaker:
         while not self._stop.is_set():
             try:
                 options = find_figure_options(self._read_settings())
-                if options is None or not self._hold():
-                    self._let_go()
+                if options is None or not self._right.hold():
+                    self._right.let_go()
+                    self._told.clear()
                     self._clock.wait(self._stop, _STAND_BY_SECONDS)
                     continue
                 self._clock.wait(self._stop, self.turn(options))
@@ -119,26 +121,7 @@ class FigureMaker:
                 level("figures.stopped", detail=logs.explain(error))
                 self._clock.wait(self._stop, wait_seconds)
                 wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
-        self._let_go()
-
-    def _hold(self) -> bool:
-        now = self._clock.monotonic()
-        if now < self._held_until - LEASE_SECONDS + _RENEW_SECONDS:
-            return True
-        if not acquire_lease(self._store, _LEASE, self._owner, LEASE_SECONDS):
-            self._held_until = float("-inf")
-            return False
-        self._held_until = now + LEASE_SECONDS  # counted from before it was asked for
-        return True
-
-    def _let_go(self) -> None:
-        if self._held_until == float("-inf"):
-            return
-        self._held_until = float("-inf")
-        try:
-            release_lease(self._store, _LEASE, self._owner)
-        except StoreError as error:
-            log.warning("figures.stopped", detail=logs.explain(error))
+        self._right.let_go()
 
     def turn(self, options: FigureOptions) -> float:
         """Count once what is due for each host, a day at most; return after how many seconds to look again."""
@@ -200,7 +183,10 @@ class FigureMaker:
         done = [each for each in marks if each.quarter in quarters]
         take_away(self._store, done)
         waiting = count_marks(self._store, host) if len(done) < len(marks) else 0
-        save_place(self._store, structs.replace(place, waiting=waiting), now)
+        place = structs.replace(place, waiting=waiting)
+        save_place(self._store, place, now)
+        behind = 0.0 if place.as_of is None else max(0.0, (as_of - place.as_of).total_seconds())
+        self._told[host] = {"host": host, "behind_seconds": round(behind, 1), "waiting": waiting}
         return is_behind or has_more_days or len(done) < len(marks)
 
     def _begin(self, place: Place, options: FigureOptions, now: datetime) -> Place:

@@ -1,14 +1,15 @@
 """Sends each report when it is due, once for all daemons of a profile; what failed is tried again for a day."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 
 from msgspec import Struct
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import IpecsMwError, MailUnsure, StoreError, StoreRefused
+from ipecs_mw.errors import StoreError, StoreRefused
 from ipecs_mw.model.report_settings import MailSettings, ReportSettings
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
@@ -17,31 +18,18 @@ from ipecs_mw.reports.schedule import build_schedule, find_last
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.intake.own_records import journal_errors_logged
 from ipecs_mw.service.reports.asking import Ask
-from ipecs_mw.service.reports.sending import answer_report, read_password, require_mail, send_report
+from ipecs_mw.service.reports.outbox import MOST_DOUBTS, GivenUp, Outbox, Outcome
+from ipecs_mw.service.reports.sending import answer_report, write_report
 from ipecs_mw.service.session.credentials import Decrypt
-from ipecs_mw.store.coordination.report_runs import (
-    Run,
-    begin_sending,
-    claim_run,
-    end_run,
-    find_newest,
-    note_run,
-    put_off,
-)
+from ipecs_mw.store.coordination.report_runs import Run, claim_run, find_newest, note_run
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.transport.mail import spell_server
 
 log = logs.get_logger()
 
-MOST_DOUBTS = 2
-"""So often at most a mail may have gone: the second time that nobody knows it, nothing is sent any more."""
-
 _LOOK_SECONDS = 5.0
 _LONGEST_RETRY_SECONDS = 60.0
 _MAKING_SECONDS = 120.0
-_SPARE_SECONDS = 30.0
-_FIRST_PAUSE_SECONDS = 60.0
-_LONGEST_PAUSE_SECONDS = 3600.0
 _GIVE_UP = timedelta(hours=24)
 
 
@@ -76,7 +64,7 @@ class Reporter:
         self._owner = owner
         self._read = read
         self._build_ask = build_ask
-        self._decrypt = decrypt
+        self._outbox = Outbox(store, profile, decrypt, clock, self._tell)
         self._intake = intake
         self._clock = clock
         self._stop = stop
@@ -132,71 +120,38 @@ class Reporter:
         report = next((each for each in settings.reports if each.name == run.name), None)
         now = self._clock.now()
         if run.doubts >= MOST_DOUBTS:
-            self._give_up(run, "unknown", run.error or texts.render("report.interrupted"))
+            self._outbox.give_up(run, "unknown", run.error or texts.render("report.interrupted"))
         elif report is None:
-            self._give_up(run, "failed", run.error or texts.render("report.removed"))
+            self._outbox.give_up(run, "failed", run.error or texts.render("report.removed"))
         elif is_over(run, find_last(build_schedule(report, find_zone(settings, report)), now), now):
-            state = "unknown" if run.doubts else "failed"
-            self._give_up(run, state, run.error or texts.render("report.too_late"))
+            state: GivenUp = "unknown" if run.doubts else "failed"
+            self._outbox.give_up(run, state, run.error or texts.render("report.too_late"))
         else:
             self._try(run, report, spoken)
 
     def _try(self, run: Run, report: ReportSettings, spoken: Spoken) -> None:
         """Send a report to whom it has not gone yet; what becomes of it is noted."""
         settings, texts = spoken.settings, spoken.texts
-        left = [address for address in report.to if address not in run.sent_to]
-        try:
-            mail = require_mail(settings, self._profile)
-            password = read_password(mail, self._profile, self._decrypt)
+
+        def build(mail: MailSettings) -> EmailMessage:
             answer = answer_report(settings, report, texts, self._build_ask(settings), run.due_at)
-            if not begin_sending(self._store, run, mail.timeout_seconds + _SPARE_SECONDS):
-                return
-            refused = send_report(
-                answer, mail, password, run=run.id, to=report.to, left=left, clock=self._clock
-            )
-        except IpecsMwError as error:
-            reason = texts.explain(error)
-            self._put_off(run, reason, sent_to=run.sent_to, is_doubtful=isinstance(error, MailUnsure))
-            return
-        if refused:
-            reason = "; ".join(f"{address}: {reply}" for address, reply in refused.items())
-            gone = [*run.sent_to, *(address for address in left if address not in refused)]
-            self._put_off(run, reason, sent_to=gone, is_doubtful=False)
-        elif end_run(self._store, run, "sent"):
-            with journal_errors_logged():
-                self._intake.record("report.sent", report=run.name, due=_spell(run))
+            return write_report(answer, mail, run=run.id, to=report.to, clock=self._clock)
 
-    def _put_off(self, run: Run, reason: str, *, sent_to: Sequence[str], is_doubtful: bool) -> None:
-        """Have a run be tried again later, unless the mail may have gone twice; the first time it is told."""
-        reason = logs.mask(reason)
-        if run.doubts + is_doubtful >= MOST_DOUBTS:
-            self._give_up(run, "unknown", reason)
-            return
-        seconds = find_pause(run.tries)
-        is_ours = put_off(self._store, run, seconds, reason, sent_to=sent_to, is_doubtful=is_doubtful)
-        if is_ours and run.tries == 1:
-            with journal_errors_logged():
-                self._intake.record("report.late", "warning", report=run.name, due=_spell(run), detail=reason)
-        else:
-            log.debug("a report was put off", report=run.name, seconds=seconds, reason=reason)
+        self._outbox.send(run, report.to, settings, texts, build)
 
-    def _give_up(self, run: Run, state: str, reason: str) -> None:
-        if end_run(self._store, run, state, error=reason):
-            key = "report.unknown" if state == "unknown" else "report.failed"
-            with journal_errors_logged():
-                self._intake.record(key, "error", report=run.name, due=_spell(run), detail=reason)
+    def _tell(self, run: Run, outcome: Outcome, reason: str) -> None:
+        due = f"{run.due_at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+        with journal_errors_logged():
+            if outcome == "sent":
+                self._intake.record("report.sent", report=run.name, due=due)
+            elif outcome == "late":
+                self._intake.record("report.late", "warning", report=run.name, due=due, detail=reason)
+            else:
+                key = "report.unknown" if outcome == "unknown" else "report.failed"
+                self._intake.record(key, "error", report=run.name, due=due, detail=reason)
 
 
 def is_over(run: Run, last_due_at: datetime, now: datetime) -> bool:
     """Tell whether a run is of no use any more: the next one is due, or it was tried for a day."""
     first_at = run.first_at or now
     return run.due_at < last_due_at or now - first_at >= _GIVE_UP
-
-
-def find_pause(tries: int) -> float:
-    """Return for how many seconds a report rests after so many tries."""
-    return min(_FIRST_PAUSE_SECONDS * 2.0 ** min(tries - 1, 30), _LONGEST_PAUSE_SECONDS)
-
-
-def _spell(run: Run) -> str:
-    return f"{run.due_at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from email.message import EmailMessage
 
 from msgspec import Struct
 
@@ -49,6 +50,22 @@ def read_password(mail: MailSettings, profile: str, decrypt: Decrypt) -> str | N
     return None if mail.password is None else read_secret(mail.password, at, decrypt)
 
 
+def write_report(
+    answer: Answer, mail: MailSettings, *, run: str, to: Sequence[str], clock: Clock
+) -> EmailMessage:
+    """Return the mail of a report that is for `to`, from the sender that is configured."""
+    return build_message(
+        answer.name,
+        answer.question,
+        answer.table,
+        answer.texts,
+        run=run,
+        sender=mail.sender,
+        to=to,
+        at=clock.now(),
+    )
+
+
 def send_report(
     answer: Answer,
     mail: MailSettings,
@@ -63,14 +80,5 @@ def send_report(
 
     Raises MailNotSent.
     """
-    message = build_message(
-        answer.name,
-        answer.question,
-        answer.table,
-        answer.texts,
-        run=run,
-        sender=mail.sender,
-        to=to,
-        at=clock.now(),
-    )
+    message = write_report(answer, mail, run=run, to=to, clock=clock)
     return send_mail(mail, password, message, left, clock)

@@ -66,6 +66,7 @@ _PLACES: Mapping[str, _Place] = {
         _Place("agent_states", is_ours=True, is_derived=True, references=frozenset({"first"})),
         _Place("missed", is_ours=True, is_derived=True, references=frozenset({"calls"})),
         _Place("live", is_ours=True, references=frozenset({"call", "calls"})),
+        _Place("alarms", is_ours=True, references=frozenset({"cause"})),
     )
 }
 

@@ -114,10 +114,17 @@ def describe_readers(store: Store) -> Mapping[str, Any]:
         }
 
 
-def load_live(store: Store, *, host: str | None = None, group: str | None = None) -> Live:
-    """Return the stations, agents and groups of all hosts or of one, and those of one group where it is given."""
+def load_live(
+    store: Store, *, host: str | None = None, group: str | None = None, kind: str | None = None
+) -> Live:
+    """Return the stations, agents and groups of all hosts or of one, and those of one group where it is given.
+
+    Where a kind is given, such as `group`, only those.
+    """
     reader = load_reader(store)
     query: Document = {} if host is None else {"host": {"$eq": host}}
+    if kind is not None:
+        query["kind"] = {"$in": ["host", kind]}
     with store_errors():
         found = list(store.database["live"].find(query).sort(_SORT))
     told = {str(each["host"]): each for each in found if each.get("kind") == "host"}

@@ -1,7 +1,8 @@
-"""The collection `report_runs`: each time that a report is due, what became of it, and who sees to it now.
+"""The collection `report_runs`: each mail that is due, what became of it, and who sees to it now.
 
-A run is claimed atomically before anything is sent, by the server's clock. A claim that ran out while a mail was
-on its way is a doubt: the mail may have gone. Who claims such a run sees how many doubts there are.
+It is a report, each time that it is due, or what there is to tell of an alarm. A run is claimed atomically before
+anything is sent, by the server's clock. A claim that ran out while a mail was on its way is a doubt: the mail may
+have gone. Who claims such a run sees how many doubts there are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
-from pymongo import DESCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
 
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
@@ -17,14 +18,17 @@ from ipecs_mw.store.server.failures import store_errors
 COLLECTION = "report_runs"
 OPEN_STATES = ("waiting", "preparing", "sending")
 _CLAIMED = ("preparing", "sending")
+_NO_ALARM = {"$exists": False}
+_AT_ONCE = datetime.fromtimestamp(0, UTC)  # whatever the clocks say
 
 
 class Run(Struct, frozen=True):
-    """One time that a report is due. Absent is absent.
+    """One time that a report is due, or a mail about an `alarm`, which is its id. Absent is absent.
 
     `state` is `waiting` (to be tried at `next_at`), `preparing`, `sending`, `sent`, `failed` (given up), `unknown`
-    (perhaps sent), or `skipped` (due before the report was there). `sent_to` are the addresses that it went to,
-    `tries` counts how often it was claimed, `doubts` how often nobody knows whether the mail went.
+    (perhaps sent), or `skipped` (due before the report was there). `telling` is `raised` or `ended`, of an alarm.
+    `sent_to` are the addresses that it went to, `tries` counts how often it was claimed, `doubts` how often nobody
+    knows whether the mail went.
     """
 
     id: str
@@ -40,6 +44,8 @@ class Run(Struct, frozen=True):
     next_at: datetime | None = None
     sent_at: datetime | None = None
     error: str | None = None
+    alarm: str = ""
+    telling: str = ""
 
 
 def find_newest(store: Store, profile: str, name: str, now: datetime) -> Run | None:
@@ -47,7 +53,7 @@ def find_newest(store: Store, profile: str, name: str, now: datetime) -> Run | N
 
     Raises StoreError.
     """
-    query = {"profile": profile, "name": name, "noted_at": {"$lte": now}}
+    query = {"profile": profile, "name": name, "alarm": _NO_ALARM, "noted_at": {"$lte": now}}
     with store_errors():
         found = store.database[COLLECTION].find_one(query, sort=[("noted_at", DESCENDING)])
     return None if found is None else _read(found)
@@ -75,8 +81,47 @@ def note_run(
         store.database[COLLECTION].update_one(same, changes, upsert=True)
 
 
-def claim_run(store: Store, profile: str, owner: str, seconds: float) -> Run | None:
-    """Take a run that is to be tried now, for so many seconds; None where there is none. Raises StoreError."""
+def note_alarm(store: Store, profile: str, name: str, alarm: str, telling: str, now: datetime) -> None:
+    """Note that an alarm is to be mailed: that it is `raised`, or `ended`; once, however often it is noted.
+
+    Raises StoreError.
+    """
+    first = {
+        "profile": profile,
+        "name": name,
+        "alarm": alarm,
+        "telling": telling,
+        "due_at": now,
+        "noted_at": now,
+        "next_at": _AT_ONCE,
+        "state": "waiting",
+        "tries": 0,
+        "doubts": 0,
+    }
+    with store_errors():
+        runs = store.database[COLLECTION]
+        runs.update_one({"_id": name_alarm_run(alarm, telling)}, {"$setOnInsert": first}, upsert=True)
+
+
+def name_alarm_run(alarm: str, telling: str) -> str:
+    """Return the id of the run by which an alarm is mailed."""
+    return f"alarm:{telling}:{alarm}"
+
+
+def count_alarms(store: Store, profile: str, name: str, since: datetime) -> int:
+    """Return how many mails of an alarm were noted since an instant. Raises StoreError."""
+    query = {"profile": profile, "name": name, "alarm": {"$exists": True}, "noted_at": {"$gte": since}}
+    with store_errors():
+        return store.database[COLLECTION].count_documents(query)
+
+
+def claim_run(
+    store: Store, profile: str, owner: str, seconds: float, *, is_alarm: bool = False
+) -> Run | None:
+    """Take a run of a report, or of an alarm, that is to be tried now, for so many seconds.
+
+    None where there is none. Raises StoreError.
+    """
     was_sending = {"$eq": ["$state", "sending"]}
     claim = {
         "state": "preparing",
@@ -93,9 +138,11 @@ def claim_run(store: Store, profile: str, owner: str, seconds: float) -> Run | N
         ]
     }
     query = {"profile": profile, "state": {"$in": list(OPEN_STATES)}, "$expr": is_due}
+    query["alarm"] = {"$exists": is_alarm}
+    order = [("due_at", ASCENDING if is_alarm else DESCENDING)]
     with store_errors():
         found = store.database[COLLECTION].find_one_and_update(
-            query, [{"$set": claim}], sort=[("due_at", DESCENDING)], return_document=ReturnDocument.AFTER
+            query, [{"$set": claim}], sort=order, return_document=ReturnDocument.AFTER
         )
     return None if found is None else _read(found)
 
@@ -134,7 +181,7 @@ def end_run(store: Store, run: Run, state: str, *, error: str | None = None) -> 
 def load_runs(store: Store, profile: str) -> Mapping[str, Run]:
     """Return report → its run that was due last, those left aside that were skipped. Raises StoreError."""
     stages: list[dict[str, Any]] = [
-        {"$match": {"profile": profile, "state": {"$ne": "skipped"}}},
+        {"$match": {"profile": profile, "state": {"$ne": "skipped"}, "alarm": _NO_ALARM}},
         {"$sort": {"due_at": -1}},
         {"$group": {"_id": "$name", "run": {"$first": "$$ROOT"}}},
     ]

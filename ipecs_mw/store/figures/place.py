@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct, to_builtins
 
@@ -12,6 +12,12 @@ from ipecs_mw.store.server.failures import store_errors
 
 FORMAT = 1
 """Counts up with each version of the program that counts in another way: everything is counted anew then."""
+
+BEHIND_SECONDS = 60.0
+"""Figures that are further behind what is known do not tell what is true now."""
+
+MOST_WAITING = 200
+"""Quarter hours that may wait to be counted anew: more of them take a while."""
 
 _PREFIX = "figures:"
 
@@ -33,6 +39,35 @@ class Place(Struct, frozen=True, omit_defaults=True):
     unsummed: Sequence[str] = ()
     format: int = FORMAT
     told_at: datetime | None = None
+
+
+class Behind(NamedTuple):
+    """How far the figures of a host are behind what is known, and how many quarter hours wait."""
+
+    host: str
+    seconds: float
+    waiting: int
+
+    @property
+    def is_late(self) -> bool:
+        """Whether they do not tell what is true now."""
+        return self.seconds > BEHIND_SECONDS
+
+    @property
+    def is_much(self) -> bool:
+        """Whether it takes a while until all that waits is counted."""
+        return self.waiting > MOST_WAITING
+
+
+def list_behind(store: Store, now: datetime) -> list[Behind]:
+    """Return the hosts whose figures are behind, or of which much waits. Raises StoreError."""
+    known = find_as_of(store, now)
+    found = [
+        Behind(place.host, (known[place.host] - place.as_of).total_seconds(), place.waiting)
+        for place in load_places(store)
+        if place.as_of is not None and place.host in known
+    ]
+    return [each for each in found if each.is_late or each.is_much]
 
 
 def load_places(store: Store) -> Sequence[Place]:

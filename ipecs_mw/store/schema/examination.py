@@ -61,16 +61,27 @@ def find_last(store: Store, host: str, most: int) -> list[Mapping[str, Any]]:
 
 
 def describe_database(store: Store) -> Mapping[str, Any]:
-    """Return collection → how many documents it has about, and its indexes. Raises StoreError."""
+    """Return collection → about how many documents and bytes it has, and its indexes. Raises StoreError."""
     database = store.database
     with store_errors():
         return {
             name: {
                 "documents": database[name].estimated_document_count(),
+                "bytes": _measure(store, name),
                 "indexes": database[name].index_information(),
             }
             for name in sorted(database.list_collection_names())
         }
+
+
+def _measure(store: Store, name: str) -> Mapping[str, int]:
+    """Return how many bytes a collection takes on the disk, and its indexes beside it."""
+    stages: list[Mapping[str, Any]] = [{"$collStats": {"storageStats": {}}}]
+    parts = [each["storageStats"] for each in store.database[name].aggregate(stages)]  # one a shard
+    return {
+        "documents": sum(part.get("storageSize", 0) for part in parts),
+        "indexes": sum(part.get("totalIndexSize", 0) for part in parts),
+    }
 
 
 def find_system_events(store: Store, most: int) -> list[Mapping[str, Any]]:

@@ -15,6 +15,7 @@ from ipecs_mw.store.schema.validators import to_bson_schema
 
 _MONTH_SECONDS = 30 * 86400
 _RUNS_SECONDS = 400 * 86400  # longer than a report may have between two of its times
+_ALARM_SECONDS = 400 * 86400  # longer than a call is told of that has ended
 
 Keys = Sequence[tuple[str, int]]
 
@@ -121,6 +122,16 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         Index("newest", (("profile", ASCENDING), ("name", ASCENDING), ("noted_at", DESCENDING))),
         Index("open", (("profile", ASCENDING), ("state", ASCENDING))),
         Index("retention", (("due_at", ASCENDING),), {"expireAfterSeconds": _RUNS_SECONDS}),
+    ),
+    "alarms": (
+        Index(
+            "lasting",  # of one cause at most one alarm lasts
+            (("profile", ASCENDING), ("rule", ASCENDING), ("host", ASCENDING), ("cause", ASCENDING)),
+            {"unique": True, "partialFilterExpression": {"state": "raised"}},
+        ),
+        Index("untold", (("profile", ASCENDING),), {"partialFilterExpression": {"is_told": False}}),
+        Index("newest", _newest_by("raised_at")),
+        Index("retention", (("ended_at", ASCENDING),), {"expireAfterSeconds": _ALARM_SECONDS}),
     ),
     "instances": (Index("by_profile", (("profile", ASCENDING), ("heartbeat_at", DESCENDING))),),
     "languages": (Index("by_locale", (("locale", ASCENDING),)),),

@@ -19,6 +19,7 @@ _MEANING: Mapping[str, Sequence[str]] = {
     "figure_days": _FOLLOW,
     "figure_marks": _READ,
     "readers": _FOLLOW,
+    "alarms": _FOLLOW,
     "instances": _READ,
     "commands": _READ,
     "codes": _READ,

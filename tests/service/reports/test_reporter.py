@@ -21,7 +21,8 @@ from ipecs_mw.figures.table import Table
 from ipecs_mw.model.settings import Settings, parse_settings
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.intake.pipeline import open_intake
-from ipecs_mw.service.reports.reporter import Reporter, Spoken, find_pause, is_over
+from ipecs_mw.service.reports.outbox import find_pause
+from ipecs_mw.service.reports.reporter import Reporter, Spoken, is_over
 from ipecs_mw.store.coordination.report_runs import COLLECTION, Run, begin_sending, claim_run, load_runs
 from ipecs_mw.store.server.connection import Store
 
@@ -387,9 +388,10 @@ def test_a_run_is_over_after_a_day_or_when_the_next_is_due() -> None:
 
 
 def test_a_certificate_that_is_not_verified_is_warned_of(
-    scene: Scene, capsys: pytest.CaptureFixture[str]
+    scene: Scene, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     scene.configure({"security": "tls", "tls": {"verify": "off"}})
     for _ in range(3):
         scene.reporter.turn()
-    assert capsys.readouterr().out.count("mail.unverified") == 1
+    said = capsys.readouterr().out + str([record.msg for record in caplog.records])  # wherever logs go by now
+    assert said.count("mail.unverified") == 1

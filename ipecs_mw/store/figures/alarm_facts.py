@@ -1,0 +1,100 @@
+"""What alarms are judged by, read from MongoDB: calls, live groups, quarter hours."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ipecs_mw.figures.alarms import OF_CALLS, Facts
+from ipecs_mw.figures.rules import read_rules
+from ipecs_mw.model.alarm_settings import AlarmSettings
+from ipecs_mw.model.settings import Settings
+from ipecs_mw.store.calls.live_query import load_live
+from ipecs_mw.store.figures.place import load_places
+from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.failures import store_errors
+
+LATEST = timedelta(days=7)
+"""A call that has ended before is not told any more."""
+
+_OVERLAP = timedelta(
+    seconds=30
+)  # who writes calls has a clock of his own, and stamps them before they are there
+_LEVELS = timedelta(hours=2)
+_NEEDS_OPEN = frozenset({"long_call", "trunks_busy"})
+_CALL_FIELDS = dict.fromkeys(
+    (
+        "host", "direction", "is_open", "began_at", "answered_at", "ended_at", "caller", "dialed", "answered_by",
+        "trunks", "stations", "groups", "updated_at",
+    ),
+    1,
+)  # fmt: skip
+
+Document = dict[str, Any]
+
+
+def load_facts(
+    store: Store,
+    settings: Settings,
+    rules: Collection[AlarmSettings],
+    seen_at: datetime,
+    lasting: Sequence[str],
+    now: datetime,
+) -> tuple[Mapping[str, Facts], datetime]:
+    """Return what is known of each host of a profile, as far as these rules go by it.
+
+    Calls are those that changed since `seen_at`, those that last, and those whose ids are in `lasting`. Beside it:
+    up to when changed calls are known now. Raises StoreError.
+    """
+    names = [host.name for host in settings.hosts]
+    kinds = {rule.when for rule in rules}
+    calls: list[Document] = []
+    if kinds & (OF_CALLS | _NEEDS_OPEN):
+        calls = _load_calls(store, names, seen_at, lasting, now)
+    live = load_live(store, kind="group") if kinds & {"waiting", "trunks_busy", "long_call"} else None
+    stale = {host.host for host in live.hosts if host.is_stale} if live else set()
+    known = {host.host for host in live.hosts} if live else set()
+    places = {place.host: place.as_of for place in load_places(store)} if "service_level" in kinds else {}
+    levels = _load_levels(store, names, now) if places else []
+    facts = {
+        name: Facts(
+            host=name,
+            now=now,
+            calls=[each for each in calls if each["host"] == name],
+            groups=[each for each in live.items if each["host"] == name] if live else (),
+            levels=[each for each in levels if each["host"] == name],
+            as_of=places.get(name),
+            is_live=name in known and name not in stale,
+            plan=settings.numbers,
+            rules=read_rules(settings.figures),
+            trunks=settings.figures.trunks or 0,
+        )
+        for name in names
+    }
+    changed = [each["updated_at"] for each in calls if "updated_at" in each]
+    return facts, max(seen_at, min(now, max(changed, default=seen_at)))
+
+
+def _load_calls(
+    store: Store, hosts: Sequence[str], seen_at: datetime, lasting: Sequence[str], now: datetime
+) -> list[Document]:
+    queries: list[Document] = [
+        {"is_open": True, "host": {"$in": hosts}},
+        {
+            "updated_at": {"$gte": seen_at - _OVERLAP},
+            "host": {"$in": hosts},
+            "ended_at": {"$gte": now - LATEST},
+        },
+        {"_id": {"$in": list(lasting)}},
+    ]
+    found: dict[str, Document] = {}
+    with store_errors():
+        for query in queries:
+            calls = store.database["calls"].find(query, _CALL_FIELDS, batch_size=5000)
+            found.update((each["_id"], each) for each in calls)
+    return list(found.values())
+
+
+def _load_levels(store: Store, hosts: Sequence[str], now: datetime) -> list[Document]:
+    query = {"host": {"$in": hosts}, "kind": "group", "from": {"$gte": now - _LEVELS}}
+    with store_errors():
+        return list(store.database["figures"].find(query))

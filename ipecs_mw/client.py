@@ -19,7 +19,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CommandRefused, IpecsMwError, NoSuchName, Words
 from ipecs_mw.figures.intervals import INTERVALS
 from ipecs_mw.figures.periods import choose_span
-from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.question import USUAL_INTERVALS, Question
 from ipecs_mw.figures.table import describe_table
 from ipecs_mw.model.figure_names import Period, What
 from ipecs_mw.model.rules import is_timezone
@@ -188,7 +188,7 @@ class Client:
         period: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        interval: str = "all",
+        interval: str | None = None,
         zone: str | None = None,
         host: str | None = None,
         group: str | None = None,
@@ -201,9 +201,9 @@ class Client:
     ) -> dict[str, Any]:
         """Return figures as `ipecs-mw figures --format json` prints them: `items`, and their `total`.
 
-        Without `period` or `since`: today; `until` now where `since` is given. Raises NoSuchName for a question,
-        interval, period, formula, host, group, agent or hours that there are not, CommandRefused for what is no
-        aware instant, no zone, or a number out of range, StoreError as `send`.
+        Without `period` or `since`: today, or the day up to `until`; `until` now where `since` is given. Raises
+        NoSuchName for a question, interval, period, formula, host, group, agent or hours that there are not,
+        CommandRefused for what is no aware instant, no zone, or a number out of range, StoreError as `send`.
         """
         for name, value, allowed in (
             ("what", what, get_args(What)),
@@ -221,13 +221,13 @@ class Client:
                 _refuse(name, number, Words("allowed.integer_range", low=1, high=most), self._texts)
         with _told_in_words(self._texts):
             settings = load_what_is_allowed(self._store, self._profile)
-            here, now = find_zone(settings, zone, host), self._clock.now()
+            here, now = find_zone(self._store, settings, zone, host), self._clock.now()
             begin, end = choose_span(period, since, until, here, now)  # type: ignore[arg-type]
             question = Question(
                 what=what,  # type: ignore[arg-type]
                 since=begin,
                 until=end,
-                interval=interval,  # type: ignore[arg-type]
+                interval=interval or USUAL_INTERVALS.get(what, "all"),  # type: ignore[arg-type]
                 zone=here.key,
                 host=host,
                 group=group,

@@ -1,12 +1,13 @@
 """What the tests of figures share: a simulated day that was read and counted, in a real MongoDB."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 
 from reading_scene import NOW, OPTIONS, Document, build_log
 from support import FakeClock
 
+from ipecs_mw.model.days import list_days
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.service.readers.figure_maker import FigureMaker, find_figure_options
 from ipecs_mw.service.readers.host_reader import HostReader
@@ -15,6 +16,11 @@ from ipecs_mw.store.server.connection import Store
 
 SINCE, UNTIL = datetime(2026, 3, 2, 8, tzinfo=UTC), datetime(2026, 3, 2, 10, 30, tzinfo=UTC)
 """From when until when the simulated day lasts."""
+
+DAY = datetime(2026, 3, 2, tzinfo=UTC)
+TEN = DAY + timedelta(hours=10)
+NEXT_DAY = DAY + timedelta(days=1)
+"""Midnight, ten o'clock, and the midnight after that of a day of few calls."""
 
 NO_HOSTS = Settings(hosts=[])
 
@@ -53,3 +59,32 @@ def make_day(store: Store, settings: Settings = NO_HOSTS, seed: int = 1) -> None
     reader.begin()
     read(reader, store)
     count_all(make_maker(store, settings), settings)
+
+
+def make_call(number: int, began: datetime, wait_seconds: int) -> Document:
+    """Return a call that was answered after so many seconds, and lasted a minute from then."""
+    on = began + timedelta(seconds=wait_seconds)
+    end = on + timedelta(seconds=60)
+    queue = {"kind": "queue", "group": "620", "from": began, "until": on, "result": "answered"}
+    talk = {"kind": "talk", "group": "620", "station": "1001", "agent": "1001", "from": on, "until": end}
+    return {
+        "_id": f"main:{number}",
+        "host": "main",
+        "first": f"{number:010}",
+        "direction": "inbound",
+        "is_open": False,
+        "began_at": began,
+        "answered_at": on,
+        "ended_at": end,
+        "outcome": "answered",
+        "groups": ["620"],
+        "trunks": ["001"],
+        "days": list_days(began, end),
+        "segments": [queue, talk],
+        "seconds": {"talk": 60.0, "total": float(wait_seconds + 60)},
+    }
+
+
+def reach(store: Store, at: datetime) -> None:
+    """Have the reader be as far as an instant."""
+    tell(store, 1, [{"host": "main", "taken_at": at, "is_catching_up": False}], NOW)

@@ -49,6 +49,7 @@ ACTIONS: Mapping[str, Action] = {
 
 def apply(course: Course, step: Step) -> None:
     """Take the next step of a call into its course."""
+    step = course.name_group(step)
     course.steps.append(step)
     course.note(step)
     act = ACTIONS.get(step.verb)

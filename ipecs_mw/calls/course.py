@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ipecs_mw.calls.line import Line
 from ipecs_mw.calls.results import judge_result
@@ -47,7 +48,12 @@ _FACTS = {
 }
 """What the steps tell that a record repeats; the first that tells it counts."""
 
+_MOVES = frozenset({"offer", "queue", "ring", "answer", "overflow", "divert"})
+"""What tells where a call is; after that a wait is another one."""
+
+_QUEUE = " queue "
 _ELSEWHERE_SECONDS = 1.0
+_SAME_WAIT_SECONDS = 2.0
 _SAME_END_SECONDS = 3.0
 
 
@@ -66,7 +72,8 @@ class Course(Struct):
     """What the steps so far add up to. `end` is when the conversation was over, absent while it lasts.
 
     `machines` are devices that are no person: their answer is none. `origin` is who began the call: a `trunk`, a
-    `station`, or `outside` where only a number was told.
+    `station`, or `outside` where only a number was told. `bins` are the numbers of groups by bin that this call
+    alone tells.
     """
 
     machines: Collection[str] = ()
@@ -101,6 +108,7 @@ class Course(Struct):
     transfers: int = 0
     conferences: int = 0
     doing: dict[str, tuple[str, str]] = {}
+    bins: dict[str, str] = {}
 
     def list_lines(self) -> list[Line]:
         """Return the lines, each once: references that a transfer united share theirs."""
@@ -185,6 +193,41 @@ class Course(Struct):
         """Return the last segment of a station in which it talked or held."""
         kinds = ("talk", "consult", "conference", "hold", "held")
         return next((s for s in reversed(self.segments) if s.station == station and s.kind in kinds), None)
+
+    def name_group(self, step: Step) -> Step:
+        """Return the step with the number of its group, where only this call tells which group its bin is.
+
+        A bin that nobody has told of yet stands for the number. ACD events and call events both tell of one wait,
+        within a moment: what they then call differently is one group.
+        """
+        if step.verb == "queue" and (last := self._find_same_wait(step)) is not None:
+            told, named = (step, last) if step.bin else (last, step)
+            self.bins[told.bin] = named.group
+            self._rename_group(told.bin, named.group)
+        if step.bin and step.group == step.bin and step.bin in self.bins:
+            return replace(step, group=self.bins[step.bin])
+        return step
+
+    def _find_same_wait(self, step: Step) -> Step | None:
+        """Return the step before this one which told of the same wait by another kind of event and name."""
+        last = next((each for each in reversed(self.steps) if each.verb in _MOVES), None)
+        if last is None or last.verb != "queue" or bool(last.bin) == bool(step.bin):
+            return None
+        told, named = (step, last) if step.bin else (last, step)
+        is_unknown = told.group == told.bin != named.group and named.group and told.bin not in self.bins
+        return last if is_unknown and step.moment.seconds_since(last.moment) <= _SAME_WAIT_SECONDS else None
+
+    def _rename_group(self, group_bin: str, number: str) -> None:
+        self.groups = dict.fromkeys(number if group == group_bin else group for group in self.groups)
+        for segment in self.segments:
+            if segment.group == group_bin:
+                segment.group = number
+        for line in self.list_lines():
+            if line.group == group_bin:
+                line.group = number
+        if (key := _QUEUE + group_bin) in self.running:
+            self.running[_QUEUE + number] = self.running.pop(key)
+        self.doing = {}  # found out anew by the names of now
 
     def note(self, step: Step) -> None:
         """Note who and what is involved."""
@@ -274,7 +317,7 @@ class Course(Struct):
             if line.is_connected and len(line.trunks) > 1 and not line.legs:
                 doing[" trunks"] = ("talk", "")
             if line.is_waiting:
-                doing[" queue " + line.group] = ("queue", line.group)
+                doing[_QUEUE + line.group] = ("queue", line.group)
             if line.is_parked:
                 doing[" park"] = ("park", "")
             if line.is_moving and line.is_connected and not line.is_waiting:

@@ -5,14 +5,14 @@ one that rang there and that nobody took. A phone whose call was taken elsewhere
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ipecs_mw.figures.sums import Sums, add
 from ipecs_mw.figures.visits import measure_talk
 
 Call = Mapping[str, Any]
 Parts = Iterator[tuple[str, Sums]]
+Key = TypeVar("Key")
 
 _RINGS = frozenset({"ring", "recall"})
 _TALKS = frozenset({"talk", "conference", "consult", "held"})
@@ -110,14 +110,9 @@ def _sum_times(call: Call) -> Sums:
     }
 
 
-def sum_by(parts: Iterable[tuple[str, Sums]]) -> dict[str, Sums]:
-    """Return the sums by name."""
-    found: dict[str, Sums] = {}
+def sum_by(parts: Iterable[tuple[Key, Sums]]) -> dict[Key, Sums]:
+    """Return the sums by what they are of."""
+    found: dict[Key, Sums] = {}
     for name, sums in parts:
         add(found.setdefault(name, {}), sums)
     return found
-
-
-def find_span_hours(since: datetime, until: datetime) -> float:
-    """Return the hours of a stretch of time, to compute erlangs by."""
-    return (until - since).total_seconds() / 3600

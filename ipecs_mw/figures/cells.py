@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ipecs_mw.errors import Words
 from ipecs_mw.figures.table import Column, Row, Table, Unit
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
@@ -15,7 +16,7 @@ NOTHING = "–"
 
 def head_cell(column: Column, texts: Texts) -> str:
     """Return the heading of a column."""
-    return texts.render(f"figures.column.{column.name}")
+    return escape(texts.say(column.head or Words(f"figures.column.{column.name}")))
 
 
 def title_table(table: Table, texts: Texts) -> str:

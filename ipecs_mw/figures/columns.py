@@ -1,8 +1,10 @@
 """Which columns the table of each question has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ipecs_mw.figures.table import Column
+from ipecs_mw.errors import Words
+from ipecs_mw.figures.counting import NO_REASON
+from ipecs_mw.figures.table import Column, Row
 
 _SINCE = Column("from", "from", "instant")
 _SECONDS = Column("talk", "talk_seconds", "seconds")
@@ -106,3 +108,29 @@ COLUMNS: Mapping[str, Sequence[Column]] = {
     ),
 }
 """Question → its columns, as they stand beside each other."""
+
+_HOST = Column("host", "host", "text")
+_AT_FIRST = frozenset({"from"})
+
+
+def list_columns(what: str, rows: Sequence[Row]) -> Sequence[Column]:
+    """Return the columns of a table: with the phone system where rows tell it, and each reason that they tell."""
+    columns: list[Column] = []
+    for column in COLUMNS[what]:
+        if column.name not in _AT_FIRST and _HOST not in columns and any("host" in row for row in rows):
+            columns.append(_HOST)
+        columns.append(column)
+        if column.name == "not_ready":
+            columns += _list_reasons(rows)
+    return columns
+
+
+def _list_reasons(rows: Sequence[Row]) -> Iterator[Column]:
+    """Yield a column for each reason for not being ready; none where nobody gave any."""
+    reasons = sorted({reason for row in rows for reason in row["not_ready_seconds"]})
+    if reasons == [NO_REASON]:
+        return
+    for reason in reasons:
+        is_told = reason != NO_REASON
+        head = Words("figures.column.reason", name=reason) if is_told else Words("figures.column.no_reason")
+        yield Column(f"not_ready {reason}", f"not_ready_seconds.{reason}", "seconds", head=head)

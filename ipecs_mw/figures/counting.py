@@ -25,6 +25,9 @@ Key = tuple[str, str, datetime]
 NOT_ANSWERED = frozenset({"no_answer", "forwarded", "overflowed", "refused"})
 """How a phone stops ringing whose call went on elsewhere though it still rang."""
 
+NO_REASON = "none"
+"""Stands for the reason of who is not ready and gave none."""
+
 _NO_AGENT = "@"
 """Stands before the number of a station whose agent nobody told."""
 
@@ -78,10 +81,9 @@ class _Counting:
     # calls
 
     def take_call(self, call: Mapping[str, Any]) -> None:
-        is_open = bool(call.get("is_open"))
         visits = list_visits(call)
         for visit in visits:
-            self._take_visit(visit, is_open=is_open)
+            self._take_visit(visit)
         self._take_rings(call, visits)
         end = self._find_end(call)
         if lines := len(call.get("trunks") or ()):
@@ -93,7 +95,7 @@ class _Counting:
         begin: datetime = call["began_at"]
         return max(call.get("ended_at") or self._facts.as_of, begin)
 
-    def _take_visit(self, visit: Visit, *, is_open: bool) -> None:
+    def _take_visit(self, visit: Visit) -> None:
         quarter = find_quarter(visit.entered)
         if quarter not in self._quarters:
             return
@@ -102,7 +104,7 @@ class _Counting:
         sums: Sums = {"offered": 1, "longest_wait_seconds": wait}
         if visit.ended:
             sums[visit.ended] = 1
-        if is_open and (not visit.ended or visit.ended == "answered"):
+        if visit.is_open:
             sums["open"] = 1
         if visit.ended == "answered":
             is_in = wait <= rule.threshold_seconds
@@ -159,7 +161,7 @@ class _Counting:
                 continue
             sums: Sums = {"states": {name: seconds}}
             if name == "not_ready":
-                sums["not_ready"] = {state.get("reason") or "none": seconds}
+                sums["not_ready"] = {state.get("reason") or NO_REASON: seconds}
             self._add("agent", agent, quarter, sums, station)
             self._add("host", "", quarter, sums)
             for group in state.get("groups") or ():

@@ -9,6 +9,7 @@ from ipecs_mw.model.figure_names import Period
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _SECOND = timedelta(seconds=1)
+_MOMENT = timedelta(microseconds=1)
 
 
 def find_span(period: Period, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
@@ -23,9 +24,14 @@ def find_span(period: Period, zone: ZoneInfo, now: datetime) -> tuple[datetime, 
 def choose_span(
     period: Period | None, since: datetime | None, until: datetime | None, zone: ZoneInfo, now: datetime
 ) -> tuple[datetime, datetime]:
-    """Return from when until when: as given, else a period, else today; up to now where only `since` is given."""
+    """Return from when until when: as given, else a period, else today.
+
+    Up to now where only `since` is given; the day up to `until` where only that is.
+    """
+    if until is not None and since is None:
+        return find_span("today", zone, until - _MOMENT)[0], until
     begin, end = find_span(period or "today", zone, now)
-    return since or (min(begin, until) if until else begin), until or (now if since else end)
+    return since or begin, until or (now if since else end)
 
 
 def find_instant(day: date, at: time, zone: ZoneInfo) -> datetime:

@@ -110,6 +110,14 @@ def describe_level(sums: Sums, rule: Rule | None) -> Row:
     return level
 
 
+def name_reasons(row: Row, names: Mapping[str, str]) -> Row:
+    """Return a row with the seconds by reason under the names that the keys have, where they have one."""
+    named: Sums = {}
+    for reason, seconds in row["not_ready_seconds"].items():
+        add(named, {names.get(reason, reason): seconds})
+    return row | {"not_ready_seconds": named}
+
+
 def describe_agent(sums: Sums) -> Row:
     """Return an agent's figures as the contract has them in JSON."""
     states = sums.get("states") or {}

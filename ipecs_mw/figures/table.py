@@ -14,7 +14,7 @@ Unit = Literal["text", "count", "seconds", "share", "decimal", "instant"]
 
 
 class Column(Struct, frozen=True):
-    """A column, whose heading is the language string `figures.column.NAME`, and where a row has its value.
+    """A column and where a row has its value. Its heading is the language string `figures.column.NAME`, or `head`.
 
     `path` goes into objects by dots, such as `service_level.value`. `has_bar` where a bar says more than a number.
     """
@@ -23,6 +23,7 @@ class Column(Struct, frozen=True):
     path: str
     unit: Unit = "count"
     has_bar: bool = False
+    head: Words | None = None
 
     def read(self, row: Row) -> Any:
         """Return the value; None where there is none, as of a rate whose denominator is 0."""

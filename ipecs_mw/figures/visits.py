@@ -28,7 +28,7 @@ class Visit(Struct):
 
     `ended` is `answered`, `abandoned`, `overflowed`, `left` (to voice mail, or elsewhere), or `unknown`; blank
     while the call waits. `until` is when. Seconds of handling are None where the end of the call was not seen, or
-    is still to come.
+    is still to come: then it `is_open`.
     """
 
     group: str
@@ -41,6 +41,7 @@ class Visit(Struct):
     hold_seconds: float | None = None
     wrap_up_seconds: float | None = None
     transfers: int = 0
+    is_open: bool = False
 
     @property
     def wait_seconds(self) -> float:
@@ -60,7 +61,7 @@ def list_visits(call: Call) -> list[Visit]:
             continue
         visit = _find(visits, segment)
         if visit is None:
-            if visits and not visits[-1].ended:
+            if visits and _went_on(visits[-1], segment):
                 _end(visits[-1], "overflowed", segment["from"])
             visit = Visit(group, segment["from"])
             visits.append(visit)
@@ -99,6 +100,11 @@ _QUEUE_ENDS: Mapping[str, str] = {
 """How a wait in the queue ended → how the visit did; `answered` waits for who answered."""
 
 
+def _went_on(visit: Visit, segment: Segment) -> bool:
+    """Tell whether a call went on from a group straight to that of a segment."""
+    return not visit.ended or (visit.ended == "left" and visit.until == segment["from"])
+
+
 def _end(visit: Visit, how: str, at: datetime) -> None:
     visit.ended, visit.until = how, at
 
@@ -114,7 +120,11 @@ def _finish(call: Call, visits: Sequence[Visit]) -> None:
 
 def _measure(call: Call, segments: Sequence[Segment], visits: Sequence[Visit]) -> None:
     """Fill in how long those who answered talked, held and worked after the call."""
-    if call.get("is_open") or (call.get("quality") or {}).get("closed_by") in _UNSEEN_ENDS:
+    if call.get("is_open"):
+        for visit in visits:
+            visit.is_open = visit.ended in ("", "answered")
+        return
+    if (call.get("quality") or {}).get("closed_by") in _UNSEEN_ENDS:
         return
     transfers = (call.get("counts") or {}).get("transfers", 0)
     for visit in visits:
@@ -122,7 +132,8 @@ def _measure(call: Call, segments: Sequence[Segment], visits: Sequence[Visit]) -
             continue
         own = list(_list_own(segments, visit, _find_next(visits, visit)))
         if any("until" not in segment for segment in own):
-            continue  # the work after the call still goes on
+            visit.is_open = True  # the work after the call still goes on
+            continue
         talks = _join((s["from"], s["until"]) for s in own if s["kind"] in _TALKS)
         both = _join((s["from"], s["until"]) for s in own if s["kind"] in _TALKS or s["kind"] in _HOLDS)
         visit.talk_seconds = talks

@@ -246,3 +246,27 @@ def test_only_the_quarter_hours_that_a_change_concerns_are_counted_anew() -> Non
     assert find_touched_by_call(long, {**long, "caller": {"name": "Kim"}}, at(40_000)) == set()
     other = {**long, "ended_at": at(36_900)}
     assert find_touched_by_call(long, other, at(40_000)) == {at(36_000)}
+
+
+def test_a_call_whose_work_after_it_still_goes_on_is_not_counted_for_good() -> None:
+    work = segment("wrap_up", 70, None, station="1001", group="620")
+    found = count_of([call(*QUEUED, work, ends=70)])["group:620:0"]
+    assert (found["answered"], found["open"], found["is_complete"]) == (1, 1, False)
+    assert "handled" not in found
+
+
+def test_a_call_that_goes_straight_to_another_group_overflowed_whoever_told_it() -> None:
+    queues = (
+        segment("queue", 0, 40, group="620", result="left"),
+        segment("queue", 40, 60, group="621", result="abandoned"),
+    )
+    found = count_of([call(*queues, ends=60)])
+    assert found["group:620:0"]["overflowed"] == found["group:621:0"]["abandoned"] == 1
+    later = segment("queue", 50, 60, group="621", result="abandoned")
+    assert count_of([call(queues[0], later, ends=60)])["group:620:0"]["left"] == 1
+
+
+QUEUED = (
+    segment("queue", 0, 10, group="620", result="answered"),
+    segment("talk", 10, 70, group="620", station="1001", agent="1001"),
+)

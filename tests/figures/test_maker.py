@@ -1,60 +1,26 @@
 """Who counts may die or be late at any moment, and may learn that less is known than seemed so."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from figures_scene import NO_HOSTS, count_all, make_maker
+from figures_scene import NEXT_DAY, NO_HOSTS, TEN, count_all, make_call, make_maker, reach
 from msgspec import structs
 from reading_scene import NOW
 
 from ipecs_mw.errors import StoreUnavailable, WrittenElsewhere
 from ipecs_mw.figures.question import Question
-from ipecs_mw.model.days import list_days
 from ipecs_mw.model.figure_settings import FigureSettings
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.service.readers import figure_maker
-from ipecs_mw.store.calls.reader import take_over, tell
+from ipecs_mw.store.calls.reader import take_over
 from ipecs_mw.store.figures import keeping
 from ipecs_mw.store.figures.marks import mark
 from ipecs_mw.store.figures.tables import ask
 from ipecs_mw.store.server.connection import Store
 
 Document = dict[str, Any]
-
-DAY = datetime(2026, 3, 2, tzinfo=UTC)
-TEN = DAY + timedelta(hours=10)
-NEXT_DAY = DAY + timedelta(days=1)
-
-
-def make_call(number: int, began: datetime, wait_seconds: int) -> Document:
-    """Return a call that was answered after so many seconds, and lasted a minute from then."""
-    on = began + timedelta(seconds=wait_seconds)
-    end = on + timedelta(seconds=60)
-    queue = {"kind": "queue", "group": "620", "from": began, "until": on, "result": "answered"}
-    talk = {"kind": "talk", "group": "620", "station": "1001", "agent": "1001", "from": on, "until": end}
-    return {
-        "_id": f"main:{number}",
-        "host": "main",
-        "first": f"{number:010}",
-        "direction": "inbound",
-        "is_open": False,
-        "began_at": began,
-        "answered_at": on,
-        "ended_at": end,
-        "outcome": "answered",
-        "groups": ["620"],
-        "trunks": ["001"],
-        "days": list_days(began, end),
-        "segments": [queue, talk],
-        "seconds": {"talk": 60.0, "total": float(wait_seconds + 60)},
-    }
-
-
-def reach(store: Store, at: datetime) -> None:
-    """Have the reader be as far as an instant."""
-    tell(store, 1, [{"host": "main", "taken_at": at, "is_catching_up": False}], NOW)
 
 
 @pytest.fixture

@@ -124,8 +124,9 @@ def test_office_hours_and_the_rest_add_up_to_all(day: Store) -> None:
 def test_who_asks_for_what_is_not_there_is_told_what_is(day: Store) -> None:
     wrong = {"group": "999", "agent": "nobody", "host": "elsewhere", "formula": "best", "hours": "late"}
     for name, value in wrong.items():
+        what = "agents" if name == "agent" else "queues"
         with pytest.raises(NoSuchName) as error:
-            ask(day, SETTINGS, structs.replace(QUEUES, **{name: value}))
+            ask(day, SETTINGS, structs.replace(QUEUES, what=what, **{name: value}))
         assert error.value.facts["name"] == value
         assert error.value.facts["allowed"]
     since = datetime(1990, 1, 1, tzinfo=UTC)

@@ -94,7 +94,7 @@ def figures(
     with context.open_store() as store:
         texts = load_words(store, context)
         settings = load_what_is_allowed(store, context.profile)
-        here = find_zone(settings, zone, host).key
+        here = find_zone(store, settings, zone, host).key
         begin, end = choose_span(period, since, until, ZoneInfo(here), now)
         question = Question(
             what=what,

@@ -5,7 +5,7 @@ accounting wants is summed from the calls themselves.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,10 +18,11 @@ from ipecs_mw.figures.day_sums import name_figure
 from ipecs_mw.figures.formulas import SERVICE_LEVELS
 from ipecs_mw.figures.hours import OFFICE, OUTSIDE, find_filter
 from ipecs_mw.figures.intervals import begin_day, count_most, find_day, list_intervals, next_day
-from ipecs_mw.figures.quarters import QUARTER, find_quarter
+from ipecs_mw.figures.quarters import QUARTER, find_quarter, split
 from ipecs_mw.figures.question import Question
 from ipecs_mw.figures.rows import Part, new_part, put
 from ipecs_mw.figures.rules import Rule, Rules, read_rules
+from ipecs_mw.model.figure_names import What
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.figures.place import Place, load_places
@@ -44,6 +45,23 @@ _KEYS = {
 }
 
 
+_NARROWS: Mapping[str, Mapping[str, str]] = {
+    "group": {"group": "group"},
+    "agent": {"agent": "agent", "stations": "station"},
+}
+"""Kind of figures → their fields by which a question narrows them down, and its own name for each."""
+
+_OF_CALLS = frozenset({"host", "group", "station"})
+_LIMITS: Mapping[What, Collection[str]] = {
+    "queues": {"host", "group"},
+    "day": {"host", "group"},
+    "agents": {"host", "agent", "station"},
+    "hours": {"host"},
+    **dict.fromkeys(("stations", "departments", "trunks", "dids", "numbers", "calls"), _OF_CALLS),
+}
+"""What → by what it can be narrowed down."""
+
+
 class Key(NamedTuple):
     """Whose figures a row has, in which interval."""
 
@@ -59,11 +77,11 @@ class Asked:
         self.store = store
         self.settings = settings
         self.question = question
-        self.zone = find_zone(settings, question.zone, question.host)
+        self.zone = find_zone(store, settings, question.zone, question.host)
         self.since = find_quarter(question.since)
         until = find_quarter(question.until)
         self.until = until if until == question.until else until + QUARTER
-        self._check_rows()
+        self._check_rows(count_most(self.since, self.until, question.interval))
         self.spans = list(list_intervals(self.since, self.until, question.interval, self.zone))
         self.starts = [begin for begin, _ in self.spans]
         self.rules = self._read_rules()
@@ -73,11 +91,10 @@ class Asked:
         """Return the same question with some of it changed."""
         return Asked(self.store, self.settings, structs.replace(self.question, **changes))
 
-    def _check_rows(self) -> None:
-        most = count_most(self.since, self.until, self.question.interval)
-        if most > MOST_ROWS:
+    def _check_rows(self, rows: int) -> None:
+        if rows > MOST_ROWS:
             raise NoSuchName(
-                "error.too_many_rows", interval=self.question.interval, rows=most, most=MOST_ROWS
+                "error.too_many_rows", interval=self.question.interval, rows=rows, most=MOST_ROWS
             )
 
     def _read_rules(self) -> Rules:
@@ -116,13 +133,16 @@ class Asked:
 
     @property
     def as_of(self) -> datetime | None:
-        """Up to when all figures that are asked for are counted."""
-        return min((place.as_of for place in self.places.values() if place.as_of is not None), default=None)
+        """Up to when all figures that are asked for are counted; a phone system that is no more holds none up."""
+        configured = {host.name for host in self.settings.hosts}
+        reached = {host: place.as_of for host, place in self.places.items() if place.as_of is not None}
+        known = {host: as_of for host, as_of in reached.items() if host in configured}
+        return min((known or reached).values(), default=None)
 
     def read(self, kind: str) -> Iterator[Document]:
         """Yield the documents of a kind that answer the question: quarter hours, and days where these do."""
         question = self.question
-        named = {name: getattr(question, name) for name in ("group", "agent") if name == kind}
+        named = {name: getattr(question, narrows) for name, narrows in _NARROWS.get(kind, {}).items()}
         query: Document = {"kind": kind}
         query |= {name: {"$eq": value} for name, value in named.items() if value is not None}
         with store_errors():
@@ -159,6 +179,7 @@ class Asked:
             part = parts.get(key)
             if part is None:
                 part = parts[key] = new_part()
+                self._check_rows(len(parts))
             put(part, document)
         return parts
 
@@ -174,6 +195,23 @@ class Asked:
                         key = bisect_right(self.starts, each["from"]) - 1, host
                         gaps[key] = round(gaps.get(key, 0.0) + each["gap_seconds"], 3)
         return gaps
+
+    @cached_property
+    def waiting(self) -> Collection[tuple[int, str]]:
+        """The intervals, with their hosts, in which something is still to be counted anew."""
+        with store_errors():
+            span = {"$gte": self.since, "$lt": self.until}
+            found = self.store.database["figure_marks"].find(
+                {"host": {"$in": [*self.places]}, "quarter": span}
+            )
+            return {(bisect_right(self.starts, each["quarter"]) - 1, each["host"]) for each in found}
+
+    def count_seconds(self, since: datetime, until: datetime) -> float:
+        """Return how many seconds of a stretch are asked for, and counted by now."""
+        known = until if self.as_of is None else min(until, self.as_of)
+        if self.is_wanted is None:
+            return max(0.0, (known - since).total_seconds())
+        return sum(seconds for quarter, seconds in split(since, known) if self.is_wanted(quarter))
 
 
 def _begin_next_day(at: datetime, zone: ZoneInfo) -> datetime:
@@ -191,17 +229,32 @@ def load_what_is_allowed(store: Store, profile: str | None) -> Settings:
         return Settings(hosts=[])
 
 
-def find_zone(settings: Settings, name: str | None, host_name: str | None) -> ZoneInfo:
-    """Return the zone of this name, else that of a host, else that of the first host."""
+def find_zone(store: Store, settings: Settings, name: str | None, host_name: str | None) -> ZoneInfo:
+    """Return the zone of this name, else that of a host, else that of the first host. Raises StoreError.
+
+    Who may not read the configuration is told by the figures.
+    """
     if name is not None:
         return ZoneInfo(name)
+    if not settings.hosts:
+        places = [each for each in load_places(store) if each.zone and host_name in (None, each.host)]
+        return ZoneInfo(places[0].zone if places else "UTC")
     named = [host for host in settings.hosts if host.name == host_name]
     hosts: Sequence[Any] = named or settings.hosts
-    return ZoneInfo(hosts[0].timezone if hosts else "UTC")
+    return ZoneInfo(hosts[0].timezone)
 
 
 def check_names(store: Store, settings: Settings, question: Question) -> None:
-    """Refuse a formula, a host, a group or an agent that nobody has; says which there are. Raises NoSuchName."""
+    """Refuse a formula, a host, a group or an agent that nobody has, and what does not narrow down what is asked.
+
+    Raises NoSuchName, which says what there is.
+    """
+    for limit in ("group", "agent", "station"):
+        allowed = _LIMITS[question.what]
+        if getattr(question, limit) is not None and limit not in allowed:
+            raise NoSuchName(
+                "error.no_such_limit", name=limit, what=question.what, allowed=", ".join(sorted(allowed))
+            )
     if question.formula is not None and question.formula not in SERVICE_LEVELS:
         raise NoSuchName("error.no_such_formula", name=question.formula, allowed=", ".join(SERVICE_LEVELS))
     configured: Sequence[set[str]] = (

@@ -31,6 +31,11 @@ def _tell_host(hours: Row) -> Iterator[Words]:
         outgoing=hours["outgoing"],
         internal=hours["internal"],
     )
+    yield from tell_trunks(hours)
+
+
+def tell_trunks(hours: Row) -> Iterator[Words]:
+    """Yield how busy all trunks together were, by the total of hours."""
     if hours["trunks_at_once"]:
         yield Words("figures.day.trunks", trunks=hours["trunks_at_once"])
     if hours["all_busy_seconds"]:

@@ -1,7 +1,7 @@
 """The tables that answer questions about figures."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from heapq import nsmallest
 from typing import Any
 
 from ipecs_mw.errors import Words
@@ -13,17 +13,19 @@ from ipecs_mw.figures.accounting import (
     find_cost,
     sum_by,
 )
-from ipecs_mw.figures.columns import COLUMNS
+from ipecs_mw.figures.cells import spell_instant
+from ipecs_mw.figures.columns import list_columns
 from ipecs_mw.figures.formulas import AGENT_AHT, OCCUPANCY
+from ipecs_mw.figures.quarters import find_quarter
 from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.rows import apply_rule, describe_agent, describe_queue, merge, new_part
+from ipecs_mw.figures.rows import apply_rule, describe_agent, describe_queue, merge, name_reasons
 from ipecs_mw.figures.rules import Rule
 from ipecs_mw.figures.sums import Sums, add
 from ipecs_mw.figures.table import Table
 from ipecs_mw.model.extensions import expand_numbers
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.figures.asking import Asked, Key, check_names, note_progress
-from ipecs_mw.store.figures.day import tell_day
+from ipecs_mw.store.figures.day import tell_day, tell_trunks
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -53,7 +55,8 @@ def ask(store: Store, settings: Settings, question: Question) -> Table:
     rows, total, notes = _ANSWERS[question.what](asked)
     if question.top is not None:
         rows = sorted(rows, key=_count_of)[: question.top] if question.what != "calls" else rows
-    return Table(question.what, COLUMNS[question.what], rows, total, [*notes, *note_progress(asked)])
+    columns = list_columns(question.what, rows)
+    return Table(question.what, columns, rows, total, [*notes, *note_progress(asked)])
 
 
 def _count_of(row: Row) -> int:
@@ -68,18 +71,23 @@ def _frame(asked: Asked, key: Key, gaps: Mapping[tuple[int, str], float], *, is_
         row["host"] = key.host
     as_of = asked.places[key.host].as_of
     gap = gaps.get((key.at, key.host), 0.0)
-    is_over = as_of is not None and as_of >= until
+    is_over = as_of is not None and as_of >= until and (key.at, key.host) not in asked.waiting
     return row | {"is_complete": is_complete and is_over and not gap, "gap_seconds": gap, "as_of": as_of}
 
 
-def _total_frame(asked: Asked, rows: Sequence[Row], gaps: Mapping[tuple[int, str], float]) -> Row:
+def _total_frame(asked: Asked, gaps: Mapping[tuple[int, str], float], *, is_complete: bool) -> Row:
+    is_over = asked.as_of is not None and asked.as_of >= asked.until and not asked.waiting
     return {
         "from": asked.since,
         "until": asked.until,
-        "is_complete": all(row["is_complete"] for row in rows) and not gaps,
+        "is_complete": is_complete and is_over and not gaps,
         "gap_seconds": round(sum(gaps.values()), 3),
         "as_of": asked.as_of,
     }
+
+
+def _is_complete(rows: Sequence[Row]) -> bool:
+    return all(row["is_complete"] for row in rows)
 
 
 def _note_gaps(total: Row) -> Iterator[Words]:
@@ -103,14 +111,16 @@ def _answer_queues(asked: Asked) -> Answer:
         row["group"] = key.name
         if (group := names.get(key.name)) is not None and group.name:
             row["name"] = group.name
-        rows.append(row | describe_queue(sums, rule) | {"revision": part.sums.get("revision", 0)})
+        row |= describe_queue(sums, rule) | {"revision": part.sums.get("revision", 0)}
+        rows.append(name_reasons(row, asked.settings.figures.reasons))
         add(by_group.setdefault((key.host, key.name), {}), part.sums)
     merged, rule_of_all = merge(
         (apply_rule(sums, asked.rules.find(name)), asked.rules.find(name))
         for (_, name), sums in by_group.items()
     )
-    total = _total_frame(asked, rows, gaps)
+    total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
     total |= describe_queue(_with_states(asked, merged, by_group), rule_of_all or _find_rule(asked, by_group))
+    total = name_reasons(total, asked.settings.figures.reasons)
     return rows, total if rows else None, [*_note_rule(asked, rule_of_all, by_group), *_note_gaps(total)]
 
 
@@ -120,12 +130,10 @@ def _find_rule(asked: Asked, by_group: Mapping[tuple[str, str], Sums]) -> Rule |
 
 def _with_states(asked: Asked, merged: Sums, by_group: Mapping[tuple[str, str], Sums]) -> Sums:
     """Return sums with the seconds of agents: of one group its own, of several each person once."""
-    if len(by_group) == 1:
-        own = next(iter(by_group.values()))
-        return merged | {name: own.get(name, {}) for name in ("states", "not_ready")}
-    persons = new_part().sums
-    for part in asked.sum("host").values():
-        add(persons, {name: part.sums[name] for name in ("states", "not_ready") if name in part.sums})
+    is_one = asked.question.group is not None or len(by_group) == 1
+    persons: Sums = {}
+    for sums in by_group.values() if is_one else (part.sums for part in asked.sum("host").values()):
+        add(persons, {name: sums[name] for name in ("states", "not_ready") if name in sums})
     return merged | persons
 
 
@@ -143,7 +151,7 @@ def _note_rule(asked: Asked, rule: Rule | None, by_group: Mapping[tuple[str, str
 
 
 def _answer_agents(asked: Asked) -> Answer:
-    gaps = asked.find_gaps()
+    gaps, reasons = asked.find_gaps(), asked.settings.figures.reasons
     rows: list[Row] = []
     whole: Sums = {}
     for key, part in sorted(asked.sum("agent").items()):
@@ -152,9 +160,11 @@ def _answer_agents(asked: Asked) -> Answer:
             row["station"] = key.name[1:]
         else:
             row |= {"agent": key.name, "stations": sorted(part.stations)}
-        rows.append(row | describe_agent(part.sums) | {"revision": part.sums.get("revision", 0)})
+        row |= describe_agent(part.sums) | {"revision": part.sums.get("revision", 0)}
+        rows.append(name_reasons(row, reasons))
         add(whole, part.sums)
-    total = _total_frame(asked, rows, gaps) | describe_agent(whole)
+    total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
+    total = name_reasons(total | describe_agent(whole), reasons)
     return rows, total if rows else None, [OCCUPANCY.words, AGENT_AHT.words, *_note_gaps(total)]
 
 
@@ -168,16 +178,17 @@ def _answer_hours(asked: Asked) -> Answer:
     for key, part in sorted(asked.sum("host").items()):
         since, until = asked.spans[key.at]
         row = _frame(asked, key, gaps, is_complete=part.is_complete)
-        rows.append(row | _describe_host(part.sums, since, until))
+        rows.append(row | _describe_host(part.sums, asked.count_seconds(since, until)))
         add(whole, part.sums)
-    total = _total_frame(asked, rows, gaps) | _describe_host(whole, asked.since, asked.until)
+    total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
+    total |= _describe_host(whole, asked.count_seconds(asked.since, asked.until))
     busiest = max(rows, key=lambda row: row["erlangs"], default=None)
     if busiest is not None and busiest["erlangs"]:
-        total["busiest_from"] = busiest["from"]
+        total |= {"busiest_from": busiest["from"], "busiest_erlangs": busiest["erlangs"]}
     return rows, total if rows else None, [*_note_gaps(total)]
 
 
-def _describe_host(sums: Sums, since: datetime, until: datetime) -> Row:
+def _describe_host(sums: Sums, seconds: float) -> Row:
     sides = {"incoming": ("inbound", "tandem"), "outgoing": ("outbound",), "internal": ("internal",)}
     row: Row = {}
     for side, directions in sides.items():
@@ -191,7 +202,7 @@ def _describe_host(sums: Sums, since: datetime, until: datetime) -> Row:
     trunks = sums.get("trunks") or {}
     row["trunks_at_once"] = trunks.get("peak", 0)
     row["all_busy_seconds"] = round(trunks.get("all_busy_seconds", 0), 3)
-    row["erlangs"] = round(trunks.get("seconds", 0) / (until - since).total_seconds(), 4)
+    row["erlangs"] = round(trunks.get("seconds", 0) / seconds, 4) if seconds else 0.0
     return row
 
 
@@ -216,37 +227,70 @@ def _list_calls(asked: Asked) -> Iterator[Mapping[str, Any]]:
     with store_errors():
         found = asked.store.database["calls"].find(query, _CALL_FIELDS, batch_size=5000)
         for call in found:
-            if asked.is_wanted is None or asked.is_wanted(call["began_at"]):
+            if asked.is_wanted is None or asked.is_wanted(find_quarter(call["began_at"])):
                 yield call
+
+
+def _lasts_any(asked: Asked) -> bool:
+    """Tell whether a call of the time asked about still lasts, so that what it counts is not final."""
+    with store_errors():
+        span = {"$gte": asked.since, "$lt": asked.until}
+        query = {"host": {"$in": [*asked.places]}, "days": None, "began_at": span}
+        return asked.store.database["calls"].find_one(query, {"_id": 1}, hint="by_day") is not None
 
 
 def _answer_counts(name: str, count: Callable[[Mapping[str, Any]], Any]) -> Callable[[Asked], Answer]:
     def answer(asked: Asked) -> Answer:
-        found = sum_by(part for call in _list_calls(asked) for part in count(call))
-        return _describe_counts(asked, name, found)
+        found = sum_by(((call["host"], of), sums) for call in _list_calls(asked) for of, sums in count(call))
+        return _describe_counts(asked, name, found, has_hosts=len(asked.places) > 1)
 
     return answer
 
 
-def _describe_counts(asked: Asked, name: str, found: Mapping[str, Sums]) -> Answer:
-    gaps = asked.find_gaps()
-    rows: list[Row] = [{name: key} | _describe_count(asked, found[key]) for key in sorted(found)]
+def _describe_counts(
+    asked: Asked, name: str, found: Mapping[tuple[str, str], Sums], *, has_hosts: bool
+) -> Answer:
+    gaps, seconds = asked.find_gaps(), asked.count_seconds(asked.since, asked.until)
+    rows: list[Row] = [
+        ({"host": host} if has_hosts else {}) | {name: of} | _describe_count(found[host, of], seconds)
+        for host, of in sorted(found)
+    ]
     rows.sort(key=_count_of)
     whole: Sums = {}
     for sums in found.values():
         add(whole, sums)
-    is_complete = not gaps and asked.as_of is not None and asked.as_of >= asked.until
-    total = _total_frame(asked, [{"is_complete": is_complete}], gaps) | _describe_count(asked, whole)
+    total = _total_frame(asked, gaps, is_complete=not _lasts_any(asked)) | _describe_count(whole, seconds)
     return rows, total if rows else None, [*_note_gaps(total)]
 
 
-def _describe_count(asked: Asked, sums: Sums) -> Row:
+def _describe_count(sums: Sums, seconds: float) -> Row:
     names = ("calls", "incoming", "outgoing", "internal", "answered", "unanswered")
     row: Row = {name: int(sums.get(name, 0)) for name in names}
     row |= {name: round(sums.get(name, 0), 3) for name in ("talk_seconds", "seconds")}
     row["cost"] = round(sums.get("cost", 0), 4)
-    row["erlangs"] = round(sums.get("seconds", 0) / (asked.until - asked.since).total_seconds(), 4)
+    row["erlangs"] = round(sums.get("seconds", 0) / seconds, 4) if seconds else 0.0
     return row
+
+
+def _answer_trunks(asked: Asked) -> Answer:
+    """Answer as the others, and say of all trunks together how busy they were."""
+    rows, total, notes = _answer_counts("trunk", count_trunks)(asked)
+    if total is None or asked.question.station is not None or asked.question.group is not None:
+        return rows, total, notes
+    _, hours, _ = _answer_hours(asked.ask(what="hours", interval="1h"))
+    if hours is None:
+        return rows, total, notes
+    total |= {name: hours[name] for name in _OF_ALL_TRUNKS if name in hours}
+    return rows, total, [*tell_trunks(hours), *_note_busiest(hours, asked), *notes]
+
+
+_OF_ALL_TRUNKS = ("trunks_at_once", "all_busy_seconds", "erlangs", "busiest_from", "busiest_erlangs")
+
+
+def _note_busiest(hours: Row, asked: Asked) -> Iterator[Words]:
+    if "busiest_from" in hours:
+        at = spell_instant(hours["busiest_from"], asked.zone)
+        yield Words("figures.note.busiest", at=at, erlangs=f"{hours['busiest_erlangs']:.1f}")
 
 
 def _answer_departments(asked: Asked) -> Answer:
@@ -256,26 +300,27 @@ def _answer_departments(asked: Asked) -> Answer:
         for station in expand_numbers(numbers)
     }
     found = sum_by(
-        (holders[station], sums)
+        (("", holders[station]), sums)
         for call in _list_calls(asked)
         for station, sums in count_stations(call)
         if station in holders
     )
-    rows, total, notes = _describe_counts(asked, "department", found)
+    rows, total, notes = _describe_counts(asked, "department", found, has_hosts=False)
     return rows, total, notes if holders else [Words("figures.note.no_departments"), *notes]
 
 
 def _answer_calls(asked: Asked) -> Answer:
     order = asked.question.order
-    rows = [_describe_call(call) for call in _list_calls(asked)]
-    rows.sort(key=lambda row: (-float(row[order]), row["from"]))
-    return rows[: asked.question.top or 20], None, []
+    found = (_describe_call(call, has_hosts=len(asked.places) > 1) for call in _list_calls(asked))
+    rows = nsmallest(asked.question.top or 20, found, key=lambda row: (-float(row[order]), row["from"]))
+    return rows, None, []
 
 
-def _describe_call(call: Mapping[str, Any]) -> Row:
+def _describe_call(call: Mapping[str, Any], *, has_hosts: bool) -> Row:
     sides = {side: call.get(side) or {} for side in ("caller", "dialed")}
     row: Row = {
         "id": call["_id"],
+        **({"host": call["host"]} if has_hosts else {}),
         "from": call["began_at"],
         "direction": call.get("direction", "unknown"),
         "caller": sides["caller"].get("number") or sides["caller"].get("station"),
@@ -293,7 +338,7 @@ _ANSWERS: Mapping[str, Callable[[Asked], Answer]] = {
     "hours": _answer_hours,
     "stations": _answer_counts("station", count_stations),
     "departments": _answer_departments,
-    "trunks": _answer_counts("trunk", count_trunks),
+    "trunks": _answer_trunks,
     "dids": _answer_counts("did", count_dids),
     "numbers": _answer_counts("number", count_numbers),
     "calls": _answer_calls,

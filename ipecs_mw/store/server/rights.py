@@ -17,6 +17,7 @@ _MEANING: Mapping[str, Sequence[str]] = {
     "missed": _FOLLOW,
     "figures": _FOLLOW,
     "figure_days": _FOLLOW,
+    "figure_marks": _READ,
     "readers": _FOLLOW,
     "alarms": _FOLLOW,
     "instances": _READ,

@@ -26,7 +26,7 @@ OF_CALLS = frozenset({"emergency_call", "call_to", "long_call"})
 """Kinds whose cause is a call: told also where it is over already."""
 
 _LATEST = timedelta(minutes=30)  # a service level from before is of no use any more
-_NOT_OURS = frozenset({"inbound", "internal", "tandem"})
+_NOT_OURS = frozenset({"inbound", "tandem"})
 
 
 class Alarm(Struct, frozen=True):
@@ -90,10 +90,26 @@ def _judge_number(rule: AlarmSettings, facts: Facts) -> Judgement:
 
 def _find_calls(rule: AlarmSettings, facts: Facts, is_meant: Callable[[str], bool]) -> Iterator[Alarm]:
     for call in facts.calls:
-        number = (call.get("dialed") or {}).get("number")
-        if number and call.get("direction") not in _NOT_OURS and is_meant(number):
+        number = _find_dialled(call, is_urgent=rule.when == "emergency_call")
+        if number and is_meant(number):
             said = Words(f"alarm.says.{rule.when}", station=_name_station(call), number=number)
             yield Alarm(call["_id"], call["began_at"], said, call.get("ended_at"))
+
+
+def _find_dialled(call: Document, *, is_urgent: bool) -> str | None:
+    """Return the number that a station dialled for somebody outside.
+
+    While no trunk is seen and nobody else is in the call, a short number may be an extension's. Where it is urgent
+    it is taken for one of outside: a false alarm is better than none.
+    """
+    direction, dialed = call.get("direction"), call.get("dialed") or {}
+    number: str | None = dialed.get("number")
+    if direction in _NOT_OURS:
+        return None
+    if direction != "internal":
+        return number
+    is_alone = len(call.get("stations") or ()) <= 1 and not call.get("groups")
+    return (number or dialed.get("station")) if is_urgent and is_alone else None
 
 
 def _is_dialled(number: str, patterns: Iterable[str], plan: NumberSettings) -> bool:

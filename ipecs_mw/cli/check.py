@@ -16,6 +16,7 @@ from ipecs_mw.model.plain import escape
 from ipecs_mw.model.settings import HostSettings, Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.doctor.alarm_findings import examine_alarms
 from ipecs_mw.service.doctor.figure_findings import examine_figures
 from ipecs_mw.service.doctor.findings import (
     Finding,
@@ -89,11 +90,17 @@ def examine(context: Context, *, may_log_in: bool) -> Iterator[Finding]:
                 yield from examine_figures(store, alive, context.clock, explain)
             if settings is not None:
                 yield from _examine_hosts(store, context, settings, may_log_in=may_log_in)
+                yield from _examine_alarms(store, context, settings)
                 yield from _examine_mail(store, context, settings, may_log_in=may_log_in)
     except NoSuchProfile:
         raise
     except IpecsMwError as error:
         yield Finding("bootstrap", "store_failed", "error", {"detail": explain(error)})
+
+
+def _examine_alarms(store: Store, context: Context, settings: Settings) -> Sequence[Finding]:
+    alive = [instance for instance in load_instances(store, context.profile) if instance["is_alive"]]
+    return examine_alarms(store, context.profile, settings, alive, context.clock, context.texts.explain)
 
 
 def _examine_mail(

@@ -83,6 +83,7 @@ def _render(
         reader=_if_allowed(lambda: load_reader(store), None),
         runs=_if_allowed(lambda: load_runs(store, profile).values(), ()),
         alarms=_if_allowed(lambda: load_lasting(store, profile), ()),
+        alarm_runs=_if_allowed(lambda: load_runs(store, profile, is_alarm=True).values(), ()),
         behind=_if_allowed(lambda: list_behind(store, now), ()),
     )
     return "\n".join(describe(instances, profile, beside, texts))

@@ -29,14 +29,15 @@ _UNREAD = ("unknown", "undecodable")  # kinds of events that firmware of another
 class Beside(NamedTuple):
     """What there is to say beside what daemons say: None, or nothing, where it is not to be seen.
 
-    `gaps` are those of the last 24 hours, by host, `runs` those of reports, `alarms` those that last, `behind` the
-    hosts whose figures are.
+    `gaps` are those of the last 24 hours, by host, `runs` those of reports, `alarms` those that last, `alarm_runs`
+    the last mails about alarms, `behind` the hosts whose figures are.
     """
 
     gaps: Mapping[str, int] | None = None
     reader: Reader | None = None
     runs: Iterable[Run] = ()
     alarms: Sequence[Raised] = ()
+    alarm_runs: Iterable[Run] = ()
     behind: Iterable[Behind] = ()
 
 
@@ -52,7 +53,9 @@ def describe(instances: Sequence[Instance], profile: str, beside: Beside, texts:
         if beside.reader is not None:
             lines += _describe_reader(beside.reader, instances, texts)
         lines += ["  " + line for each in beside.behind for line in _describe_behind(each, texts)]
-    lines += [*_describe_runs(beside.runs, texts), *_describe_alarms(beside.alarms, texts)]
+    lines += _describe_runs(beside.runs, "cli.status.report", texts)
+    lines += _describe_alarms(beside.alarms, texts)
+    lines += _describe_runs(beside.alarm_runs, "cli.status.alarm_mail", texts)
     return lines if gaps is not None else [*lines, texts.render("cli.status.gaps_unseen")]
 
 
@@ -100,12 +103,10 @@ def _describe_reader(reader: Reader, instances: Sequence[Instance], texts: Texts
     ]
 
 
-def _describe_runs(runs: Iterable[Run], texts: Texts) -> list[str]:
-    """Return a line for each report that could not be sent."""
+def _describe_runs(runs: Iterable[Run], key: str, texts: Texts) -> list[str]:
+    """Return a line for each report, or alarm, whose last mail could not be sent."""
     return [
-        texts.render(
-            "cli.status.report", report=run.name, at=local_time(run.due_at), detail=escape(run.error)
-        )
+        texts.render(key, report=run.name, at=local_time(run.due_at), detail=escape(run.error))
         for run in runs
         if run.error is not None
     ]

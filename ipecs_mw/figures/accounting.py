@@ -17,12 +17,21 @@ Key = TypeVar("Key")
 _RINGS = frozenset({"ring", "recall"})
 _TALKS = frozenset({"talk", "conference", "consult", "held"})
 _SIDES = {"inbound": "incoming", "outbound": "outgoing", "tandem": "incoming"}
+_TRUNK = "CO"
 _COMES_IN = frozenset({"inbound", "tandem"})
 
 
+_ANSWERED = frozenset({"answered", "lost_on_hold"})
+"""Outcomes of calls that somebody answered."""
+
+
+def is_answered(call: Call) -> bool:
+    """Tell whether somebody answered a call; call records alone do not tell when."""
+    return "answered_at" in call or call.get("outcome") in _ANSWERED
+
+
 def _sum_call(call: Call, side: str) -> Sums:
-    is_answered = "answered_at" in call
-    return {"calls": 1, side: 1, "answered" if is_answered else "unanswered": 1}
+    return {"calls": 1, side: 1, "answered" if is_answered(call) else "unanswered": 1}
 
 
 def _name_side(call: Call) -> str:
@@ -37,14 +46,17 @@ def find_cost(call: Call) -> float:
 
 def _read_cost(record: Mapping[str, Any]) -> float:
     try:
-        return float(str(record.get("cost") or 0))
+        return float(str(record.get("cost_amount") or 0))
     except ValueError:
         return 0.0
 
 
 def count_stations(call: Call) -> Parts:
     """Yield what a call counts for each station that made it, took it, or rang."""
-    segments = [each for each in call.get("segments") or () if each.get("station")]
+    if not call.get("segments"):
+        yield from _count_recorded(call)
+        return
+    segments = [each for each in call["segments"] if each.get("station")]
     talked = {each["station"] for each in segments if each["kind"] in _TALKS}
     rang = {each["station"] for each in segments if each["kind"] in _RINGS}
     caller, side = (call.get("caller") or {}).get("station", ""), _name_side(call)
@@ -54,13 +66,26 @@ def count_stations(call: Call) -> Parts:
             sums = _sum_call(call, side)
         elif station in talked:
             sums = {"calls": 1, side: 1, "answered": 1}
-        elif "answered_at" not in call:
+        elif not is_answered(call):
             sums = {"calls": 1, side: 1, "unanswered": 1}
         else:
             continue
         if station in talked:
             sums["talk_seconds"] = measure_talk(segments, station)
         yield station, sums | {"cost": costs.get(station, 0.0)}
+
+
+def _count_recorded(call: Call) -> Parts:
+    """Yield what a call of call records alone counts: each is of what one station did in it."""
+    found: dict[str, Sums] = {}
+    for record in call.get("records") or ():
+        station = str(record.get("station_number") or "")
+        if not station or station.startswith(_TRUNK):
+            continue
+        seconds = float(record.get("duration_seconds") or 0) if is_answered(call) else 0.0
+        sums = found.setdefault(station, _sum_call(call, _name_side(call)))
+        add(sums, {"talk_seconds": seconds, "cost": _read_cost(record)})
+    yield from found.items()
 
 
 def _share_costs(call: Call, caller: str) -> Mapping[str, float]:

@@ -26,7 +26,7 @@ OF_CALLS = frozenset({"emergency_call", "call_to", "long_call"})
 """Kinds whose cause is a call: told also where it is over already."""
 
 _LATEST = timedelta(minutes=30)  # a service level from before is of no use any more
-_NOT_OURS = frozenset({"inbound", "internal", "tandem"})
+_NOT_OURS = frozenset({"inbound", "tandem"})
 
 
 class Alarm(Struct, frozen=True):
@@ -52,8 +52,8 @@ class Facts(Struct, frozen=True):
     """What is known of a host now.
 
     `calls` are those that changed, and all that last. `groups` are the live documents of groups, `levels` the
-    figures of groups of the last two hours, counted up to `as_of`. `is_live` says whether anybody can know what is
-    true now.
+    figures of groups in the quarter hours that are judged, counted up to `as_of`. `is_live` says whether anybody
+    can know what is true now.
     """
 
     host: str
@@ -90,10 +90,26 @@ def _judge_number(rule: AlarmSettings, facts: Facts) -> Judgement:
 
 def _find_calls(rule: AlarmSettings, facts: Facts, is_meant: Callable[[str], bool]) -> Iterator[Alarm]:
     for call in facts.calls:
-        number = (call.get("dialed") or {}).get("number")
-        if number and call.get("direction") not in _NOT_OURS and is_meant(number):
+        number = _find_dialled(call, is_urgent=rule.when == "emergency_call")
+        if number and is_meant(number):
             said = Words(f"alarm.says.{rule.when}", station=_name_station(call), number=number)
             yield Alarm(call["_id"], call["began_at"], said, call.get("ended_at"))
+
+
+def _find_dialled(call: Document, *, is_urgent: bool) -> str | None:
+    """Return the number that a station dialled for somebody outside.
+
+    While no trunk is seen and nobody else is in the call, a short number may be an extension's. Where it is urgent
+    it is taken for one of outside: a false alarm is better than none.
+    """
+    direction, dialed = call.get("direction"), call.get("dialed") or {}
+    number: str | None = dialed.get("number")
+    if direction in _NOT_OURS:
+        return None
+    if direction != "internal":
+        return number
+    is_alone = len(call.get("stations") or ()) <= 1 and not call.get("groups")
+    return (number or dialed.get("station")) if is_urgent and is_alone else None
 
 
 def _is_dialled(number: str, patterns: Iterable[str], plan: NumberSettings) -> bool:
@@ -186,16 +202,20 @@ def _find_waiting(rule: AlarmSettings, group: Document, now: datetime) -> Alarm 
 # quarter hours
 
 
+def find_judged(as_of: datetime, threshold_seconds: int) -> datetime:
+    """Return the last quarter hour whose calls have all had the time that the threshold gives."""
+    return find_quarter(as_of - timedelta(seconds=threshold_seconds)) - QUARTER
+
+
 def _judge_level(rule: AlarmSettings, facts: Facts) -> Judgement:
-    """Judge the last quarter hour whose calls have all had the time that the threshold gives."""
+    """Judge the service level of the last quarter hour that can be."""
     if facts.as_of is None:
         return Judgement(is_known=False)
     found = []
     for document in facts.levels:
         group = document["group"]
         limits = facts.rules.find(group)
-        seen = facts.as_of - timedelta(seconds=limits.threshold_seconds)
-        last = find_quarter(seen) - QUARTER
+        last = find_judged(facts.as_of, limits.threshold_seconds)
         if document["from"] != last or rule.group not in (None, group):
             continue
         if document.get("gap_seconds") or facts.now - last - QUARTER > _LATEST:

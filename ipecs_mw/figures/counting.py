@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ipecs_mw.figures.accounting import find_cost
+from ipecs_mw.figures.accounting import find_cost, is_answered
 from ipecs_mw.figures.gaps import Gap
 from ipecs_mw.figures.quarters import QUARTER, QUARTER_SECONDS, find_quarter, split
 from ipecs_mw.figures.rules import Rules
@@ -239,7 +239,7 @@ def _sum_call(call: Mapping[str, Any]) -> Sums:
     seconds = call.get("seconds") or {}
     sums: Sums = {
         "calls": 1,
-        "answered": int("answered_at" in call),
+        "answered": int(is_answered(call)),
         "talk_seconds": seconds.get("talk", 0.0),
         "seconds": seconds.get("total", 0.0),
         "cost": find_cost(call),

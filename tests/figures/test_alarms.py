@@ -64,7 +64,17 @@ def test_other_numbers_are_none(number: str) -> None:
 
 @pytest.mark.parametrize("direction", ["inbound", "internal", "tandem"])
 def test_a_call_that_does_not_go_out_is_none(direction: str) -> None:
-    assert not find({"when": "emergency_call"}, calls=[build_call(direction=direction)]).alarms
+    call = build_call(direction=direction, stations=["1001", "112"])
+    assert not find({"when": "emergency_call"}, calls=[call]).alarms
+    assert not find({"when": "call_to", "numbers": ["112"]}, calls=[call]).alarms
+
+
+@pytest.mark.parametrize("dialed", [{"number": "112"}, {"station": "112"}])
+def test_a_station_that_is_alone_with_an_emergency_number_is_not_taken_for_internal(dialed: Any) -> None:
+    call = build_call(direction="internal", stations=["1001"], dialed=dialed, trunks=[])
+    assert find({"when": "emergency_call"}, calls=[call]).alarms
+    assert not find({"when": "call_to", "numbers": ["112"]}, calls=[call]).alarms
+    assert not find({"when": "emergency_call"}, calls=[{**call, "groups": ["112"]}]).alarms
 
 
 def test_a_call_without_a_number_is_none_and_one_without_a_station_is_one() -> None:

@@ -204,7 +204,7 @@ def test_call_accounting_counts_who_made_it_who_took_it_and_who_missed_it() -> N
         ends=69,
         trunks=["003"],
         dialed={"did": "6500620"},
-        records=[{"cost": "1.50", "station_number": "1002"}],
+        records=[{"cost": "1,50 EUR", "cost_amount": "1.50", "station_number": "1002"}],
     )
     assert dict(count_stations(taken)) == {
         "1002": {"calls": 1, "incoming": 1, "answered": 1, "talk_seconds": 60, "cost": 1.5}
@@ -270,3 +270,37 @@ QUEUED = (
     segment("queue", 0, 10, group="620", result="answered"),
     segment("talk", 10, 70, group="620", station="1001", agent="1001"),
 )
+
+
+def test_calls_of_call_records_alone_are_counted_as_these_say() -> None:
+    records: list[Document] = [
+        {"station_number": "1001", "duration_seconds": 40, "direction": "t", "cost_amount": "0.20"},
+        {"station_number": "1002", "duration_seconds": 60, "direction": "I"},
+    ]
+    recorded: Document = {
+        "_id": "main:2",
+        "host": "main",
+        "direction": "inbound",
+        "is_open": False,
+        "began_at": T,
+        "ended_at": at(100),
+        "outcome": "answered",
+        "trunks": ["003"],
+        "stations": ["1001", "1002"],
+        "seconds": {"talk": 100.0, "total": 100.0},
+        "records": records,
+    }
+    found = dict(count_stations(recorded))
+    assert [(found[name]["answered"], found[name]["talk_seconds"]) for name in ("1001", "1002")] == [
+        (1, 40),
+        (1, 60),
+    ]
+    assert found["1001"]["cost"] == 0.2
+    assert dict(count_trunks(recorded))["003"]["answered"] == 1
+    assert count_of([recorded])["host::0"]["inbound"]["answered"] == 1
+    lost = recorded | {
+        "outcome": "abandoned",
+        "records": [{"station_number": "CO003", "duration_seconds": 0}],
+    }
+    assert dict(count_stations(lost)) == {}
+    assert dict(count_trunks(lost))["003"]["unanswered"] == 1

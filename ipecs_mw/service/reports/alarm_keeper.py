@@ -28,6 +28,7 @@ from ipecs_mw.store.figures.alarms import (
     load_lasting,
     load_progress,
     load_untold,
+    name_lease,
     note_told,
     raise_alarm,
     save_progress,
@@ -71,7 +72,7 @@ class AlarmKeeper:
         self._intake = intake
         self._clock = clock
         self._stop = stop
-        self._right = SoleRight(store, f"alarms:{profile}", owner, clock)
+        self._right = SoleRight(store, name_lease(profile), owner, clock)
         self._calm_since: dict[str, datetime] = {}
 
     def run(self) -> None:

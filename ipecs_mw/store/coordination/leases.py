@@ -30,3 +30,11 @@ def release_lease(store: Store, name: str, owner: str) -> None:
     """Give the lease back; nothing happens where `owner` does not hold it."""
     with store_errors():
         store.database["leases"].delete_one({"_id": name, "owner": owner})
+
+
+def find_holder(store: Store, name: str) -> str | None:
+    """Return who holds the lease `name` now; None where nobody does. Raises StoreError."""
+    query = {"_id": name, "$expr": {"$gt": ["$expires_at", "$$NOW"]}}
+    with store_errors():
+        lease = store.database["leases"].find_one(query, {"owner": 1})
+    return None if lease is None else str(lease["owner"])

@@ -178,10 +178,13 @@ def end_run(store: Store, run: Run, state: str, *, error: str | None = None) -> 
     return _change(store, run, changes)
 
 
-def load_runs(store: Store, profile: str) -> Mapping[str, Run]:
-    """Return report → its run that was due last, those left aside that were skipped. Raises StoreError."""
+def load_runs(store: Store, profile: str, *, is_alarm: bool = False) -> Mapping[str, Run]:
+    """Return report, or alarm → its run that was due last; those that were skipped are left aside.
+
+    Raises StoreError.
+    """
     stages: list[dict[str, Any]] = [
-        {"$match": {"profile": profile, "state": {"$ne": "skipped"}, "alarm": _NO_ALARM}},
+        {"$match": {"profile": profile, "state": {"$ne": "skipped"}, "alarm": {"$exists": is_alarm}}},
         {"$sort": {"due_at": -1}},
         {"$group": {"_id": "$name", "run": {"$first": "$$ROOT"}}},
     ]

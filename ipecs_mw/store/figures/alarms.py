@@ -65,6 +65,11 @@ class Progress(Struct, frozen=True):
     rules: Mapping[str, Mapping[str, Any]] = {}
 
 
+def name_lease(profile: str) -> str:
+    """Return the lease of who looks for the alarms of a profile."""
+    return _PREFIX + profile
+
+
 def raise_alarm(
     store: Store, profile: str, rule: AlarmSettings, host: str, alarm: Alarm, now: datetime
 ) -> bool:

@@ -22,7 +22,7 @@ Document = dict[str, Any]
 _CALL_FIELDS = dict.fromkeys(
     (
         "host", "direction", "is_open", "began_at", "ended_at", "answered_at", "outcome", "groups", "trunks",
-        "segments", "counts.transfers", "quality.closed_by", "seconds", "records.cost",
+        "segments", "counts.transfers", "quality.closed_by", "seconds", "records.cost_amount",
     ),
     1,
 )  # fmt: skip

@@ -37,8 +37,8 @@ _CALLED = ("number", "did", "group", "station")
 _CALL_FIELDS = dict.fromkeys(
     (
         "host", "direction", "began_at", "ended_at", "answered_at", "caller", "dialed", "trunks", "segments.kind",
-        "segments.station", "segments.from", "segments.until", "records.cost", "records.station_number",
-        "seconds.talk", "seconds.total",
+        "segments.station", "segments.from", "segments.until", "records.cost_amount", "records.station_number",
+        "records.duration_seconds", "seconds.talk", "seconds.total", "outcome",
     ),
     1,
 )  # fmt: skip

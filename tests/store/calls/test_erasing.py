@@ -11,10 +11,14 @@ from support import FakeClock
 from ipecs_mw.calls.missed import name_item
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
+from ipecs_mw.errors import Words
+from ipecs_mw.figures.alarms import Alarm
+from ipecs_mw.model.alarm_settings import AlarmSettings
 from ipecs_mw.store.calls.erasing import erase_mentions, find_mentions
+from ipecs_mw.store.figures.alarms import raise_alarm
 from ipecs_mw.store.server.connection import Store
 
-DERIVED = ("calls", "agent_states", "missed", "live", "events")
+DERIVED = ("calls", "agent_states", "missed", "live", "events", "alarms")
 
 
 def erase(store: Store, number: str, clock: FakeClock) -> dict[str, int]:
@@ -50,6 +54,18 @@ def test_a_number_and_its_name_are_gone_from_all_that_was_derived(migrated: Stor
     assert OTHER not in everything(migrated)
     assert "Lee" not in everything(migrated)
     assert not find_mentions(migrated, OTHER).is_any
+
+
+def test_a_number_is_gone_from_alarms_and_their_call_is_still_named(
+    migrated: Store, clock: FakeClock
+) -> None:
+    said = Words("alarm.says.call_to", station="1001", number=OTHER)
+    rule = AlarmSettings("all", "call_to", numbers=["0*"])
+    raise_alarm(migrated, "default", rule, "main", Alarm("main:1:000000000009", instant(0), said), instant(1))
+    assert erase(migrated, OTHER, clock) == {"alarms": 1}
+    (alarm,) = migrated.database["alarms"].find()
+    assert alarm["says"]["facts"] == {"station": "1001", "number": "***"}
+    assert alarm["cause"] == "main:1:000000000009"
 
 
 def test_calls_are_masked_as_they_are_derived_from_masked_events(migrated: Store, clock: FakeClock) -> None:

@@ -52,8 +52,8 @@ class Facts(Struct, frozen=True):
     """What is known of a host now.
 
     `calls` are those that changed, and all that last. `groups` are the live documents of groups, `levels` the
-    figures of groups of the last two hours, counted up to `as_of`. `is_live` says whether anybody can know what is
-    true now.
+    figures of groups in the quarter hours that are judged, counted up to `as_of`. `is_live` says whether anybody
+    can know what is true now.
     """
 
     host: str
@@ -202,16 +202,20 @@ def _find_waiting(rule: AlarmSettings, group: Document, now: datetime) -> Alarm 
 # quarter hours
 
 
+def find_judged(as_of: datetime, threshold_seconds: int) -> datetime:
+    """Return the last quarter hour whose calls have all had the time that the threshold gives."""
+    return find_quarter(as_of - timedelta(seconds=threshold_seconds)) - QUARTER
+
+
 def _judge_level(rule: AlarmSettings, facts: Facts) -> Judgement:
-    """Judge the last quarter hour whose calls have all had the time that the threshold gives."""
+    """Judge the service level of the last quarter hour that can be."""
     if facts.as_of is None:
         return Judgement(is_known=False)
     found = []
     for document in facts.levels:
         group = document["group"]
         limits = facts.rules.find(group)
-        seen = facts.as_of - timedelta(seconds=limits.threshold_seconds)
-        last = find_quarter(seen) - QUARTER
+        last = find_judged(facts.as_of, limits.threshold_seconds)
         if document["from"] != last or rule.group not in (None, group):
             continue
         if document.get("gap_seconds") or facts.now - last - QUARTER > _LATEST:

@@ -68,9 +68,9 @@ class FigureOptions(NamedTuple):
         return {"trunks": self.trunks, **to_builtins(self.rules)}
 
 
-def find_figure_options(settings: Settings) -> FigureOptions | None:
-    """Return how a daemon of this profile counts figures; None where it is not to."""
-    if not settings.calls.enabled:
+def find_figure_options(settings: Settings, *, is_asked: bool = False) -> FigureOptions | None:
+    """Return how this profile counts figures; None where its daemons are not to, and nobody asked for it."""
+    if not (settings.calls.enabled or is_asked):
         return None
     zones = {host.name: ZoneInfo(host.timezone) for host in settings.hosts}
     figures = settings.figures
@@ -121,6 +121,14 @@ class FigureMaker:
                 level("figures.stopped", detail=logs.explain(error))
                 self._clock.wait(self._stop, wait_seconds)
                 wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
+        self._right.let_go()
+
+    def finish(self, on_progress: Callable[[Mapping[str, Any]], None]) -> None:
+        """Count what is due until nothing is, unless a daemon has the right to; tell how far each host is."""
+        options = find_figure_options(self._read_settings(), is_asked=True)
+        while options is not None and self._right.hold() and self.turn(options) == 0.0:
+            for told in self._told.values():
+                on_progress(told)
         self._right.let_go()
 
     def turn(self, options: FigureOptions) -> float:
@@ -264,3 +272,15 @@ def _go_towards(place: datetime, as_of: datetime) -> datetime:
     if as_of >= place:
         return min(as_of, begin_utc_day(place) + _DAY)
     return max(as_of, begin_utc_day(place - _MOMENT))
+
+
+def count_what_is_due(
+    store: Store,
+    owner: str,
+    settings: Settings,
+    clock: Clock,
+    on_progress: Callable[[Mapping[str, Any]], None],
+) -> None:
+    """Count all figures that are due, unless a daemon does so; tell how far it is. Raises StoreError."""
+    maker = FigureMaker(store, owner, lambda: settings, clock, threading.Event())
+    maker.finish(on_progress)

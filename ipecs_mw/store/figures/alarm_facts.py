@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ipecs_mw.figures.alarms import OF_CALLS, Facts
-from ipecs_mw.figures.rules import read_rules
+from ipecs_mw.figures.alarms import OF_CALLS, Facts, find_judged
+from ipecs_mw.figures.rules import Rules, read_rules
 from ipecs_mw.model.alarm_settings import AlarmSettings
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.calls.live_query import load_live
@@ -19,7 +19,6 @@ LATEST = timedelta(days=7)
 _OVERLAP = timedelta(
     seconds=30
 )  # who writes calls has a clock of his own, and stamps them before they are there
-_LEVELS = timedelta(hours=2)
 _NEEDS_OPEN = frozenset({"long_call", "trunks_busy"})
 _CALL_FIELDS = dict.fromkeys(
     (
@@ -53,8 +52,10 @@ def load_facts(
     live = load_live(store, kind="group") if kinds & {"waiting", "trunks_busy", "long_call"} else None
     stale = {host.host for host in live.hosts if host.is_stale} if live else set()
     known = {host.host for host in live.hosts} if live else set()
-    places = {place.host: place.as_of for place in load_places(store)} if "service_level" in kinds else {}
-    levels = _load_levels(store, names, now) if places else []
+    counted = load_places(store) if "service_level" in kinds else []
+    places = {place.host: place.as_of for place in counted if place.host in names}
+    figure_rules = read_rules(settings.figures)
+    levels = _load_levels(store, places, figure_rules)
     facts = {
         name: Facts(
             host=name,
@@ -65,11 +66,13 @@ def load_facts(
             as_of=places.get(name),
             is_live=name in known and name not in stale,
             plan=settings.numbers,
-            rules=read_rules(settings.figures),
+            rules=figure_rules,
             trunks=settings.figures.trunks or 0,
         )
         for name in names
     }
+    if not kinds & OF_CALLS:  # nobody asks what happened
+        return facts, now
     changed = [each["updated_at"] for each in calls if "updated_at" in each]
     return facts, max(seen_at, min(now, max(changed, default=seen_at)))
 
@@ -77,24 +80,34 @@ def load_facts(
 def _load_calls(
     store: Store, hosts: Sequence[str], seen_at: datetime, lasting: Sequence[str], now: datetime
 ) -> list[Document]:
-    queries: list[Document] = [
-        {"is_open": True, "host": {"$in": hosts}},
-        {
-            "updated_at": {"$gte": seen_at - _OVERLAP},
-            "host": {"$in": hosts},
-            "ended_at": {"$gte": now - LATEST},
-        },
-        {"_id": {"$in": list(lasting)}},
-    ]
+    ours, oldest = {"$in": hosts}, now - LATEST
+    changed = {
+        "updated_at": {"$gte": max(seen_at, oldest) - _OVERLAP},
+        "host": ours,
+        "ended_at": {"$gte": oldest},
+    }
+    # MongoDB, which may choose the index of hosts, would read all calls each second
+    queries: Mapping[str, Document] = {
+        "by_is_open": {"is_open": True, "host": ours},
+        "changed": changed,
+        "_id_": {"_id": {"$in": list(lasting)}},
+    }
     found: dict[str, Document] = {}
     with store_errors():
-        for query in queries:
-            calls = store.database["calls"].find(query, _CALL_FIELDS, batch_size=5000)
+        for index, query in queries.items():
+            calls = store.database["calls"].find(query, _CALL_FIELDS, batch_size=5000).hint(index)
             found.update((each["_id"], each) for each in calls)
     return list(found.values())
 
 
-def _load_levels(store: Store, hosts: Sequence[str], now: datetime) -> list[Document]:
-    query = {"host": {"$in": hosts}, "kind": "group", "from": {"$gte": now - _LEVELS}}
+def _load_levels(store: Store, places: Mapping[str, datetime | None], rules: Rules) -> list[Document]:
+    """Return the figures of each host's groups in the quarter hours that are judged now."""
+    waits = {rule.threshold_seconds for rule in (rules.default, *rules.groups.values())}
+    found: list[Document] = []
     with store_errors():
-        return list(store.database["figures"].find(query))
+        for host, as_of in places.items():
+            if as_of is not None:
+                quarters = {find_judged(as_of, seconds) for seconds in waits}
+                query = {"host": host, "kind": "group", "from": {"$in": sorted(quarters)}}
+                found += store.database["figures"].find(query).hint("by_quarter")
+    return found

@@ -82,7 +82,8 @@ def _find_levels(
     }
     sums: dict[str, Sums] = {}
     with store_errors():
-        for each in store.database["figures"].find(query, {"group": 1, **dict.fromkeys(_SUMS, 1)}):
+        fields = {"group": 1, **dict.fromkeys(_SUMS, 1)}
+        for each in store.database["figures"].find(query, fields).hint("by_name"):
             known = {name: each[name] for name in _SUMS if name in each}
             add(sums.setdefault(each["group"], {}), known)
     for group, found in sums.items():

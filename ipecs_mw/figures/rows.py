@@ -70,10 +70,11 @@ def put(part: Part, document: Mapping[str, Any]) -> None:
 def apply_rule(sums: Sums, rule: Rule) -> Sums:
     """Return sums with what a threshold and a short-call limit make of the waits."""
     waits, abandoned = sums.get("waits") or {}, sums.get("abandon_waits") or {}
-    return sums | {
+    return {
+        **sums,
         "answered_in": count_within(waits, rule.threshold_seconds),
-        "abandoned_in": count_within(abandoned, rule.threshold_seconds),
-        "short": count_below(abandoned, rule.short_seconds),
+        "abandoned_in": count_within(abandoned, rule.threshold_seconds) if abandoned else 0,
+        "short": count_below(abandoned, rule.short_seconds) if abandoned else 0,
     }
 
 
@@ -87,9 +88,11 @@ def describe_queue(sums: Sums, rule: Rule | None) -> Row:
     row["service_level"] = describe_level(sums, rule)
     for name, formula in RATES.items():
         _put(row, name, formula.compute(sums))
-    row |= {name: round(sums.get(name, 0), 3) for name in _SECONDS}
+    for name in _SECONDS:
+        row[name] = round(sums.get(name, 0), 3)
     row["waits"] = fill_buckets(sums.get("waits") or {})
-    return row | _describe_states(sums)
+    row.update(_describe_states(sums))
+    return row
 
 
 def describe_level(sums: Sums, rule: Rule | None) -> Row:
@@ -112,6 +115,8 @@ def describe_level(sums: Sums, rule: Rule | None) -> Row:
 
 def name_reasons(row: Row, names: Mapping[str, str]) -> Row:
     """Return a row with the seconds by reason under the names that the keys have, where they have one."""
+    if not names:
+        return row
     named: Sums = {}
     for reason, seconds in row["not_ready_seconds"].items():
         add(named, {names.get(reason, reason): seconds})

@@ -15,6 +15,7 @@ BUCKETS = (10, 20, 30, 60, 120, 300)
 """Limits of waits in seconds, each with those that waited no longer."""
 
 LONGER = "longer"
+_EMPTY = dict.fromkeys([*map(str, BUCKETS), LONGER], 0)
 
 Sums = dict[str, Any]
 
@@ -45,21 +46,26 @@ def read_wait(name: str) -> float:
 
 def count_within(waits: Mapping[str, int], seconds: float) -> int:
     """Return how many waited no longer than whole seconds."""
-    return sum(count for name, count in waits.items() if read_wait(name) <= seconds)
+    return sum([count for name, count in waits.items() if read_wait(name) <= seconds])
 
 
 def count_below(waits: Mapping[str, int], seconds: float) -> int:
     """Return how many waited less than whole seconds."""
-    return sum(count for name, count in waits.items() if read_wait(name) < seconds)
+    return sum([count for name, count in waits.items() if read_wait(name) < seconds])
 
 
 def fill_buckets(waits: Mapping[str, int]) -> dict[str, int]:
     """Return how many waits are in each bucket, by its limit."""
-    found = dict.fromkeys([*map(str, BUCKETS), LONGER], 0)
+    found = _EMPTY.copy()
     for name, count in waits.items():
-        seconds = read_wait(name)
-        found[next((str(limit) for limit in BUCKETS if seconds <= limit), LONGER)] += count
+        found[_find_bucket(name)] += count
     return found
+
+
+@lru_cache(maxsize=16384)
+def _find_bucket(name: str) -> str:
+    seconds = read_wait(name)
+    return next((str(limit) for limit in BUCKETS if seconds <= limit), LONGER)
 
 
 def prune(sums: Sums) -> Sums:

@@ -4,10 +4,12 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from figures_scene import make_day
+from figures_scene import insert, make_day
+from reading_scene import build_log
 from sites import seed
 
 from ipecs_mw.cli import cli
@@ -94,6 +96,8 @@ def test_the_most_called_come_first_and_no_more_than_asked_for(run: Run) -> None
         (("queues", "--period", "today", "--since", "2026-03-02"), "--since"),
         (("queues", "--since", "1990-01-01", "--interval", "15m"), "200000"),
         (("queues", "--group", "999"), "620"),
+        (("queues", "--since", "2999-01-01"), "2999-01-01"),
+        (("agents", "--group", "620"), "station"),
         (("everything",), "queues"),
         (("queues", "--hours", "night"), "outside"),
     ],
@@ -106,3 +110,30 @@ def test_wrong_input_gets_a_sentence_with_what_is_allowed(
     told = str(refused.facts) if isinstance(refused, NoSuchName) else result.output
     assert (refused.exit_code if isinstance(refused, NoSuchName) else result.exit_code) == 2
     assert said in told
+
+
+def test_a_rebuild_without_a_daemon_counts_the_figures_too(
+    migrated: Store, mongo_uri: str, tmp_path: Path
+) -> None:
+    seed(migrated)
+    insert(migrated, build_log(2.5, 1, 1))
+    file = tmp_path / "bootstrap.json"
+    file.write_text(json.dumps({"mongo_uri": mongo_uri}))
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner(env={"TZ": "UTC"}).invoke(cli, ["--bootstrap", str(file), *arguments])
+
+    def ask() -> dict[str, Any]:
+        found = json.loads(invoke("figures", "queues", *WHEN, "--format", "json").stdout)
+        return {row.pop("group", ""): row | {"revision": None} for row in (*found["items"], found["total"])}
+
+    assert invoke("rebuild").exit_code == 0
+    found = ask()
+    assert found[""]["offered"] > 50
+    # somebody changes a call: the next rebuild puts it right, and the figures with it
+    broken = {"$set": {"segments.$[].group": "999"}}
+    migrated.database["calls"].update_many({"groups": "620"}, broken)
+    migrated.database["figures"].update_many({"kind": "group"}, {"$set": {"offered": 0}})
+    assert invoke("rebuild").exit_code == 0
+    assert ask() == found
+    assert migrated.database["leases"].count_documents({"_id": "reader:figures"}) == 0

@@ -1,13 +1,15 @@
 """`ipecs-mw rebuild`: calls, agents' states and missed calls made anew from the event log, or compared with it."""
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import click
 
 from ipecs_mw.calls.options import build_reading_options
 from ipecs_mw.cli.complete import complete_host
-from ipecs_mw.cli.context import current, load_words
+from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.cli.names import FILLED, check_host
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.cli.words import local_time
@@ -16,6 +18,7 @@ from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.process.garbage import search_seldom
+from ipecs_mw.service.readers.figure_maker import count_what_is_due
 from ipecs_mw.service.readers.rebuilding import Rebuilt
 from ipecs_mw.service.readers.rebuilding import rebuild as rebuild_host
 from ipecs_mw.store.calls.ordered import list_hosts
@@ -40,7 +43,8 @@ def rebuild(since: datetime | None, until: datetime | None, host: str | None, is
     with context.open_store() as store:
         texts = load_words(store, context)
         check_host(store, context, host, texts)
-        options = build_reading_options(load_settings(store, context.profile)[0])
+        settings = load_settings(store, context.profile)[0]
+        options = build_reading_options(settings)
         search_seldom()
         progress = _Progress(texts, context.clock)
         has_any = has_differences = False
@@ -60,6 +64,9 @@ def rebuild(since: datetime | None, until: datetime | None, host: str | None, is
             _say(name, done, texts, is_check=is_check)
         if not has_any:
             click.echo(texts.render("cli.rebuild.no_events"), err=True)
+        if not is_check:
+            count_what_is_due(store, who(), settings, context.clock, progress.tell_figures)
+            progress.end()
     if is_check and has_differences:
         sys.exit(1)
 
@@ -85,6 +92,23 @@ class _Progress:
         line = self._texts.render(
             "cli.rebuild.progress", host=escape(host), events=events, rate=rate, at=local_time(at)
         )
+        self._write(line)
+
+    def tell_figures(self, told: Mapping[str, Any]) -> None:
+        """Say how far the figures of a host are."""
+        now = self._clock.monotonic()
+        if now - self._told_at < self._pause_seconds:
+            return
+        self._told_at = now
+        line = self._texts.render(
+            "cli.rebuild.figures",
+            host=escape(told["host"]),
+            days=round(told["behind_seconds"] / 86400),
+            quarters=told["waiting"],
+        )
+        self._write(line)
+
+    def _write(self, line: str) -> None:
         click.echo(f"\r{line}\x1b[K" if self._is_terminal else line, nl=not self._is_terminal, err=True)
         self._has_line = self._is_terminal
 

@@ -68,9 +68,9 @@ class FigureOptions(NamedTuple):
         return {"trunks": self.trunks, **to_builtins(self.rules)}
 
 
-def find_figure_options(settings: Settings) -> FigureOptions | None:
-    """Return how a daemon of this profile counts figures; None where it is not to."""
-    if not settings.calls.enabled:
+def find_figure_options(settings: Settings, *, is_asked: bool = False) -> FigureOptions | None:
+    """Return how this profile counts figures; None where its daemons are not to, and nobody asked for it."""
+    if not (settings.calls.enabled or is_asked):
         return None
     zones = {host.name: ZoneInfo(host.timezone) for host in settings.hosts}
     figures = settings.figures
@@ -97,6 +97,7 @@ class FigureMaker:
         self._stop = stop
         self._right = SoleRight(store, "reader:figures", owner, clock)
         self._passed_at: dict[str, float] = {}
+        self._less_since: dict[str, float] = {}
         self._told: dict[str, Mapping[str, Any]] = {}
 
     def describe(self) -> Sequence[Mapping[str, Any]] | None:
@@ -123,6 +124,14 @@ class FigureMaker:
                 wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
         self._right.let_go()
 
+    def finish(self, on_progress: Callable[[Mapping[str, Any]], None]) -> None:
+        """Count what is due until nothing is, unless a daemon has the right to; tell how far each host is."""
+        options = find_figure_options(self._read_settings(), is_asked=True)
+        while options is not None and self._right.hold() and self.turn(options) == 0.0:
+            for told in self._told.values():
+                on_progress(told)
+        self._right.let_go()
+
     def turn(self, options: FigureOptions) -> float:
         """Count once what is due for each host, a day at most; return after how many seconds to look again."""
         begun = self._clock.monotonic()
@@ -143,8 +152,8 @@ class FigureMaker:
         place = self._begin(known, options, now)
         if place.as_of is None:
             return False
-        reached = _go_towards(place.as_of, as_of)
-        is_behind = reached != as_of
+        reached = _go_towards(place.as_of, self._trust(host, place.as_of, as_of))
+        is_behind = reached < as_of or (reached < place.as_of and reached != as_of)
         marks = list_marks(self._store, host, reached, _MOST_MARKS)
         newest = marks[0].quarter if marks else None
         is_due = (
@@ -217,6 +226,17 @@ class FigureMaker:
             place = structs.replace(place, zone=zone.key, summed=f"{find_day(first, zone)}")
         return place
 
+    def _trust(self, host: str, counted: datetime, as_of: datetime) -> datetime:
+        """Return up to when to take a host as known: less than was counted only once that has been so for a while.
+
+        A reader that begins again is behind for a moment, and nothing is worse known for that.
+        """
+        if as_of >= counted:
+            self._less_since.pop(host, None)
+            return as_of
+        now = self._clock.monotonic()
+        return as_of if now - self._less_since.setdefault(host, now) >= _PASS_SECONDS else counted
+
     def _note_days(self, place: Place, quarters: Collection[datetime], now: datetime) -> Place:
         """Keep which days are to be summed after quarter hours have been counted, whoever does so then."""
         days = {f"{find_day(each, ZoneInfo(place.zone))}" for each in quarters}
@@ -264,3 +284,15 @@ def _go_towards(place: datetime, as_of: datetime) -> datetime:
     if as_of >= place:
         return min(as_of, begin_utc_day(place) + _DAY)
     return max(as_of, begin_utc_day(place - _MOMENT))
+
+
+def count_what_is_due(
+    store: Store,
+    owner: str,
+    settings: Settings,
+    clock: Clock,
+    on_progress: Callable[[Mapping[str, Any]], None],
+) -> None:
+    """Count all figures that are due, unless a daemon does so; tell how far it is. Raises StoreError."""
+    maker = FigureMaker(store, owner, lambda: settings, clock, threading.Event())
+    maker.finish(on_progress)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct, to_builtins
 
 from ipecs_mw.store.calls.live_query import load_reader
+from ipecs_mw.store.calls.ordered import find_last
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -99,14 +100,17 @@ def _read(document: Mapping[str, Any]) -> Place:
 def find_as_of(store: Store, now: datetime) -> Mapping[str, datetime]:
     """Return for each host up to when it is known what it did: what lasts has lasted until then.
 
-    Now, while its session is up and the reader is not behind. Raises StoreError.
+    Now, while its session is up and the reader is not behind. Of a host that no reader tells of, as where only
+    `rebuild` has read, when its last event came. Raises StoreError.
     """
     reader = load_reader(store)
     with store_errors():
         live = {each["host"]: each for each in store.database["live"].find({"kind": "host"})}
+        others = [host for host in store.database["calls"].distinct("host") if host not in reader.hosts]
+    last = {host: {"taken_at": event["received_at"]} for host in others if (event := find_last(store, host))}
     return {
         host: known
-        for host, told in reader.hosts.items()
+        for host, told in {**reader.hosts, **last}.items()
         if (known := _find_known(now, reader.state == "running", told, live.get(host) or {})) is not None
     }
 
@@ -115,7 +119,7 @@ def _find_known(
     now: datetime, is_running: bool, told: Mapping[str, Any], live: Mapping[str, Any]
 ) -> datetime | None:
     taken: datetime | None = told.get("taken_at")
-    if not is_running or told.get("is_catching_up"):
+    if not is_running or "host" not in told or told.get("is_catching_up"):
         return taken
     if live.get("is_stale", True):
         return live.get("heard_at") or taken

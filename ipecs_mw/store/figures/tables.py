@@ -111,7 +111,7 @@ def _answer_queues(asked: Asked) -> Answer:
         row["group"] = key.name
         if (group := names.get(key.name)) is not None and group.name:
             row["name"] = group.name
-        row |= describe_queue(sums, rule) | {"revision": part.sums.get("revision", 0)}
+        row.update(describe_queue(sums, rule), revision=part.sums.get("revision", 0))
         rows.append(name_reasons(row, asked.settings.figures.reasons))
         add(by_group.setdefault((key.host, key.name), {}), part.sums)
     merged, rule_of_all = merge(
@@ -160,7 +160,7 @@ def _answer_agents(asked: Asked) -> Answer:
             row["station"] = key.name[1:]
         else:
             row |= {"agent": key.name, "stations": sorted(part.stations)}
-        row |= describe_agent(part.sums) | {"revision": part.sums.get("revision", 0)}
+        row.update(describe_agent(part.sums), revision=part.sums.get("revision", 0))
         rows.append(name_reasons(row, reasons))
         add(whole, part.sums)
     total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
@@ -185,7 +185,8 @@ def _answer_hours(asked: Asked) -> Answer:
     busiest = max(rows, key=lambda row: row["erlangs"], default=None)
     if busiest is not None and busiest["erlangs"]:
         total |= {"busiest_from": busiest["from"], "busiest_erlangs": busiest["erlangs"]}
-    return rows, total if rows else None, [*_note_gaps(total)]
+    busy = _note_busiest(total, asked) if asked.question.interval == "1h" else ()
+    return rows, total if rows else None, [*busy, *_note_gaps(total)]
 
 
 def _describe_host(sums: Sums, seconds: float) -> Row:

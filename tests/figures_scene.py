@@ -30,8 +30,8 @@ def insert(store: Store, events: Sequence[Document]) -> None:
         store.database["events"].insert_many([dict(event) for event in events])
 
 
-def make_maker(store: Store, settings: Settings = NO_HOSTS) -> FigureMaker:
-    return FigureMaker(store, "one", lambda: settings, FakeClock(NOW), Event())
+def make_maker(store: Store, settings: Settings = NO_HOSTS, clock: FakeClock | None = None) -> FigureMaker:
+    return FigureMaker(store, "one", lambda: settings, clock or FakeClock(NOW), Event())
 
 
 def count_all(maker: FigureMaker, settings: Settings = NO_HOSTS) -> None:

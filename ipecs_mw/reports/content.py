@@ -74,9 +74,17 @@ def build_content(name: str, question: Question, table: Table, texts: Texts) -> 
 
 
 def _build_total(total: Row, table: Table, texts: Texts, zone: ZoneInfo) -> Sequence[Cell]:
-    """Return the cells of the total; its first one says so, where it holds nothing else."""
+    """Return the cells of the total; its first one says so, where it holds nothing else.
+
+    When the time began is the same for all, and said above.
+    """
     found = [
-        Cell("" if column.read(total) is None else spell_cell(column, total, texts, zone), _is_number(column))
+        Cell(
+            ""
+            if column.unit == "instant" or column.read(total) is None
+            else spell_cell(column, total, texts, zone),
+            _is_number(column),
+        )
         for column in table.columns
     ]
     if found and not found[0].text:

@@ -17,6 +17,7 @@ from ipecs_mw.figures.question import Question
 from ipecs_mw.model.days import list_days
 from ipecs_mw.model.figure_settings import FigureSettings, Hours
 from ipecs_mw.model.settings import HostSettings, Settings
+from ipecs_mw.reports.content import build_content
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.reader import take_over, tell
 from ipecs_mw.store.figures import asking
@@ -219,3 +220,20 @@ def test_reasons_that_share_a_name_add_up(migrated: Store) -> None:
     prepare(migrated, [make_call(0, TEN, 5)], states)
     (row,) = ask(migrated, settings, make_question("agents")).rows
     assert row["not_ready_seconds"] == {"Break": 120}
+
+
+def test_hours_say_which_was_the_busiest(migrated: Store) -> None:
+    prepare(migrated, [make_call(0, TEN, 5), make_call(1, TEN + timedelta(hours=1), 60)])
+    notes = {note.key: note for note in ask(migrated, NO_HOSTS, make_question("hours", interval="1h")).notes}
+    assert notes["figures.note.busiest"].facts["at"] == "2026-03-02 11:00"
+    daily = ask(migrated, NO_HOSTS, make_question("hours", interval="1d")).notes
+    assert "figures.note.busiest" not in [note.key for note in daily]
+
+
+def test_a_total_is_called_so_whatever_the_first_column_is(migrated: Store) -> None:
+    prepare(migrated, [make_call(0, TEN, 5)])
+    for what in ("queues", "hours", "trunks"):
+        question = make_question(what)
+        content = build_content("x", question, ask(migrated, NO_HOSTS, question), shipped_texts())
+        assert content.total is not None
+        assert content.total[0].text == "Total"

@@ -8,6 +8,7 @@ import pytest
 from figures_scene import NEXT_DAY, NO_HOSTS, TEN, count_all, make_call, make_maker, reach
 from msgspec import structs
 from reading_scene import NOW
+from support import FakeClock
 
 from ipecs_mw.errors import StoreUnavailable, WrittenElsewhere
 from ipecs_mw.figures.question import Question
@@ -91,11 +92,17 @@ def ask_queue(store: Store, since: datetime, until: datetime) -> Document:
 
 def test_what_is_over_no_longer_is_where_less_is_known_than_seemed_so(days: Store) -> None:
     since, until = TEN, TEN + timedelta(minutes=15)
+    clock = FakeClock(NOW)
+    maker = make_maker(days, clock=clock)
     assert ask_queue(days, since, until)["is_complete"]
     for reached in (TEN + timedelta(minutes=5), TEN - timedelta(days=2), NEXT_DAY):
         reach(days, reached)
-        for _ in range(2):  # the last part of a day is counted when ten seconds have passed
-            count_all(make_maker(days))
+        for _ in range(
+            2
+        ):  # less is believed, and the last part of a day counted, when ten seconds have passed
+            count_all(maker)
+            clock.advance(11)
+            count_all(maker)
         row = ask_queue(days, since, until)
         assert (row["is_complete"], row["as_of"]) == (reached > until, reached)
         (kept,) = days.database["figures"].find({"kind": "group"})
@@ -110,3 +117,14 @@ def test_other_settings_leave_alone_what_was_counted_of_calls_that_are_gone(days
     settings = Settings(hosts=[], figures=structs.replace(FigureSettings(), trunks=1))
     count_all(make_maker(days, settings), settings)
     assert sorted(read_waits(days, "figures")) == [5, 24]
+
+
+def test_a_reader_that_is_behind_for_a_moment_changes_no_figure(days: Store) -> None:
+    clock = FakeClock(NOW)
+    maker = make_maker(days, clock=clock)
+    (before,) = days.database["figures"].find({"kind": "group"})
+    for reached in (TEN, NEXT_DAY + timedelta(hours=1), TEN, NEXT_DAY + timedelta(hours=1)):
+        reach(days, reached)
+        count_all(maker)
+        clock.advance(6)
+    assert list(days.database["figures"].find({"kind": "group"})) == [before]

@@ -96,6 +96,7 @@ def figures(
         settings = load_what_is_allowed(store, context.profile)
         here = find_zone(store, settings, zone, host).key
         begin, end = choose_span(period, since, until, ZoneInfo(here), now)
+        check_span(begin, end)
         question = Question(
             what=what,
             since=begin,

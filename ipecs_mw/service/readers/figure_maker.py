@@ -97,6 +97,7 @@ class FigureMaker:
         self._stop = stop
         self._right = SoleRight(store, "reader:figures", owner, clock)
         self._passed_at: dict[str, float] = {}
+        self._less_since: dict[str, float] = {}
         self._told: dict[str, Mapping[str, Any]] = {}
 
     def describe(self) -> Sequence[Mapping[str, Any]] | None:
@@ -153,8 +154,8 @@ class FigureMaker:
         place = self._begin(known, options, now)
         if place.as_of is None:
             return False
-        reached = _go_towards(place.as_of, as_of)
-        is_behind = reached != as_of
+        reached = _go_towards(place.as_of, self._trust(host, place.as_of, as_of))
+        is_behind = reached < as_of or (reached < place.as_of and reached != as_of)
         marks = list_marks(self._store, host, reached, _MOST_MARKS)
         newest = marks[0].quarter if marks else None
         is_due = (
@@ -226,6 +227,17 @@ class FigureMaker:
             first = find_first_figure(self._store, place.host) or now
             place = structs.replace(place, zone=zone.key, summed=f"{find_day(first, zone)}")
         return place
+
+    def _trust(self, host: str, counted: datetime, as_of: datetime) -> datetime:
+        """Return up to when to take a host as known: less than was counted only once that has been so for a while.
+
+        A reader that begins again is behind for a moment, and nothing is worse known for that.
+        """
+        if as_of >= counted:
+            self._less_since.pop(host, None)
+            return as_of
+        now = self._clock.monotonic()
+        return as_of if now - self._less_since.setdefault(host, now) >= _PASS_SECONDS else counted
 
     def _note_days(self, place: Place, quarters: Collection[datetime], now: datetime) -> Place:
         """Keep which days are to be summed after quarter hours have been counted, whoever does so then."""

@@ -185,7 +185,8 @@ def _answer_hours(asked: Asked) -> Answer:
     busiest = max(rows, key=lambda row: row["erlangs"], default=None)
     if busiest is not None and busiest["erlangs"]:
         total |= {"busiest_from": busiest["from"], "busiest_erlangs": busiest["erlangs"]}
-    return rows, total if rows else None, [*_note_gaps(total)]
+    busy = _note_busiest(total, asked) if asked.question.interval == "1h" else ()
+    return rows, total if rows else None, [*busy, *_note_gaps(total)]
 
 
 def _describe_host(sums: Sums, seconds: float) -> Row:

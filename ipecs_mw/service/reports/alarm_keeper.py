@@ -18,6 +18,7 @@ from ipecs_mw.model.texts import Texts
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.process.sole_right import SoleRight
 from ipecs_mw.service.reports.reporter import Spoken
+from ipecs_mw.service.reports.turns import take_turns
 from ipecs_mw.store.coordination.report_runs import count_alarms, note_alarm
 from ipecs_mw.store.figures.alarm_facts import LATEST, load_facts
 from ipecs_mw.store.figures.alarms import (
@@ -38,10 +39,10 @@ from ipecs_mw.store.server.connection import Store
 log = logs.get_logger()
 
 _LOOK_SECONDS = 1.0
-_STAND_BY_SECONDS = 2.0
-_LONGEST_RETRY_SECONDS = 30.0
 _CALM = timedelta(seconds=60)
 """So long must be over what may be back at once, before it is said to be."""
+
+_SAVED_EVERY = timedelta(seconds=10)  # what changed since is looked at again
 
 _MOST_MAILS = 60
 _MAILS_OF = timedelta(hours=1)
@@ -77,19 +78,16 @@ class AlarmKeeper:
 
     def run(self) -> None:
         """Look each second until stopped, whatever becomes of MongoDB."""
-        wait_seconds = _LOOK_SECONDS
-        while not self._stop.is_set():
-            try:
-                is_ours = self._right.hold()
-                if is_ours:
-                    self.turn()
-                wait_seconds = _LOOK_SECONDS if is_ours else _STAND_BY_SECONDS
-            except StoreError as error:
-                level = log.error if isinstance(error, StoreRefused) else log.warning
-                level("alarms.stopped", detail=logs.explain(error))
-                wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
-            self._clock.wait(self._stop, wait_seconds)
+        take_turns(self._take_turn, _LOOK_SECONDS, self._clock, self._stop, self._tell_stopped)
         self._right.let_go()
+
+    def _take_turn(self) -> None:
+        if self._right.hold():
+            self.turn()
+
+    def _tell_stopped(self, error: StoreError) -> None:
+        level = log.error if isinstance(error, StoreRefused) else log.warning
+        level("alarms.stopped", detail=logs.explain(error))
 
     def turn(self) -> None:
         """Raise what is new, end what is over, tell what was not told. Raises StoreError."""
@@ -108,9 +106,9 @@ class AlarmKeeper:
         self._end(rules, judgements, lasting, now)
         for alarm in load_untold(self._store, self._profile):
             self._tell(alarm, spoken, now)
-        found = Progress(seen, marks)
-        if found != progress:
-            save_progress(self._store, self._profile, found)
+        is_new = progress is None or progress.rules != marks
+        if is_new or seen - seen_at >= _SAVED_EVERY:
+            save_progress(self._store, self._profile, Progress(seen, marks))
 
     def _raise(
         self,

@@ -20,6 +20,7 @@ from ipecs_mw.service.intake.own_records import journal_errors_logged
 from ipecs_mw.service.reports.asking import Ask
 from ipecs_mw.service.reports.outbox import MOST_DOUBTS, GivenUp, Outbox, Outcome
 from ipecs_mw.service.reports.sending import answer_report, write_report
+from ipecs_mw.service.reports.turns import take_turns
 from ipecs_mw.service.session.credentials import Decrypt
 from ipecs_mw.store.coordination.report_runs import Run, claim_run, find_newest, note_run
 from ipecs_mw.store.server.connection import Store
@@ -28,7 +29,6 @@ from ipecs_mw.transport.mail import spell_server
 log = logs.get_logger()
 
 _LOOK_SECONDS = 5.0
-_LONGEST_RETRY_SECONDS = 60.0
 _MAKING_SECONDS = 120.0
 _GIVE_UP = timedelta(hours=24)
 
@@ -73,16 +73,11 @@ class Reporter:
 
     def run(self) -> None:
         """Look every few seconds until stopped, whatever becomes of MongoDB."""
-        wait_seconds = _LOOK_SECONDS
-        while not self._stop.is_set():
-            try:
-                self.turn()
-                wait_seconds = _LOOK_SECONDS
-            except StoreError as error:
-                level = log.error if isinstance(error, StoreRefused) else log.warning
-                level("reports.stopped", detail=logs.explain(error))
-                wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
-            self._clock.wait(self._stop, wait_seconds)
+        take_turns(self.turn, _LOOK_SECONDS, self._clock, self._stop, self._tell_stopped)
+
+    def _tell_stopped(self, error: StoreError) -> None:
+        level = log.error if isinstance(error, StoreRefused) else log.warning
+        level("reports.stopped", detail=logs.explain(error))
 
     def turn(self) -> None:
         """Note what is due, and see to all that is to be tried now. Raises StoreError."""

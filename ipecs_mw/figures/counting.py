@@ -76,6 +76,7 @@ class _Counting:
         self._quarters = frozenset(facts.quarters)
         self._sums: defaultdict[Key, Sums] = defaultdict(dict)
         self._stations: defaultdict[Key, set[str]] = defaultdict(set)
+        self._groups: defaultdict[Key, set[str]] = defaultdict(set)
         self._on_trunks: list[tuple[datetime, int]] = []
 
     # calls
@@ -140,15 +141,16 @@ class _Counting:
                 sums["no_answer"] = 1
             elif not result:
                 sums["open"] = 1
-            self._take_agent(segment.get("agent", ""), station, segment["from"], sums)
+            self._take_agent(segment.get("agent", ""), station, segment["group"], segment["from"], sums)
         for visit in visits:
             if visit.ended == "answered" and visit.station not in rang and visit.until is not None:
-                self._take_agent(visit.agent, visit.station, visit.until, {"offered": 1, "answered": 1})
+                sums = {"offered": 1, "answered": 1}
+                self._take_agent(visit.agent, visit.station, visit.group, visit.until, sums)
 
-    def _take_agent(self, agent: str, station: str, at: datetime, sums: Sums) -> None:
+    def _take_agent(self, agent: str, station: str, group: str, at: datetime, sums: Sums) -> None:
         quarter = find_quarter(at)
         if quarter in self._quarters and station:
-            self._add("agent", agent or f"{_NO_AGENT}{station}", quarter, sums, station)
+            self._add("agent", agent or f"{_NO_AGENT}{station}", quarter, sums, station, (group,))
 
     # states
 
@@ -162,7 +164,7 @@ class _Counting:
             sums: Sums = {"states": {name: seconds}}
             if name == "not_ready":
                 sums["not_ready"] = {state.get("reason") or NO_REASON: seconds}
-            self._add("agent", agent, quarter, sums, station)
+            self._add("agent", agent, quarter, sums, station, state.get("groups") or ())
             self._add("host", "", quarter, sums)
             for group in state.get("groups") or ():
                 self._add("group", group, quarter, sums)
@@ -189,11 +191,20 @@ class _Counting:
 
     # documents
 
-    def _add(self, kind: str, name: str, quarter: datetime, sums: Sums, station: str = "") -> None:
+    def _add(
+        self,
+        kind: str,
+        name: str,
+        quarter: datetime,
+        sums: Sums,
+        station: str = "",
+        groups: Iterable[str] = (),
+    ) -> None:
         key = (kind, name, quarter)
         add(self._sums[key], sums)
         if station:
             self._stations[key].add(station)
+            self._groups[key].update(groups)
 
     def list_documents(self) -> Iterator[Document]:
         facts = self._facts
@@ -224,7 +235,7 @@ class _Counting:
                     "short_seconds": rule.short_seconds,
                 }
             elif kind == "agent":
-                document["stations"] = sorted(self._stations[key])
+                document |= {"stations": sorted(self._stations[key]), "groups": sorted(self._groups[key])}
                 if not name.startswith(_NO_AGENT):
                     document["agent"] = name
             if gaps[quarter]:

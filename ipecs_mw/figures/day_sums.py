@@ -53,7 +53,7 @@ def _describe(
     if kind == "group":
         document["group"] = who
     elif kind == "agent":
-        document["stations"] = sorted(part.stations)
+        document |= {"stations": sorted(part.stations), "groups": sorted(part.groups)}
         if not who.startswith("@"):
             document["agent"] = who
     return document

@@ -27,6 +27,7 @@ NOT_SUMS = frozenset(
         "group",
         "agent",
         "stations",
+        "groups",
         "formula",
         "threshold_seconds",
         "short_seconds",
@@ -48,12 +49,13 @@ class Part(Struct):
 
     sums: Sums
     stations: set[str]
+    groups: set[str]
     is_complete: bool = True
 
 
 def new_part() -> Part:
     """Return what no document adds up to."""
-    return Part({}, set())
+    return Part({}, set(), set())
 
 
 def put(part: Part, document: Mapping[str, Any]) -> None:
@@ -64,6 +66,7 @@ def put(part: Part, document: Mapping[str, Any]) -> None:
     else:
         part.sums = sums  # most rows are made of one document
     part.stations.update(document.get("stations") or ())
+    part.groups.update(document.get("groups") or ())
     part.is_complete = part.is_complete and document["is_complete"]
 
 

@@ -1,5 +1,6 @@
 """The names by which figures are asked for: what of, in which intervals, of which period."""
 
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 What = Literal[
@@ -10,3 +11,19 @@ Interval = Literal["15m", "30m", "1h", "1d", "1w", "1M", "all"]
 
 Period = Literal["today", "yesterday", "this-week", "last-week", "this-month", "last-month", "this-year"]
 """A span of whole days by the calendar of a zone; weeks begin on Monday."""
+
+_OF_CALLS = frozenset({"host", "group", "station"})
+
+LIMITS: Mapping[What, Collection[str]] = {
+    "queues": {"host", "group"},
+    "day": {"host", "group"},
+    "agents": {"host", "group", "agent", "station"},
+    "hours": {"host"},
+    "stations": _OF_CALLS,
+    "departments": _OF_CALLS,
+    "trunks": _OF_CALLS,
+    "dids": _OF_CALLS,
+    "numbers": _OF_CALLS,
+    "calls": _OF_CALLS,
+}
+"""What → by what it can be narrowed down to one of these."""

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field
 from ipecs_mw.errors import Words
 from ipecs_mw.model.access_settings import SecretSource, TlsSettings
 from ipecs_mw.model.addresses import is_address
-from ipecs_mw.model.figure_names import Interval, Period, What
+from ipecs_mw.model.figure_names import LIMITS, Interval, Period, What
 from ipecs_mw.model.figure_settings import GroupNumber
 from ipecs_mw.model.rules import Wrong, check_address, check_secret, check_timezone, check_tls
 from ipecs_mw.model.validation import Fault
@@ -49,7 +49,16 @@ def check_mail(mail: "MailSettings | None") -> Wrong:
 
 
 def check_report(report: "ReportSettings") -> Wrong:
-    """Refuse a day of the month in a week, a weekday in a month, and either where it comes daily."""
+    """Refuse limits of other figures, a day of the month in a week, a weekday in a month, either every day."""
+    limits = LIMITS[report.what]
+    for limit in ("group", "agent", "station"):
+        value = getattr(report, limit)
+        if value is not None and limit not in limits:
+            yield (
+                f".{limit}",
+                value,
+                Words("allowed.report_limit", what=report.what, limits=", ".join(sorted(limits))),
+            )
     if report.on is None:
         return
     is_weekday = isinstance(report.on, str)

@@ -97,7 +97,7 @@ def test_the_most_called_come_first_and_no_more_than_asked_for(run: Run) -> None
         (("queues", "--since", "1990-01-01", "--interval", "15m"), "200000"),
         (("queues", "--group", "999"), "620"),
         (("queues", "--since", "2999-01-01"), "2999-01-01"),
-        (("agents", "--group", "620"), "station"),
+        (("hours", "--group", "620"), "host"),
         (("everything",), "queues"),
         (("queues", "--hours", "night"), "outside"),
     ],

@@ -172,7 +172,7 @@ def test_a_phone_system_that_is_no_more_holds_no_figure_up(migrated: Store) -> N
 
 def test_what_narrows_nothing_down_is_refused(migrated: Store) -> None:
     prepare(migrated, [make_call(0, TEN, 5)], [make_state("1001", "ready", TEN, NOON)])
-    for what, limit in (("queues", "agent"), ("agents", "group"), ("hours", "station"), ("numbers", "agent")):
+    for what, limit in (("queues", "agent"), ("hours", "group"), ("hours", "station"), ("numbers", "agent")):
         with pytest.raises(NoSuchName) as error:
             ask(migrated, NO_HOSTS, make_question(what, **{limit: "1001"}))
         assert (error.value.facts["name"], error.value.facts["what"]) == (limit, what)
@@ -237,3 +237,23 @@ def test_a_total_is_called_so_whatever_the_first_column_is(migrated: Store) -> N
         content = build_content("x", question, ask(migrated, NO_HOSTS, question), shipped_texts())
         assert content.total is not None
         assert content.total[0].text == "Total"
+
+
+def test_agents_of_a_group_are_those_who_were_logged_in_to_it_while_they_were(migrated: Store) -> None:
+    states = [
+        make_state("1001", "ready", TEN, TEN + timedelta(hours=1)),
+        make_state("1001", "ready", TEN + timedelta(hours=1), TEN + timedelta(hours=3)) | {"groups": ["621"]},
+        make_state("1002", "ready", TEN, NOON) | {"groups": ["621"]},
+    ]
+    prepare(migrated, [make_call(0, TEN, 5)], states, at=NEXT_DAY + timedelta(hours=1))
+    for interval in ("1h", "1d", "all"):
+        table = ask(migrated, NO_HOSTS, make_question("agents", group="620", interval=interval))
+        assert [(row["agent"], row["logged_in_seconds"]) for row in table.rows] == [("1001", 3600)]
+
+
+def test_words_write_decimals_as_their_language_does(migrated: Store) -> None:
+    prepare(migrated, [make_call(number, TEN, 5 + 60 * (number == 2)) for number in range(3)])
+    notes = ask(migrated, NO_HOSTS, make_question("day")).notes
+    (level,) = [note for note in notes if note.key == "figures.day.level"]
+    assert "66.7 %" in shipped_texts("en-GB").say(level)
+    assert "66,7 %" in shipped_texts("de-DE").say(level)

@@ -60,6 +60,8 @@ def test_a_report_needs_a_name_what_of_which_days_how_often_and_to_whom() -> Non
         ({"host": "nowhere"}, "reports[0].host", "main"),
         ({"group": "Sales"}, "reports[0].group", "620"),
         ({"top": 0}, "reports[0].top", "1 to 10000"),
+        ({"what": "hours", "group": "620"}, "reports[0].group", "host"),
+        ({"what": "queues", "agent": "1001"}, "reports[0].agent", "group, host"),
         ({"on": "monday"}, "reports[0].on", "every day"),
         ({"every": "week", "on": 3}, "reports[0].on", "monday, tuesday"),
         ({"every": "week", "on": "mon"}, "reports[0].on", "monday, saturday"),

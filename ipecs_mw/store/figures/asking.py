@@ -22,7 +22,7 @@ from ipecs_mw.figures.quarters import QUARTER, find_quarter, split
 from ipecs_mw.figures.question import Question
 from ipecs_mw.figures.rows import Part, new_part, put
 from ipecs_mw.figures.rules import Rule, Rules, read_rules
-from ipecs_mw.model.figure_names import What
+from ipecs_mw.model.figure_names import LIMITS
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.figures.place import Place, load_places
@@ -47,19 +47,9 @@ _KEYS = {
 
 _NARROWS: Mapping[str, Mapping[str, str]] = {
     "group": {"group": "group"},
-    "agent": {"agent": "agent", "stations": "station"},
+    "agent": {"agent": "agent", "stations": "station", "groups": "group"},
 }
 """Kind of figures → their fields by which a question narrows them down, and its own name for each."""
-
-_OF_CALLS = frozenset({"host", "group", "station"})
-_LIMITS: Mapping[What, Collection[str]] = {
-    "queues": {"host", "group"},
-    "day": {"host", "group"},
-    "agents": {"host", "agent", "station"},
-    "hours": {"host"},
-    **dict.fromkeys(("stations", "departments", "trunks", "dids", "numbers", "calls"), _OF_CALLS),
-}
-"""What → by what it can be narrowed down."""
 
 
 class Key(NamedTuple):
@@ -147,7 +137,7 @@ class Asked:
         query |= {name: {"$eq": value} for name, value in named.items() if value is not None}
         with store_errors():
             for host, place in self.places.items():
-                for collection, since, until in self._plan(place):
+                for collection, since, until in self._plan(place, kind):
                     span = {"host": host, **query, "from": {"$gte": since, "$lt": until}}
                     found = self.store.database[collection].find(span, _LEFT_OUT, batch_size=10_000)
                     yield from (
@@ -156,10 +146,14 @@ class Asked:
                         else (each for each in found if self.is_wanted(each["from"]))
                     )
 
-    def _plan(self, place: Place) -> Iterator[tuple[str, datetime, datetime]]:
+    def _plan(self, place: Place, kind: str) -> Iterator[tuple[str, datetime, datetime]]:
         """Yield which collection is read from when until when."""
         since, until = self.since, self.until
-        if self.question.interval in _OF_DAYS and self.is_wanted is None and place.zone == self.zone.key:
+        has_days = self.question.interval in _OF_DAYS and place.zone == self.zone.key
+        is_of_parts = kind == "agent" and not {self.question.group, self.question.station} <= {None}
+        if (
+            has_days and self.is_wanted is None and not is_of_parts
+        ):  # an agent may be there for a part of a day
             first = _begin_next_day(since, self.zone)
             summed = begin_day(date.fromisoformat(place.summed), self.zone)
             last = min(begin_day(find_day(until, self.zone), self.zone), summed)
@@ -250,7 +244,7 @@ def check_names(store: Store, settings: Settings, question: Question) -> None:
     Raises NoSuchName, which says what there is.
     """
     for limit in ("group", "agent", "station"):
-        allowed = _LIMITS[question.what]
+        allowed = LIMITS[question.what]
         if getattr(question, limit) is not None and limit not in allowed:
             raise NoSuchName(
                 "error.no_such_limit", name=limit, what=question.what, allowed=", ".join(sorted(allowed))

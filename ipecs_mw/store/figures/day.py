@@ -51,7 +51,7 @@ def _tell_queues(queues: Row) -> Iterator[Words]:
         short=queues["short"],
     )
     if (value := queues["service_level"].get("value")) is not None:
-        yield Words("figures.day.level", percent=f"{100 * value:.1f}")
+        yield Words("figures.day.level", percent=tell_decimal(100 * value))
     if "asa_seconds" in queues:
         yield Words(
             "figures.day.waits",
@@ -63,7 +63,13 @@ def _tell_queues(queues: Row) -> Iterator[Words]:
 def _tell_agents(agents: Row) -> Iterator[Words]:
     yield Words("figures.day.logged_in", time=spell_seconds(agents["logged_in_seconds"]))
     if "occupancy" in agents:
-        yield Words("figures.day.occupancy", percent=f"{100 * agents['occupancy']:.1f}")
+        yield Words("figures.day.occupancy", percent=tell_decimal(100 * agents["occupancy"]))
+
+
+def tell_decimal(value: float) -> Words:
+    """Return a number with one decimal, as each language writes it."""
+    whole, tenth = divmod(round(10 * value), 10)
+    return Words("figures.decimal", whole=whole, tenth=tenth)
 
 
 def _spell_time(at: datetime, zone: ZoneInfo) -> str:

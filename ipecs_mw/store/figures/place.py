@@ -12,7 +12,7 @@ from ipecs_mw.store.calls.ordered import find_last
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
-FORMAT = 1
+FORMAT = 2
 """Counts up with each version of the program that counts in another way: everything is counted anew then."""
 
 BEHIND_SECONDS = 60.0

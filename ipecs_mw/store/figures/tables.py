@@ -25,7 +25,7 @@ from ipecs_mw.figures.table import Table
 from ipecs_mw.model.extensions import expand_numbers
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.figures.asking import Asked, Key, check_names, note_progress
-from ipecs_mw.store.figures.day import tell_day, tell_trunks
+from ipecs_mw.store.figures.day import tell_day, tell_decimal, tell_trunks
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -291,7 +291,7 @@ _OF_ALL_TRUNKS = ("trunks_at_once", "all_busy_seconds", "erlangs", "busiest_from
 def _note_busiest(hours: Row, asked: Asked) -> Iterator[Words]:
     if "busiest_from" in hours:
         at = spell_instant(hours["busiest_from"], asked.zone)
-        yield Words("figures.note.busiest", at=at, erlangs=f"{hours['busiest_erlangs']:.1f}")
+        yield Words("figures.note.busiest", at=at, erlangs=tell_decimal(hours["busiest_erlangs"]))
 
 
 def _answer_departments(asked: Asked) -> Answer:

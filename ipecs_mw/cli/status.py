@@ -19,7 +19,7 @@ from ipecs_mw.store.coordination.instances import load_instances
 from ipecs_mw.store.coordination.report_runs import load_runs
 from ipecs_mw.store.events.event_query import Filter, count_events
 from ipecs_mw.store.figures.alarms import load_lasting
-from ipecs_mw.store.figures.place import list_behind
+from ipecs_mw.store.figures.place import Behind, list_behind
 from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
@@ -79,7 +79,7 @@ def _render(
         return to_json(instances, indent=None if is_line else 1)
     profile, now = context.profile, context.clock.now()
     names = {name for instance in instances for name in instance.get("hosts") or {}}
-    behind = _if_allowed(lambda: list_behind(store, now), ())
+    behind: Sequence[Behind] = _if_allowed(lambda: list_behind(store, now), [])
     beside = Beside(
         gaps=_count_gaps(store, context, names),
         reader=_if_allowed(lambda: load_reader(store), None),

@@ -70,15 +70,15 @@ def _spell_offset(local: datetime) -> str:
     return f"{offset[:3]}:{offset[3:5]}"
 
 
-def _spell_decimal(value: float, texts: Texts) -> str:
-    return f"{value:.1f}".replace(".", texts.render("figures.decimal_mark"))
+def _spell_decimal(value: float, texts: Texts, digits: int) -> str:
+    return f"{value:.{digits}f}".replace(".", texts.render("figures.decimal_mark"))
 
 
 _SPELL: Mapping[Unit, Callable[[Any, Texts, ZoneInfo], str]] = {
     "text": lambda value, texts, _: escape(str(texts.say(value))),
     "count": lambda value, *_: str(value),
     "seconds": lambda value, *_: spell_seconds(value),
-    "share": lambda value, texts, _: f"{_spell_decimal(100 * value, texts)} %",
-    "decimal": lambda value, texts, _: _spell_decimal(value, texts),
+    "share": lambda value, texts, _: f"{_spell_decimal(100 * value, texts, 1)} %",
+    "decimal": lambda value, texts, _: _spell_decimal(value, texts, 2),
     "instant": lambda value, _, zone: spell_instant(value, zone),
 }

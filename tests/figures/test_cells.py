@@ -24,7 +24,7 @@ def spell(unit: Unit, value: Any, locale: str = "en-GB") -> str:
         ("share", 0.7, "70.0 %"),
         ("share", 7 / 9, "77.8 %"),
         ("share", 1, "100.0 %"),
-        ("decimal", 2.25, "2.2"),
+        ("decimal", 2.25, "2.25"),
         ("seconds", 0, "00:00"),
         ("seconds", 9.33, "00:09"),
         ("seconds", 59.5, "01:00"),

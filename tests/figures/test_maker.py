@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 from figures_scene import NEXT_DAY, NO_HOSTS, TEN, count_all, make_call, make_maker, reach
 from msgspec import structs
-from reading_scene import NOW
+from reading_scene import NOW, OPTIONS
 from support import FakeClock
 
 from ipecs_mw.errors import StoreUnavailable, WrittenElsewhere
+from ipecs_mw.figures.quarters import list_quarters
 from ipecs_mw.figures.question import Question
+from ipecs_mw.model.days import list_days
 from ipecs_mw.model.figure_settings import FigureSettings
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.service.readers import figure_maker
+from ipecs_mw.service.readers.host_reader import Derived, HostReader
 from ipecs_mw.store.calls.reader import take_over
 from ipecs_mw.store.figures import keeping
 from ipecs_mw.store.figures.marks import mark
@@ -128,3 +131,40 @@ def test_a_reader_that_is_behind_for_a_moment_changes_no_figure(days: Store) -> 
         count_all(maker)
         clock.advance(6)
     assert list(days.database["figures"].find({"kind": "group"})) == [before]
+
+
+def test_what_turns_out_late_to_have_ended_is_counted_anew_as_far_as_it_was_counted(days: Store) -> None:
+    ready = {
+        "_id": "main:1001",
+        "host": "main",
+        "first": "1",
+        "station": "1001",
+        "agent": "1001",
+        "groups": ["620"],
+        "state": "ready",
+        "from": TEN,
+        "days": None,
+        "revision": 1,
+    }
+    days.database["agent_states"].insert_one(dict(ready))
+    mark(days, "main", list_quarters(TEN, NEXT_DAY))
+    count_all(make_maker(days))
+    until = TEN + timedelta(minutes=30)
+    ended = {name: each for name, each in ready.items() if name != "revision"}
+    ended |= {"until": until, "days": list_days(TEN, until)}
+    reader = HostReader(days, "main", OPTIONS)
+    reader.put(
+        Derived(
+            calls={},
+            states={"main:1001": ended},
+            lasting=(),
+            at=TEN + timedelta(minutes=40),
+            is_whole=False,
+            is_all=False,
+            gaps=(),
+        ),
+        NEXT_DAY + timedelta(hours=1),
+    )
+    count_all(make_maker(days))
+    agents = days.database["figures"].find({"kind": "agent", "states": {"$exists": True}})
+    assert sum(each["states"]["ready"] for each in agents) == 30 * 60

@@ -22,7 +22,7 @@ from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore
 from ipecs_mw.figures.gaps import Gap, read_gap
-from ipecs_mw.figures.quarters import QUARTER, list_quarters
+from ipecs_mw.figures.quarters import list_quarters
 from ipecs_mw.figures.touched import FindTouched, find_touched_by_call, find_touched_by_state
 from ipecs_mw.service.process.threads import start_task
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched
@@ -36,6 +36,7 @@ from ipecs_mw.store.calls.moments import (
 from ipecs_mw.store.calls.ordered import Page, find_first, find_late, note_taken, read_page
 from ipecs_mw.store.calls.writing import ALL, Announce, Change, Difference, Span, Written, twice
 from ipecs_mw.store.figures.marks import mark
+from ipecs_mw.store.figures.place import find_counted_until
 from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
@@ -132,13 +133,10 @@ class HostReader:
         self._states = Written(self._store, "agent_states", "from", span, self._mark(find_touched_by_state))
 
     def _mark(self, find_touched: FindTouched) -> Announce:
-        """Return what has the figures be counted anew in which changed documents count.
-
-        What lasts does so until a little after the last event: who counts sees to the time since then himself.
-        """
+        """Return what has the figures be counted anew in which changed documents count."""
 
         def announce(changes: Sequence[Change], now: datetime) -> Callable[[], None]:
-            until = now if self._put_at is None else min(now, self._put_at + QUARTER)
+            until = find_counted_until(self._store, self.host, self._put_at or now, now)
             quarters = set().union(*(find_touched(*each, until) for each in changes))
             return partial(mark, self._store, self.host, quarters)
 

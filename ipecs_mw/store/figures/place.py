@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct, to_builtins
 
+from ipecs_mw.figures.quarters import QUARTER
 from ipecs_mw.store.calls.live_query import load_reader
 from ipecs_mw.store.calls.ordered import find_last
 from ipecs_mw.store.server.connection import Store
@@ -83,6 +84,17 @@ def load_place(store: Store, host: str) -> Place:
     with store_errors():
         found = store.database["readers"].find_one({"_id": _PREFIX + host})
     return Place(host) if found is None else _read(found)
+
+
+def find_counted_until(store: Store, host: str, at: datetime, now: datetime) -> datetime:
+    """Return up to when what lasts may have been counted of a host whose events are known up to `at`.
+
+    That is a little later, or a little after what was counted: who counts sees to the time since then himself.
+    Raises StoreError.
+    """
+    if at + QUARTER >= now:
+        return now
+    return min(now, max(at, load_place(store, host).as_of or at) + QUARTER)
 
 
 def save_place(store: Store, place: Place, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """`ipecs-mw status`: who runs, and how each host's session stands; once, or as it changes."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from ipecs_mw.store.coordination.instances import load_instances
 from ipecs_mw.store.coordination.report_runs import load_runs
 from ipecs_mw.store.events.event_query import Filter, count_events
 from ipecs_mw.store.figures.alarms import load_lasting
-from ipecs_mw.store.figures.place import list_behind
+from ipecs_mw.store.figures.place import Behind, list_behind
 from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
@@ -78,13 +78,15 @@ def _render(
     if form == "json":
         return to_json(instances, indent=None if is_line else 1)
     profile, now = context.profile, context.clock.now()
+    names = {name for instance in instances for name in instance.get("hosts") or {}}
+    behind: Sequence[Behind] = _if_allowed(lambda: list_behind(store, now), [])
     beside = Beside(
-        gaps=_count_gaps(store, context, instances),
+        gaps=_count_gaps(store, context, names),
         reader=_if_allowed(lambda: load_reader(store), None),
         runs=_if_allowed(lambda: load_runs(store, profile).values(), ()),
         alarms=_if_allowed(lambda: load_lasting(store, profile), ()),
         alarm_runs=_if_allowed(lambda: load_runs(store, profile, is_alarm=True).values(), ()),
-        behind=_if_allowed(lambda: list_behind(store, now), ()),
+        behind=[each for each in behind if each.host in names],
     )
     return "\n".join(describe(instances, profile, beside, texts))
 
@@ -97,10 +99,9 @@ def _if_allowed(load: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def _count_gaps(store: Store, context: Context, instances: Sequence[Instance]) -> dict[str, Any] | None:
+def _count_gaps(store: Store, context: Context, names: Collection[str]) -> dict[str, Any] | None:
     """Return how many gaps each host had lately; None where this account may not read the event log."""
     since = context.clock.now() - _GAPS_OF
-    names = {name for instance in instances for name in instance.get("hosts") or {}}
     try:
         return {name: count_events(store, Filter(type="gap", host=name, since=since)) for name in names}
     except StoreRefused:

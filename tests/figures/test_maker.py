@@ -19,8 +19,10 @@ from ipecs_mw.model.settings import Settings
 from ipecs_mw.service.readers import figure_maker
 from ipecs_mw.service.readers.host_reader import Derived, HostReader
 from ipecs_mw.store.calls.reader import take_over
+from ipecs_mw.store.coordination.instances import save_instance
 from ipecs_mw.store.figures import keeping
 from ipecs_mw.store.figures.marks import mark
+from ipecs_mw.store.figures.place import find_as_of
 from ipecs_mw.store.figures.tables import ask
 from ipecs_mw.store.server.connection import Store
 
@@ -168,3 +170,13 @@ def test_what_turns_out_late_to_have_ended_is_counted_anew_as_far_as_it_was_coun
     count_all(make_maker(days))
     agents = days.database["figures"].find({"kind": "agent", "states": {"$exists": True}})
     assert sum(each["states"]["ready"] for each in agents) == 30 * 60
+
+
+def test_nothing_is_known_of_a_time_whose_events_still_wait_in_a_journal(days: Store) -> None:
+    reached = NEXT_DAY + timedelta(hours=1)
+    for ago, known in ((7200, reached - timedelta(hours=2)), (5, reached)):
+        journal = {"entries": 9, "oldest_at": reached - timedelta(seconds=ago)}
+        save_instance(days, "one", {"state": "running", "hosts": {"main": {"journal": journal}}})
+        assert find_as_of(days, reached)["main"] == known
+    save_instance(days, "one", {"state": "stopped", "hosts": {"main": {"journal": {"oldest_at": TEN}}}})
+    assert find_as_of(days, reached)["main"] == reached

@@ -1,7 +1,7 @@
 """How far the figures of each host have been counted, by whom, and by which rules."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from msgspec import Struct, to_builtins
@@ -9,6 +9,7 @@ from msgspec import Struct, to_builtins
 from ipecs_mw.figures.quarters import QUARTER
 from ipecs_mw.store.calls.live_query import load_reader
 from ipecs_mw.store.calls.ordered import find_last
+from ipecs_mw.store.coordination.instances import load_instances
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -112,19 +113,32 @@ def _read(document: Mapping[str, Any]) -> Place:
 def find_as_of(store: Store, now: datetime) -> Mapping[str, datetime]:
     """Return for each host up to when it is known what it did: what lasts has lasted until then.
 
-    Now, while its session is up and the reader is not behind. Of a host that no reader tells of, as where only
-    `rebuild` has read, when its last event came. Raises StoreError.
+    Now, while its session is up, the reader is not behind, and nothing has waited long to be stored. Of a host
+    that no reader tells of, as where only `rebuild` has read, when its last event came. Raises StoreError.
     """
     reader = load_reader(store)
     with store_errors():
         live = {each["host"]: each for each in store.database["live"].find({"kind": "host"})}
         others = [host for host in store.database["calls"].distinct("host") if host not in reader.hosts]
     last = {host: {"taken_at": event["received_at"]} for host in others if (event := find_last(store, host))}
+    waiting = _find_waiting(store, now - timedelta(seconds=BEHIND_SECONDS))
     return {
-        host: known
+        host: min(known, waiting.get(host, known))
         for host, told in {**reader.hosts, **last}.items()
         if (known := _find_known(now, reader.state == "running", told, live.get(host) or {})) is not None
     }
+
+
+def _find_waiting(store: Store, before: datetime) -> Mapping[str, datetime]:
+    """Return since when events of a host have waited in the journal of a daemon that runs, if from before then."""
+    found: dict[str, datetime] = {}
+    for instance in load_instances(store):
+        hosts = {**(instance.get("former_hosts") or {}), **(instance.get("hosts") or {})}
+        for name, host in hosts.items() if instance["is_alive"] else ():
+            at = (host.get("journal") or {}).get("oldest_at")
+            if at is not None and at < before:
+                found[name] = min(at, found.get(name, at))
+    return found
 
 
 def _find_known(

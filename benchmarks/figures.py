@@ -33,6 +33,7 @@ from ipecs_mw.store.server.embedded import Embedded
 _HOST = "main"
 _GROUPS, _AGENTS = 200, 1000
 _STATES_OF_A_DAY = 60
+_KEPT_DAYS = 31  # of so many days quarter hours are there too: more would only be more to fill
 _TIMES = 10
 _PLAIN_SECONDS = 600.0
 _DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -55,8 +56,8 @@ def measure_figures(mongo: Embedded, folder: Path, calls: int, days: int) -> lis
         agents = [each for each in figures if each["kind"] == "agent"]
         for name, documents, first in (
             ("calls", day, 0),
-            ("figures", groups, 0),
-            ("figures", agents, max(0, days - 31)),
+            ("figures", groups, max(0, days - _KEPT_DAYS)),
+            ("figures", agents, max(0, days - _KEPT_DAYS)),
             ("figure_days", sums, 0),
         ):
             fill(scene, name, documents, range(first, days))

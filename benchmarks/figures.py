@@ -25,6 +25,7 @@ from ipecs_mw.figures.quarters import list_quarters
 from ipecs_mw.figures.question import Question
 from ipecs_mw.figures.rules import Rules
 from ipecs_mw.model.settings import Settings
+from ipecs_mw.service.process.garbage import search_seldom
 from ipecs_mw.store.figures.keeping import count_anew
 from ipecs_mw.store.figures.place import Place, save_place
 from ipecs_mw.store.figures.tables import ask
@@ -45,6 +46,7 @@ Document = dict[str, Any]
 def measure_figures(mongo: Embedded, folder: Path, calls: int, days: int) -> list[Row]:
     """Return rows of questions about figures among so many calls in so many days, and of counting a day anew."""
     random = Random(1)
+    search_seldom()  # as the command does
     with open_scene(mongo, folder) as scene:
         day = [build_call(random, number) for number in range(max(1, calls // days))]
         states = [state for agent in range(_AGENTS) for state in build_states(random, agent)]

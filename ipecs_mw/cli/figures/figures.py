@@ -25,6 +25,7 @@ from ipecs_mw.model.texts import Texts
 from ipecs_mw.reports.content import build_content
 from ipecs_mw.reports.plain_page import align
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.process.garbage import search_seldom
 from ipecs_mw.store.figures.asking import find_zone, load_what_is_allowed
 from ipecs_mw.store.figures.tables import ask
 
@@ -91,6 +92,7 @@ def figures(
     check_span(since, until)
     context = current()
     now = context.clock.now()
+    search_seldom()
     with context.open_store() as store:
         texts = load_words(store, context)
         settings = load_what_is_allowed(store, context.profile)

@@ -34,8 +34,11 @@ Document = dict[str, Any]
 MOST_ROWS = 200_000
 """A question for more intervals of all groups or agents is refused."""
 
+_OTHER = {"group": "agent", "agent": "group"}
 _OF_DAYS = frozenset({"1d", "1w", "1M", "all"})
-_LEFT_OUT = {"_id": 0, "updated_at": 0, "until": 0, "day": 0, "zone": 0}
+_LEFT_OUT = dict.fromkeys(
+    ("_id", "updated_at", "until", "day", "zone", "formula", "threshold_seconds", "short_seconds"), 0
+)
 
 
 _KEYS = {
@@ -135,11 +138,15 @@ class Asked:
         named = {name: getattr(question, narrows) for name, narrows in _NARROWS.get(kind, {}).items()}
         query: Document = {"kind": kind}
         query |= {name: {"$eq": value} for name, value in named.items() if value is not None}
+        is_one = kind in query  # of a single group or agent; no document has both
+        if is_one:
+            query[_OTHER[kind]] = None
         with store_errors():
             for host, place in self.places.items():
                 for collection, since, until in self._plan(place, kind):
                     span = {"host": host, **query, "from": {"$gte": since, "$lt": until}}
                     found = self.store.database[collection].find(span, _LEFT_OUT, batch_size=10_000)
+                    found = found.hint("by_name" if is_one else "by_kind")
                     yield from (
                         found
                         if self.is_wanted is None
@@ -258,12 +265,25 @@ def check_names(store: Store, settings: Settings, question: Question) -> None:
     )
     for (kind, key), names in zip(_KEYS.items(), configured, strict=True):
         name = getattr(question, kind)
-        if name is None or name in names:
+        if name is None or name in names or _has_figures(store, kind, name):
             continue
         with store_errors():
             found = store.database["figures"].distinct(kind, {} if kind == "host" else {"kind": kind})
         if name not in found:
             raise NoSuchName(key, name=name, allowed=", ".join(sorted({*found, *names})[:50]) or "–")
+
+
+def _has_figures(store: Store, kind: str, name: str) -> bool:
+    """Tell whether there are figures of a group or an agent: to list all there are takes much longer."""
+    if kind not in _OTHER:
+        return False
+    with store_errors():
+        return any(
+            store.database["figures"].find_one(
+                {"host": place.host, "kind": kind, kind: name, _OTHER[kind]: None}, {"_id": 1}, hint="by_name"
+            )
+            for place in load_places(store)
+        )
 
 
 def note_progress(asked: Asked) -> Iterator[Words]:

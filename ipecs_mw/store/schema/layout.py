@@ -50,7 +50,7 @@ _IN_ORDER = Index("in_order", (("host", ASCENDING), ("first", ASCENDING)))
 """What the log says of a host, as the host sent it: by the place of its first event."""
 
 _FIGURES = (("host", ASCENDING), ("kind", ASCENDING), ("group", ASCENDING), ("agent", ASCENDING))
-_GAPS = (("host", ASCENDING), ("kind", ASCENDING), ("from", ASCENDING))
+_BY_KIND = (("host", ASCENDING), ("kind", ASCENDING), ("from", ASCENDING))
 
 INDEXES: Mapping[str, Sequence[Index]] = {
     # and those that delete, which the configuration names: store/schema/retention.py
@@ -93,11 +93,13 @@ INDEXES: Mapping[str, Sequence[Index]] = {
     ),
     "figures": (
         Index("by_name", (*_FIGURES, ("from", ASCENDING))),
+        Index("by_kind", _BY_KIND),
         Index("by_quarter", (("host", ASCENDING), ("from", ASCENDING))),
-        Index("with_gap", _GAPS, {"partialFilterExpression": {"gap_seconds": {"$exists": True}}}),
+        Index("with_gap", _BY_KIND, {"partialFilterExpression": {"gap_seconds": {"$exists": True}}}),
     ),
     "figure_days": (
         Index("by_name", (*_FIGURES, ("from", ASCENDING))),
+        Index("by_kind", _BY_KIND),
         Index("by_day", (("host", ASCENDING), ("from", ASCENDING))),
     ),
     "figure_marks": (Index("by_quarter", (("host", ASCENDING), ("quarter", DESCENDING))),),

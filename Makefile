@@ -31,7 +31,7 @@ soak: $(VENV)/dev
 	@PYTHONPATH=.:tests $(BIN)/python -m faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 # Every figure of docs/performance.md, which it writes; BENCH=GROUP (rates, latency, memory, recovery, hosts, log,
-# steps, streams, calls) measures one group anew; BENCH=small, or "small GROUP", looks quickly and writes nothing.
+# steps, streams, calls, figures) measures one group anew; BENCH=small, or "small GROUP", looks quickly and writes nothing.
 bench: $(VENV)/dev
 	@$(BIN)/python benchmarks/run.py $(BENCH)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from figures_scene import NEXT_DAY, NO_HOSTS, TEN, count_all, make_call, make_maker, reach
@@ -17,7 +18,8 @@ from ipecs_mw.model.days import list_days
 from ipecs_mw.model.figure_settings import FigureSettings
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.service.readers import figure_maker
-from ipecs_mw.service.readers.host_reader import Derived, HostReader
+from ipecs_mw.service.readers.derived import Derived
+from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.store.calls.reader import take_over
 from ipecs_mw.store.coordination.instances import save_instance
 from ipecs_mw.store.figures import keeping
@@ -180,3 +182,21 @@ def test_nothing_is_known_of_a_time_whose_events_still_wait_in_a_journal(days: S
         assert find_as_of(days, reached)["main"] == known
     save_instance(days, "one", {"state": "stopped", "hosts": {"main": {"journal": {"oldest_at": TEN}}}})
     assert find_as_of(days, reached)["main"] == reached
+
+
+def test_who_stood_still_sums_no_day_over_what_another_one_has_summed(
+    days: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sums, groups = days.database["figure_days"], {"kind": "group"}
+    days.database["figures"].update_many(groups, {"$inc": {"offered": 1}})
+    sum_day = keeping.sum_day
+
+    def stand_still(*given: Any) -> Any:
+        """Sum what was read, while another one sums what it knows."""
+        sums.update_many(groups, {"$set": {"offered": 4711}, "$inc": {"revision": 1}})
+        return sum_day(*given)
+
+    monkeypatch.setattr(keeping, "sum_day", stand_still)
+    with pytest.raises(WrittenElsewhere):
+        keeping.sum_day_anew(days, "main", TEN.date(), ZoneInfo("UTC"), NOW)
+    assert sums.distinct("offered", groups) == [4711]

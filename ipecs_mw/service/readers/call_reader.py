@@ -180,7 +180,7 @@ class CallReader:
         self._clock.wait(self._news.is_there, max(0.0, min(due_at - now, _LONGEST_LOOK_SECONDS)))
 
     def _attend(self, host: str) -> _Attended:
-        attended = _Attended(HostReader(self._store, host, self._options))
+        attended = _Attended(HostReader(self._store, host, self._options, may_write=self._may_write))
         attended.reader.begin()
         attended.saved_at = attended.heard_at = self._clock.monotonic()
         attended.saved_position = attended.reader.position

@@ -4,13 +4,11 @@ What is derived depends on the events alone, so that a reader may stop anywhere,
 begin anew: what it makes then is compared with what is there, and only what differs is written.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
-
-from msgspec import Struct
 
 from ipecs_mw import logs
 from ipecs_mw.calls import snapshot
@@ -25,6 +23,7 @@ from ipecs_mw.figures.gaps import Gap, read_gap
 from ipecs_mw.figures.quarters import list_quarters
 from ipecs_mw.figures.touched import FindTouched, find_touched_by_call, find_touched_by_state
 from ipecs_mw.service.process.threads import start_task
+from ipecs_mw.service.readers.derived import Derived
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched
 from ipecs_mw.store.calls.moments import (
     Moment,
@@ -44,31 +43,15 @@ log = logs.get_logger()
 PAGE_EVENTS = 2000
 """So many events are read at once, and what they changed is written before the next."""
 
+_DERIVED = (
+    ("calls", "began_at", find_touched_by_call),
+    ("agent_states", "from", find_touched_by_state),
+)
 _JUST_NOW = timedelta(minutes=1)
 _MOST_NOTED = 20_000  # numbers that wait for their missed calls, so that memory is bounded
 
 Document = dict[str, Any]
 Live = Sequence[tuple[str, Mapping[str, Any] | None]]
-
-
-class Derived(Struct):
-    """What has been derived and is to be put into MongoDB: documents by id, None for what is no more.
-
-    Where a stretch is `swept`, what it began and is neither there nor `expected` is no more, either. `lasting` are
-    intervals of which more is to come. `at` is when the last event was received; `is_whole` where nothing is held
-    back, `is_all` where what follows from these documents may not be there although they are. `gaps` are stretches
-    of time without events.
-    """
-
-    calls: dict[str, Document | None]
-    states: dict[str, Document | None]
-    lasting: Collection[str]
-    at: datetime | None
-    is_whole: bool
-    is_all: bool
-    gaps: Sequence[Gap]
-    swept: tuple[str, str] | None = None
-    expected: Collection[str] = ()
 
 
 class HostReader:
@@ -77,6 +60,7 @@ class HostReader:
     Only documents that began in `span` are touched. Where it `only_compares`, nothing is written; `await_reader`
     then gives a reader that reads meanwhile the time to write what has just come. What `is_anew` reads again what
     was read before: it does not follow what is true now, and goes on from what was read by the same options alone.
+    Calls and states are written only as long as it `may_write`: who stood still may have been overtaken.
     Every call may raise StoreError, after which the reader is of no use until it has begun again.
     """
 
@@ -90,6 +74,7 @@ class HostReader:
         only_compares: bool = False,
         await_reader: Callable[[], None] = lambda: None,
         is_anew: bool = False,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self.host = host
         self.options = options
@@ -101,6 +86,7 @@ class HostReader:
         self._only_compares = only_compares
         self._await_reader = await_reader
         self._is_anew = is_anew
+        self._may_write = may_write
         self._span = span
         self._missed = MissedCalls(store, host, options)
         self._taken: dict[str, int] = {}
@@ -129,8 +115,10 @@ class HostReader:
 
     def _set_span(self, span: Span) -> None:
         self._touched_span = span
-        self._calls = Written(self._store, "calls", "began_at", span, self._mark(find_touched_by_call))
-        self._states = Written(self._store, "agent_states", "from", span, self._mark(find_touched_by_state))
+        self._calls, self._states = (
+            Written(self._store, name, began, span, self._mark(find_touched), self._may_write)
+            for name, began, find_touched in _DERIVED
+        )
 
     def _mark(self, find_touched: FindTouched) -> Announce:
         """Return what has the figures be counted anew in which changed documents count."""

@@ -73,7 +73,7 @@ class Written:
 
     `began` is the field with the instant at which what a document tells began; what is outside of `span` is left
     as it is. `announce` is told what is written, each document as it was and as it is; what it returns is called
-    before and after.
+    before and after. Nothing is written while it `may_write` no more: what was derived may be old by then.
     """
 
     def __init__(
@@ -83,11 +83,13 @@ class Written:
         began: str = "began_at",
         span: Span = ALL,
         announce: Announce = lambda _changes, _now: lambda: None,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self.name = collection
         self._began = began
         self._span = span
         self._announce = announce
+        self._may_write = may_write
         self._collection = store.database[collection]
         self._known: dict[str, Document] = {}
 
@@ -118,7 +120,8 @@ class Written:
 
         `stored` are all documents that were there before it was looked up what to derive from: whoever writes
         after that is in conflict. Raises WrittenElsewhere where somebody else changed a document meanwhile, what
-        is not in conflict being written; StoreError. The call can be repeated.
+        is not in conflict being written, and where another one has the right to write; StoreError. The call can be
+        repeated.
         """
         if stored is None:
             stored = self._read(derived)
@@ -131,6 +134,8 @@ class Written:
         if found:
             tell = self._announce([(told.before, derived[told.id]) for told, _ in found], now)
             tell()
+            if not self._may_write():
+                raise WrittenElsewhere("error.written_elsewhere", collection=self.name)
             self._send([write for _, write in found])
             tell()  # who was told before may have looked before it was written
         for difference, _ in found:

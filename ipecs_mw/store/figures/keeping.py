@@ -106,22 +106,25 @@ def sum_day_anew(
 ) -> None:
     """Sum the quarter hours of a day of a zone, and write what differs.
 
-    `only` those of some groups or agents; None: all. Raises StoreError.
+    `only` those of some groups or agents; None: all. Raises WrittenElsewhere where another one summed meanwhile;
+    StoreError.
     """
     since, until = begin_day(day, zone), begin_day(next_day(day), zone)
     if since == until:
         return  # a day that the zone left out
     names = None if only is None else {*only, ("host", "")}
     with store_errors():
+        there = {
+            each["_id"]: each
+            for each in store.database["figure_days"].find({"host": host, "day": f"{day}"})
+            if names is None or name_figure(each) in names
+        }
         query = {"host": host, "from": {"$gte": since, "$lt": until}}
         quarters = store.database["figures"].find(query).hint("by_quarter")
         found = [each for each in quarters if names is None or name_figure(each) in names]
-        there = store.database["figure_days"].find({"host": host, "day": f"{day}"})
-        derived: dict[str, Document | None] = {
-            each["_id"]: None for each in there if names is None or name_figure(each) in names
-        }
+    derived: dict[str, Document | None] = dict.fromkeys(there)
     derived.update((each["_id"], each) for each in sum_day(found, host, day, since, until, zone.key))
-    Written(store, "figure_days", "from").write(derived, now)
+    Written(store, "figure_days", "from").write(derived, now, there)
 
 
 def mark_counted(store: Store, host: str, is_wanted: Callable[[str], bool], *, has_host: bool) -> None:

@@ -29,6 +29,7 @@ from sites import make_schema
 from support import FakeClock
 
 from ipecs_mw.calls.position import find_entry
+from ipecs_mw.errors import WrittenElsewhere
 from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.service.readers.rebuilding import rebuild
 from ipecs_mw.store.calls.missed_items import MissedCalls
@@ -238,3 +239,25 @@ def test_what_was_read_outlives_the_log_that_is_dropped(migrated: Store) -> None
     insert(migrated, second)
     runs.finish()
     assert_same(read_stored(migrated), read_at_once([*first, *second]))
+
+
+def test_who_stood_still_writes_nothing_over_what_another_reader_has_written_since(migrated: Store) -> None:
+    may_write = [True]
+    frozen = HostReader(migrated, "main", OPTIONS, may_write=lambda: may_write[0])
+    frozen.begin()
+    log = build_log(2.5, 1, 1)
+    insert(migrated, log[:1500])
+    while frozen.is_behind:
+        frozen.read()
+        frozen.flush(NOW, is_whole=not frozen.is_behind)
+    insert(migrated, log[1500:2000])
+    frozen.read()
+    old = frozen.derive(is_whole=True)  # it stands still here, and another one goes on
+    may_write[0] = False
+    insert(migrated, log[2000:])
+    other = Runs(migrated)
+    other.finish()
+    before = read_stored(migrated, DERIVED)
+    with pytest.raises(WrittenElsewhere):
+        frozen.put(old, NOW)
+    assert read_stored(migrated, DERIVED) == before

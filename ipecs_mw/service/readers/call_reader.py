@@ -16,6 +16,7 @@ from ipecs_mw import logs
 from ipecs_mw.calls.options import ReadingOptions
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import StoreError, StoreRefused
+from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.store.calls.moments import thin_moments
 from ipecs_mw.store.calls.ordered import list_hosts
@@ -44,8 +45,6 @@ _MOMENT_COST = 20.0  # the time between two moments is at least so many times wh
 _BACK_SECONDS = 5.0
 _BACK_COST = 10.0
 _LAST_SECONDS = 1.5
-_FIRST_RETRY_SECONDS = 1.0
-_LONGEST_RETRY_SECONDS = 30.0
 
 
 class _Attended(Struct):
@@ -99,22 +98,21 @@ class CallReader:
 
     def run(self) -> None:
         """Read until stopped, whatever becomes of MongoDB; then let another daemon go on."""
-        wait_seconds = _FIRST_RETRY_SECONDS
         self._drop()
-        while not self._stop.is_set():
-            try:
-                if not self._is_wanted() or not self._hold():
-                    self._drop()
-                    self._clock.wait(self._stop, _STAND_BY_SECONDS)
-                    continue
-                self._turn()
-                wait_seconds = _FIRST_RETRY_SECONDS
-            except StoreError as error:
-                self._tell_trouble(error)
-                self._drop()
-                self._clock.wait(self._stop, wait_seconds)
-                wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
+        take_turns(self._take_turn, self._clock, self._stop, self._give_up)
         self._finish()
+
+    def _take_turn(self) -> float:
+        if not self._is_wanted() or not self._hold():
+            self._drop()
+            return _STAND_BY_SECONDS
+        self._turn()
+        return 0.0
+
+    def _give_up(self, error: StoreError) -> None:
+        """Tell of what went wrong, and go on from what is in MongoDB."""
+        self._tell_trouble(error)
+        self._drop()
 
     def _is_wanted(self) -> bool:
         """Tell whether this daemon is to read; where it is no more, it lets another one go on."""

@@ -21,6 +21,7 @@ from ipecs_mw.figures.quarters import find_quarter, list_quarters
 from ipecs_mw.figures.rules import Rules, read_rules
 from ipecs_mw.model.days import begin_utc_day
 from ipecs_mw.model.settings import Settings
+from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.process.sole_right import SoleRight
 from ipecs_mw.store.figures.keeping import (
     Changed,
@@ -43,8 +44,6 @@ _PASS_SECONDS = 10.0
 _COST = 3.0  # the pause after a count is at least so many times what it took
 _MOST_PAUSE_SECONDS = 300.0
 _STAND_BY_SECONDS = 2.0
-_FIRST_RETRY_SECONDS = 1.0
-_LONGEST_RETRY_SECONDS = 30.0
 _MOST_MARKS = 2000
 _DAYS_AT_ONCE = 20
 _DAY = timedelta(days=1)
@@ -106,25 +105,23 @@ class FigureMaker:
 
     def run(self) -> None:
         """Count until stopped, whatever becomes of MongoDB."""
-        wait_seconds = _FIRST_RETRY_SECONDS
-        while not self._stop.is_set():
-            try:
-                options = find_figure_options(self._read_settings())
-                if options is None or not self._right.hold():
-                    self._right.let_go()
-                    self._told.clear()
-                    self._clock.wait(self._stop, _STAND_BY_SECONDS)
-                    continue
-                begun = self._clock.monotonic()
-                pause = self.turn(options)  # where there is more, half the time is left to who stores events
-                self._clock.wait(self._stop, pause or self._clock.monotonic() - begun)
-                wait_seconds = _FIRST_RETRY_SECONDS
-            except StoreError as error:
-                level = log.error if isinstance(error, StoreRefused) else log.warning
-                level("figures.stopped", detail=logs.explain(error))
-                self._clock.wait(self._stop, wait_seconds)
-                wait_seconds = min(2 * wait_seconds, _LONGEST_RETRY_SECONDS)
+        take_turns(self._take_turn, self._clock, self._stop, self._tell_stopped)
         self._right.let_go()
+
+    def _take_turn(self) -> float:
+        options = find_figure_options(self._read_settings())
+        if options is None or not self._right.hold():
+            self._right.let_go()
+            self._told.clear()
+            return _STAND_BY_SECONDS
+        begun = self._clock.monotonic()
+        pause = self.turn(options)
+        # where there is more, half the time is left to who stores events
+        return pause or self._clock.monotonic() - begun
+
+    def _tell_stopped(self, error: StoreError) -> None:
+        level = log.error if isinstance(error, StoreRefused) else log.warning
+        level("figures.stopped", detail=logs.explain(error))
 
     def finish(self, on_progress: Callable[[Mapping[str, Any]], None]) -> None:
         """Count what is due until nothing is, unless a daemon has the right to; tell how far each host is."""

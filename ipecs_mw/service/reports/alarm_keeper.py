@@ -16,9 +16,9 @@ from ipecs_mw.figures.alarms import OF_CALLS, Facts, Judgement, judge
 from ipecs_mw.model.alarm_settings import AlarmSettings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.service.intake.intake import Intake
+from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.process.sole_right import SoleRight
 from ipecs_mw.service.reports.reporter import Spoken
-from ipecs_mw.service.reports.turns import take_turns
 from ipecs_mw.store.coordination.report_runs import count_alarms, note_alarm
 from ipecs_mw.store.figures.alarm_facts import LATEST, load_facts
 from ipecs_mw.store.figures.alarms import (
@@ -78,12 +78,13 @@ class AlarmKeeper:
 
     def run(self) -> None:
         """Look each second until stopped, whatever becomes of MongoDB."""
-        take_turns(self._take_turn, _LOOK_SECONDS, self._clock, self._stop, self._tell_stopped)
+        take_turns(self._take_turn, self._clock, self._stop, self._tell_stopped)
         self._right.let_go()
 
-    def _take_turn(self) -> None:
+    def _take_turn(self) -> float:
         if self._right.hold():
             self.turn()
+        return _LOOK_SECONDS
 
     def _tell_stopped(self, error: StoreError) -> None:
         level = log.error if isinstance(error, StoreRefused) else log.warning

@@ -15,9 +15,9 @@ from ipecs_mw.model.settings import Settings
 from ipecs_mw.reports.alarm_message import Told, build_alarm_message
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.intake.own_records import journal_errors_logged
+from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.reports.outbox import MOST_DOUBTS, GivenUp, Outbox, Outcome
 from ipecs_mw.service.reports.reporter import Spoken
-from ipecs_mw.service.reports.turns import take_turns
 from ipecs_mw.service.session.credentials import Decrypt
 from ipecs_mw.store.coordination.report_runs import Run, claim_run, name_alarm_run
 from ipecs_mw.store.figures.alarms import Raised, load_alarm
@@ -58,7 +58,11 @@ class AlarmMailer:
 
     def run(self) -> None:
         """Look each second until stopped, whatever becomes of MongoDB."""
-        take_turns(self.turn, _LOOK_SECONDS, self._clock, self._stop, self._tell_stopped)
+        take_turns(self._take_turn, self._clock, self._stop, self._tell_stopped)
+
+    def _take_turn(self) -> float:
+        self.turn()
+        return _LOOK_SECONDS
 
     def _tell_stopped(self, error: StoreError) -> None:
         level = log.error if isinstance(error, StoreRefused) else log.warning

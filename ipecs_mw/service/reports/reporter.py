@@ -17,10 +17,10 @@ from ipecs_mw.reports.question import find_zone
 from ipecs_mw.reports.schedule import build_schedule, find_last
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.intake.own_records import journal_errors_logged
+from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.reports.asking import Ask
 from ipecs_mw.service.reports.outbox import MOST_DOUBTS, GivenUp, Outbox, Outcome
 from ipecs_mw.service.reports.sending import answer_report, write_report
-from ipecs_mw.service.reports.turns import take_turns
 from ipecs_mw.service.session.credentials import Decrypt
 from ipecs_mw.store.coordination.report_runs import Run, claim_run, find_newest, note_run
 from ipecs_mw.store.server.connection import Store
@@ -73,7 +73,11 @@ class Reporter:
 
     def run(self) -> None:
         """Look every few seconds until stopped, whatever becomes of MongoDB."""
-        take_turns(self.turn, _LOOK_SECONDS, self._clock, self._stop, self._tell_stopped)
+        take_turns(self._take_turn, self._clock, self._stop, self._tell_stopped)
+
+    def _take_turn(self) -> float:
+        self.turn()
+        return _LOOK_SECONDS
 
     def _tell_stopped(self, error: StoreError) -> None:
         level = log.error if isinstance(error, StoreRefused) else log.warning

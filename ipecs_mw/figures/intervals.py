@@ -5,10 +5,11 @@ comes twice is two intervals.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import groupby, pairwise
 from zoneinfo import ZoneInfo
 
+from ipecs_mw.figures.periods import find_instant, next_month
 from ipecs_mw.figures.quarters import QUARTER, list_quarters
 
 Span = tuple[datetime, datetime]
@@ -24,7 +25,7 @@ def find_day(at: datetime, zone: ZoneInfo) -> date:
 
 def begin_day(day: date, zone: ZoneInfo) -> datetime:
     """Return the first instant of a day of a zone, in UTC; that of the next where the zone left it out."""
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+    return find_instant(day, time(), zone)
 
 
 def next_day(day: date) -> date:
@@ -36,14 +37,10 @@ def _next_week(day: date) -> date:
     return day + timedelta(days=7 - (day.weekday() - _MONDAY))
 
 
-def _next_month(day: date) -> date:
-    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
-
-
 _NEXT: Mapping[str, Callable[[date], date]] = {
     "1d": next_day,
     "1w": _next_week,
-    "1M": _next_month,
+    "1M": next_month,
 }
 """How the first day of the next interval follows from any day of one."""
 

@@ -66,7 +66,8 @@ def _begin_month(day: date) -> date:
     return day.replace(day=1)
 
 
-def _next_month(day: date) -> date:
+def next_month(day: date) -> date:
+    """Return the first day of the month after that of a day."""
     return _begin_month(_begin_month(day) + timedelta(days=31))
 
 
@@ -75,7 +76,7 @@ _DAYS: Mapping[Period, Callable[[date], tuple[date, date]]] = {
     "yesterday": lambda day: (day - _DAY, day),
     "this-week": lambda day: (_begin_week(day), _begin_week(day) + _WEEK),
     "last-week": lambda day: (_begin_week(day) - _WEEK, _begin_week(day)),
-    "this-month": lambda day: (_begin_month(day), _next_month(day)),
+    "this-month": lambda day: (_begin_month(day), next_month(day)),
     "last-month": lambda day: (_begin_month(_begin_month(day) - _DAY), _begin_month(day)),
     "this-year": lambda day: (date(day.year, 1, 1), date(day.year + 1, 1, 1)),
 }

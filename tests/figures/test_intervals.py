@@ -51,6 +51,12 @@ def test_a_day_without_midnight_begins_at_one_o_clock() -> None:
     assert (begin.day, begin.hour) == (24, 1)
 
 
+def test_a_day_whose_midnight_falls_into_a_longer_change_of_the_clock_begins_when_that_is_over() -> None:
+    zone = ZoneInfo("America/Toronto")  # 30 March 1919: from 23:30 on to 0:30
+    begin = begin_day(datetime(1919, 3, 31, tzinfo=zone).date(), zone).astimezone(zone)
+    assert f"{begin:%Y-%m-%d %H:%M}" == "1919-03-31 00:30"
+
+
 def test_a_day_that_a_zone_left_out_is_no_interval() -> None:
     zone = ZoneInfo("Pacific/Apia")
     since, until = at("Pacific/Apia", 2011, 12, 29), at("Pacific/Apia", 2012, 1, 1)

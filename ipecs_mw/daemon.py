@@ -35,7 +35,7 @@ from ipecs_mw.service.process.turns import WatchedClock
 from ipecs_mw.service.readers.call_reader import CallReader
 from ipecs_mw.service.readers.figure_maker import FigureMaker
 from ipecs_mw.service.readers.group_watch import GroupWatch
-from ipecs_mw.service.reports.reporter import Spoken
+from ipecs_mw.service.reports.context import Context, Spoken
 from ipecs_mw.service.reports.tasks import build_tasks
 from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
@@ -186,7 +186,9 @@ class Daemon:
         self._figures = FigureMaker(self._store, self._id, lambda: self._loaded.settings, clock, self._stop)
         self._groups = GroupWatch(self._store, lambda: self._loaded.settings, clock, self._stop)
         self._tasks = build_tasks(
-            self._store, profile, self._id, self._speak, shared.decrypt, self._intake, clock, self._stop
+            Context(
+                self._store, profile, self._id, self._speak, shared.decrypt, self._intake, clock, stop.event
+            )
         )
         self._changes = ChangeFeed(
             self._store,

@@ -5,20 +5,17 @@ goes on where this one stopped. One that dies between telling and noting has an 
 with the same id; its mail goes once.
 """
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ipecs_mw import logs
-from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalError, StoreError, StoreRefused
 from ipecs_mw.figures.alarms import OF_CALLS, Facts, Judgement, judge
 from ipecs_mw.model.alarm_settings import AlarmSettings
 from ipecs_mw.model.texts import Texts
-from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.process.sole_right import SoleRight
-from ipecs_mw.service.reports.reporter import Spoken
+from ipecs_mw.service.reports.context import Context, Spoken
 from ipecs_mw.store.coordination.report_runs import count_alarms, note_alarm
 from ipecs_mw.store.figures.alarm_facts import LATEST, load_facts
 from ipecs_mw.store.figures.alarms import (
@@ -34,7 +31,6 @@ from ipecs_mw.store.figures.alarms import (
     raise_alarm,
     save_progress,
 )
-from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
 
@@ -52,33 +48,16 @@ _Judgements = Mapping[tuple[str, str], Judgement]
 
 
 class AlarmKeeper:
-    """Looks for alarms of a profile while it holds the right to; `run` is its thread.
+    """Looks for alarms of a profile while it holds the right to; `run` is its thread."""
 
-    `read` gives the configuration as it is now.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        profile: str,
-        owner: str,
-        read: Callable[[], Spoken],
-        intake: Intake,
-        clock: Clock,
-        stop: threading.Event,
-    ) -> None:
-        self._store = store
-        self._profile = profile
-        self._read = read
-        self._intake = intake
-        self._clock = clock
-        self._stop = stop
-        self._right = SoleRight(store, name_lease(profile), owner, clock)
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._right = SoleRight(context.store, name_lease(context.profile), context.owner, context.clock)
         self._calm_since: dict[str, datetime] = {}
 
     def run(self) -> None:
         """Look each second until stopped, whatever becomes of MongoDB."""
-        take_turns(self._take_turn, self._clock, self._stop, self._tell_stopped)
+        take_turns(self._take_turn, self._context.clock, self._context.stop, self._tell_stopped)
         self._right.let_go()
 
     def _take_turn(self) -> float:
@@ -92,24 +71,24 @@ class AlarmKeeper:
 
     def turn(self) -> None:
         """Raise what is new, end what is over, tell what was not told. Raises StoreError."""
-        spoken, now = self._read(), self._clock.now()
+        spoken, now = self._context.read(), self._context.clock.now()
         rules = spoken.settings.alarms
-        progress = load_progress(self._store, self._profile)
+        progress = load_progress(self._context.store, self._context.profile)
         if not rules and progress is None:
             return
         marks = follow_rules(progress, rules, now)
-        lasting = load_lasting(self._store, self._profile)
+        lasting = load_lasting(self._context.store, self._context.profile)
         seen_at = now if progress is None else progress.seen_at
         of_calls = [each.cause for each in lasting if each.when in OF_CALLS]
-        facts, seen = load_facts(self._store, spoken.settings, rules, seen_at, of_calls, now)
+        facts, seen = load_facts(self._context.store, spoken.settings, rules, seen_at, of_calls, now)
         judgements = _judge_all(rules, facts)
         self._raise(rules, judgements, lasting, {name: mark["since"] for name, mark in marks.items()}, now)
         self._end(rules, judgements, lasting, now)
-        for alarm in load_untold(self._store, self._profile):
+        for alarm in load_untold(self._context.store, self._context.profile):
             self._tell(alarm, spoken, now)
         is_new = progress is None or progress.rules != marks
         if is_new or seen - seen_at >= _SAVED_EVERY:
-            save_progress(self._store, self._profile, Progress(seen, marks))
+            save_progress(self._context.store, self._context.profile, Progress(seen, marks))
 
     def _raise(
         self,
@@ -126,7 +105,7 @@ class AlarmKeeper:
             for alarm in judgement.alarms:
                 is_old = alarm.until is not None and alarm.until < floor
                 if not is_old and (name, host, alarm.cause) not in known:
-                    raise_alarm(self._store, self._profile, by_name[name], host, alarm, now)
+                    raise_alarm(self._context.store, self._context.profile, by_name[name], host, alarm, now)
 
     def _end(
         self,
@@ -139,9 +118,9 @@ class AlarmKeeper:
         for each in lasting:
             judgement = judgements.get((each.rule, each.host))
             if judgement is None or kinds[each.rule] != each.when:  # nobody looks for it any more
-                end_alarm(self._store, each, now)
+                end_alarm(self._context.store, each, now)
             elif (ended_at := self._find_end(each, judgement, now)) is not None:
-                end_alarm(self._store, each, ended_at)
+                end_alarm(self._context.store, each, ended_at)
 
     def _find_end(self, alarm: Raised, judgement: Judgement, now: datetime) -> datetime | None:
         """Return when an alarm was over; None while it lasts, or may."""
@@ -164,29 +143,31 @@ class AlarmKeeper:
         rule = next((each for each in spoken.settings.alarms if each.name == alarm.rule), None)
         for telling in alarm.list_untold():
             if rule is not None and rule.to and self._may_mail(rule, now):
-                note_alarm(self._store, self._profile, rule.name, alarm.id, telling, now)
+                note_alarm(self._context.store, self._context.profile, rule.name, alarm.id, telling, now)
             try:
                 self._record(alarm, telling, spoken.texts)
             except JournalError as error:
                 log.error("journal.refused", host="middleware", detail=logs.explain(error))
                 return
-            note_told(self._store, alarm, telling)
+            note_told(self._context.store, alarm, telling)
 
     def _may_mail(self, rule: AlarmSettings, now: datetime) -> bool:
         """Tell whether a mail more is of use to anybody."""
         if rule.when == "emergency_call":
             return True
-        return count_alarms(self._store, self._profile, rule.name, now - _MAILS_OF) < _MOST_MAILS
+        return (
+            count_alarms(self._context.store, self._context.profile, rule.name, now - _MAILS_OF) < _MOST_MAILS
+        )
 
     def _record(self, alarm: Raised, telling: str, texts: Texts) -> None:
         what, id_, ended_at = texts.say(alarm.words), alarm.id, alarm.ended_at
         rule, host, when, since = alarm.rule, alarm.host, alarm.when, alarm.since
         if telling == "raised":
-            self._intake.record(
+            self._context.intake.record(
                 "alarm.raised", "warning", rule=rule, host=host, what=what, when=when, alarm=id_, since=since
             )
         else:
-            self._intake.record(
+            self._context.intake.record(
                 "alarm.ended", rule=rule, host=host, what=what, when=when, alarm=id_, until=ended_at
             )
 

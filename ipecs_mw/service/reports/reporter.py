@@ -1,29 +1,22 @@
 """Sends each report when it is due, once for all daemons of a profile; what failed is tried again for a day."""
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 
-from msgspec import Struct
-
 from ipecs_mw import logs
-from ipecs_mw.clock import Clock
 from ipecs_mw.errors import StoreError, StoreRefused
 from ipecs_mw.model.report_settings import MailSettings, ReportSettings
 from ipecs_mw.model.settings import Settings
-from ipecs_mw.model.texts import Texts
 from ipecs_mw.reports.question import find_zone
 from ipecs_mw.reports.schedule import build_schedule, find_last
-from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.intake.own_records import journal_errors_logged
 from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.reports.asking import Ask
+from ipecs_mw.service.reports.context import Context, Spoken
 from ipecs_mw.service.reports.outbox import MOST_DOUBTS, GivenUp, Outbox, Outcome
 from ipecs_mw.service.reports.sending import answer_report, write_report
-from ipecs_mw.service.session.credentials import Decrypt
 from ipecs_mw.store.coordination.report_runs import Run, claim_run, find_newest, note_run
-from ipecs_mw.store.server.connection import Store
 from ipecs_mw.transport.mail import spell_server
 
 log = logs.get_logger()
@@ -33,47 +26,23 @@ _MAKING_SECONDS = 120.0
 _GIVE_UP = timedelta(hours=24)
 
 
-class Spoken(Struct, frozen=True):
-    """What the configuration says now: the settings and the language strings."""
-
-    settings: Settings
-    texts: Texts
-
-
 class Reporter:
     """Sends the reports of a profile; `run` is its thread.
 
-    `read` gives the configuration as it is now, `build_ask` what answers questions by it. Who wants to send a
+    `build_ask` gives what answers questions by a configuration. Who wants to send a
     report claims its run, so that any number of daemons may look after the same reports.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        profile: str,
-        owner: str,
-        read: Callable[[], Spoken],
-        build_ask: Callable[[Settings], Ask],
-        decrypt: Decrypt,
-        intake: Intake,
-        clock: Clock,
-        stop: threading.Event,
-    ) -> None:
-        self._store = store
-        self._profile = profile
-        self._owner = owner
-        self._read = read
+    def __init__(self, context: Context, build_ask: Callable[[Settings], Ask]) -> None:
+        self._context = context
         self._build_ask = build_ask
-        self._outbox = Outbox(store, profile, decrypt, clock, self._tell)
-        self._intake = intake
-        self._clock = clock
-        self._stop = stop
+        self._outbox = Outbox(context.store, context.profile, context.decrypt, context.clock, self._tell)
         self._noted: dict[str, tuple[str, datetime]] = {}
         self._mail: MailSettings | None = None
 
     def run(self) -> None:
         """Look every few seconds until stopped, whatever becomes of MongoDB."""
-        take_turns(self._take_turn, self._clock, self._stop, self._tell_stopped)
+        take_turns(self._take_turn, self._context.clock, self._context.stop, self._tell_stopped)
 
     def _take_turn(self) -> float:
         self.turn()
@@ -85,7 +54,7 @@ class Reporter:
 
     def turn(self) -> None:
         """Note what is due, and see to all that is to be tried now. Raises StoreError."""
-        spoken = self._read()
+        spoken = self._context.read()
         mail = spoken.settings.mail
         if mail is None:
             return
@@ -94,30 +63,38 @@ class Reporter:
         self._mail = mail
         for report in spoken.settings.reports:
             self._note(spoken.settings, report)
-        while not self._stop.is_set():
-            run = claim_run(self._store, self._profile, self._owner, _MAKING_SECONDS)
+        while not self._context.stop.is_set():
+            run = claim_run(self._context.store, self._context.profile, self._context.owner, _MAKING_SECONDS)
             if run is None:
                 return
             self._see_to(run, spoken)
 
     def _note(self, settings: Settings, report: ReportSettings) -> None:
         """Note that a report is due, once; what was due before there was a report of this schedule is skipped."""
-        now = self._clock.now()
+        now = self._context.clock.now()
         schedule = build_schedule(report, find_zone(settings, report))
         due_at, word = find_last(schedule, now), schedule.spell()
         if self._noted.get(report.name) == (word, due_at):
             return
-        newest = find_newest(self._store, self._profile, report.name, now)
+        newest = find_newest(self._context.store, self._context.profile, report.name, now)
         is_known = newest is not None and newest.schedule == word
         if newest is None or not is_known or newest.due_at < due_at:
-            note_run(self._store, self._profile, report.name, due_at, word, now, is_skipped=not is_known)
+            note_run(
+                self._context.store,
+                self._context.profile,
+                report.name,
+                due_at,
+                word,
+                now,
+                is_skipped=not is_known,
+            )
         self._noted[report.name] = (word, due_at)
 
     def _see_to(self, run: Run, spoken: Spoken) -> None:
         """Try a run that was claimed, or give it up."""
         settings, texts = spoken.settings, spoken.texts
         report = next((each for each in settings.reports if each.name == run.name), None)
-        now = self._clock.now()
+        now = self._context.clock.now()
         if run.doubts >= MOST_DOUBTS:
             self._outbox.give_up(run, "unknown", run.error or texts.render("report.interrupted"))
         elif report is None:
@@ -134,7 +111,7 @@ class Reporter:
 
         def build(mail: MailSettings) -> EmailMessage:
             answer = answer_report(settings, report, texts, self._build_ask(settings), run.due_at)
-            return write_report(answer, mail, run=run.id, to=report.to, clock=self._clock)
+            return write_report(answer, mail, run=run.id, to=report.to, clock=self._context.clock)
 
         self._outbox.send(run, report.to, settings, texts, build)
 
@@ -142,12 +119,12 @@ class Reporter:
         due = f"{run.due_at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
         with journal_errors_logged():
             if outcome == "sent":
-                self._intake.record("report.sent", report=run.name, due=due)
+                self._context.intake.record("report.sent", report=run.name, due=due)
             elif outcome == "late":
-                self._intake.record("report.late", "warning", report=run.name, due=due, detail=reason)
+                self._context.intake.record("report.late", "warning", report=run.name, due=due, detail=reason)
             else:
                 key = "report.unknown" if outcome == "unknown" else "report.failed"
-                self._intake.record(key, "error", report=run.name, due=due, detail=reason)
+                self._context.intake.record(key, "error", report=run.name, due=due, detail=reason)
 
 
 def is_over(run: Run, last_due_at: datetime, now: datetime) -> bool:

@@ -19,7 +19,7 @@ from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.intake.pipeline import open_intake
 from ipecs_mw.service.reports.alarm_keeper import AlarmKeeper
 from ipecs_mw.service.reports.alarm_mailer import AlarmMailer
-from ipecs_mw.service.reports.reporter import Spoken
+from ipecs_mw.service.reports.context import Context, Spoken
 from ipecs_mw.store.coordination.report_runs import COLLECTION
 from ipecs_mw.store.figures.place import Place, save_place
 from ipecs_mw.store.server.connection import Store
@@ -83,12 +83,10 @@ class Scene:
 
     def start(self) -> AlarmKeeper:
         """Return what looks for alarms in another daemon, or in one that was started again."""
-        stop = threading.Event()
-        return AlarmKeeper(self.store, "default", "one", self.read, self.intake, self.clock, stop)
+        return AlarmKeeper(self.build_context())
 
-    def send_mails(self) -> None:
-        stop = threading.Event()
-        AlarmMailer(
+    def build_context(self) -> Context:
+        return Context(
             self.store,
             "default",
             "one",
@@ -96,8 +94,11 @@ class Scene:
             lambda secret, _: secret,
             self.intake,
             self.clock,
-            stop,
-        ).turn()
+            threading.Event(),
+        )
+
+    def send_mails(self) -> None:
+        AlarmMailer(self.build_context()).turn()
 
     def look(self) -> list[tuple[str, str]]:
         """Look once, and return what was told."""

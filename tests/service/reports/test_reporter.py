@@ -21,8 +21,9 @@ from ipecs_mw.figures.table import Table
 from ipecs_mw.model.settings import Settings, parse_settings
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.intake.pipeline import open_intake
+from ipecs_mw.service.reports.context import Context, Spoken
 from ipecs_mw.service.reports.outbox import find_pause
-from ipecs_mw.service.reports.reporter import Reporter, Spoken, is_over
+from ipecs_mw.service.reports.reporter import Reporter, is_over
 from ipecs_mw.store.coordination.report_runs import COLLECTION, Run, begin_sending, claim_run, load_runs
 from ipecs_mw.store.server.connection import Store
 
@@ -72,17 +73,17 @@ class Scene:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         intake = open_intake("middleware", None, folder, self.clock)
-        return Reporter(
+        context = Context(
             self.store,
             "default",
             name,
             lambda: Spoken(self.settings, speak()),
-            lambda _: self.ask,
             lambda secret, _: secret,
             intake,
             self.clock,
             threading.Event(),
         )
+        return Reporter(context, lambda _: self.ask)
 
     def ask(self, question: Question) -> Table:
         self.questions.append(question)

@@ -19,11 +19,11 @@ from pymongo import timeout
 from rows import Row, percentile
 from scene import Scene, open_scene, wait_until
 
-from ipecs_mw.figures.counting import Facts, count
-from ipecs_mw.figures.day_sums import sum_day
-from ipecs_mw.figures.quarters import list_quarters
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.rules import Rules
+from ipecs_mw.figures.answers.day_sums import sum_day
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.counting.documents import Facts, count
+from ipecs_mw.figures.counting.rules import Rules
+from ipecs_mw.figures.time.quarters import list_quarters
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.service.process.garbage import search_seldom
 from ipecs_mw.store.figures.keeping import count_anew

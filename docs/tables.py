@@ -9,7 +9,7 @@ import click
 from msgspec import NODEFAULT, inspect
 
 from ipecs_mw.cli import cli
-from ipecs_mw.figures.formulas import ALL
+from ipecs_mw.figures.answers.formulas import ALL
 from ipecs_mw.model.definitions import Command, Parameter, parse_command
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE

@@ -17,10 +17,10 @@ from typing import Any, NoReturn, Self, get_args
 from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CommandRefused, IpecsMwError, NoSuchName, Words
-from ipecs_mw.figures.intervals import INTERVALS
-from ipecs_mw.figures.periods import choose_span
-from ipecs_mw.figures.question import USUAL_INTERVALS, Question
-from ipecs_mw.figures.table import describe_table
+from ipecs_mw.figures.answers.question import USUAL_INTERVALS, Question
+from ipecs_mw.figures.answers.table import describe_table
+from ipecs_mw.figures.time.intervals import INTERVALS
+from ipecs_mw.figures.time.periods import choose_span
 from ipecs_mw.model.figure_names import Period, What
 from ipecs_mw.model.rules import is_timezone
 from ipecs_mw.model.texts import Texts

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ipecs_mw.errors import Words
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.table import Column, Table
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.answers.table import Column, Table
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_strings
 

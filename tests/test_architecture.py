@@ -39,6 +39,7 @@ ROOMS = {
         "doctor",
         "hosts",
     ),
+    "figures": ("time", "counting", "answers"),
     "store": ("server", "coordination", "schema", "configuration", "events", "calls", "figures"),
 }
 """The rooms of a part, from the bottom to the top: a module imports from its own room or from those below."""

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from ipecs_mw.figures.cells import head_cell, measure_bar, spell_cell, title_table
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.table import Column, Row, Table
+from ipecs_mw.figures.answers.cells import head_cell, measure_bar, spell_cell, title_table
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.answers.table import Column, Row, Table
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 

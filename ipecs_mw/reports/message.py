@@ -8,9 +8,9 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
 
-from ipecs_mw.figures.csv_table import write_table
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.table import Table
+from ipecs_mw.figures.answers.csv_table import write_table
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.model.csv_text import BYTE_ORDER_MARK
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.reports.content import build_content

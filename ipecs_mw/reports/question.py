@@ -3,8 +3,8 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ipecs_mw.figures.periods import find_span
-from ipecs_mw.figures.question import USUAL_INTERVALS, Question
+from ipecs_mw.figures.answers.question import USUAL_INTERVALS, Question
+from ipecs_mw.figures.time.periods import find_span
 from ipecs_mw.model.report_settings import ReportSettings
 from ipecs_mw.model.settings import Settings
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from ipecs_mw.figures.periods import find_instant
+from ipecs_mw.figures.time.periods import find_instant
 from ipecs_mw.model.report_settings import Every, ReportSettings
 
 _DAY = timedelta(days=1)

@@ -15,8 +15,8 @@ from sites import Site
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart, MailNotSent, NoSuchName
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.table import Table
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.reports import asking
 from ipecs_mw.simulator.certificate import Certificate, make_certificate

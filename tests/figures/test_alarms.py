@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from msgspec import convert
 
-from ipecs_mw.figures.alarms import Facts, Judgement, judge
-from ipecs_mw.figures.rules import Rule, Rules
+from ipecs_mw.figures.answers.alarms import Facts, Judgement, judge
+from ipecs_mw.figures.counting.rules import Rule, Rules
 from ipecs_mw.model.alarm_settings import AlarmSettings
 from ipecs_mw.model.formats import NumberSettings
 

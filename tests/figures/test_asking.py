@@ -11,9 +11,9 @@ from msgspec import structs
 from reading_scene import NOW
 
 from ipecs_mw.errors import NoSuchName
-from ipecs_mw.figures.cells import head_cell
-from ipecs_mw.figures.periods import choose_span
-from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.answers.cells import head_cell
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.time.periods import choose_span
 from ipecs_mw.model.days import list_days
 from ipecs_mw.model.figure_settings import FigureSettings, Hours
 from ipecs_mw.model.settings import HostSettings, Settings

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ipecs_mw.figures.cells import measure_bar, spell_cell, spell_instant
-from ipecs_mw.figures.table import Column, Table, Unit
+from ipecs_mw.figures.answers.cells import measure_bar, spell_cell, spell_instant
+from ipecs_mw.figures.answers.table import Column, Table, Unit
 from ipecs_mw.seeds import shipped_texts
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from ipecs_mw.figures.accounting import count_dids, count_numbers, count_stations, count_trunks
-from ipecs_mw.figures.counting import Facts, count
-from ipecs_mw.figures.quarters import list_quarters
-from ipecs_mw.figures.rules import Rule, Rules
-from ipecs_mw.figures.touched import find_touched_by_call, find_touched_by_state
-from ipecs_mw.figures.visits import list_visits
+from ipecs_mw.figures.counting.accounting import count_dids, count_numbers, count_stations, count_trunks
+from ipecs_mw.figures.counting.documents import Facts, count
+from ipecs_mw.figures.counting.rules import Rule, Rules
+from ipecs_mw.figures.counting.touched import find_touched_by_call, find_touched_by_state
+from ipecs_mw.figures.counting.visits import list_visits
+from ipecs_mw.figures.time.quarters import list_quarters
 
 Document = dict[str, Any]
 T = datetime(2026, 3, 2, 8, tzinfo=UTC)

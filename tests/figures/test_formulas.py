@@ -2,9 +2,9 @@
 
 import pytest
 
-from ipecs_mw.figures.formulas import AGENT_AHT, OCCUPANCY, RATES, SERVICE_LEVELS
-from ipecs_mw.figures.rows import apply_rule, describe_level, describe_queue, merge
-from ipecs_mw.figures.rules import Rule
+from ipecs_mw.figures.answers.formulas import AGENT_AHT, OCCUPANCY, RATES, SERVICE_LEVELS
+from ipecs_mw.figures.answers.rows import apply_rule, describe_level, describe_queue, merge
+from ipecs_mw.figures.counting.rules import Rule
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ipecs_mw.figures.intervals import INTERVALS, begin_day, count_most, find_day, list_intervals
-from ipecs_mw.figures.quarters import QUARTER, list_quarters, split
+from ipecs_mw.figures.time.intervals import INTERVALS, begin_day, count_most, find_day, list_intervals
+from ipecs_mw.figures.time.quarters import QUARTER, list_quarters, split
 
 
 def at(zone: str, *parts: int, fold: int = 0) -> datetime:

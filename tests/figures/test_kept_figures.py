@@ -8,9 +8,9 @@ from faults.recording import IS_FULL
 from figures_scene import count_all, insert, make_maker, read
 from reading_scene import NOW, OPTIONS, Document, build_log
 
-from ipecs_mw.figures.counting import Facts, count
-from ipecs_mw.figures.quarters import list_quarters
-from ipecs_mw.figures.rules import Rules
+from ipecs_mw.figures.counting.documents import Facts, count
+from ipecs_mw.figures.counting.rules import Rules
+from ipecs_mw.figures.time.quarters import list_quarters
 from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.store.calls.reader import take_over
 from ipecs_mw.store.figures.place import load_place

@@ -12,8 +12,8 @@ from reading_scene import NOW, OPTIONS
 from support import FakeClock
 
 from ipecs_mw.errors import StoreUnavailable, WrittenElsewhere
-from ipecs_mw.figures.quarters import list_quarters
-from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.time.quarters import list_quarters
 from ipecs_mw.model.days import list_days
 from ipecs_mw.model.figure_settings import FigureSettings
 from ipecs_mw.model.settings import Settings

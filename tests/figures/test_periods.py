@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipecs_mw.figures.periods import find_instant, find_span
+from ipecs_mw.figures.time.periods import find_instant, find_span
 from ipecs_mw.model.figure_names import Period
 
 ZONES = (

@@ -11,9 +11,9 @@ from figures_scene import SINCE, UNTIL, count_all, make_day, make_maker
 from msgspec import structs
 
 from ipecs_mw.errors import NoSuchName
-from ipecs_mw.figures.intervals import INTERVALS, list_intervals
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.visits import list_visits
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.counting.visits import list_visits
+from ipecs_mw.figures.time.intervals import INTERVALS, list_intervals
 from ipecs_mw.model.figure_settings import FigureSettings, Hours
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.figures.tables import ask

@@ -11,8 +11,8 @@ from faults.recording import IS_FULL
 from figures_scene import count_all, make_maker
 from reading_scene import NOW
 
-from ipecs_mw.figures.intervals import list_intervals
-from ipecs_mw.figures.question import Question
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.time.intervals import list_intervals
 from ipecs_mw.model.days import list_days
 from ipecs_mw.model.settings import HostSettings, Settings
 from ipecs_mw.store.calls.reader import take_over, tell

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from report_scene import FORMULA, QUESTION, ROWS, build_table, speak
 
-from ipecs_mw.figures.table import Column, Table
+from ipecs_mw.figures.answers.table import Column, Table
 from ipecs_mw.reports.message import build_message
 
 AT = datetime(2026, 11, 24, 7, tzinfo=UTC)

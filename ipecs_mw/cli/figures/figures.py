@@ -14,11 +14,11 @@ from ipecs_mw.cli.names import FILLED
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.pages import form_option, print_lines
 from ipecs_mw.cli.times import Instant, check_span
-from ipecs_mw.figures.csv_table import write_table
-from ipecs_mw.figures.formulas import SERVICE_LEVELS
-from ipecs_mw.figures.periods import choose_span
-from ipecs_mw.figures.question import USUAL_INTERVALS, Question
-from ipecs_mw.figures.table import Table, describe_table
+from ipecs_mw.figures.answers.csv_table import write_table
+from ipecs_mw.figures.answers.formulas import SERVICE_LEVELS
+from ipecs_mw.figures.answers.question import USUAL_INTERVALS, Question
+from ipecs_mw.figures.answers.table import Table, describe_table
+from ipecs_mw.figures.time.periods import choose_span
 from ipecs_mw.model.figure_names import Interval, Period, What
 from ipecs_mw.model.rules import is_timezone
 from ipecs_mw.model.texts import Texts

@@ -14,7 +14,7 @@ from ipecs_mw.cli.help import Chapter
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.table import screen_width, write_rows
 from ipecs_mw.errors import NoSuchName
-from ipecs_mw.figures.cells import spell_instant
+from ipecs_mw.figures.answers.cells import spell_instant
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.report_settings import ReportSettings, is_mail_address
 from ipecs_mw.model.settings import Settings

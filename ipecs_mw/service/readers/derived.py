@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ipecs_mw.figures.gaps import Gap
+from ipecs_mw.figures.counting.gaps import Gap
 
 Document = dict[str, Any]
 

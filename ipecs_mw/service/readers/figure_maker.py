@@ -15,10 +15,10 @@ from msgspec import convert, structs, to_builtins
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import StoreError, StoreRefused
-from ipecs_mw.figures.day_sums import Name
-from ipecs_mw.figures.intervals import begin_day, find_day, next_day
-from ipecs_mw.figures.quarters import find_quarter, list_quarters
-from ipecs_mw.figures.rules import Rules, read_rules
+from ipecs_mw.figures.answers.day_sums import Name
+from ipecs_mw.figures.counting.rules import Rules, read_rules
+from ipecs_mw.figures.time.intervals import begin_day, find_day, next_day
+from ipecs_mw.figures.time.quarters import find_quarter, list_quarters
 from ipecs_mw.model.days import begin_utc_day
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.service.process.rounds import take_turns

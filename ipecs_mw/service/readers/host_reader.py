@@ -19,9 +19,9 @@ from ipecs_mw.calls.position import BEGINNING, find_order, split_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import CannotRestore
-from ipecs_mw.figures.gaps import Gap, read_gap
-from ipecs_mw.figures.quarters import list_quarters
-from ipecs_mw.figures.touched import FindTouched, find_touched_by_call, find_touched_by_state
+from ipecs_mw.figures.counting.gaps import Gap, read_gap
+from ipecs_mw.figures.counting.touched import FindTouched, find_touched_by_call, find_touched_by_state
+from ipecs_mw.figures.time.quarters import list_quarters
 from ipecs_mw.service.process.threads import start_task
 from ipecs_mw.service.readers.derived import Derived
 from ipecs_mw.store.calls.missed_items import MissedCalls, Touched, build_touched

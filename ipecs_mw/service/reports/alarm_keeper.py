@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from ipecs_mw import logs
 from ipecs_mw.errors import JournalError, StoreError, StoreRefused
-from ipecs_mw.figures.alarms import OF_CALLS, Facts, Judgement, judge
+from ipecs_mw.figures.answers.alarms import OF_CALLS, Facts, Judgement, judge
 from ipecs_mw.model.alarm_settings import AlarmSettings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.service.process.rounds import take_turns

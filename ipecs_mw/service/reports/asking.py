@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.table import Table
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.figures.tables import ask
 from ipecs_mw.store.server.connection import Store

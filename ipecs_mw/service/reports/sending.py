@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.table import Table
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.model.report_settings import MailSettings, ReportSettings
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ipecs_mw.figures.alarms import OF_CALLS, Facts, find_judged
-from ipecs_mw.figures.rules import Rules, read_rules
+from ipecs_mw.figures.answers.alarms import OF_CALLS, Facts, find_judged
+from ipecs_mw.figures.counting.rules import Rules, read_rules
 from ipecs_mw.model.alarm_settings import AlarmSettings
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.calls.live_query import load_live

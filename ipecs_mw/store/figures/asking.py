@@ -14,14 +14,14 @@ from zoneinfo import ZoneInfo
 from msgspec import convert, structs
 
 from ipecs_mw.errors import CannotStart, NoSuchName, StoreRefused, Words
-from ipecs_mw.figures.day_sums import name_figure
-from ipecs_mw.figures.formulas import SERVICE_LEVELS
-from ipecs_mw.figures.hours import OFFICE, OUTSIDE, find_filter
-from ipecs_mw.figures.intervals import begin_day, count_most, find_day, list_intervals, next_day
-from ipecs_mw.figures.quarters import QUARTER, find_quarter, split
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.rows import Part, new_part, put
-from ipecs_mw.figures.rules import Rule, Rules, read_rules
+from ipecs_mw.figures.answers.day_sums import name_figure
+from ipecs_mw.figures.answers.formulas import SERVICE_LEVELS
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.answers.rows import Part, new_part, put
+from ipecs_mw.figures.counting.rules import Rule, Rules, read_rules
+from ipecs_mw.figures.time.hours import OFFICE, OUTSIDE, find_filter
+from ipecs_mw.figures.time.intervals import begin_day, count_most, find_day, list_intervals, next_day
+from ipecs_mw.figures.time.quarters import QUARTER, find_quarter, split
 from ipecs_mw.model.figure_names import LIMITS
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.configuration.settings import load_settings

@@ -5,8 +5,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ipecs_mw.errors import Words
-from ipecs_mw.figures.cells import spell_seconds
-from ipecs_mw.figures.table import Row
+from ipecs_mw.figures.answers.cells import spell_seconds
+from ipecs_mw.figures.answers.table import Row
 
 
 def tell_day(

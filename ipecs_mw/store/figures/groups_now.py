@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from ipecs_mw.figures.formulas import SERVICE_LEVELS
-from ipecs_mw.figures.intervals import begin_day, find_day
-from ipecs_mw.figures.rows import apply_rule
-from ipecs_mw.figures.rules import Rules, read_rules
-from ipecs_mw.figures.sums import Sums, add
+from ipecs_mw.figures.answers.formulas import SERVICE_LEVELS
+from ipecs_mw.figures.answers.rows import apply_rule
+from ipecs_mw.figures.counting.rules import Rules, read_rules
+from ipecs_mw.figures.counting.sums import Sums, add
+from ipecs_mw.figures.time.intervals import begin_day, find_day
 from ipecs_mw.model.settings import HostSettings, Settings
 from ipecs_mw.store.calls.live_query import load_live
 from ipecs_mw.store.figures.place import load_places

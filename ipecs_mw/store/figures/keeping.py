@@ -5,12 +5,12 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ipecs_mw.figures.counting import Facts, count
-from ipecs_mw.figures.day_sums import Name, name_figure, sum_day
-from ipecs_mw.figures.gaps import Gap, read_gap
-from ipecs_mw.figures.intervals import begin_day, next_day
-from ipecs_mw.figures.quarters import QUARTER, find_quarter
-from ipecs_mw.figures.rules import Rules
+from ipecs_mw.figures.answers.day_sums import Name, name_figure, sum_day
+from ipecs_mw.figures.counting.documents import Facts, count
+from ipecs_mw.figures.counting.gaps import Gap, read_gap
+from ipecs_mw.figures.counting.rules import Rules
+from ipecs_mw.figures.time.intervals import begin_day, next_day
+from ipecs_mw.figures.time.quarters import QUARTER, find_quarter
 from ipecs_mw.model.days import list_days
 from ipecs_mw.store.calls.writing import Written
 from ipecs_mw.store.figures.marks import mark

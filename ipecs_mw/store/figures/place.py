@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct, to_builtins
 
-from ipecs_mw.figures.quarters import QUARTER
+from ipecs_mw.figures.time.quarters import QUARTER
 from ipecs_mw.store.calls.live_query import load_reader
 from ipecs_mw.store.calls.ordered import find_last
 from ipecs_mw.store.coordination.instances import load_instances

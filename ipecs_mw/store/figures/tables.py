@@ -5,7 +5,13 @@ from heapq import nsmallest
 from typing import Any
 
 from ipecs_mw.errors import Words
-from ipecs_mw.figures.accounting import (
+from ipecs_mw.figures.answers.cells import spell_instant
+from ipecs_mw.figures.answers.columns import list_columns
+from ipecs_mw.figures.answers.formulas import AGENT_AHT, OCCUPANCY
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.answers.rows import apply_rule, describe_agent, describe_queue, merge, name_reasons
+from ipecs_mw.figures.answers.table import Table
+from ipecs_mw.figures.counting.accounting import (
     count_dids,
     count_numbers,
     count_stations,
@@ -13,15 +19,9 @@ from ipecs_mw.figures.accounting import (
     find_cost,
     sum_by,
 )
-from ipecs_mw.figures.cells import spell_instant
-from ipecs_mw.figures.columns import list_columns
-from ipecs_mw.figures.formulas import AGENT_AHT, OCCUPANCY
-from ipecs_mw.figures.quarters import find_quarter
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.rows import apply_rule, describe_agent, describe_queue, merge, name_reasons
-from ipecs_mw.figures.rules import Rule
-from ipecs_mw.figures.sums import Sums, add
-from ipecs_mw.figures.table import Table
+from ipecs_mw.figures.counting.rules import Rule
+from ipecs_mw.figures.counting.sums import Sums, add
+from ipecs_mw.figures.time.quarters import find_quarter
 from ipecs_mw.model.extensions import expand_numbers
 from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.figures.asking import Asked, Key, check_names, note_progress

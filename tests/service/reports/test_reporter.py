@@ -16,8 +16,8 @@ from report_scene import build_table, speak
 from support import FakeClock
 
 from ipecs_mw.errors import StoreUnavailable
-from ipecs_mw.figures.question import Question
-from ipecs_mw.figures.table import Table
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.model.settings import Settings, parse_settings
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.intake.pipeline import open_intake
@@ -227,7 +227,7 @@ def test_what_fails_is_tried_again_and_told_once(scene: Scene, caplog: pytest.Lo
             assert (scene.read().state, scene.read().tries) == ("waiting", tries)
             scene.let_pauses_pass()
     assert "451 later" in (scene.read().error or "")
-    assert scene.reporter._intake.counters.read_counts("report.late") == {"": 1}
+    assert scene.reporter._context.intake.counters.read_counts("report.late") == {"": 1}
     scene.box.answer = "250 OK"
     scene.reporter.turn()
     assert scene.count() == 1

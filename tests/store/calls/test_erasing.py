@@ -12,7 +12,7 @@ from ipecs_mw.calls.missed import name_item
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import Words
-from ipecs_mw.figures.alarms import Alarm
+from ipecs_mw.figures.answers.alarms import Alarm
 from ipecs_mw.model.alarm_settings import AlarmSettings
 from ipecs_mw.store.calls.erasing import erase_mentions, find_mentions
 from ipecs_mw.store.figures.alarms import raise_alarm

@@ -9,8 +9,8 @@ from datetime import date, datetime, time, timedelta
 from itertools import groupby, pairwise
 from zoneinfo import ZoneInfo
 
-from ipecs_mw.figures.periods import find_instant, next_month
-from ipecs_mw.figures.quarters import QUARTER, list_quarters
+from ipecs_mw.figures.time.periods import find_instant, next_month
+from ipecs_mw.figures.time.quarters import QUARTER, list_quarters
 
 Span = tuple[datetime, datetime]
 

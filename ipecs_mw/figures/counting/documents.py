@@ -11,12 +11,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from ipecs_mw.figures.accounting import find_cost, is_answered
-from ipecs_mw.figures.gaps import Gap
-from ipecs_mw.figures.quarters import QUARTER, QUARTER_SECONDS, find_quarter, split
-from ipecs_mw.figures.rules import Rules
-from ipecs_mw.figures.sums import Sums, add, name_wait, prune
-from ipecs_mw.figures.visits import Visit, list_visits
+from ipecs_mw.figures.counting.accounting import find_cost, is_answered
+from ipecs_mw.figures.counting.gaps import Gap
+from ipecs_mw.figures.counting.rules import Rules
+from ipecs_mw.figures.counting.sums import Sums, add, name_wait, prune
+from ipecs_mw.figures.counting.visits import Visit, list_visits
+from ipecs_mw.figures.time.quarters import QUARTER, QUARTER_SECONDS, find_quarter, split
 
 Document = dict[str, Any]
 Key = tuple[str, str, datetime]

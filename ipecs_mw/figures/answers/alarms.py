@@ -12,10 +12,10 @@ from typing import Any
 from msgspec import Struct
 
 from ipecs_mw.errors import Words
-from ipecs_mw.figures.formulas import SERVICE_LEVELS
-from ipecs_mw.figures.quarters import QUARTER, find_quarter
-from ipecs_mw.figures.rows import apply_rule
-from ipecs_mw.figures.rules import Rules
+from ipecs_mw.figures.answers.formulas import SERVICE_LEVELS
+from ipecs_mw.figures.answers.rows import apply_rule
+from ipecs_mw.figures.counting.rules import Rules
+from ipecs_mw.figures.time.quarters import QUARTER, find_quarter
 from ipecs_mw.model.alarm_settings import DEFAULT_AT_LEAST_CALLS, AlarmSettings, find_emergency_numbers
 from ipecs_mw.model.formats import NumberSettings
 from ipecs_mw.model.numbers import find_spellings, read_all, read_number

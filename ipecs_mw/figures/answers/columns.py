@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from ipecs_mw.errors import Words
-from ipecs_mw.figures.counting import NO_REASON
-from ipecs_mw.figures.table import Column, Row
+from ipecs_mw.figures.answers.table import Column, Row
+from ipecs_mw.figures.counting.documents import NO_REASON
 
 _SINCE = Column("from", "from", "instant")
 _SECONDS = Column("talk", "talk_seconds", "seconds")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ipecs_mw.figures.counting import Facts, count
-from ipecs_mw.figures.quarters import find_quarter, list_quarters
+from ipecs_mw.figures.counting.documents import Facts, count
+from ipecs_mw.figures.time.quarters import find_quarter, list_quarters
 
 Document = Mapping[str, Any]
 FindTouched = Callable[[Document | None, Document | None, datetime], set[datetime]]

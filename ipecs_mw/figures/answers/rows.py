@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from ipecs_mw.figures.formulas import AGENT_AHT, OCCUPANCY, RATES, SERVICE_LEVELS
-from ipecs_mw.figures.rules import Rule
-from ipecs_mw.figures.sums import Sums, add, count_below, count_within, fill_buckets
+from ipecs_mw.figures.answers.formulas import AGENT_AHT, OCCUPANCY, RATES, SERVICE_LEVELS
+from ipecs_mw.figures.counting.rules import Rule
+from ipecs_mw.figures.counting.sums import Sums, add, count_below, count_within, fill_buckets
 
 Row = dict[str, Any]
 

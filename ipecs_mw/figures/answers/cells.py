@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ipecs_mw.errors import Words
-from ipecs_mw.figures.table import Column, Row, Table, Unit
+from ipecs_mw.figures.answers.table import Column, Row, Table, Unit
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 

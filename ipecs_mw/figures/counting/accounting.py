@@ -7,8 +7,8 @@ one that rang there and that nobody took. A phone whose call was taken elsewhere
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from ipecs_mw.figures.sums import Sums, add
-from ipecs_mw.figures.visits import measure_talk
+from ipecs_mw.figures.counting.sums import Sums, add
+from ipecs_mw.figures.counting.visits import measure_talk
 
 Call = Mapping[str, Any]
 Parts = Iterator[tuple[str, Sums]]

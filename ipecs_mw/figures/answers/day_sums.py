@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from ipecs_mw.figures.rows import NOT_SUMS, Part, new_part, put
-from ipecs_mw.figures.sums import prune
+from ipecs_mw.figures.answers.rows import NOT_SUMS, Part, new_part, put
+from ipecs_mw.figures.counting.sums import prune
 
 Document = dict[str, Any]
 Name = tuple[str, str]

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ipecs_mw.figures.table import Table
+from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.model.csv_text import guard_text, write_line
 from ipecs_mw.model.texts import Texts
 

@@ -1,0 +1,1 @@
+"""Sums → rates, rows and tables; and what is to be raised as an alarm."""

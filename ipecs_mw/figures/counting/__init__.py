@@ -1,0 +1,1 @@
+"""Calls and states of agents → sums of quarter hours."""

@@ -24,7 +24,7 @@ from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.counting.documents import Facts, count
 from ipecs_mw.figures.counting.rules import Rules
 from ipecs_mw.figures.time.quarters import list_quarters
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.service.process.garbage import search_seldom
 from ipecs_mw.store.figures.keeping import count_anew
 from ipecs_mw.store.figures.place import Place, save_place

@@ -10,8 +10,8 @@ from msgspec import NODEFAULT, inspect
 
 from ipecs_mw.cli import cli
 from ipecs_mw.figures.answers.formulas import ALL
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.definitions import Command, Parameter, parse_command
-from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE
 from ipecs_mw.model.validation import show_pattern
 from ipecs_mw.seeds import read_json, shipped_strings, shipped_texts

@@ -21,8 +21,8 @@ from ipecs_mw.figures.answers.question import USUAL_INTERVALS, Question
 from ipecs_mw.figures.answers.table import describe_table
 from ipecs_mw.figures.time.intervals import INTERVALS
 from ipecs_mw.figures.time.periods import choose_span
+from ipecs_mw.model.configuration.rules import is_timezone
 from ipecs_mw.model.figure_names import Period, What
-from ipecs_mw.model.rules import is_timezone
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls import call_query

@@ -13,7 +13,7 @@ from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
 from ipecs_mw.calls.options import find_reading_options
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, IpecsMwError, JournalError
-from ipecs_mw.model.masking import build_masks
+from ipecs_mw.model.numbering.masking import build_masks
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.service.health.health import HealthPort, Vitals
 from ipecs_mw.service.health.heartbeat import Heartbeat

@@ -10,8 +10,8 @@ from ipecs_mw.calls.missed import find_missed, list_readings
 from ipecs_mw.calls.position import find_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.numbers import PLAIN, read_all
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.numbering.numbers import PLAIN, read_all
 from ipecs_mw.store.server.connection import Store
 
 Frames = Sequence[Sequence[Any]]

@@ -7,8 +7,8 @@ from threading import Event
 from reading_scene import NOW, OPTIONS, Document, build_log
 from support import FakeClock
 
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.days import list_days
-from ipecs_mw.model.settings import Settings
 from ipecs_mw.service.readers.figure_maker import FigureMaker, find_figure_options
 from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.store.calls.reader import take_over, tell

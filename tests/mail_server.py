@@ -14,8 +14,8 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from ipecs_mw.model.access_settings import TlsSettings
-from ipecs_mw.model.report_settings import MailSettings
+from ipecs_mw.model.configuration.access_settings import TlsSettings
+from ipecs_mw.model.configuration.report_settings import MailSettings
 from ipecs_mw.simulator.certificate import Certificate
 
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # what it says of itself is not ours

@@ -12,8 +12,8 @@ from ipecs_mw.calls.options import ReadingOptions, build_reading_options
 from ipecs_mw.calls.position import find_order
 from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
-from ipecs_mw.model.numbers import read_all
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.settings import Settings
+from ipecs_mw.model.numbering.numbers import read_all
 from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.store.server.connection import Store
 

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from tls_host import Host, Serve
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.protocol.requests import WireRequest
 from ipecs_mw.transport.rest import RestClient
 from ipecs_mw.transport.tls import build_context

@@ -7,7 +7,7 @@ from typing import Any
 from websockets.sync.server import ServerConnection
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.transport.stream import Stream, open_stream
 from ipecs_mw.transport.tls import build_context
 

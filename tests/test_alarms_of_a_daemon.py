@@ -8,7 +8,7 @@ from test_calls_of_a_daemon import acd
 from test_metrics import read_metrics
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.model.settings import BOOKKEEPING
+from ipecs_mw.model.configuration.settings import BOOKKEEPING
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.configuration.settings import save_settings
 from ipecs_mw.store.server.mongod import find_free_port

@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from sites import Site, wait_until
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.model.settings import parse_settings
+from ipecs_mw.model.configuration.settings import parse_settings
 from ipecs_mw.service.health.metrics import METRICS
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds

@@ -13,7 +13,7 @@ from msgspec import inspect
 from support import FakeClock
 
 from ipecs_mw.cli import cli
-from ipecs_mw.model.settings import EventSettings, Settings
+from ipecs_mw.model.configuration.settings import EventSettings, Settings
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.schema.retention import Retention, apply_retention

@@ -26,12 +26,12 @@ from ipecs_mw.cli.output import write_jsonl
 from ipecs_mw.cli.words import describe_event
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.journal.journal import Arrival, Entry
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.configuration.settings import NumberMask
 from ipecs_mw.model.definitions import parse_codes, parse_command
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.masking import erase_number, mask_numbers
-from ipecs_mw.model.numbers import find_readings, find_spellings, read_number
+from ipecs_mw.model.numbering.masking import erase_number, mask_numbers
+from ipecs_mw.model.numbering.numbers import find_readings, find_spellings, read_number
 from ipecs_mw.model.plain import escape, escape_json
-from ipecs_mw.model.settings import NumberMask
 from ipecs_mw.protocol.events import Decoder, build_undecodable, may_tell_of_host
 from ipecs_mw.protocol.host_time import to_utc
 from ipecs_mw.protocol.replies import find_missing, read_login, read_reply

@@ -16,7 +16,7 @@ from sites import Site, is_up, ring, wait_until
 from support import START_AT, FakeClock
 
 from ipecs_mw.errors import CannotStart
-from ipecs_mw.model.settings import HealthSettings, parse_settings
+from ipecs_mw.model.configuration.settings import HealthSettings, parse_settings
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.health.health import HealthServer, Vitals, find_unready
 from ipecs_mw.service.health.metrics import AGENT_STATES, METRICS

@@ -9,7 +9,7 @@ from mail_server import Mailbox, serve_mail
 from sites import Site, wait_until
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.model.settings import parse_settings
+from ipecs_mw.model.configuration.settings import parse_settings
 from ipecs_mw.reports.question import find_zone
 from ipecs_mw.reports.schedule import build_schedule, find_last
 from ipecs_mw.seeds import read_json

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from ipecs_mw.model.settings import HostSettings, TlsSettings
+from ipecs_mw.model.configuration.settings import HostSettings, TlsSettings
 from ipecs_mw.simulator.certificate import Certificate
 
 Serve = Callable[[socket.socket, threading.Event], None]

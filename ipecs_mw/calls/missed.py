@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.numbers import PLAIN, read_all
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.numbering.numbers import PLAIN, read_all
 
 MISSED = frozenset({"abandoned", "no_answer", "busy", "refused", "failed", "voicemail"})
 """The outcomes of incoming calls that somebody has to call back; voice mail was not answered by a person."""

@@ -5,10 +5,10 @@ from hashlib import blake2s
 
 from msgspec import Struct
 
-from ipecs_mw.model.extensions import expand_numbers
-from ipecs_mw.model.figure_settings import bare_bin
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.figure_settings import bare_bin
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.configuration.settings import Settings
+from ipecs_mw.model.numbering.extensions import expand_numbers
 
 
 class ReadingOptions(Struct, frozen=True):

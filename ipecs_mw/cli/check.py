@@ -12,8 +12,8 @@ from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.words import local_time
 from ipecs_mw.errors import IpecsMwError, NoSuchProfile
 from ipecs_mw.logs import mask
+from ipecs_mw.model.configuration.settings import HostSettings, Settings
 from ipecs_mw.model.plain import escape
-from ipecs_mw.model.settings import HostSettings, Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.doctor.alarm_findings import examine_alarms

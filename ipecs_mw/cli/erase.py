@@ -3,8 +3,8 @@
 import click
 
 from ipecs_mw.cli.context import current, load_words, who
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.numbers import LONGEST_NUMBER, PLAIN, SHORTEST_NUMBER, read_number
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.numbering.numbers import LONGEST_NUMBER, PLAIN, SHORTEST_NUMBER, read_number
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.erasing import Mentions, erase_mentions, find_mentions

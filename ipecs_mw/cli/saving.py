@@ -8,8 +8,8 @@ import click
 
 from ipecs_mw.cli.context import Context, who
 from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.model.configuration.settings import parse_settings
 from ipecs_mw.model.contents import find_dropped_hosts, restore_passwords
-from ipecs_mw.model.settings import parse_settings
 from ipecs_mw.store.configuration.settings import content_of, save_settings
 from ipecs_mw.store.coordination.instances import load_instances
 from ipecs_mw.store.server.connection import Store

@@ -10,7 +10,7 @@ from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.help import Chapter
 from ipecs_mw.cli.saving import save
 from ipecs_mw.errors import CannotStart, NoSuchName
-from ipecs_mw.model.settings import HostSettings, list_passwords, parse_settings
+from ipecs_mw.model.configuration.settings import HostSettings, list_passwords, parse_settings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import find_key_file, is_encrypted
 from ipecs_mw.store.configuration.encryption import encrypt

@@ -17,10 +17,10 @@ from ipecs_mw.cli.table import cell_len, is_narrow_screen, screen_width, write_r
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.cli.words import local_time, local_zone
 from ipecs_mw.errors import NoSuchName
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.numbers import find_spellings, read_number
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.configuration.settings import HostSettings
+from ipecs_mw.model.numbering.numbers import find_spellings, read_number
 from ipecs_mw.model.plain import escape
-from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.protocol.smdr import (
     MOST_RECORDS,

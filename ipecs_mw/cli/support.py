@@ -21,8 +21,8 @@ from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.output import to_json
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.logs import hide, mask_uri
+from ipecs_mw.model.configuration.settings import Settings, list_passwords
 from ipecs_mw.model.contents import mask_passwords
-from ipecs_mw.model.settings import Settings, list_passwords
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import Decrypt, read_secret
 from ipecs_mw.store.calls.live_query import describe_readers

@@ -8,8 +8,8 @@ from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.saving import save
 from ipecs_mw.cli.words import local_time
 from ipecs_mw.errors import NoSuchName
+from ipecs_mw.model.configuration.settings import HostSettings, parse_settings
 from ipecs_mw.model.plain import escape
-from ipecs_mw.model.settings import HostSettings, parse_settings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.configuration.settings import content_of, load_present
 from ipecs_mw.transport.certificate import read_certificate

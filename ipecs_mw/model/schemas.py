@@ -4,8 +4,8 @@ from typing import Any
 
 from msgspec.json import schema
 
+from ipecs_mw.model.configuration.settings import BOOKKEEPING, Settings
 from ipecs_mw.model.definitions import CodeEntry, Command
-from ipecs_mw.model.settings import BOOKKEEPING, Settings
 from ipecs_mw.model.validation import show_pattern
 
 Schema = dict[str, Any]

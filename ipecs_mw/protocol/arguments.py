@@ -7,7 +7,7 @@ from typing import Any
 
 from ipecs_mw.errors import CommandRefused
 from ipecs_mw.model.definitions import Command, Parameter
-from ipecs_mw.model.extensions import expand_numbers
+from ipecs_mw.model.numbering.extensions import expand_numbers
 from ipecs_mw.protocol.values import MASK
 
 _DIGITS = re.compile(r"[0-9]{1,32}")

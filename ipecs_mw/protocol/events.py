@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from ipecs_mw.model.configuration.formats import FormatSettings
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.formats import FormatSettings
 from ipecs_mw.protocol.fields import NOT_FITTING, Field, Found, Row, Tables
 from ipecs_mw.protocol.host_time import read_instants, to_utc
 from ipecs_mw.protocol.json_frames import parse_frame

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from ipecs_mw.model.configuration.formats import FormatSettings
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.formats import FormatSettings
 from ipecs_mw.protocol.values import (
     PADDING,
     READERS,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.model.definitions import Command
-from ipecs_mw.model.settings import HostSettings
 
 
 @dataclass(frozen=True)

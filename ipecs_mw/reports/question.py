@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 from ipecs_mw.figures.answers.question import USUAL_INTERVALS, Question
 from ipecs_mw.figures.time.periods import find_span
-from ipecs_mw.model.report_settings import ReportSettings
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.report_settings import ReportSettings
+from ipecs_mw.model.configuration.settings import Settings
 
 
 def find_zone(settings: Settings, report: ReportSettings) -> str:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from ipecs_mw.figures.time.periods import find_instant
-from ipecs_mw.model.report_settings import Every, ReportSettings
+from ipecs_mw.model.configuration.report_settings import Every, ReportSettings
 
 _DAY = timedelta(days=1)
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -21,7 +21,7 @@ from ipecs_mw.errors import (
     ReplyLost,
     TransportError,
 )
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.outside import ask
 from ipecs_mw.protocol.requests import WireRequest
 from ipecs_mw.transport.tls import TimedSocket, explain_opening, unwrap

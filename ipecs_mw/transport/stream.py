@@ -22,7 +22,7 @@ from websockets.uri import parse_uri
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import ConnectionLost, IpecsMwError, ProtocolError, TokenExpired
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.transport.messages import MOST_FRAME_BYTES, Messages
 from ipecs_mw.transport.tls import explain_opening, find_certificate_error, refuse_certificate
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ipecs_mw.errors import CertificateRefused, HostUnreachable, TransportError
-from ipecs_mw.model.access_settings import TlsSettings
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.access_settings import TlsSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.model.texts import join_some
 from ipecs_mw.outside import read_file
 

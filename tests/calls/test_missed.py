@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipecs_mw.calls.missed import Closing, Item, find_missed, list_open
-from ipecs_mw.model.formats import NumberSettings
+from ipecs_mw.model.configuration.formats import NumberSettings
 
 EIGHT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 HOLLAND = NumberSettings(country="31", trunk_prefix="9")

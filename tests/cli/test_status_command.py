@@ -17,7 +17,7 @@ from sites import Site, wait_until
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import Words
 from ipecs_mw.figures.answers.alarms import Alarm
-from ipecs_mw.model.alarm_settings import AlarmSettings
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
 from ipecs_mw.store.coordination.instances import save_instance
 from ipecs_mw.store.figures.alarms import raise_alarm
 from ipecs_mw.store.figures.place import Place, save_place

@@ -8,8 +8,8 @@ from msgspec import convert
 
 from ipecs_mw.figures.answers.alarms import Facts, Judgement, judge
 from ipecs_mw.figures.counting.rules import Rule, Rules
-from ipecs_mw.model.alarm_settings import AlarmSettings
-from ipecs_mw.model.formats import NumberSettings
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
+from ipecs_mw.model.configuration.formats import NumberSettings
 
 NOW = datetime(2026, 11, 24, 10, 20, tzinfo=UTC)
 GERMANY = NumberSettings(country="49", trunk_prefix="0")

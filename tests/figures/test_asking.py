@@ -14,9 +14,9 @@ from ipecs_mw.errors import NoSuchName
 from ipecs_mw.figures.answers.cells import head_cell
 from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.time.periods import choose_span
+from ipecs_mw.model.configuration.figure_settings import FigureSettings, Hours
+from ipecs_mw.model.configuration.settings import HostSettings, Settings
 from ipecs_mw.model.days import list_days
-from ipecs_mw.model.figure_settings import FigureSettings, Hours
-from ipecs_mw.model.settings import HostSettings, Settings
 from ipecs_mw.reports.content import build_content
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.reader import take_over, tell

@@ -15,7 +15,7 @@ from sites import seed
 from ipecs_mw.cli import cli
 from ipecs_mw.figures.answers.formulas import ALL
 from ipecs_mw.figures.answers.question import Question
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.store.figures.tables import ask
 from ipecs_mw.store.server.connection import Store
 

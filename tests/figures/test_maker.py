@@ -14,9 +14,9 @@ from support import FakeClock
 from ipecs_mw.errors import StoreUnavailable, WrittenElsewhere
 from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.time.quarters import list_quarters
+from ipecs_mw.model.configuration.figure_settings import FigureSettings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.days import list_days
-from ipecs_mw.model.figure_settings import FigureSettings
-from ipecs_mw.model.settings import Settings
 from ipecs_mw.service.readers import figure_maker
 from ipecs_mw.service.readers.derived import Derived
 from ipecs_mw.service.readers.host_reader import HostReader

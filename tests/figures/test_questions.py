@@ -14,8 +14,8 @@ from ipecs_mw.errors import NoSuchName
 from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.counting.visits import list_visits
 from ipecs_mw.figures.time.intervals import INTERVALS, list_intervals
-from ipecs_mw.model.figure_settings import FigureSettings, Hours
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.figure_settings import FigureSettings, Hours
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.store.figures.tables import ask
 from ipecs_mw.store.server.connection import Store
 

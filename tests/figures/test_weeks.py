@@ -13,8 +13,8 @@ from reading_scene import NOW
 
 from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.time.intervals import list_intervals
+from ipecs_mw.model.configuration.settings import HostSettings, Settings
 from ipecs_mw.model.days import list_days
-from ipecs_mw.model.settings import HostSettings, Settings
 from ipecs_mw.store.calls.reader import take_over, tell
 from ipecs_mw.store.figures.tables import ask
 from ipecs_mw.store.server.connection import Store

@@ -6,10 +6,10 @@ import pytest
 from support import explain
 
 from ipecs_mw.errors import InvalidDocument
-from ipecs_mw.model.alarm_settings import KINDS, find_emergency_numbers
-from ipecs_mw.model.countries import CALLING_CODES
-from ipecs_mw.model.emergency_numbers import EMERGENCY_NUMBERS
-from ipecs_mw.model.settings import parse_settings
+from ipecs_mw.model.configuration.alarm_settings import KINDS, find_emergency_numbers
+from ipecs_mw.model.configuration.settings import parse_settings
+from ipecs_mw.model.numbering.countries import CALLING_CODES
+from ipecs_mw.model.numbering.emergency_numbers import EMERGENCY_NUMBERS
 from ipecs_mw.seeds import read_json
 
 MAIL = {"server": "mail.example.com", "sender": "pbx@example.com"}

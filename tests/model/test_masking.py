@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.masking import erase_number, mask_numbers, replace_number
-from ipecs_mw.model.settings import NumberMask
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.configuration.settings import NumberMask
+from ipecs_mw.model.numbering.masking import erase_number, mask_numbers, replace_number
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from itertools import combinations
 
 import pytest
 
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.numbers import find_readings, find_spellings, read_number
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.numbering.numbers import find_readings, find_spellings, read_number
 
 SINGAPORE = NumberSettings(country="65", trunk_prefix="9")
 GERMANY = NumberSettings(country="49", trunk_prefix="0")

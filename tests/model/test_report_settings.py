@@ -6,9 +6,9 @@ import pytest
 from support import explain
 
 from ipecs_mw.errors import InvalidDocument
+from ipecs_mw.model.configuration.report_settings import is_mail_address
+from ipecs_mw.model.configuration.settings import list_passwords, parse_settings
 from ipecs_mw.model.contents import mask_passwords
-from ipecs_mw.model.report_settings import is_mail_address
-from ipecs_mw.model.settings import list_passwords, parse_settings
 from ipecs_mw.seeds import read_json
 
 MAIL = {"server": "mail.example.com", "sender": "pbx@example.com", "user": "pbx", "password": {"env": "M"}}

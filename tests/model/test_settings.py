@@ -10,11 +10,11 @@ from support import explain
 
 from ipecs_mw.errors import InvalidDocument
 from ipecs_mw.model.addresses import is_address, spell_address
-from ipecs_mw.model.countries import CALLING_CODES
+from ipecs_mw.model.configuration.settings import Settings, parse_settings
 from ipecs_mw.model.definitions import Command
-from ipecs_mw.model.extensions import expand_numbers
+from ipecs_mw.model.numbering.countries import CALLING_CODES
+from ipecs_mw.model.numbering.extensions import expand_numbers
 from ipecs_mw.model.schemas import build_collection_schemas, build_config_schema
-from ipecs_mw.model.settings import Settings, parse_settings
 from ipecs_mw.seeds import read_json, shipped_texts
 
 CANARY = "canary-s3cret"

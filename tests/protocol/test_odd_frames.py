@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import bson
 import pytest
 
-from ipecs_mw.model.formats import FormatSettings
+from ipecs_mw.model.configuration.formats import FormatSettings
 from ipecs_mw.protocol.events import Decoder, build_undecodable
 from ipecs_mw.seeds import read_json
 from ipecs_mw.store.events.event_log import build_document

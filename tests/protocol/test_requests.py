@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.model.definitions import parse_command
-from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.protocol.requests import build_request
 from ipecs_mw.seeds import read_json
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from ipecs_mw.model.report_settings import ReportSettings
+from ipecs_mw.model.configuration.report_settings import ReportSettings
 from ipecs_mw.reports.schedule import Schedule, build_schedule, find_last, find_next
 
 ZONES = ("UTC", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "America/Havana", "Asia/Beirut")

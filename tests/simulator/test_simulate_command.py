@@ -13,7 +13,7 @@ import pytest
 import requests
 from sites import wait_until
 
-from ipecs_mw.model.settings import parse_settings
+from ipecs_mw.model.configuration.settings import parse_settings
 
 PASSWORD = "canary-password-2"
 

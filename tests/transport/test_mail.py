@@ -25,8 +25,8 @@ from support import explain
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import MailNotSent, MailUnsure
-from ipecs_mw.model.access_settings import TlsSettings
-from ipecs_mw.model.report_settings import MailSettings
+from ipecs_mw.model.configuration.access_settings import TlsSettings
+from ipecs_mw.model.configuration.report_settings import MailSettings
 from ipecs_mw.simulator.certificate import Certificate, make_certificate
 from ipecs_mw.transport.mail import send_mail, try_server
 

@@ -12,7 +12,7 @@ from ipecs_mw import outside
 from ipecs_mw.errors import (
     CertificateRefused,
 )
-from ipecs_mw.model.settings import TlsSettings
+from ipecs_mw.model.configuration.settings import TlsSettings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.simulator.certificate import Certificate, make_certificate
 from ipecs_mw.transport.tls import (

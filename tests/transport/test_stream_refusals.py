@@ -19,7 +19,7 @@ from ipecs_mw.errors import (
     ProtocolError,
     TokenExpired,
 )
-from ipecs_mw.model.settings import TlsSettings
+from ipecs_mw.model.configuration.settings import TlsSettings
 from ipecs_mw.simulator.certificate import Certificate, make_certificate
 from ipecs_mw.transport import stream as module
 from ipecs_mw.transport.tls import normalise_fingerprint

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from sites import PASSWORD, USER
 
 from ipecs_mw.clock import SystemClock
+from ipecs_mw.model.configuration.settings import HostSettings, TlsSettings
 from ipecs_mw.model.definitions import parse_codes, parse_command
-from ipecs_mw.model.settings import HostSettings, TlsSettings
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.simulator import Account, SimulatedHost

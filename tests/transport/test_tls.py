@@ -19,7 +19,7 @@ from tls_host import settings
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import HostUnreachable, ProtocolError
-from ipecs_mw.model.settings import HostSettings, TlsSettings
+from ipecs_mw.model.configuration.settings import HostSettings, TlsSettings
 from ipecs_mw.protocol.requests import WireRequest
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.simulator.certificate import Certificate

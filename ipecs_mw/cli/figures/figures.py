@@ -19,8 +19,8 @@ from ipecs_mw.figures.answers.formulas import SERVICE_LEVELS
 from ipecs_mw.figures.answers.question import USUAL_INTERVALS, Question
 from ipecs_mw.figures.answers.table import Table, describe_table
 from ipecs_mw.figures.time.periods import choose_span
+from ipecs_mw.model.configuration.rules import is_timezone
 from ipecs_mw.model.figure_names import Interval, Period, What
-from ipecs_mw.model.rules import is_timezone
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.reports.content import build_content
 from ipecs_mw.reports.plain_page import align

@@ -15,9 +15,9 @@ from ipecs_mw.cli.output import to_json
 from ipecs_mw.cli.table import screen_width, write_rows
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.figures.answers.cells import spell_instant
+from ipecs_mw.model.configuration.report_settings import ReportSettings, is_mail_address
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.plain import escape
-from ipecs_mw.model.report_settings import ReportSettings, is_mail_address
-from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.reports.content import build_content
 from ipecs_mw.reports.html_page import render_html

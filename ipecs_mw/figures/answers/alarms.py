@@ -16,9 +16,13 @@ from ipecs_mw.figures.answers.formulas import SERVICE_LEVELS
 from ipecs_mw.figures.answers.rows import apply_rule
 from ipecs_mw.figures.counting.rules import Rules
 from ipecs_mw.figures.time.quarters import QUARTER, find_quarter
-from ipecs_mw.model.alarm_settings import DEFAULT_AT_LEAST_CALLS, AlarmSettings, find_emergency_numbers
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.numbers import find_spellings, read_all, read_number
+from ipecs_mw.model.configuration.alarm_settings import (
+    DEFAULT_AT_LEAST_CALLS,
+    AlarmSettings,
+    find_emergency_numbers,
+)
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.numbering.numbers import find_spellings, read_all, read_number
 
 Document = Mapping[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from ipecs_mw.model.figure_settings import FigureSettings
+from ipecs_mw.model.configuration.figure_settings import FigureSettings
 
 
 class Rule(Struct, frozen=True):

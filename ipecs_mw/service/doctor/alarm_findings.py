@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ipecs_mw.clock import Clock
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.service.doctor.findings import Explain, Finding, Notes
 from ipecs_mw.store.coordination.leases import find_holder
 from ipecs_mw.store.coordination.report_runs import OPEN_STATES, load_runs

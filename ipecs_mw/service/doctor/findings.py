@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError, NoSuchProfile
-from ipecs_mw.model.access_settings import SecretSource
-from ipecs_mw.model.settings import HostSettings, Settings
+from ipecs_mw.model.configuration.access_settings import SecretSource
+from ipecs_mw.model.configuration.settings import HostSettings, Settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE
 from ipecs_mw.service.session.credentials import Decrypt, find_odd_sign, is_encrypted, read_secret
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands

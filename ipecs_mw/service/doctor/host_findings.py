@@ -16,9 +16,9 @@ from ipecs_mw.errors import (
     IpecsMwError,
     LoginRefused,
 )
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.model.definitions import Codes, Command
-from ipecs_mw.model.extensions import expand_numbers, join_verdicts
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.numbering.extensions import expand_numbers, join_verdicts
 from ipecs_mw.model.texts import join_some
 from ipecs_mw.protocol.smdr import read_records
 from ipecs_mw.service.doctor.findings import Level, Notes

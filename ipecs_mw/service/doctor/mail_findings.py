@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ipecs_mw.clock import Clock
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.service.doctor.findings import Explain, Finding, Level, Notes, examine_secret
 from ipecs_mw.service.session.credentials import Decrypt
 from ipecs_mw.store.coordination.report_runs import load_runs

@@ -20,7 +20,7 @@ from typing import Any, cast
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart
-from ipecs_mw.model.settings import HealthSettings
+from ipecs_mw.model.configuration.settings import HealthSettings
 from ipecs_mw.outside import ask
 from ipecs_mw.service.health.metrics import render
 from ipecs_mw.service.intake.counters import Counters

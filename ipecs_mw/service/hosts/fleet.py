@@ -6,7 +6,7 @@ from functools import partial
 
 from ipecs_mw import logs
 from ipecs_mw.errors import Unexpected
-from ipecs_mw.model.settings import HostSettings, needs_reconnect
+from ipecs_mw.model.configuration.settings import HostSettings, needs_reconnect
 from ipecs_mw.service.hosts.context import HostContext
 from ipecs_mw.service.hosts.host import HostRunner
 from ipecs_mw.service.intake.pipeline import Pipeline

@@ -6,7 +6,7 @@ from typing import Any
 
 from ipecs_mw import logs
 from ipecs_mw.journal.journal import Arrival
-from ipecs_mw.model.settings import HostSettings, needs_reconnect
+from ipecs_mw.model.configuration.settings import HostSettings, needs_reconnect
 from ipecs_mw.protocol.events import may_tell_of_host
 from ipecs_mw.service.hosts.context import HostContext
 from ipecs_mw.service.hosts.host_session import HostSession

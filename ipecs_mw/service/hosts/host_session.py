@@ -10,7 +10,7 @@ from functools import partial
 
 from ipecs_mw import logs
 from ipecs_mw.errors import JournalError
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.service.hosts.context import HostContext
 from ipecs_mw.service.intake.documents import Decode
 from ipecs_mw.service.intake.gaps import Moment

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct, structs
 
+from ipecs_mw.model.configuration.formats import Encoding, FormatSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.model.definitions import Codes
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.formats import Encoding, FormatSettings
-from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.service.intake.documents import Decode
 

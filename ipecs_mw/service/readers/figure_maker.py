@@ -19,8 +19,8 @@ from ipecs_mw.figures.answers.day_sums import Name
 from ipecs_mw.figures.counting.rules import Rules, read_rules
 from ipecs_mw.figures.time.intervals import begin_day, find_day, next_day
 from ipecs_mw.figures.time.quarters import find_quarter, list_quarters
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.days import begin_utc_day
-from ipecs_mw.model.settings import Settings
 from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.process.sole_right import SoleRight
 from ipecs_mw.store.figures.keeping import (

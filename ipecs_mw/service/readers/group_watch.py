@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import StoreError
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.store.figures.groups_now import GroupNow, load_groups_now
 from ipecs_mw.store.server.connection import Store
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ipecs_mw import logs
 from ipecs_mw.errors import JournalError, StoreError, StoreRefused
 from ipecs_mw.figures.answers.alarms import OF_CALLS, Facts, Judgement, judge
-from ipecs_mw.model.alarm_settings import AlarmSettings
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.process.sole_right import SoleRight

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from ipecs_mw import logs
 from ipecs_mw.errors import StoreError, StoreRefused
-from ipecs_mw.model.alarm_settings import AlarmSettings
-from ipecs_mw.model.report_settings import MailSettings
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
+from ipecs_mw.model.configuration.report_settings import MailSettings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.reports.alarm_message import Told, build_alarm_message
 from ipecs_mw.service.intake.own_records import journal_errors_logged
 from ipecs_mw.service.process.rounds import take_turns

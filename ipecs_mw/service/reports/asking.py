@@ -5,7 +5,7 @@ from functools import partial
 
 from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.answers.table import Table
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.store.figures.tables import ask
 from ipecs_mw.store.server.connection import Store
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from ipecs_mw.clock import Clock
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.session.credentials import Decrypt

@@ -7,8 +7,8 @@ from typing import Literal
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import IpecsMwError, MailUnsure
-from ipecs_mw.model.report_settings import MailSettings
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.report_settings import MailSettings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.service.reports.sending import read_password, require_mail
 from ipecs_mw.service.session.credentials import Decrypt

@@ -6,8 +6,8 @@ from email.message import EmailMessage
 
 from ipecs_mw import logs
 from ipecs_mw.errors import StoreError, StoreRefused
-from ipecs_mw.model.report_settings import MailSettings, ReportSettings
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.report_settings import MailSettings, ReportSettings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.reports.question import find_zone
 from ipecs_mw.reports.schedule import build_schedule, find_last
 from ipecs_mw.service.intake.own_records import journal_errors_logged

@@ -10,8 +10,8 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.answers.table import Table
-from ipecs_mw.model.report_settings import MailSettings, ReportSettings
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.report_settings import MailSettings, ReportSettings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.reports.message import build_message
 from ipecs_mw.reports.question import build_question, find_zone

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalError, SessionError, StoreError
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.service.requests.worker import RequestWorker
 from ipecs_mw.service.session.call_records import RecordReader
 from ipecs_mw.service.session.lost_calls import LostCalls

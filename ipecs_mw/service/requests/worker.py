@@ -18,7 +18,7 @@ from ipecs_mw.errors import (
     TokenExpired,
     Unexpected,
 )
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.service.intake.counters import Counters
 from ipecs_mw.service.requests.endings import describe_error, find_secret_names, find_state
 from ipecs_mw.service.requests.resolver import Resolver

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CommandRefused, IpecsMwError, JournalError, SessionError, StoreError
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.protocol.smdr import (
     MOST_RECORDS,
     Filter,

@@ -11,8 +11,8 @@ from typing import Any
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import AlreadyLoggedIn, CommandRefused, IpecsMwError, SessionError, TokenExpired
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.model.definitions import Codes, Command
-from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.outside import read_file
 from ipecs_mw.protocol.replies import Login, find_missing, read_login, read_reply
 from ipecs_mw.protocol.requests import build_request

@@ -10,8 +10,8 @@ import msgspec
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CommandRefused, IpecsMwError, ReplyLost, SessionError
+from ipecs_mw.model.configuration.settings import HostSettings, StationAccount
 from ipecs_mw.model.definitions import Codes, Command
-from ipecs_mw.model.settings import HostSettings, StationAccount
 from ipecs_mw.protocol.arguments import check_arguments, join_results, split_arguments
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.service.session.credentials import Decrypt, read_secret

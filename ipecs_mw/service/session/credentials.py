@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ipecs_mw import logs
 from ipecs_mw.errors import SecretUnreadable, Words
-from ipecs_mw.model.access_settings import SecretSource
+from ipecs_mw.model.configuration.access_settings import SecretSource
 from ipecs_mw.outside import read_file
 
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"

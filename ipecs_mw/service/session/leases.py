@@ -17,7 +17,7 @@ from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import HeldElsewhere, StoreError, StoreUnavailable
 from ipecs_mw.model.addresses import spell_address
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.service.intake.gaps import Moment
 from ipecs_mw.store.coordination.account_leases import FoundLease, LeaseTable, Note, answering_within
 from ipecs_mw.store.server.connection import Store

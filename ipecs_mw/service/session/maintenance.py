@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalError
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.service.intake.gaps import Moment
 from ipecs_mw.service.session.monitoring import Monitoring
 from ipecs_mw.service.session.supervisor import SessionSupervisor

@@ -8,8 +8,8 @@ from typing import Any
 
 from ipecs_mw import logs
 from ipecs_mw.errors import CommandRefused, IpecsMwError, ProtocolError, SessionError
-from ipecs_mw.model.extensions import expand_numbers, join_verdicts
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
+from ipecs_mw.model.numbering.extensions import expand_numbers, join_verdicts
 from ipecs_mw.service.intake.gaps import Moment
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.session.call_state import CallState

@@ -15,7 +15,7 @@ from functools import partial
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import HeldElsewhere, IpecsMwError, JournalError, Recovery, Unexpected
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.protocol.session import (
     FACT_OF,
     PATIENT,

@@ -3,7 +3,7 @@
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CommandRefused, ConnectionLost, IpecsMwError
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.service.session.call_state import CallState
 from ipecs_mw.service.session.client import HostClient
 from ipecs_mw.service.session.supervisor import SessionSupervisor

@@ -10,9 +10,9 @@ import msgspec
 
 from ipecs_mw import logs
 from ipecs_mw.errors import IpecsMwError
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.contents import find_differences
 from ipecs_mw.model.definitions import Codes, Command
-from ipecs_mw.model.settings import Settings
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.outside import read_file
 from ipecs_mw.service.process.state_dir import keep_private

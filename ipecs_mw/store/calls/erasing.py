@@ -21,9 +21,9 @@ from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
 from ipecs_mw.calls.missed import name_item
 from ipecs_mw.clock import Clock
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.masking import erase_number
-from ipecs_mw.model.numbers import PLAIN, find_spellings
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.numbering.masking import erase_number
+from ipecs_mw.model.numbering.numbers import PLAIN, find_spellings
 from ipecs_mw.store.calls.live_query import load_reader
 from ipecs_mw.store.coordination.requests import DONE_STATES
 from ipecs_mw.store.server.connection import Store

@@ -11,7 +11,7 @@ from msgspec import Struct
 from ipecs_mw.calls.index import LIMIT
 from ipecs_mw.calls.missed import NOT_MISSED, Closing, Item, counts, find_missed
 from ipecs_mw.calls.options import ReadingOptions
-from ipecs_mw.model.numbers import read_all
+from ipecs_mw.model.numbering.numbers import read_all
 from ipecs_mw.store.calls.writing import PEOPLES, Difference, Written, twice
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ipecs_mw.model.numbers import PLAIN, read_all
+from ipecs_mw.model.numbering.numbers import PLAIN, read_all
 from ipecs_mw.store.calls.options import load_options
 from ipecs_mw.store.server.connection import Store
 

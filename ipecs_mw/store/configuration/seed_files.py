@@ -12,9 +12,9 @@ from bson.errors import BSONError
 from msgspec import Struct
 
 from ipecs_mw.errors import CannotStart, InvalidDocument
+from ipecs_mw.model.configuration.settings import BOOKKEEPING, parse_settings
 from ipecs_mw.model.contents import mask_passwords
 from ipecs_mw.model.definitions import parse_codes, parse_command
-from ipecs_mw.model.settings import BOOKKEEPING, parse_settings
 from ipecs_mw.model.texts import REFERENCE_LOCALE, find_faults, find_placeholders
 from ipecs_mw.model.validation import refuse_duplicates, show
 from ipecs_mw.seeds import SEEDS, shipped_strings

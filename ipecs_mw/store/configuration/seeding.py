@@ -15,9 +15,9 @@ from pymongo import ReplaceOne, UpdateOne
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import InvalidDocument, StoreRefused
+from ipecs_mw.model.configuration.settings import BOOKKEEPING
 from ipecs_mw.model.contents import Difference, find_differences
 from ipecs_mw.model.merging import merge, seal_passwords
-from ipecs_mw.model.settings import BOOKKEEPING
 from ipecs_mw.model.texts import fallback_chain
 from ipecs_mw.model.validation import show
 from ipecs_mw.seeds import shipped_strings

@@ -14,9 +14,9 @@ from msgspec import UNSET, UnsetType
 from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.errors import CannotStart, ChangedMeanwhile, NoSuchProfile
+from ipecs_mw.model.configuration.settings import BOOKKEEPING, Settings, parse_settings, read_bookkeeping
 from ipecs_mw.model.contents import find_differences, mask_passwords
 from ipecs_mw.model.merging import seal_passwords
-from ipecs_mw.model.settings import BOOKKEEPING, Settings, parse_settings, read_bookkeeping
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 

@@ -19,7 +19,7 @@ from pymongo.errors import (
 
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.masking import Masks, mask_numbers
+from ipecs_mw.model.numbering.masking import Masks, mask_numbers
 from ipecs_mw.store.server.connection import OPERATION_SECONDS, Store
 from ipecs_mw.store.server.failures import blames_document, store_errors
 

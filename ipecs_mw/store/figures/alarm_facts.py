@@ -6,8 +6,8 @@ from typing import Any
 
 from ipecs_mw.figures.answers.alarms import OF_CALLS, Facts, find_judged
 from ipecs_mw.figures.counting.rules import Rules, read_rules
-from ipecs_mw.model.alarm_settings import AlarmSettings
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.store.calls.live_query import load_live
 from ipecs_mw.store.figures.place import load_places
 from ipecs_mw.store.server.connection import Store

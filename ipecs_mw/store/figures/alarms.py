@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.errors import Words
 from ipecs_mw.figures.answers.alarms import OF_CALLS, Alarm
-from ipecs_mw.model.alarm_settings import AlarmSettings
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 

@@ -22,8 +22,8 @@ from ipecs_mw.figures.counting.rules import Rule, Rules, read_rules
 from ipecs_mw.figures.time.hours import OFFICE, OUTSIDE, find_filter
 from ipecs_mw.figures.time.intervals import begin_day, count_most, find_day, list_intervals, next_day
 from ipecs_mw.figures.time.quarters import QUARTER, find_quarter, split
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.figure_names import LIMITS
-from ipecs_mw.model.settings import Settings
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.figures.place import Place, load_places
 from ipecs_mw.store.server.connection import Store

@@ -12,7 +12,7 @@ from ipecs_mw.figures.answers.rows import apply_rule
 from ipecs_mw.figures.counting.rules import Rules, read_rules
 from ipecs_mw.figures.counting.sums import Sums, add
 from ipecs_mw.figures.time.intervals import begin_day, find_day
-from ipecs_mw.model.settings import HostSettings, Settings
+from ipecs_mw.model.configuration.settings import HostSettings, Settings
 from ipecs_mw.store.calls.live_query import load_live
 from ipecs_mw.store.figures.place import load_places
 from ipecs_mw.store.server.connection import Store

@@ -22,8 +22,8 @@ from ipecs_mw.figures.counting.accounting import (
 from ipecs_mw.figures.counting.rules import Rule
 from ipecs_mw.figures.counting.sums import Sums, add
 from ipecs_mw.figures.time.quarters import find_quarter
-from ipecs_mw.model.extensions import expand_numbers
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.settings import Settings
+from ipecs_mw.model.numbering.extensions import expand_numbers
 from ipecs_mw.store.figures.asking import Asked, Key, check_names, note_progress
 from ipecs_mw.store.figures.day import tell_day, tell_decimal, tell_trunks
 from ipecs_mw.store.server.connection import Store

@@ -16,9 +16,9 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from ipecs_mw.errors import InvalidDocument
-from ipecs_mw.model.call_settings import CallSettings
-from ipecs_mw.model.figure_settings import FigureSettings
-from ipecs_mw.model.settings import EventSettings, Kind, Settings
+from ipecs_mw.model.configuration.call_settings import CallSettings
+from ipecs_mw.model.configuration.figure_settings import FigureSettings
+from ipecs_mw.model.configuration.settings import EventSettings, Kind, Settings
 from ipecs_mw.model.validation import convert
 from ipecs_mw.store.schema import comparison
 from ipecs_mw.store.schema.comparison import Difference, Shape, shape_index

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.model.alarm_settings import AlarmSettings
-from ipecs_mw.model.settings import Settings
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.service.doctor.alarm_findings import examine_alarms
 from ipecs_mw.store.coordination.leases import acquire_lease
 from ipecs_mw.store.coordination.report_runs import claim_run, load_runs, note_alarm, put_off

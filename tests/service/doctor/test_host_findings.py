@@ -8,7 +8,7 @@ from msgspec import structs
 from support import FakeClock
 
 from ipecs_mw.errors import CommandFailed, CommandRefused
-from ipecs_mw.model.settings import HostSettings, SmdrSettings
+from ipecs_mw.model.configuration.settings import HostSettings, SmdrSettings
 from ipecs_mw.service.doctor.findings import Notes
 from ipecs_mw.service.doctor.host_findings import (
     examine_daemon,

@@ -7,7 +7,7 @@ import pytest
 from reading_scene import OPTIONS, assert_same, build_log, insert, read_at_once, read_stored
 from support import FakeClock
 
-from ipecs_mw.model.masking import erase_number
+from ipecs_mw.model.numbering.masking import erase_number
 from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.store.calls.erasing import erase_mentions, find_mentions
 from ipecs_mw.store.calls.reader import take_over, write_live

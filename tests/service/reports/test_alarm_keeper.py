@@ -13,7 +13,7 @@ from report_scene import speak
 from support import FakeClock
 
 from ipecs_mw.errors import JournalFull
-from ipecs_mw.model.settings import Settings, parse_settings
+from ipecs_mw.model.configuration.settings import Settings, parse_settings
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.intake.intake import Intake
 from ipecs_mw.service.intake.pipeline import open_intake

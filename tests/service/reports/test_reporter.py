@@ -18,7 +18,7 @@ from support import FakeClock
 from ipecs_mw.errors import StoreUnavailable
 from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.answers.table import Table
-from ipecs_mw.model.settings import Settings, parse_settings
+from ipecs_mw.model.configuration.settings import Settings, parse_settings
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.intake.pipeline import open_intake
 from ipecs_mw.service.reports.context import Context, Spoken

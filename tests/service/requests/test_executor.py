@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support import FakeClock
 
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.service.requests.executor import Executor
 
 

@@ -10,9 +10,9 @@ import pytest
 from support import FakeClock
 
 from ipecs_mw import logs
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.model.definitions import parse_codes, parse_command
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.settings import HostSettings
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.service.intake.counters import Counters
 from ipecs_mw.service.requests.resolver import Resolver

@@ -25,8 +25,8 @@ from ipecs_mw.errors import (
     StoreUnavailable,
     TokenExpired,
 )
+from ipecs_mw.model.configuration.settings import HostSettings, SecretSource, StationAccount
 from ipecs_mw.model.definitions import parse_codes, parse_command
-from ipecs_mw.model.settings import HostSettings, SecretSource, StationAccount
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.intake.counters import Counters
 from ipecs_mw.service.requests import worker as worker_module

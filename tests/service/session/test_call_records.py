@@ -17,8 +17,8 @@ from tls_host import settings
 from ipecs_mw import logs
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.journal.journal import open_journal
+from ipecs_mw.model.configuration.settings import SmdrSettings
 from ipecs_mw.model.definitions import parse_codes, parse_command
-from ipecs_mw.model.settings import SmdrSettings
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.service.intake.documents import Documents

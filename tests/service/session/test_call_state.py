@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from support import START_AT, FakeClock
 
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.protocol.events import Decoder, may_tell_of_host
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.session.call_state import CallState

@@ -7,7 +7,7 @@ import pytest
 
 from ipecs_mw import logs, outside
 from ipecs_mw.errors import CannotStart
-from ipecs_mw.model.settings import HostSettings, SecretSource
+from ipecs_mw.model.configuration.settings import HostSettings, SecretSource
 from ipecs_mw.service.session.credentials import find_key_file, read_secret
 from ipecs_mw.store.configuration.master_key import load_keys
 

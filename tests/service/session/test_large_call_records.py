@@ -11,7 +11,7 @@ import pytest
 from support import FakeClock
 
 from ipecs_mw.journal.journal import open_journal
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.intake.intake import Intake

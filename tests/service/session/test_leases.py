@@ -14,7 +14,7 @@ from stopwatch import Stopwatch
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import HeldElsewhere
-from ipecs_mw.model.settings import HostSettings
+from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.service.session.leases import (
     AccountLease,
     LeaseKeeper,

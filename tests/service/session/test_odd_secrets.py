@@ -2,7 +2,7 @@
 
 import pytest
 
-from ipecs_mw.model.settings import SecretSource
+from ipecs_mw.model.configuration.settings import SecretSource
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import find_odd_sign, read_secret
 

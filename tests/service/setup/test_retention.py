@@ -9,7 +9,7 @@ from support import FakeClock
 
 from ipecs_mw import logs
 from ipecs_mw.errors import StoreRefused, StoreUnavailable
-from ipecs_mw.model.settings import EventSettings
+from ipecs_mw.model.configuration.settings import EventSettings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.setup import retention
 from ipecs_mw.service.setup.retention import keep_as_configured

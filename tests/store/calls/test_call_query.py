@@ -7,7 +7,7 @@ from call_scene import CALLED, CALLER, MORNING, OTHER, instant, keep
 
 from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES
 from ipecs_mw.errors import NoSuchName
-from ipecs_mw.model.formats import NumberSettings
+from ipecs_mw.model.configuration.formats import NumberSettings
 from ipecs_mw.store.calls.call_events import find_call_events
 from ipecs_mw.store.calls.call_query import CallFilter, count_calls, find_calls, load_call
 from ipecs_mw.store.calls.numbers import read_wanted

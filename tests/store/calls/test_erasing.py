@@ -13,7 +13,7 @@ from ipecs_mw.calls.reading import HostReading
 from ipecs_mw.calls.record import build_record
 from ipecs_mw.errors import Words
 from ipecs_mw.figures.answers.alarms import Alarm
-from ipecs_mw.model.alarm_settings import AlarmSettings
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
 from ipecs_mw.store.calls.erasing import erase_mentions, find_mentions
 from ipecs_mw.store.figures.alarms import raise_alarm
 from ipecs_mw.store.server.connection import Store

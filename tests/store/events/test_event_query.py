@@ -12,8 +12,8 @@ from support import START_AT
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import NoSuchName
+from ipecs_mw.model.configuration.settings import EventSettings
 from ipecs_mw.model.event import Event
-from ipecs_mw.model.settings import EventSettings
 from ipecs_mw.store.events.event_log import EventLog, build_document
 from ipecs_mw.store.events.event_query import Filter, build_page, count_events, find_events
 from ipecs_mw.store.schema.migrations import migrate

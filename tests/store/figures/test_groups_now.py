@@ -9,7 +9,7 @@ from call_scene import tell
 from support import FakeClock
 
 from ipecs_mw.errors import StoreUnavailable
-from ipecs_mw.model.settings import Settings, parse_settings
+from ipecs_mw.model.configuration.settings import Settings, parse_settings
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.readers import group_watch
 from ipecs_mw.service.readers.group_watch import GroupWatch

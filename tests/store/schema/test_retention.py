@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sites import wait_until
 
-from ipecs_mw.model.call_settings import CallSettings
-from ipecs_mw.model.settings import EventSettings
+from ipecs_mw.model.configuration.call_settings import CallSettings
+from ipecs_mw.model.configuration.settings import EventSettings
 from ipecs_mw.store.schema.retention import (
     Longer,
     Retention,

@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import StoreRefused
-from ipecs_mw.model.settings import EventSettings
+from ipecs_mw.model.configuration.settings import EventSettings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.missed_query import close_item
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds

@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field, inspect
 
-from ipecs_mw.model.access_settings import RECONNECT, SecretSource, TlsSettings
-from ipecs_mw.model.alarm_settings import AlarmSettings, check_alarm, find_alarm_faults
-from ipecs_mw.model.call_settings import CallSettings, Days
-from ipecs_mw.model.extensions import Numbers
-from ipecs_mw.model.figure_settings import FigureSettings
-from ipecs_mw.model.formats import FormatSettings, NumberSettings
-from ipecs_mw.model.report_settings import (
+from ipecs_mw.model.configuration.access_settings import RECONNECT, SecretSource, TlsSettings
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings, check_alarm, find_alarm_faults
+from ipecs_mw.model.configuration.call_settings import CallSettings, Days
+from ipecs_mw.model.configuration.figure_settings import FigureSettings
+from ipecs_mw.model.configuration.formats import FormatSettings, NumberSettings
+from ipecs_mw.model.configuration.report_settings import (
     Locale,
     MailSettings,
     ReportSettings,
@@ -24,7 +23,7 @@ from ipecs_mw.model.report_settings import (
     check_report,
     find_report_faults,
 )
-from ipecs_mw.model.rules import (
+from ipecs_mw.model.configuration.rules import (
     check_address,
     check_file,
     check_numbers,
@@ -33,6 +32,7 @@ from ipecs_mw.model.rules import (
     check_tls,
     find_twins,
 )
+from ipecs_mw.model.numbering.extensions import Numbers
 from ipecs_mw.model.validation import Fault, convert, find_faults, refuse
 
 BOOKKEEPING = ("_id", "revision", "updated_at", "updated_by", "secrets_changed", "seeded")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from ipecs_mw.model.rules import check_country
+from ipecs_mw.model.configuration.rules import check_country
 
 Encoding = Literal[
     "cp437", "cp850", "cp852", "cp866", "cp874", "cp949", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254",

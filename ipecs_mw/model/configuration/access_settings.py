@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from ipecs_mw.model.rules import check_file
+from ipecs_mw.model.configuration.rules import check_file
 
 RECONNECT = {"reconnect": True}
 """`extra` of a setting of a host whose change needs a new session there."""

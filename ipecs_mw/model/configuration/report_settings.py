@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from ipecs_mw.errors import Words
-from ipecs_mw.model.access_settings import SecretSource, TlsSettings
 from ipecs_mw.model.addresses import is_address
+from ipecs_mw.model.configuration.access_settings import SecretSource, TlsSettings
+from ipecs_mw.model.configuration.figure_settings import GroupNumber
+from ipecs_mw.model.configuration.rules import Wrong, check_address, check_secret, check_timezone, check_tls
 from ipecs_mw.model.figure_names import LIMITS, Interval, Period, What
-from ipecs_mw.model.figure_settings import GroupNumber
-from ipecs_mw.model.rules import Wrong, check_address, check_secret, check_timezone, check_tls
 from ipecs_mw.model.validation import Fault
 
 Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z", extra={"words": "allowed.locale"})]

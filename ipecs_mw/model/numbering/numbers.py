@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from ipecs_mw.model.formats import NumberSettings
+from ipecs_mw.model.configuration.formats import NumberSettings
 
 SHORTEST_NUMBER = 3
 """Digits of the shortest text that counts as a number: what is shorter may be anything."""

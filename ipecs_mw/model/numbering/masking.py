@@ -1,6 +1,7 @@
 """Phone numbers in documents: putting a mask in the place of one, or of all that a rule names.
 
-Which spellings are one number, `model/numbers.py` says. Everything here takes time in proportion to its input.
+Which spellings are one number, `model/numbering/numbers.py` says. Everything here takes time in proportion to its
+input.
 """
 
 import re
@@ -10,9 +11,10 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.model.configuration.settings import NumberMask, Settings
 from ipecs_mw.model.contents import MASK
-from ipecs_mw.model.formats import NumberSettings
-from ipecs_mw.model.numbers import (
+from ipecs_mw.model.numbering.numbers import (
     LONGEST_NUMBER,
     PLAIN,
     SHORTEST_NUMBER,
@@ -22,7 +24,6 @@ from ipecs_mw.model.numbers import (
     find_spellings,
     read_number,
 )
-from ipecs_mw.model.settings import NumberMask, Settings
 
 _RUN = re.compile(r"[+0-9*#][0-9*#]{2,}")
 _NO_NUMBERS = frozenset(

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from ipecs_mw.errors import Words
 from ipecs_mw.model.addresses import is_address, spell_address
 from ipecs_mw.model.contents import MASK
-from ipecs_mw.model.countries import CALLING_CODES
+from ipecs_mw.model.numbering.countries import CALLING_CODES
 
 Wrong = Iterator[tuple[str, Any, Words]]
 

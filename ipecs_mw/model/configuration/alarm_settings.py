@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 from msgspec import Meta, Struct, field
 
 from ipecs_mw.errors import Words
-from ipecs_mw.model.emergency_numbers import EMERGENCY_NUMBERS
-from ipecs_mw.model.figure_settings import GroupNumber
-from ipecs_mw.model.report_settings import Locale, MailAddress
-from ipecs_mw.model.rules import Wrong
+from ipecs_mw.model.configuration.figure_settings import GroupNumber
+from ipecs_mw.model.configuration.report_settings import Locale, MailAddress
+from ipecs_mw.model.configuration.rules import Wrong
+from ipecs_mw.model.numbering.emergency_numbers import EMERGENCY_NUMBERS
 from ipecs_mw.model.validation import Fault
 
 When = Literal["emergency_call", "call_to", "long_call", "trunks_busy", "waiting", "service_level"]

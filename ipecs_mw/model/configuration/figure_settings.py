@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from ipecs_mw.errors import Words
-from ipecs_mw.model.call_settings import Days
-from ipecs_mw.model.extensions import Numbers
-from ipecs_mw.model.rules import check_numbers
+from ipecs_mw.model.configuration.call_settings import Days
+from ipecs_mw.model.configuration.rules import check_numbers
+from ipecs_mw.model.numbering.extensions import Numbers
 
 GroupNumber = Annotated[str, Meta(pattern=r"^[0-9]{1,8}\Z", extra={"words": "allowed.group"})]
 ShortSeconds = Annotated[int, Meta(ge=0, le=300)]

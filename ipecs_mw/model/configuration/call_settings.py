@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from ipecs_mw.model.extensions import Numbers
-from ipecs_mw.model.rules import check_numbers
+from ipecs_mw.model.configuration.rules import check_numbers
+from ipecs_mw.model.numbering.extensions import Numbers
 
 Days = Annotated[int, Meta(ge=1, le=24855)]  # MongoDB counts them as seconds, in 31 bits
 

@@ -1,0 +1,1 @@
+"""Every setting, defined once, and the rules that types cannot say."""

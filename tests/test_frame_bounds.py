@@ -21,9 +21,9 @@ import pytest
 from faults.recording import IS_FULL
 
 from ipecs_mw import logs
-from ipecs_mw.cli.event_csv import write_csv
-from ipecs_mw.cli.output import write_jsonl
-from ipecs_mw.cli.words import describe_event
+from ipecs_mw.cli.printing.event_csv import write_csv
+from ipecs_mw.cli.printing.output import write_jsonl
+from ipecs_mw.cli.printing.words import describe_event
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.journal.journal import Arrival, Entry
 from ipecs_mw.model.configuration.formats import NumberSettings

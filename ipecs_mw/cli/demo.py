@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ipecs_mw.cli.context import Context, current
-from ipecs_mw.cli.live_view import Picture, draw, find_stations, summarise
+from ipecs_mw.cli.printing.live_view import Picture, draw, find_stations, summarise
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.store.calls.live_query import load_live

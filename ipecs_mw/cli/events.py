@@ -11,11 +11,11 @@ from click.core import ParameterSource
 
 from ipecs_mw.cli.complete import complete_host, complete_type
 from ipecs_mw.cli.context import current, load_words
-from ipecs_mw.cli.event_csv import BASE, find_columns, find_unknown, write_csv
-from ipecs_mw.cli.event_table import write_table
 from ipecs_mw.cli.names import FILLED, check_host, check_type
-from ipecs_mw.cli.output import FORMS, write_as
-from ipecs_mw.cli.pages import (
+from ipecs_mw.cli.printing.event_csv import BASE, find_columns, find_unknown, write_csv
+from ipecs_mw.cli.printing.event_table import write_table
+from ipecs_mw.cli.printing.output import FORMS, write_as
+from ipecs_mw.cli.printing.pages import (
     check_apart,
     check_csv_options,
     form_option,

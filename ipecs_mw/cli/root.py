@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from ipecs_mw import __version__
 from ipecs_mw.cli.click_texts import translate_click
 from ipecs_mw.cli.help import Chapter, first_sentence
-from ipecs_mw.cli.streams import make_tolerant
+from ipecs_mw.cli.printing.streams import make_tolerant
 from ipecs_mw.cli.variables import drop_cluster_variables
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.model.plain import escape
@@ -31,7 +31,9 @@ COMMANDS: Final = {
 }
 """Heading → its commands, each the name of its module and of its function there; in the order of the help."""
 
-_FOLDERS: Final = {name: f"{folder}." for folder in ("calls", "figures") for name in COMMANDS[folder]}
+_FOLDERS: Final = {
+    name: f"{folder}." for folder in ("set_up", "operate", "calls", "figures") for name in COMMANDS[folder]
+}
 """Command → the folder of its module, where that is not this one."""
 
 

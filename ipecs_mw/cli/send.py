@@ -7,7 +7,7 @@ import click
 from ipecs_mw.cli.ask import ask_secret
 from ipecs_mw.cli.complete import complete_argument, complete_command
 from ipecs_mw.cli.context import Context, current, who
-from ipecs_mw.cli.output import to_json
+from ipecs_mw.cli.printing.output import to_json
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.protocol.arguments import check_arguments
 from ipecs_mw.seeds import shipped_texts

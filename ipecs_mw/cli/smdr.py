@@ -9,13 +9,13 @@ import click
 
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words, who
-from ipecs_mw.cli.event_csv import find_columns, write_csv
 from ipecs_mw.cli.names import FILLED
-from ipecs_mw.cli.output import FORMS, Event, write_as
-from ipecs_mw.cli.pages import form_option, print_lines
-from ipecs_mw.cli.table import cell_len, is_narrow_screen, screen_width, write_rows
+from ipecs_mw.cli.printing.event_csv import find_columns, write_csv
+from ipecs_mw.cli.printing.output import FORMS, Event, write_as
+from ipecs_mw.cli.printing.pages import form_option, print_lines
+from ipecs_mw.cli.printing.table import cell_len, is_narrow_screen, screen_width, write_rows
+from ipecs_mw.cli.printing.words import local_time, local_zone
 from ipecs_mw.cli.times import Instant, check_span
-from ipecs_mw.cli.words import local_time, local_zone
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.configuration.formats import NumberSettings
 from ipecs_mw.model.configuration.settings import HostSettings

@@ -23,7 +23,7 @@ def interfere(store: Store, monkeypatch: pytest.MonkeyPatch, update: dict[str, A
             store.database["config"].update_one({"_id": "default"}, left.pop())
         return save_settings(*arguments, **options)
 
-    monkeypatch.setattr(import_module("ipecs_mw.cli.saving"), "save_settings", save)
+    monkeypatch.setattr(import_module("ipecs_mw.cli.set_up.saving"), "save_settings", save)
 
 
 def test_a_change_is_a_new_revision_that_can_be_taken_back(run_config: Run, store: Store) -> None:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from ipecs_mw.cli import cli
-from ipecs_mw.cli.event_table import write_table
+from ipecs_mw.cli.printing.event_table import write_table
 from ipecs_mw.errors import NoSuchProfile
 from ipecs_mw.model.event import Event
 from ipecs_mw.seeds import read_json, shipped_texts

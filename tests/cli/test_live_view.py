@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from ipecs_mw.cli.live_view import Picture, draw
+from ipecs_mw.cli.printing.live_view import Picture, draw
 from ipecs_mw.seeds import shipped_texts
 
 AT = datetime(2026, 11, 24, 1, tzinfo=UTC)

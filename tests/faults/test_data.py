@@ -16,7 +16,7 @@ from faults.recording import Rounds
 from faults.test_machine import read_memory_kib
 from sites import is_streaming, wait_until
 
-from ipecs_mw.cli.output import FORMS
+from ipecs_mw.cli.printing.output import FORMS
 
 _UP_SECONDS = 60.0
 _LIMIT_BYTES = 1024 * 1024

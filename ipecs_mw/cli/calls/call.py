@@ -5,10 +5,10 @@ import click
 from ipecs_mw.cli.calls.course import describe_call
 from ipecs_mw.cli.calls.names import complete_call, say_reader
 from ipecs_mw.cli.context import current, load_words
-from ipecs_mw.cli.event_table import write_table
 from ipecs_mw.cli.names import FILLED
-from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.pages import form_option, print_lines
+from ipecs_mw.cli.printing.event_table import write_table
+from ipecs_mw.cli.printing.output import to_json
+from ipecs_mw.cli.printing.pages import form_option, print_lines
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.call_events import find_call_events
 from ipecs_mw.store.calls.call_query import load_call

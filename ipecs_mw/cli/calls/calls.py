@@ -11,10 +11,10 @@ from ipecs_mw.cli.calls.call_table import COLUMNS, DEEPER, write_table
 from ipecs_mw.cli.calls.names import check_host, complete_group, say_reader
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words
-from ipecs_mw.cli.csv_lines import write_fields
 from ipecs_mw.cli.names import FILLED
-from ipecs_mw.cli.output import FORMS
-from ipecs_mw.cli.pages import (
+from ipecs_mw.cli.printing.csv_lines import write_fields
+from ipecs_mw.cli.printing.output import FORMS
+from ipecs_mw.cli.printing.pages import (
     check_apart,
     check_csv_options,
     form_option,

@@ -15,8 +15,8 @@ from ipecs_mw.cli.calls.words import (
     name_station,
     spell_seconds,
 )
-from ipecs_mw.cli.table import screen_width, write_rows
-from ipecs_mw.cli.words import local_time, local_zone
+from ipecs_mw.cli.printing.table import screen_width, write_rows
+from ipecs_mw.cli.printing.words import local_time, local_zone
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 

@@ -7,9 +7,9 @@ from ipecs_mw.cli.calls.names import check_host, complete_group
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.names import FILLED
-from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.pages import form_option
-from ipecs_mw.cli.watching import watch as watch_view
+from ipecs_mw.cli.operate.watching import watch as watch_view
+from ipecs_mw.cli.printing.output import to_json
+from ipecs_mw.cli.printing.pages import form_option
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.live_query import load_live
 

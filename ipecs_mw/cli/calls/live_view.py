@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ipecs_mw.cli.calls.words import Document, name_state, shorten_id, spell_seconds
-from ipecs_mw.cli.table import screen_width, write_rows
-from ipecs_mw.cli.words import local_time, local_zone
+from ipecs_mw.cli.printing.table import screen_width, write_rows
+from ipecs_mw.cli.printing.words import local_time, local_zone
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.store.calls.live_query import Live, LiveHost

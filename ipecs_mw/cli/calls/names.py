@@ -6,7 +6,7 @@ from click.shell_completion import CompletionItem
 from ipecs_mw.cli import names
 from ipecs_mw.cli.complete import ask_store, offer
 from ipecs_mw.cli.context import Context
-from ipecs_mw.cli.words import local_time
+from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.store.calls.ids import list_ids

@@ -11,8 +11,8 @@ from ipecs_mw.calls.options import build_reading_options
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.cli.names import FILLED, check_host
+from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.cli.times import Instant, check_span
-from ipecs_mw.cli.words import local_time
 from ipecs_mw.clock import Clock
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts

@@ -11,8 +11,8 @@ from ipecs_mw.cli.calls.names import complete_group, say_reader
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.names import FILLED
-from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.pages import form_option, print_lines
+from ipecs_mw.cli.printing.output import to_json
+from ipecs_mw.cli.printing.pages import form_option, print_lines
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.figures.answers.csv_table import write_table
 from ipecs_mw.figures.answers.formulas import SERVICE_LEVELS

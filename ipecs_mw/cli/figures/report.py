@@ -11,8 +11,8 @@ from click.shell_completion import CompletionItem
 from ipecs_mw.cli.complete import ask_store, offer
 from ipecs_mw.cli.context import Context, current, load_words
 from ipecs_mw.cli.help import Chapter
-from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.table import screen_width, write_rows
+from ipecs_mw.cli.printing.output import to_json
+from ipecs_mw.cli.printing.table import screen_width, write_rows
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.figures.answers.cells import spell_instant
 from ipecs_mw.model.configuration.report_settings import ReportSettings, is_mail_address

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from seed_folders import commands, config, dump, import_seeds, write
 from stopwatch import Stopwatch
 
-from ipecs_mw.cli.seed import seed
+from ipecs_mw.cli.set_up.seed import seed
 from ipecs_mw.errors import StoreRefused, Words
 from ipecs_mw.seeds import read_json, shipped_strings, shipped_texts
 from ipecs_mw.store.configuration.seeding import apply, find_differences, plan, read_seeds

@@ -15,7 +15,7 @@ from support import FakeClock
 import ipecs_mw
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.cli.context import Context
-from ipecs_mw.cli.migrate import migrate as migrate_command
+from ipecs_mw.cli.set_up.migrate import migrate as migrate_command
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart, StoreRefused
 from ipecs_mw.seeds import shipped_texts

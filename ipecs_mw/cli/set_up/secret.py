@@ -8,7 +8,7 @@ from ipecs_mw.cli.ask import ask_secret
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.help import Chapter
-from ipecs_mw.cli.saving import save
+from ipecs_mw.cli.set_up.saving import save
 from ipecs_mw.errors import CannotStart, NoSuchName
 from ipecs_mw.model.configuration.settings import HostSettings, list_passwords, parse_settings
 from ipecs_mw.seeds import shipped_texts

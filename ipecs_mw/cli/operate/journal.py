@@ -12,8 +12,8 @@ from msgspec import structs
 
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.help import Chapter
-from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.words import local_time
+from ipecs_mw.cli.printing.output import to_json
+from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.errors import CommandRefused, JournalError, NoSuchName
 from ipecs_mw.journal.file import find_files, is_open_elsewhere, read_owner, rename
 from ipecs_mw.journal.journal import Entry

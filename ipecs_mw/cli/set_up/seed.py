@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from ipecs_mw.cli.context import current
-from ipecs_mw.cli.saving import ask_before_dropping, tell_verdict
-from ipecs_mw.cli.words import describe_difference
+from ipecs_mw.cli.printing.words import describe_difference
+from ipecs_mw.cli.set_up.saving import ask_before_dropping, tell_verdict
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.store.configuration.seeding import COLLECTIONS, Plan, Row, apply, plan, read_seeds

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ipecs_mw.cli.words import local_time
+from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.model.numbering.extensions import join_ranges, join_verdicts
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts, join_some

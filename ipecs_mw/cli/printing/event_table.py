@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import chain, islice
 
-from ipecs_mw.cli.output import Event
-from ipecs_mw.cli.table import AHEAD, cell_len, is_narrow_screen, screen_width, write_rows
-from ipecs_mw.cli.words import describe_event, local_time, local_zone, name_event
+from ipecs_mw.cli.printing.output import Event
+from ipecs_mw.cli.printing.table import AHEAD, cell_len, is_narrow_screen, screen_width, write_rows
+from ipecs_mw.cli.printing.words import describe_event, local_time, local_zone, name_event
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 

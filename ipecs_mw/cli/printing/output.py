@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ipecs_mw.cli.streams import has_every_sign
+from ipecs_mw.cli.printing.streams import has_every_sign
 from ipecs_mw.model.plain import escape_json
 
 Event = Mapping[str, Any]

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import click
 
 from ipecs_mw.cli.context import Context, current, load_words
-from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.status_view import Beside, Instance, describe
-from ipecs_mw.cli.watching import watch as watch_view
+from ipecs_mw.cli.operate.status_view import Beside, Instance, describe
+from ipecs_mw.cli.operate.watching import watch as watch_view
+from ipecs_mw.cli.printing.output import to_json
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts

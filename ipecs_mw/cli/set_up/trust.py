@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from ipecs_mw.cli.context import Context, current
-from ipecs_mw.cli.saving import save
-from ipecs_mw.cli.words import local_time
+from ipecs_mw.cli.printing.words import local_time
+from ipecs_mw.cli.set_up.saving import save
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.configuration.settings import HostSettings, parse_settings
 from ipecs_mw.model.plain import escape

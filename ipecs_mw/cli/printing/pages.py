@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ipecs_mw.cli.output import Write, write_as
-from ipecs_mw.cli.streams import has_every_sign
+from ipecs_mw.cli.printing.output import Write, write_as
+from ipecs_mw.cli.printing.streams import has_every_sign
 from ipecs_mw.model.csv_text import BYTE_ORDER_MARK
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ipecs_mw.cli.context import Context, current
-from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.words import local_time
+from ipecs_mw.cli.printing.output import to_json
+from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.errors import IpecsMwError, NoSuchProfile
 from ipecs_mw.logs import mask
 from ipecs_mw.model.configuration.settings import HostSettings, Settings

@@ -16,9 +16,9 @@ import click
 
 from ipecs_mw import __version__
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
-from ipecs_mw.cli.check import examine, to_document
 from ipecs_mw.cli.context import Context, current
-from ipecs_mw.cli.output import to_json
+from ipecs_mw.cli.operate.check import examine, to_document
+from ipecs_mw.cli.printing.output import to_json
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.logs import hide, mask_uri
 from ipecs_mw.model.configuration.settings import Settings, list_passwords

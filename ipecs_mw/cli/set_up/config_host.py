@@ -7,7 +7,7 @@ import click
 from ipecs_mw.cli.ask import read_setting
 from ipecs_mw.cli.context import current
 from ipecs_mw.cli.help import Chapter
-from ipecs_mw.cli.saving import save
+from ipecs_mw.cli.set_up.saving import save
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.paths import put_value
 from ipecs_mw.seeds import shipped_texts

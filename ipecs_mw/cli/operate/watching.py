@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from ipecs_mw.cli.context import Context
-from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.words import local_time
+from ipecs_mw.cli.printing.output import to_json
+from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.errors import StoreUnavailable
 from ipecs_mw.model.texts import Texts
 

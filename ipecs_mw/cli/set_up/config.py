@@ -13,12 +13,12 @@ from msgspec import to_builtins
 
 from ipecs_mw.cli.ask import read_setting
 from ipecs_mw.cli.complete import complete_path
-from ipecs_mw.cli.config_host import host
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.help import Chapter
-from ipecs_mw.cli.output import to_json
-from ipecs_mw.cli.saving import save
-from ipecs_mw.cli.words import describe_difference, local_time
+from ipecs_mw.cli.printing.output import to_json
+from ipecs_mw.cli.printing.words import describe_difference, local_time
+from ipecs_mw.cli.set_up.config_host import host
+from ipecs_mw.cli.set_up.saving import save
 from ipecs_mw.errors import ChangedMeanwhile, InvalidDocument, NoSuchName
 from ipecs_mw.logs import mask
 from ipecs_mw.model.configuration.settings import parse_settings, read_bookkeeping

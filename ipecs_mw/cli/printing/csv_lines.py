@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ipecs_mw.cli.output import to_json
+from ipecs_mw.cli.printing.output import to_json
 from ipecs_mw.model.csv_text import guard_text, write_line
 
 

@@ -1,0 +1,1 @@
+"""The commands that run the daemon and look after it."""

@@ -1,0 +1,1 @@
+"""The commands that set up: schema, seeds, configuration, secrets, certificates, rights."""

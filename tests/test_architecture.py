@@ -18,7 +18,7 @@ LAYERS = (
     ("model",),
     ("seeds", "outside", "log_sinks", "logs", "bootstrap"),
     ("protocol", "calls", "figures"),
-    ("reports",),
+    ("reports", "messages"),
     ("transport", "journal", "store"),
     ("service", "client"),
     ("daemon",),
@@ -40,7 +40,7 @@ ROOMS = {
         "hosts",
     ),
     "figures": ("time", "counting", "answers"),
-    "store": ("server", "coordination", "schema", "configuration", "events", "calls", "figures"),
+    "store": ("server", "coordination", "schema", "configuration", "events", "calls", "figures", "applications"),
 }
 """The rooms of a part, from the bottom to the top: a module imports from its own room or from those below."""
 

@@ -21,7 +21,7 @@ from ipecs_mw.store.server.pages import Listing
 _WAIT_SECONDS = 1.0
 _POLL_SECONDS = 0.5
 _LATE = timedelta(seconds=10)
-_LOST = frozenset({136, 237, 280, 286})  # the server's log no longer has what comes after the position
+LOST = frozenset({136, 237, 280, 286})  # the server's log no longer has what comes after the position
 _NO_POSITION = frozenset({9, 260, 40647, 40648, 40649, 50811})
 _POSITION = re.compile(r"(\w+)([:@])(.+)", re.DOTALL)
 
@@ -76,7 +76,7 @@ def _told_where_lost(after: str | None) -> Iterator[None]:
     try:
         yield
     except OperationFailure as error:
-        if error.code in _LOST:
+        if error.code in LOST:
             raise PositionLost("error.position_lost") from error
         if after is not None and error.code in _NO_POSITION:
             raise CommandRefused("error.position_wrong", position=after[:80]) from error

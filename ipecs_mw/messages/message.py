@@ -1,0 +1,60 @@
+"""A message to applications, and the change of a document that it tells of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+Document = Mapping[str, Any]
+
+
+class Changed(Struct, frozen=True):
+    """That a document of a collection was stored, changed or deleted.
+
+    `document` is as it is now, None where it is no more. `fields` are those that an update touched; None where
+    the whole document is new. `is_new` says that it was not there before.
+    """
+
+    collection: str
+    id: str
+    document: Document | None
+    fields: frozenset[str] | None = None
+    is_new: bool = False
+
+
+class Message(Struct, frozen=True):
+    """What an application is told: `data` under a `name` such as `call.ended`, to who follows one of `topics`.
+
+    `data` is the document as in MongoDB, with `id` for `_id`; of one that is no more `id`, `host` and `is_gone`.
+    `stations`, `agents` and `groups` are all that it concerns; `kind` and `type` are those of an event. Of several
+    messages with one `key` the last alone tells what is so now: it is blank where each counts.
+    """
+
+    name: str
+    topics: frozenset[str]
+    host: str
+    data: Document
+    stations: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    kind: str = ""
+    type: str = ""
+    command: str = ""
+    key: str = ""
+
+
+def spell_document(document: Document) -> dict[str, Any]:
+    """Return a document as applications get it: `id` for `_id`, without what is of ourselves alone."""
+    return {"id": document["_id"], **{name: document[name] for name in document if name not in _OURS}}
+
+
+_OURS = frozenset({"_id", "holder", "first", "numbers", "days", "closing"})
+
+
+def collect(document: Document, names: Sequence[str]) -> frozenset[str]:
+    """Return all texts that these fields have, each a text or a list of them."""
+    found: set[str] = set()
+    for name in names:
+        value = document.get(name)
+        found.update([str(value)] if isinstance(value, str | int) else map(str, value or ()))
+    return frozenset(found)

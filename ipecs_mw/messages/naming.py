@@ -1,0 +1,176 @@
+"""Which messages a change of a document is: a table by collection.
+
+What a change is called follows from the change alone, so that any process that reads it tells the same.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from msgspec import structs
+
+from ipecs_mw.calls.missed import MISSED
+from ipecs_mw.messages.message import Changed, Document, Message, collect, spell_document
+
+_ALL_BUT_EVENTS = frozenset({"calls", "state", "missed", "figures"})
+_INSTANTS = (("call.ringing", "rang_at"), ("call.answered", "answered_at"))
+
+
+def name_change(changed: Changed) -> Iterator[Message]:
+    """Yield the messages that a change is, in their order."""
+    name = _NAMES.get(changed.collection)
+    return iter(()) if name is None else name(changed)
+
+
+def _name_event(changed: Changed) -> Iterator[Message]:
+    event = changed.document
+    if event is None:
+        return
+    kind, kind_of = str(event.get("kind", "")), str(event.get("type", ""))
+    data = spell_document(event)
+    facts = {
+        "host": str(event.get("host", "")),
+        "data": data,
+        "stations": collect(event, ("stations",)),
+        "groups": collect(event, ("group",)),
+        "kind": kind,
+        "type": kind_of,
+    }
+    yield Message("event", frozenset({"events"}), **facts)  # type: ignore[arg-type]
+    if (kind, kind_of) == ("system", "gap"):
+        yield Message("gap", _ALL_BUT_EVENTS, **facts)  # type: ignore[arg-type]
+
+
+def _name_call(changed: Changed) -> Iterator[Message]:
+    for name in _find_call_names(changed):
+        call = changed.document
+        if call is None:
+            yield _tell_gone(changed, name, "calls")
+            continue
+        agents = {str(each["agent"]) for each in call.get("segments") or () if each.get("agent")}
+        yield Message(
+            name,
+            frozenset({"calls"}),
+            str(call.get("host", "")),
+            spell_document(call),
+            collect(call, ("stations",)),
+            frozenset(agents),
+            collect(call, ("groups",)),
+        )
+
+
+def _find_call_names(changed: Changed) -> Iterator[str]:
+    """Yield what a change of a call is called. A call that is over is told of anew by `call.changed` alone."""
+    call = changed.document
+    if call is None:
+        yield "call.changed"
+        return
+    touched = call.keys() if changed.fields is None else changed.fields
+    is_open = bool(call.get("is_open"))
+    names = ["call.began"] if changed.is_new and is_open else []
+    has_ended = not is_open and "is_open" in touched
+    if is_open or (has_ended and not changed.is_new):
+        names += [name for name, instant in _INSTANTS if instant in touched and instant in call]
+    if has_ended:
+        names.append("call.ended")
+        if call.get("direction") == "inbound" and call.get("outcome") in MISSED:
+            names.append("call.missed")
+    yield from names or ["call.changed"]
+
+
+_LIVE: Mapping[str, str] = {"station": "station", "agent": "agent", "group": "queue", "host": "host"}
+
+
+def _name_live(changed: Changed) -> Iterator[Message]:
+    item = changed.document
+    if item is None:
+        host, kind, item_name = (*changed.id.split(":", 2), "", "")[:3]
+        if name := _LIVE.get(kind):
+            gone = _tell_gone(changed, name, "state", host=host, key=changed.id)
+            side = {"station": "stations", "agent": "agents"}.get(kind, "groups")
+            yield structs.replace(gone, **{side: frozenset({item_name} - {""})})
+        return
+    name = _LIVE.get(str(item.get("kind", "")), "")
+    if name:
+        yield Message(
+            name,
+            frozenset({"state"}) if name != "host" else _ALL_BUT_EVENTS,
+            str(item.get("host", "")),
+            spell_document(item),
+            collect(item, ("station",)),
+            collect(item, ("agent",)),
+            collect(item, ("group", "groups")),
+            key=changed.id,
+        )
+
+
+def _name_missed(changed: Changed) -> Iterator[Message]:
+    item = changed.document
+    if item is None:
+        yield _tell_gone(changed, "missed", "missed")
+        return
+    yield Message(
+        "missed",
+        frozenset({"missed"}),
+        str(item.get("host", "")),
+        spell_document(item),
+        groups=collect(item, ("group",)),
+    )
+
+
+def _name_figures(changed: Changed) -> Iterator[Message]:
+    row = changed.document
+    if row is None:
+        return
+    yield Message(
+        "figures",
+        frozenset({"figures"}),
+        str(row.get("host", "")),
+        spell_document(row),
+        collect(row, ("stations",)),
+        collect(row, ("agent",)),
+        collect(row, ("group", "groups")),
+        key=changed.id,
+    )
+
+
+def _name_request(changed: Changed) -> Iterator[Message]:
+    """Yield that a command has ended, or that it became known how it did."""
+    request = changed.document
+    touched = (request or {}).keys() if changed.fields is None else changed.fields
+    if request is None or "state" not in touched or request.get("state") in ("queued", "sent"):
+        return
+    told = {name: request[name] for name in _OF_REQUEST if name in request}
+    data = {"id": str(request["_id"]), **told}
+    yield Message(
+        "request",
+        frozenset({"requests"}),
+        str(request.get("host", "")),
+        data,
+        command=str(request.get("command", "")),
+    )
+
+
+_OF_REQUEST = (
+    "host", "command", "args", "state", "result", "error", "created_at", "created_by", "expires_at", "claimed_at",
+    "ended_at", "resolved_at", "resolved_by",
+)  # fmt: skip
+
+
+def _tell_gone(changed: Changed, name: str, topic: str, *, host: str = "", key: str = "") -> Message:
+    """Return that a document is no more; its host is the beginning of its id."""
+    host = host or changed.id.partition(":")[0]
+    return Message(name, frozenset({topic}), host, {"id": changed.id, "host": host, "is_gone": True}, key=key)
+
+
+_NAMES: Mapping[str, Callable[[Changed], Iterator[Message]]] = {
+    "events": _name_event,
+    "calls": _name_call,
+    "live": _name_live,
+    "missed": _name_missed,
+    "figures": _name_figures,
+    "requests": _name_request,
+}
+
+
+def mask_message(message: Message, mask: Callable[[Document], Document]) -> Message:
+    """Return a message with the numbers of its content masked."""
+    return structs.replace(message, data=mask(message.data))

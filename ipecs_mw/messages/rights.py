@@ -1,0 +1,75 @@
+"""What a token may do, and which part of the site it concerns."""
+
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
+from typing import Final
+
+from msgspec import Struct
+
+RIGHTS: Final = (
+    "calls.read",
+    "commands.",
+    "events.read",
+    "figures.read",
+    "missed.write",
+    "numbers.read",
+    "state.read",
+    "webhooks.manage",
+)
+"""Every right. What ends in a dot is followed by the id of a command, or by a pattern such as `call.*`."""
+
+COMMANDS: Final = "commands."
+
+TOPICS: Final[Mapping[str, str]] = {
+    "events": "events.read",
+    "calls": "calls.read",
+    "state": "state.read",
+    "missed": "calls.read",
+    "figures": "figures.read",
+    "requests": COMMANDS,
+}
+"""Topic of the stream and of webhooks → the right that it needs."""
+
+
+def allows(rights: Collection[str], wanted: str) -> bool:
+    """Tell whether a right is among those given; `commands.` alone asks for any command."""
+    if wanted == COMMANDS:
+        return any(right.startswith(COMMANDS) for right in rights)
+    if wanted.startswith(COMMANDS):
+        return any(right.startswith(COMMANDS) and fnmatchcase(wanted, right) for right in rights)
+    return wanted in rights
+
+
+def is_right(right: str) -> bool:
+    """Tell whether there is such a right."""
+    if right.startswith(COMMANDS):
+        rest = right.removeprefix(COMMANDS)
+        return bool(rest) and all(each.isalnum() or each in "._*-" for each in rest)
+    return right in RIGHTS
+
+
+class Scope(Struct, frozen=True):
+    """The part of the site that somebody may see: of each field that is given one must fit.
+
+    Stations and groups are one field: who is bound to both sees what concerns any of them.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    stations: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it leaves out a part of a host."""
+        return bool(self.stations or self.groups)
+
+    def has(self, host: str, stations: Collection[str] = (), groups: Collection[str] = ()) -> bool:
+        """Tell whether what concerns these is in it."""
+        if self.hosts and host not in self.hosts:
+            return False
+        return not self.is_narrow or not (
+            self.stations.isdisjoint(stations) and self.groups.isdisjoint(groups)
+        )
+
+
+EVERYTHING: Final = Scope()

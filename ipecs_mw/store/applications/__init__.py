@@ -1,0 +1,1 @@
+"""What applications come by: changes from a position, tokens, webhooks and their deliveries."""

@@ -1,0 +1,229 @@
+"""The changes of a collection, each with its place, from which any process goes on.
+
+A place of a change stream is MongoDB's own time of the change (cluster time): short, the same for whoever reads,
+and in the order of the changes. On a standalone server, which has none, it is the instant and id of a document.
+"""
+
+import re
+import threading
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from collections import OrderedDict
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from bson import Timestamp
+from pymongo.errors import OperationFailure
+
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import CommandRefused, PositionLost
+from ipecs_mw.messages.message import Changed
+from ipecs_mw.store.calls import call_query
+from ipecs_mw.store.events import event_query
+from ipecs_mw.store.figures import following
+from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.failures import store_errors
+from ipecs_mw.store.server.following import LOST, Following, Source
+from ipecs_mw.store.server.pages import Listing
+
+SOURCES: Mapping[str, Source] = {
+    "events": event_query.SOURCE,
+    "calls": call_query.SOURCE,
+    "live": Source(Listing("live", "since", ""), ("insert", "replace", "update", "delete")),
+    "missed": Source(
+        Listing("missed", "updated_at", ""), ("insert", "replace", "update", "delete"), version="revision"
+    ),
+    "figures": following.SOURCE,
+    "requests": Source(Listing("requests", "ended_at", ""), ("insert", "replace", "update"), version="state"),
+}
+"""What applications are told of: collection → how its changes come."""
+
+WAIT_SECONDS = 1.0
+"""So long a reader waits for the next change before it says that there was none."""
+
+_MOST_REMEMBERED = 10_000
+_STREAM_PLACE = re.compile(r"([0-9a-f]{8})([0-9a-f]{8})")
+_TOKEN = re.compile(r"82([0-9A-F]{8})([0-9A-F]{8})")  # how the server spells the time in a resume token
+
+_NEVER = threading.Event()
+
+Document = dict[str, Any]
+Order = tuple[Any, ...]
+
+
+class Step(NamedTuple):
+    """A change and its place; None where nothing came for a while and the place alone moved on."""
+
+    place: str
+    changed: Changed | None
+
+
+def read_order(place: str) -> Order:
+    """Return what places of one collection are compared by; raises CommandRefused for what is none."""
+    if found := _STREAM_PLACE.fullmatch(place):
+        return (int(found[1], 16), int(found[2], 16))
+    try:
+        at, _, name = urlsafe_b64decode(place[1:]).decode().partition("|")
+        if place[:1] == "~":
+            return (datetime.fromisoformat(at).astimezone(UTC), name)
+    except (NotBase64, ValueError):
+        pass
+    raise CommandRefused("error.position_wrong", position=place[:80])
+
+
+def find_second(place: str) -> int | None:
+    """Return the second (UTC, since 1970) of a place of a change stream, None for another."""
+    found = _STREAM_PLACE.fullmatch(place)
+    return None if found is None else int(found[1], 16)
+
+
+def read_feed(
+    store: Store, clock: Clock, collection: str, *, after: str | None = None
+) -> Generator[Step, None, None]:
+    """Yield the changes of a collection for ever, from now on or after a place; the first step tells the place.
+
+    Raises PositionLost where the server no longer has what came after it, CommandRefused for a place of another
+    kind of server, StoreError.
+    """
+    source = SOURCES[collection]
+    if store.has_change_streams:
+        return _watch(store, source, after)
+    if collection == "live":
+        return _compare(store, clock)
+    return _poll(store, clock, source, after)
+
+
+def _watch(store: Store, source: Source, after: str | None) -> Generator[Step, None, None]:
+    """Follow by change stream; one that is ended by a drop is opened anew behind it."""
+    begin: Document = {} if after is None else {"start_at_operation_time": _read_time(after)}
+    done = None if after is None else read_order(after)
+    place = after or ""
+    wanted = [*source.operations, "invalidate"]
+    while True:
+        with (
+            store_errors(),
+            _told_where_lost(),
+            store.database[source.listing.collection].watch(
+                [{"$match": {"operationType": {"$in": wanted}}}],
+                full_document="updateLookup",
+                max_await_time_ms=int(WAIT_SECONDS * 1000),
+                **begin,
+            ) as stream,
+        ):
+            place = place or _place_of_token(stream.resume_token) or _find_now(store)
+            yield Step(place, None)
+            while stream.alive:
+                change = stream.try_next()
+                if change is None:
+                    place = max(place, _place_of_token(stream.resume_token) or place)
+                    yield Step(place, None)
+                    continue
+                time = change["clusterTime"]
+                if done is not None and (time.time, time.inc) <= done:
+                    continue
+                place = f"{time.time:08x}{time.inc:08x}"
+                if (changed := _read_change(source, change)) is not None:
+                    yield Step(place, changed)
+            begin = {"start_after": stream.resume_token}
+
+
+def _read_change(source: Source, change: Mapping[str, Any]) -> Changed | None:
+    if "documentKey" not in change:
+        return None
+    name = str(change["documentKey"]["_id"])
+    operation, document = change["operationType"], change.get("fullDocument")
+    if document is None and operation != "delete":
+        return None  # deleted before it could be looked up, which is told next
+    fields = None
+    if operation == "update":
+        told = change["updateDescription"]
+        names = (*(told.get("updatedFields") or {}), *(told.get("removedFields") or ()))
+        fields = frozenset(name.split(".", 1)[0] for name in names)
+    return Changed(source.listing.collection, name, document, fields, is_new=operation == "insert")
+
+
+@contextmanager
+def _told_where_lost() -> Iterator[None]:
+    try:
+        yield
+    except OperationFailure as error:
+        if error.code in LOST:
+            raise PositionLost("error.position_lost") from error
+        raise
+
+
+def _read_time(place: str) -> Timestamp:
+    if found := _STREAM_PLACE.fullmatch(place):
+        return Timestamp(int(found[1], 16), int(found[2], 16))
+    raise CommandRefused("error.position_wrong", position=place[:80])
+
+
+def _place_of_token(token: Mapping[str, Any] | None) -> str:
+    """Return the time up to which a stream has told everything; blank where the token does not say."""
+    found = _TOKEN.match(str((token or {}).get("_data", "")))
+    return "" if found is None else (found[1] + found[2]).lower()
+
+
+def _find_now(store: Store) -> str:
+    with store.client.start_session() as session:
+        store.database["migrations"].find_one({}, {"_id": 1}, session=session)
+        time = session.operation_time
+    return "" if time is None else f"{time.time:08x}{time.inc:08x}"
+
+
+# on a standalone server
+
+
+def _poll(store: Store, clock: Clock, source: Source, after: str | None) -> Generator[Step, None, None]:
+    """Follow by asking again and again; what an update touched is known from the document as it was before."""
+    known: OrderedDict[str, Document] = OrderedDict()
+    position = None if after is None else f"{source.listing.collection}@{_unwrap(after)}"
+    with Following(store, clock, source, {}, after=position, timeout_seconds=WAIT_SECONDS) as changes:
+        yield Step(_wrap(changes.position), None)
+        while True:
+            for change in changes:
+                document, before = change.document, known.pop(change.id, None)
+                if document is None:
+                    continue
+                known[change.id] = document
+                if len(known) > _MOST_REMEMBERED:
+                    known.popitem(last=False)
+                is_new = before is None and document.get("revision", 1) == 1
+                fields = None if before is None else _find_touched(before, document)
+                yield Step(
+                    _wrap(change.position),
+                    Changed(source.listing.collection, change.id, document, fields, is_new=is_new),
+                )
+            yield Step(_wrap(changes.position), None)
+
+
+def _find_touched(before: Document, now: Document) -> frozenset[str]:
+    return frozenset(name for name in {*before, *now} if before.get(name) != now.get(name))
+
+
+def _compare(store: Store, clock: Clock) -> Generator[Step, None, None]:
+    """Follow what is true now by reading all of it: it has no instant of change. Its place is the instant now."""
+    known: dict[str, Document] | None = None
+    while True:
+        with store_errors():
+            found = {each["_id"]: each for each in store.database["live"].find()}
+        place = _wrap(f"live@{clock.now().isoformat()}|")
+        before, known = known, found
+        yield Step(place, None)
+        for name in () if before is None else sorted({*before, *found}):
+            if (before or {}).get(name) != found.get(name):
+                yield Step(place, Changed("live", name, found.get(name)))
+        clock.wait(_NEVER, WAIT_SECONDS / 2)
+
+
+def _wrap(position: str) -> str:
+    return "~" + urlsafe_b64encode(position.partition("@")[2].encode()).decode()
+
+
+def _unwrap(place: str) -> str:
+    read_order(place)
+    if place[:1] != "~":
+        raise CommandRefused("error.position_wrong", position=place[:80])
+    return urlsafe_b64decode(place[1:]).decode()

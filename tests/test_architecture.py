@@ -20,7 +20,7 @@ LAYERS = (
     ("protocol", "calls", "figures"),
     ("reports", "messages"),
     ("transport", "journal", "store"),
-    ("service", "client"),
+    ("service", "client", "api"),
     ("daemon",),
     ("cli",),
 )
@@ -40,7 +40,16 @@ ROOMS = {
         "hosts",
     ),
     "figures": ("time", "counting", "answers"),
-    "store": ("server", "coordination", "schema", "configuration", "events", "calls", "figures", "applications"),
+    "store": (
+        "server",
+        "coordination",
+        "schema",
+        "configuration",
+        "events",
+        "calls",
+        "figures",
+        "applications",
+    ),
 }
 """The rooms of a part, from the bottom to the top: a module imports from its own room or from those below."""
 
@@ -54,6 +63,8 @@ OWNERS = {
     "bson": ("store/",),
     "sqlite3": ("journal/",),
     "click": ("cli/",),
+    "starlette": ("api/",),
+    "uvicorn": ("api/server.py",),
     "prometheus_client": ("service/health/metrics.py",),
 }
 CLOCK_READERS = {"now", "utcnow", "today"}

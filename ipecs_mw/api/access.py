@@ -18,7 +18,7 @@ _KNOWN_SECONDS = 1.0
 
 _MOST_KNOWN = 10_000
 _FREE_FAILURES = 5
-"""So many sign-ins may fail before the address has to wait."""
+"""So many sign-ins may fail before those that fail have to wait."""
 
 _FORGIVEN_SECONDS = 60.0
 _MOST_ADDRESSES = 10_000
@@ -38,9 +38,9 @@ class Access:
     async def find(self, headers: Mapping[str, str], ticket: str | None, address: str) -> Token:
         """Return the token of a request, of its header or of a ticket.
 
-        Raises Problem: 401 where it has none that is valid, 429 where the address has to wait.
+        Raises Problem: 401 where it has none that is valid, 429 where it has none and too many from this address had
+        none before. Who has a valid one never waits, whatever others of the same address do.
         """
-        self._check_address(address)
         given = headers.get("authorization", "")
         if not given and ticket is None:
             raise _refuse("error.token_missing")
@@ -50,6 +50,7 @@ class Access:
         elif given.lower().startswith(_SCHEME):
             token = await self._find(given[len(_SCHEME) :].strip())
         if token is None:
+            self._check_address(address)
             self._note_failure(address)
             raise _refuse("error.token_wrong")
         self._uses[token.name] = self._site.now()
@@ -69,7 +70,7 @@ class Access:
         return token
 
     def _check_address(self, address: str) -> None:
-        """Refuse an address from which too many sign-ins failed: each failure doubles the wait."""
+        """Refuse to look at another wrong sign-in of an address so soon: each failure doubles the wait."""
         count, at = self._failed.get(address, (0, 0.0))
         waited = self._site.clock.monotonic() - at
         wait = 0.0 if count < _FREE_FAILURES else min(2.0 ** (count - _FREE_FAILURES), _FORGIVEN_SECONDS)

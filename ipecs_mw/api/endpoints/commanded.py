@@ -154,14 +154,14 @@ def _is_within(value: Any, stations: frozenset[str]) -> bool:
 def _show_request(asked: Asked) -> Answer:
     """Return a request that this token may see: its own, and those of commands that it may give."""
     request = find_request(asked.site.store, asked.path["id"])
-    if request is None or not _may_see(asked.token, request):
+    is_own = request is not None and request.get("created_by") == f"token:{asked.token.name}"
+    if request is None or not (is_own or _may_see(asked.token, request)):
         raise Missing("error.no_such_request", id=asked.path["id"][:80])
-    return Answer(spell_request(request))
+    # who gave a command has seen its numbers
+    return Answer(spell_request(request) if is_own else asked.hide(spell_request(request)))
 
 
 def _may_see(token: Token, request: Mapping[str, Any]) -> bool:
-    if request.get("created_by") == f"token:{token.name}":
-        return True
     scope, host = token.scope, str(request.get("host", ""))
     is_in_scope = not scope.is_narrow and (not scope.hosts or host in scope.hosts)
     return is_in_scope and allows(token.rights, f"{COMMANDS}{request.get('command', '')}")

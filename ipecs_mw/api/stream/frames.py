@@ -34,10 +34,11 @@ class Entry(Struct):
 
 
 def spell_frame(form: Form, name: str, body: bytes, position: str) -> bytes:
-    """Return a frame: a named event with its data as JSON, and the position after it."""
+    """Return a frame: a named event with its data as JSON, and the position after it; none where that is blank."""
     if form == "ws":
-        return encode({"id": position, "event": name, "data": Raw(body)})
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (position.encode(), name.encode(), body)
+        return encode(({"id": position} if position else {}) | {"event": name, "data": Raw(body)})
+    head = b"id: %b\n" % position.encode() if position else b""
+    return b"%bevent: %b\ndata: %b\n\n" % (head, name.encode(), body)
 
 
 def spell_alive(form: Form, position: str) -> bytes:

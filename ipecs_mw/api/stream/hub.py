@@ -37,7 +37,10 @@ class Told(NamedTuple):
 
 
 class Hub:
-    """All clients of a process, and what it told lately. Everything but `take` and `lost` runs in the loop's thread."""
+    """All clients of a process, and what it told lately.
+
+    Everything but `take` and `lost` runs in the thread of the loop.
+    """
 
     def __init__(self, site: Site, stop: threading.Event) -> None:
         self.spots: dict[str, Spot] = {}
@@ -59,12 +62,14 @@ class Hub:
 
     # feeds
 
-    async def start(self, names: Sequence[str] = FEEDS) -> None:
-        """Begin to read these feeds, if they are not read yet; returns once the place of each is known, or not soon."""
+    async def start(self, names: Sequence[str] = FEEDS, *, before_seconds: int = 0) -> None:
+        """Begin to read these feeds, if they are not read yet, and wait some seconds until each knows its place."""
         self._loop = asyncio.get_running_loop()
         fresh = [name for name in names if name not in self.feedings]
         for name in fresh:
-            self.feedings[name] = Feeding(self._site, name, self.take, self.lost, self._stop)
+            self.feedings[name] = Feeding(
+                self._site, name, self.take, self.lost, self._stop, before_seconds=before_seconds
+            )
             self.feedings[name].start()
         waits = [asyncio.to_thread(self.feedings[name].wait, 5.0) for name in names]
         await asyncio.gather(*waits)
@@ -183,7 +188,7 @@ class Hub:
         return [told for told in self.told if told.number > number]
 
     def find_number(self, spots: Places, feeds: Collection[str]) -> int | None:
-        """Return after which message somebody is who is at these spots; None where that is not in memory any more."""
+        """Return after which message somebody at these spots is; None where memory does not reach back so far."""
         if not self.told:
             is_here = all(
                 name in self.spots and spots[name].order >= self.spots[name].order for name in feeds

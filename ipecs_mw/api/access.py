@@ -38,15 +38,15 @@ class Access:
     async def find(self, headers: Mapping[str, str], ticket: str | None, address: str) -> Token:
         """Return the token of a request, of its header or of a ticket.
 
-        Raises Problem: 401 where it has none that is valid, 429 where it has none and too many from this address had
-        none before. Who has a valid one never waits, whatever others of the same address do.
+        Raises Problem: 401 where it has none that is valid, 429 where moreover too many from this address had none
+        before. Who has a valid one never waits, whatever others at the same address do.
         """
         given = headers.get("authorization", "")
         if not given and ticket is None:
             raise _refuse("error.token_missing")
         token = None
         if ticket is not None:
-            token = await asyncio.to_thread(find_ticket, self._site.store, ticket, self._site.now())
+            token = await self._site.run(find_ticket, self._site.store, ticket, self._site.now())
         elif given.lower().startswith(_SCHEME):
             token = await self._find(given[len(_SCHEME) :].strip())
         if token is None:
@@ -62,7 +62,7 @@ class Access:
         if known is not None and now - known[0] < _KNOWN_SECONDS and not known[1].is_over(self._site.now()):
             return known[1]
         self._known.pop(secret, None)
-        token = await asyncio.to_thread(find_token, self._site.store, secret, self._site.now())
+        token = await self._site.run(find_token, self._site.store, secret, self._site.now())
         if token is not None:
             self._known[secret] = now, token
             if len(self._known) > _MOST_KNOWN:

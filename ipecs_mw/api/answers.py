@@ -9,6 +9,7 @@ import msgspec
 
 from ipecs_mw.errors import (
     CannotStart,
+    InvalidDocument,
     IpecsMwError,
     NoSuchName,
     PositionLost,
@@ -59,6 +60,7 @@ _STATUS: tuple[tuple[type[IpecsMwError], int], ...] = (
     (StoreRefused, 503),
     (StoreError, 503),
     (NoSuchName, 400),
+    (InvalidDocument, 400),
     (CannotStart, 503),
     (IpecsMwError, 400),
 )

@@ -26,6 +26,7 @@ _IDLE_SECONDS = 20.0
 """A connection that asks for nothing so long is closed."""
 
 _LOOK_SECONDS = 2.0
+_AGAIN_SECONDS = 0.1
 _NO_CYCLE: Any = object()
 _SPARE_CONNECTIONS = 1000
 _BACKLOG = 2048
@@ -137,6 +138,9 @@ async def _run(api: Api, server: _Server, listener: socket.socket, ready: Callab
     await asyncio.wait({serving, *beside}, return_when=asyncio.FIRST_COMPLETED)
     failed = [task for task in beside if task.done()]
     end()
+    while not serving.done():
+        api.close_streams()  # also one that was only just being opened
+        await asyncio.wait({serving}, timeout=_AGAIN_SECONDS)
     await serving
     await api.access.note_uses()
     for task in beside:

@@ -182,13 +182,13 @@ def test_mongodb_that_goes_away_is_told_in_time_and_comes_back_by_itself(
         assert api.get("status").status_code == 200
         proxy.is_refusing = True
         proxy.cut()
+        began = time.monotonic()
         for path in ("status", "calls", "figures/queues", "commands"):
-            began = time.monotonic()
             answer = api.get(path)
             assert answer.status_code == 503, answer.text
             assert read_problem(answer)[0] == 503
             assert int(answer.headers["Retry-After"]) >= 1
-            assert time.monotonic() - began < AWAY_SECONDS
+        assert time.monotonic() - began < AWAY_SECONDS
         assert api.get("/healthz").status_code == 503
         assert api.get("openapi.json").status_code == 200, "what needs no MongoDB goes on"
         proxy.is_refusing = False

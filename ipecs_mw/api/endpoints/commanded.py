@@ -73,7 +73,7 @@ def _describe(name: str, asked: Asked) -> str:
 async def _send(asked: Asked) -> Answer:
     """Queue the command in a worker thread, and wait without holding one."""
     body: CommandBody = asked.body
-    request, secrets = await asyncio.to_thread(_submit, asked, body)
+    request, secrets = await asked.site.run(_submit, asked, body)
     wait = min(body.timeout_seconds + _GRACE_SECONDS, _MOST_WAIT_SECONDS)
     clock = asked.site.clock
     began_at = clock.monotonic()
@@ -83,7 +83,7 @@ async def _send(asked: Asked) -> Answer:
             location = f"{BASE}/requests/{request['_id']}"
             return Answer(spell_request(request, secrets), 202, {"Location": location, "Retry-After": "1"})
         await asyncio.sleep(min(max(waited * _POLL_SHARE, _FIRST_POLL_SECONDS), _LONGEST_POLL_SECONDS))
-        found = await asyncio.to_thread(find_request, asked.site.store, str(request["_id"]))
+        found = await asked.site.run(find_request, asked.site.store, str(request["_id"]))
         if found is None:
             raise Missing("error.no_such_request", id=str(request["_id"]))
         request = found

@@ -144,13 +144,15 @@ def test_it_ends_within_ten_seconds_with_open_streams_and_says_why(start: Start)
         streams = [
             stack.enter_context(api.get("stream?topics=calls,events", token, stream=True)) for _ in range(3)
         ]
-        url = api.url.replace("http", "ws") + "/api/v1/stream?topics=state"
+        url = api.url.replace("http", "ws") + "/api/v1/stream?topics=state&snapshot=true&station=none"
         wire = stack.enter_context(connect(url, additional_headers=headers))
+        contents = [stream.iter_content(None) for stream in streams]
+        assert all(next(content).startswith(b"retry: ") for content in contents)
+        assert "snapshot" in str(wire.recv(30))
         began = time.monotonic()
         assert api.stop() == 0
         assert time.monotonic() - began < STOP_SECONDS
-        for stream in streams:
-            assert b"stopping" in b"".join(stream.iter_content(None))
+        assert all(b"stopping" in b"".join(content) for content in contents)
         assert "stopping" in "".join(str(message) for message in wire)
     assert api.store.database["token_uses"].find_one({"_id": name}), "its last uses are noted"
 

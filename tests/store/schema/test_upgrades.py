@@ -53,7 +53,6 @@ monitoring.register(Killer())
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.store.server.connection import open_client
 from ipecs_mw.store.schema.migrations import migrate
-from ipecs_mw.store.schema.examination import STORED
 migrate(open_client(sys.argv[1], "test"), SystemClock())
 """
 

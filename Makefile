@@ -49,11 +49,11 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/demo: $(VENV)/bin/python pyproject.toml constraints.txt
-	@$(PIP) --editable '.[embedded,simulator]'
+	@$(PIP) --editable '.[embedded,simulator,api]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	@$(PIP) --editable '.[embedded,simulator,dev]'
+	@$(PIP) --editable '.[embedded,simulator,api,metrics,dev]'
 	@touch $@ $(VENV)/demo
 
 # The mongosh forms of docs/queries.md are tested where npm is at hand; without it those tests are skipped.

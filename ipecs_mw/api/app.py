@@ -72,11 +72,13 @@ class Api:
             ],
             expose_headers=["Link", "Location", "Retry-After"],
         )
-        return Starlette(
+        app = Starlette(
             routes=routes,
             middleware=[cors] if self.site.settings.api.origins else [],
             exception_handlers={HTTPException: self._refuse},
         )
+        app.router.redirect_slashes = False  # a path that there is not is told as one
+        return app
 
     async def _refuse(self, request: Request, error: Exception) -> Response:
         """Answer a path that there is not, or a method that it does not have."""

@@ -27,6 +27,8 @@ _IDLE_SECONDS = 20.0
 """A connection that asks for nothing so long is closed."""
 
 _LOOK_SECONDS = 2.0
+_FAREWELL_SECONDS = 2.0
+_AGAIN_SECONDS = 0.05
 _NO_CYCLE: Any = object()
 _SPARE_CONNECTIONS = 1000
 _BACKLOG = 2048
@@ -145,14 +147,11 @@ class _Server(uvicorn.Server):
 
 
 async def _run(api: Api, server: _Server, listener: socket.socket, ready: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
 
     def end() -> None:
-        if server.should_exit:
-            server.force_exit = True
-        server.should_exit = True
-        api.stop.set()
-        api.close_streams()
+        server.force_exit = asked.is_set()
+        asked.set()
 
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, end)
@@ -163,17 +162,29 @@ async def _run(api: Api, server: _Server, listener: socket.socket, ready: Callab
     address, port = listener.getsockname()[:2]
     log.info("api.listening", address=address, port=port, tls=api.site.settings.api.tls is not None)
     ready()
-    await asyncio.wait({serving, *beside}, return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.ensure_future(asked.wait())
+    await asyncio.wait({serving, stopping, *beside}, return_when=asyncio.FIRST_COMPLETED)
     failed = [task for task in beside if task.done()]
-    end()
+    await _end_streams(api)
+    api.stop.set()
+    server.should_exit = True
     await serving
     await api.access.note_uses()
-    for task in beside:
+    for task in (stopping, *beside):
         task.cancel()
-    await asyncio.gather(*beside, return_exceptions=True)
+    await asyncio.gather(stopping, *beside, return_exceptions=True)
     for task in failed:
         task.result()
     log.info("api.stopped")
+
+
+async def _end_streams(api: Api) -> None:
+    """Close the streams, each with its reason: once the server itself is told to end, it only breaks them off."""
+    for _ in range(int(_FAREWELL_SECONDS / _AGAIN_SECONDS)):
+        api.close_streams()
+        if not api.hub.clients:
+            return
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 async def _reap(server: uvicorn.Server) -> None:

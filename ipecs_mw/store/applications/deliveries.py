@@ -4,7 +4,7 @@ A delivery has the same id however often it is made or sent. Only one sender wri
 try only while nobody else has noted one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final, Literal
@@ -14,7 +14,7 @@ from msgspec import Struct
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DocumentTooLarge
 
-from ipecs_mw.errors import NoSuchName, StoreError
+from ipecs_mw.errors import NoSuchName
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors, translate
 
@@ -116,21 +116,17 @@ def find_due(
     """Return the deliveries that may be sent now, in their order.
 
     None that waits for an earlier one of its call, unless that stands before it in what is returned. Those in
-    `but` are left aside, and with them what comes after them in their call. Raises StoreError.
+    `but`, which are being sent, are left aside. Raises StoreError.
     """
-    query: Document = {"webhook": webhook, "state": "waiting", "next_at": {"$lte": now}}
+    query: Document = {"webhook": webhook, "state": "waiting", "next_at": {"$lte": now}, "_id": {"$nin": list(but)}}
     with store_errors():
-        due = [
-            _read(each)
-            for each in store.database[COLLECTION].find(query).sort("order").limit(limit + len(but))
-            if each["_id"] not in but
-        ][:limit]
+        due = [_read(each) for each in store.database[COLLECTION].find(query).sort("order").limit(limit)]
         firsts = _find_firsts(store, webhook, {each.call for each in due if each.call})
     allowed, found = dict(firsts), []
     for each in due:
         if each.call:
             queue = allowed.get(each.call) or []
-            if not queue or queue[0] != each.id or each.id in but:
+            if not queue or queue[0] != each.id:
                 allowed[each.call] = []
                 continue
             allowed[each.call] = queue[1:]
@@ -305,11 +301,3 @@ def _read(document: Mapping[str, Any]) -> Delivery:
 
 def _to_dict(value: Struct) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__struct_fields__}
-
-
-def read_all(found: Iterable[Mapping[str, Any]]) -> Iterator[Delivery]:
-    """Yield deliveries of documents."""
-    return map(_read, found)
-
-
-__all__ = ("StoreError",)

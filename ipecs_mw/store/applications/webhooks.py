@@ -5,6 +5,7 @@ What is shown has no secret, and of a URL only its scheme and host.
 
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +22,8 @@ from ipecs_mw.messages.webhook import (
     parse_webhook,
     show_url,
 )
-from ipecs_mw.store.applications.webhook_secrets import hide_secrets
+from ipecs_mw.store.applications.webhook_positions import forget_places
+from ipecs_mw.store.applications.webhook_secrets import forget_secrets, hide_secrets
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -115,6 +117,9 @@ def remove_webhook(store: Store, name: str) -> None:
     with store_errors():
         if not store.database[COLLECTION].delete_one({"_id": {"$eq": name}}).deleted_count:
             raise _no_such(store, name)
+    with suppress(StoreRefused):
+        forget_secrets(store, name)
+        forget_places(store, [str(each["_id"]) for each in load_all(store)])
 
 
 def rotate_secret(store: Store, name: str, *, by: str, now: datetime, secret: Any = None) -> str:
@@ -193,10 +198,8 @@ def _refuse_hidden(name: str, fields: Mapping[str, Any]) -> None:
 
 def _hide(store: Store, document: Document) -> None:
     """Put secrets where few may read; who may not write there leaves it to the sender."""
-    try:
+    with suppress(StoreRefused):
         hide_secrets(store, document)
-    except StoreRefused:
-        return
 
 
 def _without_blanks(fields: Mapping[str, Any]) -> Document:

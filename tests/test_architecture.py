@@ -35,12 +35,22 @@ ROOMS = {
         "session",
         "readers",
         "reports",
+        "webhooks",
         "requests",
         "doctor",
         "hosts",
     ),
     "figures": ("time", "counting", "answers"),
-    "store": ("server", "coordination", "schema", "configuration", "events", "calls", "figures", "applications"),
+    "store": (
+        "server",
+        "coordination",
+        "schema",
+        "configuration",
+        "events",
+        "calls",
+        "figures",
+        "applications",
+    ),
 }
 """The rooms of a part, from the bottom to the top: a module imports from its own room or from those below."""
 

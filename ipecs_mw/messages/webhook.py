@@ -88,7 +88,7 @@ class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
     """A document of `webhooks` without its `_id`, the name; `secret` and `variables` are checked apart."""
 
     url: Annotated[str, Meta(extra={"rule": _check_url})]
-    topics: Annotated[list[Topic], Meta(min_length=1)]
+    topics: Annotated[list[Topic], Meta(min_length=1)]  # type: ignore[valid-type]
     hosts: Filter = field(default_factory=list)
     kinds: list[Kind] = field(default_factory=list)
     types: Filter = field(default_factory=list)

@@ -7,7 +7,10 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _METADATA: Final = frozenset(
-    map(ipaddress.ip_address, ("169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"))
+    map(
+        ipaddress.ip_address,
+        ("169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"),
+    )
 )
 """Where machines in a cloud ask for their own keys."""
 
@@ -15,8 +18,8 @@ _METADATA: Final = frozenset(
 def may_reach(address: str, *, allow_private: bool) -> bool:
     """Tell whether an address may be reached; one that carries another counts as that.
 
-    Private ones are loopback, those of a site, and those of a provider's own network. Never: link-local, multicast,
-    reserved ones, and those by which clouds give out keys.
+    Private ones are loopback, those of a site, and those of a provider's own network. Never reached are
+    link-local, multicast and reserved ones, and those by which clouds give out keys.
     """
     try:
         found = _unwrap(ipaddress.ip_address(address.partition("%")[0]))

@@ -1,10 +1,10 @@
-"""One request of a webhook: to a checked address alone, within one deadline, its answer cut, no redirect followed."""
+"""One request of a webhook: to a checked address alone, within one deadline, its answer cut."""
 
 import http.client
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -35,11 +35,12 @@ class Answer(Struct, frozen=True):
 class Receiver:
     """Requests to wherever they go, a connection kept between them; used by one thread at a time.
 
-    Raises WebhookNotSent, with the reason, where no whole answer came; a redirect is an answer.
+    Raises WebhookNotSent, with the reason, where no whole answer came; a redirect is an answer. The context, of
+    which reading the authorities takes long, is made for the first URL that asks for TLS.
     """
 
-    def __init__(self, context: ssl.SSLContext, clock: Clock) -> None:
-        self._context = context
+    def __init__(self, make_context: Callable[[], ssl.SSLContext], clock: Clock) -> None:
+        self._context = cache(make_context)
         self._clock = clock
         self._kept: _Connection | None = None
         self._give_up_at = 0.0
@@ -95,7 +96,7 @@ class Receiver:
         opened = _connect(host, port, self._seconds_left, allow_private=allow_private)
         try:
             if parts.scheme == "https":
-                secured = self._context.wrap_socket(opened, server_hostname=host)
+                secured = self._context().wrap_socket(opened, server_hostname=host)
                 secured.seconds_left = self._seconds_left  # type: ignore[attr-defined]
                 opened = secured
             return _Connection(host, port, opened, (where, allow_private))
@@ -104,7 +105,12 @@ class Receiver:
             raise
 
     def _ask(
-        self, connection: "_Connection", method: str, parts: SplitResult, headers: Mapping[str, str], body: bytes
+        self,
+        connection: "_Connection",
+        method: str,
+        parts: SplitResult,
+        headers: Mapping[str, str],
+        body: bytes,
     ) -> Answer:
         connection.has_answered = False
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -117,12 +123,16 @@ class Receiver:
         for name, value in {**own, **headers}.items():
             connection.putheader(name, value)
         connection.endheaders(body if has_body else None)
-        if _QUICK_ACK is not None and connection.sock is not None:  # many receivers wait for it between two packets
+        if (
+            _QUICK_ACK is not None and connection.sock is not None
+        ):  # many receivers wait for it between two packets
             connection.sock.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
         response = connection.getresponse()
         connection.has_answered = True
         found, is_whole = _read(response)
-        answer = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, found)
+        answer = Answer(
+            response.status, {name.lower(): value for name, value in response.getheaders()}, found
+        )
         if is_whole and not response.will_close and self._kept is None:
             connection.fresh_until = self._clock.monotonic() + _IDLE_SECONDS
             self._kept = connection
@@ -194,7 +204,9 @@ def _split(url: str) -> SplitResult:
     """Return the parts of a URL; raises WebhookNotSent for what is none that may be asked for."""
     try:
         parts = urlsplit(url)
-        is_url = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        is_url = (
+            parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        )
     except ValueError:
         is_url = False
     if not is_url or not url.isascii() or not url.isprintable() or " " in url:
@@ -202,7 +214,9 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _connect(host: str, port: int, seconds_left: Callable[[], float], *, allow_private: bool) -> socket.socket:
+def _connect(
+    host: str, port: int, seconds_left: Callable[[], float], *, allow_private: bool
+) -> socket.socket:
     """Return a connection to the first of a name's addresses that answers; raises OSError.
 
     What was checked is what is connected to: the name is not looked up again.
@@ -242,5 +256,3 @@ def _read(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
 
 def _bracket(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-

@@ -50,7 +50,7 @@ def find_facts(call: Document) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value not in (None, "")}
 
 
-def _find_station(call: Document) -> str | None:
+def _find_station(call: Document) -> Any:
     caller, dialed = call.get("caller") or {}, call.get("dialed") or {}
     segments = call.get("segments") or ()
     if call.get("direction") in ("outbound", "internal"):
@@ -62,13 +62,15 @@ def _find_station(call: Document) -> str | None:
         stations = [station for station in talking if station]
         return stations[-1] if stations else (call["answered_by"] or {}).get("station")
     rings = [each for each in segments if each.get("kind") == "ring" and each.get("station")]
-    ringing = {each["station"] for each in rings if "until" not in each} or {each["station"] for each in rings}
+    ringing = {each["station"] for each in rings if "until" not in each} or {
+        each["station"] for each in rings
+    }
     if len(ringing) == 1:
         return next(iter(ringing))
     return dialed.get("station")
 
 
-def _find_agent(call: Document, station: str | None) -> str | None:
+def _find_agent(call: Document, station: Any) -> str | None:
     agents = [
         each["agent"]
         for each in call.get("segments") or ()

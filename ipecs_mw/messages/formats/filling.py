@@ -44,7 +44,9 @@ def list_placeholders(text: str) -> Iterator[Placeholder]:
 def read_placeholder(inside: str) -> Placeholder:
     """Return what stands between the brackets of a placeholder, such as `station|table:users`."""
     path, *filters = inside.split("|")
-    return Placeholder(path, [(name, argument) for name, _, argument in (each.partition(":") for each in filters)])
+    return Placeholder(
+        path, [(name, argument) for name, _, argument in (each.partition(":") for each in filters)]
+    )
 
 
 def find_value(values: Values, inside: str) -> Any:

@@ -1,7 +1,7 @@
 """What is told to a receiver → the HTTP request that tells it, in the format that the webhook names."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
 
@@ -38,7 +38,7 @@ class Told(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """Where deliveries of a webhook go and how they are put; `keys` are the secrets that sign them, the newest first."""
+    """Where deliveries of a webhook go and how they are put; `keys` sign them, the newest first."""
 
     url: str
     format: str | Template
@@ -88,9 +88,7 @@ def build_request(target: Target, told: Told, captured: Mapping[str, Any], times
         body, kind = spell_json(_build_cloudevent(told)), _CLOUDEVENT
     else:
         body, kind = spell_json({"type": told.name, "timestamp": told.at, "data": told.data}), _JSON
-    return Outgoing(
-        "POST", target.url, build_headers(target.keys, told.id, timestamp, body, kind), body
-    )
+    return Outgoing("POST", target.url, build_headers(target.keys, told.id, timestamp, body, kind), body)
 
 
 def read_captured(
@@ -98,7 +96,7 @@ def read_captured(
 ) -> dict[str, Any]:
     """Return what a step keeps for later messages of the same call, of its reply and of its own."""
     values = _gather(target, told, captured)
-    found = {name: fill_text(text, values) for name, text in step.keep.items()}
+    found: dict[str, Any] = {name: fill_text(text, values) for name, text in step.keep.items()}
     if step.capture:
         try:
             reply = Values({"reply": msgspec.json.decode(body)}, {}, target.plan)
@@ -111,7 +109,7 @@ def read_captured(
     return found
 
 
-_NEVER = datetime.min
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def _build_cloudevent(told: Told) -> dict[str, Any]:
@@ -180,4 +178,8 @@ def _holds(condition: Condition, values: Values) -> bool:
 
 def _one_line(text: str) -> str:
     """Return the value of a header: nothing that was told begins another one."""
-    return "".join(sign if sign.isprintable() else " " for sign in text).encode("latin-1", "replace").decode("latin-1")
+    return (
+        "".join(sign if sign.isprintable() else " " for sign in text)
+        .encode("latin-1", "replace")
+        .decode("latin-1")
+    )

@@ -1,4 +1,4 @@
-"""A template: which requests a receiver gets for which messages, as data. Nothing in it loops, imports or calls."""
+"""A template: which requests a receiver gets for which messages, as data that cannot loop, import or call."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
@@ -7,7 +7,7 @@ from msgspec import Meta, Struct, field
 
 from ipecs_mw.errors import Words
 from ipecs_mw.messages.formats.facts import FACTS
-from ipecs_mw.messages.formats.filling import FILTERS, list_placeholders, read_placeholder
+from ipecs_mw.messages.formats.filling import FILTERS, Placeholder, list_placeholders, read_placeholder
 from ipecs_mw.model.configuration.rules import Wrong
 
 MESSAGES: Final = (
@@ -92,7 +92,7 @@ class Variable(Struct, frozen=True, forbid_unknown_fields=True):
 class Template(Struct, frozen=True, forbid_unknown_fields=True):
     """The requests of a receiver. `numbers` is the form of `number` and `called`.
 
-    `has_secret_url` says that the URL itself lets its holder in. `tables` give a value for a value, `*` for any other.
+    `has_secret_url`: the URL itself lets its holder in. `tables` give a value for a value, `*` for any other.
     """
 
     steps: Annotated[list[Step], Meta(min_length=1, max_length=32)]
@@ -115,18 +115,19 @@ def check_template(template: Any) -> Wrong:
         if len({*step.capture, *step.keep}) > _MOST_CAPTURED:
             yield f"{below}.capture", len(step.capture), Words("allowed.most_captured", most=_MOST_CAPTURED)
         is_call = all(name.startswith("call.") for name in step.on)
-        for path, text in _find_texts(step):
-            for place in list_placeholders(text):
-                if not _is_name(place.path, template, captured, is_call=is_call):
-                    yield f"{below}{path}", text, _describe_names(template, captured)
-                yield from _check_filters(place.filters, template, f"{below}{path}", text)
-        for number, condition in enumerate(step.when):
-            for name in filter(None, (condition.field, condition.differs_from)):
-                place = read_placeholder(name)
-                at = f"{below}.when[{number}].field"
-                if not _is_name(place.path, template, captured, is_call=is_call):
-                    yield at, name, _describe_names(template, captured)
-                yield from _check_filters(place.filters, template, at, name)
+        for path, text, place in _find_placeholders(step):
+            if not _is_name(place.path, template, captured, is_call=is_call):
+                yield f"{below}{path}", text, _describe_names(template, captured)
+            yield from _check_filters(place.filters, template, f"{below}{path}", text)
+
+
+def _find_placeholders(step: Step) -> Iterator[tuple[str, str, Placeholder]]:
+    """Yield each placeholder of a step: where it stands, and in which text."""
+    for path, text in _find_texts(step):
+        yield from ((path, text, place) for place in list_placeholders(text))
+    for number, condition in enumerate(step.when):
+        for text in filter(None, (condition.field, condition.differs_from)):
+            yield f".when[{number}].field", text, read_placeholder(text)
 
 
 def _find_texts(step: Step) -> Iterator[tuple[str, str]]:

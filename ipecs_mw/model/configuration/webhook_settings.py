@@ -19,11 +19,19 @@ class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
     timeout_seconds: Annotated[
         int,
-        Meta(ge=1, le=10, description="how long a receiver has for all of a request, from its name to its answer"),
+        Meta(
+            ge=1,
+            le=10,
+            description="how long a receiver has for all of a request, from its name to its answer",
+        ),
     ] = 10
     keep_days: Annotated[
         int,
-        Meta(ge=1, le=366, description="how long a delivery is kept after its end, to be looked at and replayed"),
+        Meta(
+            ge=1,
+            le=366,
+            description="how long a delivery is kept after its end, to be looked at and replayed",
+        ),
     ] = 14
     parallel: Annotated[
         int,

@@ -30,7 +30,7 @@ Document = dict[str, Any]
 
 
 class Delivery(Struct, frozen=True):
-    """A message for a webhook. `order` is that of the changes; those of one `call` are sent one after the other."""
+    """A message for a webhook. `order` is that of the changes; those of one `call` go one after the other."""
 
     id: str
     webhook: str
@@ -50,7 +50,7 @@ class Delivery(Struct, frozen=True):
 
 
 class Tried(Struct, frozen=True):
-    """One try: when, what status came (None: no answer), how long it took, how the answer began, what was wrong."""
+    """One try: when, the status (None: no answer), how long it took, how the answer began, what was wrong."""
 
     at: datetime
     duration_seconds: float
@@ -74,7 +74,7 @@ class Noted(Struct, frozen=True):
 
 def name_delivery(webhook: str, place: str, document: str, message: str, step: str) -> str:
     """Return the id of a delivery, the `webhook-id`: who reads the same change again gives it the same one."""
-    content = "\0".join((webhook, place, document, message, step))
+    content = f"{webhook}\0{place}\0{document}\0{message}\0{step}"
     return "msg_" + blake2b(content.encode(), digest_size=18).hexdigest()
 
 
@@ -118,7 +118,12 @@ def find_due(
     None that waits for an earlier one of its call, unless that stands before it in what is returned. Those in
     `but`, which are being sent, are left aside. Raises StoreError.
     """
-    query: Document = {"webhook": webhook, "state": "waiting", "next_at": {"$lte": now}, "_id": {"$nin": list(but)}}
+    query: Document = {
+        "webhook": webhook,
+        "state": "waiting",
+        "next_at": {"$lte": now},
+        "_id": {"$nin": list(but)},
+    }
     with store_errors():
         due = [_read(each) for each in store.database[COLLECTION].find(query).sort("order").limit(limit)]
         firsts = _find_firsts(store, webhook, {each.call for each in due if each.call})
@@ -194,7 +199,9 @@ def try_at_once(store: Store, webhook: str, now: datetime) -> None:
         store.database[COLLECTION].update_many(query, {"$set": {"next_at": now}})
 
 
-def set_old_aside(store: Store, webhook: str, before: datetime, reason: str, at: datetime, delete_at: datetime) -> int:
+def set_old_aside(
+    store: Store, webhook: str, before: datetime, reason: str, at: datetime, delete_at: datetime
+) -> int:
     """Set aside what waits since before an instant; return how many. Raises StoreError."""
     query = {"webhook": webhook, "state": "waiting", "at": {"$lt": before}}
     changes = {"state": "set_aside", "reason": reason, "ended_at": at, "delete_at": delete_at}
@@ -271,7 +278,9 @@ def find_next_due(store: Store, webhook: str) -> datetime | None:
 def count_waiting(store: Store, webhook: str, most: int) -> int:
     """Return how many deliveries wait, `most` where there are more. Raises StoreError."""
     with store_errors():
-        return store.database[COLLECTION].count_documents({"webhook": webhook, "state": "waiting"}, limit=most)
+        return store.database[COLLECTION].count_documents(
+            {"webhook": webhook, "state": "waiting"}, limit=most
+        )
 
 
 def find_oldest_waiting(store: Store, webhook: str) -> datetime | None:

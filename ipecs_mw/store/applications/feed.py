@@ -129,6 +129,14 @@ def _watch(store: Store, source: Source, after: str | None) -> Generator[Step, N
             begin = {"start_after": stream.resume_token}
 
 
+def find_place(store: Store, clock: Clock) -> str:
+    """Return the place that is now, of whatever collection. Raises StoreError."""
+    if store.has_change_streams:
+        with store_errors():
+            return _find_now(store)
+    return _wrap(f"@{clock.now().isoformat()}|")
+
+
 def _read_change(source: Source, change: Mapping[str, Any]) -> Changed | None:
     if "documentKey" not in change:
         return None

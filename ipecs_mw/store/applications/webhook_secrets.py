@@ -102,7 +102,16 @@ def _clear(store: Store, document: Mapping[str, Any], found: Mapping[str, Any]) 
 def load_hidden(store: Store, name: str) -> Hidden:
     """Return what is kept of a webhook. Raises StoreError."""
     with store_errors():
-        found = store.database[COLLECTION].find_one({"_id": {"$eq": name}}) or {}
+        return _read(store.database[COLLECTION].find_one({"_id": {"$eq": name}}) or {})
+
+
+def load_all_hidden(store: Store) -> dict[str, Hidden]:
+    """Return webhook → what is kept of it. Raises StoreError."""
+    with store_errors():
+        return {str(each["_id"]): _read(each) for each in store.database[COLLECTION].find()}
+
+
+def _read(found: Mapping[str, Any]) -> Hidden:
     changed_at = found.get("changed_at")
     return Hidden(
         found.get("secret"),
@@ -124,9 +133,3 @@ def forget_secrets(store: Store, name: str) -> None:
     """Delete what is kept of a webhook that is no more. Raises StoreError."""
     with store_errors():
         store.database[COLLECTION].delete_one({"_id": {"$eq": name}})
-
-
-def list_hidden_names(store: Store) -> list[str]:
-    """Return the names of the webhooks of which something is kept. Raises StoreError."""
-    with store_errors():
-        return [str(each["_id"]) for each in store.database[COLLECTION].find({}, {"_id": 1})]

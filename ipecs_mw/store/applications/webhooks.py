@@ -12,7 +12,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.errors import ChangedMeanwhile, CommandRefused, InvalidDocument, NoSuchName, StoreRefused, Words
-from ipecs_mw.messages.formats.signing import LONGEST_BYTES, spell_secret
+from ipecs_mw.messages.formats.signing import spell_secret
 from ipecs_mw.messages.webhook import (
     SECRET_FIELDS,
     Webhook,
@@ -30,10 +30,21 @@ from ipecs_mw.store.server.failures import store_errors
 COLLECTION = "webhooks"
 
 _CHANGEABLE = frozenset(
-    {"url", "topics", "hosts", "kinds", "types", "stations", "groups", "format", "state", "variables", "secret"}
+    {
+        "url",
+        "topics",
+        "hosts",
+        "kinds",
+        "types",
+        "stations",
+        "groups",
+        "format",
+        "state",
+        "variables",
+        "secret",
+    }
 )
 _SECRET_BYTES = 32
-assert _SECRET_BYTES <= LONGEST_BYTES
 
 Document = dict[str, Any]
 
@@ -43,7 +54,9 @@ def make_secret() -> str:
     return spell_secret(secrets.token_bytes(_SECRET_BYTES))
 
 
-def add_webhook(store: Store, name: str, fields: Mapping[str, Any], *, by: str, now: datetime) -> tuple[Document, str]:
+def add_webhook(
+    store: Store, name: str, fields: Mapping[str, Any], *, by: str, now: datetime
+) -> tuple[Document, str]:
     """Add a webhook of these fields; return it as it is shown, and its secret, which is not shown again.
 
     Without a `secret` one is made; blank for one that is kept elsewhere. Raises InvalidDocument, CommandRefused
@@ -94,7 +107,11 @@ def change_webhook(
         if field not in _CHANGEABLE:
             allowed = ", ".join(sorted(_CHANGEABLE))
             raise InvalidDocument(
-                "error.field_unknown", document=f"{COLLECTION}/{name}", path=field, value="***", allowed=allowed
+                "error.field_unknown",
+                document=f"{COLLECTION}/{name}",
+                path=field,
+                value="***",
+                allowed=allowed,
             )
     document = {**present, **changes, "updated_at": now, "updated_by": by}
     document["revision"] = int(present.get("revision") or 1) + 1
@@ -160,6 +177,23 @@ def load_all(store: Store) -> Iterator[Document]:
         yield from store.database[COLLECTION].find(sort=[("_id", 1)])
 
 
+def adopt_named(store: Store) -> None:
+    """Give webhooks that people inserted with a `name` instead of an `_id` their `_id`. Raises StoreError."""
+    with store_errors():
+        collection = store.database[COLLECTION]
+        for each in list(collection.find({"name": {"$type": "string"}})):
+            renamed = {
+                "_id": each["name"],
+                **{field: each[field] for field in each if field not in ("_id", "name")},
+            }
+            with suppress(DuplicateKeyError):
+                if each["_id"] == each["name"]:
+                    collection.update_one({"_id": each["_id"]}, {"$unset": {"name": ""}})
+                else:
+                    collection.insert_one(renamed)
+                    collection.delete_one({"_id": each["_id"]})
+
+
 def _load(store: Store, name: str) -> Document:
     with store_errors():
         found = store.database[COLLECTION].find_one({"_id": {"$eq": name}})
@@ -204,4 +238,3 @@ def _hide(store: Store, document: Document) -> None:
 
 def _without_blanks(fields: Mapping[str, Any]) -> Document:
     return {name: value for name, value in fields.items() if value is not None}
-

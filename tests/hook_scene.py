@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ipecs_mw.service.webhooks.sender import Sender
 from ipecs_mw.store.applications.webhooks import add_webhook
 from ipecs_mw.store.server.connection import Store
 
-BEGAN_AT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+BEGAN_AT = SystemClock().now().replace(microsecond=0) - timedelta(minutes=5)
 
 
 def build_settings(**webhooks: Any) -> Settings:

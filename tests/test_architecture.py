@@ -20,7 +20,7 @@ LAYERS = (
     ("protocol", "calls", "figures"),
     ("reports", "messages"),
     ("transport", "journal", "store"),
-    ("service", "client"),
+    ("service", "client", "api"),
     ("daemon",),
     ("cli",),
 )
@@ -64,6 +64,8 @@ OWNERS = {
     "bson": ("store/",),
     "sqlite3": ("journal/",),
     "click": ("cli/",),
+    "starlette": ("api/",),
+    "uvicorn": ("api/server.py",),
     "prometheus_client": ("service/health/metrics.py",),
 }
 CLOCK_READERS = {"now", "utcnow", "today"}

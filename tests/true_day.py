@@ -48,12 +48,19 @@ def play(hours: float, seed: int = 1, variants: Variants | None = None, stations
     return Day(told, pbx.truth.describe(), pbx)
 
 
-def read(day: Day, kinds: Collection[str] = ALL_KINDS, station: str = "", **options: Any) -> HostReading:
-    """Read the frames of a day of some kinds; with `station` the call events of that one alone."""
+def read(
+    day: Day,
+    kinds: Collection[str] = ALL_KINDS,
+    station: str = "",
+    begin_seconds: float = 0.0,
+    **options: Any,
+) -> HostReading:
+    """Read the frames of a day of some kinds from some second on; with `station` its call events alone."""
     reading = HostReading("main", **options)
     for number, frame in enumerate(day.told):
-        _, kind, data = frame
-        if kind in kinds and (kind != "call" or station in ("", data["deviceNumber"])):
+        seconds, kind, data = frame
+        is_meant = kind in kinds and (kind != "call" or station in ("", data["deviceNumber"]))
+        if is_meant and seconds >= begin_seconds:
             document = read_frame(number, frame)
             document["received_at"] = document["received_at"].replace(microsecond=0)
             reading.take(document, number)

@@ -43,7 +43,7 @@ class Station(Struct):
     """What is known of a station beside its calls.
 
     `hears_tone` after a call that failed, of the reference `tone_ref`, until it hangs up. `reasons` are why it is
-    not ready, by group.
+    not ready, by group as it was told: its bin, blank for all.
     """
 
     is_known: bool = True
@@ -112,7 +112,7 @@ class AgentStates:
         if step.verb == "gap":
             self._take_gap(step, at)
             return list(self._stations)
-        about = self._hear(step)
+        about = self._hear(step) | self._calls.logins.take_renamed()
         if step.who and (take := self._takers.get(step.verb)) is not None:
             take(step, self._get(step.who))
             about |= dict.fromkeys(party for party in (step.who, step.other) if party in self._stations)
@@ -176,9 +176,9 @@ class AgentStates:
     def _judge_agent(self, station: str, known: Station) -> tuple[str, str]:
         if known.is_wrapping_up:
             return "wrap_up", ""
-        groups = self._calls.logins.groups_at(station)
-        reasons = known.reasons
-        if reasons and ("" in reasons or all(group in reasons for group in groups)):
+        logins, reasons = self._calls.logins, known.reasons
+        groups = {logins.number_of(group_bin) for group_bin in reasons}
+        if reasons and ("" in reasons or groups.issuperset(logins.groups_at(station))):
             return "not_ready", next(reversed(reasons.values()))
         return ("dnd", "") if known.is_undisturbed else ("ready", "")
 
@@ -223,9 +223,8 @@ class AgentStates:
 
     def _take_ready(self, step: Step, station: Station) -> None:
         station.is_wrapping_up = False
-        group = self._name_group(step)
-        if group:
-            station.reasons.pop(group, None)
+        if step.bin:
+            station.reasons.pop(step.bin, None)
             station.reasons.pop("", None)
         else:
             station.reasons.clear()
@@ -233,14 +232,10 @@ class AgentStates:
     def _take_not_ready(self, step: Step, station: Station) -> None:
         station.is_wrapping_up = False
         told = str(step.facts.get("reason") or "")
-        group = self._name_group(step)
-        former = station.reasons.pop(group, "") or (
-            "" if group else next(reversed(station.reasons.values()), "")
+        former = station.reasons.pop(step.bin, "") or (
+            "" if step.bin else next(reversed(station.reasons.values()), "")
         )
-        station.reasons[group] = REASON_KEYS.get(told, told) or former
-
-    def _name_group(self, step: Step) -> str:
-        return self._calls.logins.number_of(step.bin) if step.bin else ""
+        station.reasons[step.bin] = REASON_KEYS.get(told, told) or former
 
     def _take_wrap_up(self, step: Step, station: Station) -> None:
         station.is_wrapping_up = step.verb == "wrap_up"

@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from ipecs_mw.calls.steps import Step
 
 _RANKS = ("primary", "secondary")
-_ONE_LOGIN = timedelta(seconds=5)
+_TOGETHER = timedelta(seconds=5)
+_DUTIES = frozenset({"ready", "not_ready"})
 
 
 class Logins:
     """The agents of a host by station, and its groups.
 
     ACD events name a group by its bin and call events by its number. `bins` are the numbers as configured; others
-    are learned from a login that both kinds of event tell; else a bin is taken for the number.
+    are learned from a login that both kinds of event tell, and where both tell that an agent of one group is ready
+    or not; else a bin is taken for the number.
     """
 
     def __init__(self, bins: Mapping[str, str] | None = None) -> None:
@@ -23,6 +25,7 @@ class Logins:
         self._agents: dict[str, str] = {}
         self._groups: dict[str, dict[str, None]] = {}
         self._told: dict[tuple[str, str, str], dict[str, tuple[str, datetime]]] = {}
+        self._renamed: dict[str, None] = {}
 
     def number_of(self, group_bin: str) -> str:
         """Return the number of the group of a bin."""
@@ -48,6 +51,12 @@ class Logins:
         for station, groups in self._groups.items():
             if not names.keys().isdisjoint(groups):
                 self._groups[station] = dict.fromkeys(names.get(group, group) for group in groups)
+                self._renamed[station] = None
+
+    def take_renamed(self) -> dict[str, None]:
+        """Return the stations whose groups have other names than when it was last asked."""
+        renamed, self._renamed = self._renamed, {}
+        return renamed
 
     def agent_at(self, station: str) -> str:
         """Return who is logged in at a station; blank where nobody is known to be."""
@@ -80,28 +89,35 @@ class Logins:
         """Note a login; whoever turns ready or not, or wraps up, is logged in too."""
         self._groups.setdefault(step.who, {})
         is_first = True
-        for rank, agent, name, is_bin in _read_logins(step):
+        logins = _read_logins(step)
+        for rank, agent, name, is_bin in logins:
             if agent:
                 if is_first and step.verb == "login":
                     self._agents[step.who] = agent
                 self._agents.setdefault(step.who, agent)
                 is_first = False
                 self._learn(step, rank, agent, name, is_bin=is_bin)
+            if step.verb in _DUTIES and len(logins) == 1:
+                self._learn(step, step.verb, "", name, is_bin=is_bin)
             number = self.number_of(name) if is_bin else name
             if number:
                 self._groups[step.who][number] = None
 
-    def _learn(self, step: Step, rank: str, agent: str, name: str, *, is_bin: bool) -> None:
-        """Learn the number of a bin from the login that both kinds of event tell within seconds."""
+    def _learn(self, step: Step, what: str, agent: str, name: str, *, is_bin: bool) -> None:
+        """Learn the number of a bin from what both kinds of event tell within seconds.
+
+        Without the agent only where the station is in no other group: which of them is meant cannot be known.
+        """
         at = step.moment.received
-        told = self._told.setdefault((step.who, rank, agent), {})
+        told = self._told.setdefault((step.who, what, agent), {})
         told["bin" if is_bin else "number"] = (name, at)
         group_bin, number = (
-            told[key][0] if key in told and at - told[key][1] <= _ONE_LOGIN else ""
+            told[key][0] if key in told and at - told[key][1] <= _TOGETHER else ""
             for key in ("bin", "number")
         )
-        if group_bin and number:
-            del self._told[step.who, rank, agent]
+        is_certain = bool(agent) or self._groups[step.who].keys() <= {group_bin, number}
+        if group_bin and number and is_certain:
+            del self._told[step.who, what, agent]
             self._learned.setdefault(group_bin, number)
             self._rename({group_bin: self.number_of(group_bin)})
 

@@ -1,15 +1,18 @@
 """What a call was: its direction, and its outcome once it has ended."""
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 from ipecs_mw.calls.course import CLOSERS, Course
 
-DIRECTIONS = ("inbound", "outbound", "internal", "tandem", "unknown")
+Direction = Literal["inbound", "outbound", "internal", "tandem", "unknown"]
+DIRECTIONS = get_args(Direction)
 """Whose a call is: a caller from outside, one of ours to outside, between two of ours, from trunk to trunk."""
 
-OUTCOMES = (
+Outcome = Literal[
     "answered", "abandoned", "no_answer", "busy", "refused", "failed", "voicemail", "lost_on_hold", "unknown",
-)  # fmt: skip
+]  # fmt: skip
+OUTCOMES = get_args(Outcome)
 """What a call that has ended was."""
 
 RECORDED: Mapping[str, tuple[str, str]] = {

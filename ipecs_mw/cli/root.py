@@ -26,13 +26,16 @@ COMMANDS: Final = {
     "operate": ("check", "run", "status", "support", "journal"),
     "calls": ("calls", "call", "live", "missed", "rebuild"),
     "figures": ("figures", "report"),
+    "applications": ("serve", "token"),
     "ask": ("events", "smdr", "erase"),
     "command": ("commands", "send"),
 }
 """Heading → its commands, each the name of its module and of its function there; in the order of the help."""
 
 _FOLDERS: Final = {
-    name: f"{folder}." for folder in ("set_up", "operate", "calls", "figures") for name in COMMANDS[folder]
+    name: f"{folder}."
+    for folder in ("set_up", "operate", "calls", "figures", "applications")
+    for name in COMMANDS[folder]
 }
 """Command → the folder of its module, where that is not this one."""
 

@@ -1,6 +1,7 @@
 """A message to applications, and the change of a document that it tells of."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -11,8 +12,9 @@ Document = Mapping[str, Any]
 class Changed(Struct, frozen=True):
     """That a document of a collection was stored, changed or deleted.
 
-    `document` is as it is now, None where it is no more. `fields` are those that an update touched; None where
-    the whole document is new. `is_new` says that it was not there before.
+    `collection` is the name of the feed that tells it, which for most is that of the collection. `document` is as
+    it is now, None where it is no more. `fields` are those that an update touched; None where all of it is new.
+    `is_new` says that it was not there before. `at` is when MongoDB took the change, None where it does not say.
     """
 
     collection: str
@@ -20,6 +22,7 @@ class Changed(Struct, frozen=True):
     document: Document | None
     fields: frozenset[str] | None = None
     is_new: bool = False
+    at: datetime | None = None
 
 
 class Message(Struct, frozen=True):

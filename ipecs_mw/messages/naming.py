@@ -4,13 +4,19 @@ What a change is called follows from the change alone, so that any process that 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 
 from msgspec import structs
 
 from ipecs_mw.calls.missed import MISSED
 from ipecs_mw.messages.message import Changed, Document, Message, collect, spell_document
 
-_ALL_BUT_EVENTS = frozenset({"calls", "state", "missed", "figures"})
+ALL = frozenset({"events", "calls", "state", "missed", "figures"})
+"""The topics of what concerns whoever follows a host at all: that it is away, that events are missing."""
+
+_NEWS = timedelta(hours=1)
+"""That a phone rang, or was answered, longer ago is a correction and no news."""
+
 _INSTANTS = (("call.ringing", "rang_at"), ("call.answered", "answered_at"))
 
 
@@ -34,9 +40,9 @@ def _name_event(changed: Changed) -> Iterator[Message]:
         "kind": kind,
         "type": kind_of,
     }
-    yield Message("event", frozenset({"events"}), **facts)  # type: ignore[arg-type]
-    if (kind, kind_of) == ("system", "gap"):
-        yield Message("gap", _ALL_BUT_EVENTS, **facts)  # type: ignore[arg-type]
+    is_gap = changed.collection == "gaps"
+    topics = ALL if is_gap else frozenset({"events"})
+    yield Message("gap" if is_gap else "event", topics, **facts)  # type: ignore[arg-type]
 
 
 def _name_call(changed: Changed) -> Iterator[Message]:
@@ -67,13 +73,19 @@ def _find_call_names(changed: Changed) -> Iterator[str]:
     is_open = bool(call.get("is_open"))
     names = ["call.began"] if changed.is_new and is_open else []
     has_ended = not is_open and "is_open" in touched
-    if is_open or (has_ended and not changed.is_new):
-        names += [name for name, instant in _INSTANTS if instant in touched and instant in call]
+    if is_open or not changed.is_new:
+        names += [
+            name for name, instant in _INSTANTS if instant in touched and _is_news(call.get(instant), changed)
+        ]
     if has_ended:
         names.append("call.ended")
         if call.get("direction") == "inbound" and call.get("outcome") in MISSED:
             names.append("call.missed")
     yield from names or ["call.changed"]
+
+
+def _is_news(at: datetime | None, changed: Changed) -> bool:
+    return at is not None and (changed.at is None or changed.at - at < _NEWS)
 
 
 _LIVE: Mapping[str, str] = {"station": "station", "agent": "agent", "group": "queue", "host": "host"}
@@ -92,7 +104,7 @@ def _name_live(changed: Changed) -> Iterator[Message]:
     if name:
         yield Message(
             name,
-            frozenset({"state"}) if name != "host" else _ALL_BUT_EVENTS,
+            frozenset({"state"}) if name != "host" else ALL,
             str(item.get("host", "")),
             spell_document(item),
             collect(item, ("station",)),
@@ -163,6 +175,7 @@ def _tell_gone(changed: Changed, name: str, topic: str, *, host: str = "", key: 
 
 _NAMES: Mapping[str, Callable[[Changed], Iterator[Message]]] = {
     "events": _name_event,
+    "gaps": _name_event,
     "calls": _name_call,
     "live": _name_live,
     "missed": _name_missed,

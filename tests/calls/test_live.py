@@ -169,20 +169,33 @@ def _keep(kept: dict[str, dict[str, Any]], reading: HostReading) -> None:
             kept[name] = document
 
 
-def tell_login(seconds: float, station: str, agent: str, group: str) -> Sequence[Any]:
+def tell(seconds: float, kind: str, station: str, agent: str, group: str) -> Sequence[Any]:
     named = {"deviceNumber": station, "primaryAgentId": agent, "primaryAcdGroup": group}
-    return (seconds, "call", {"type": "agent_logon", **named})
+    return (seconds, "call", {"type": kind, **named})
 
 
 BY_BIN = [(0, 14, "", "1001", "", "0", "1"), (0, 14, "", "1002", "", "0", "1")]
 
 
 def test_once_a_bin_is_learned_nobody_is_in_a_group_of_that_name() -> None:
-    both = [(50, 11, "", "1002", "", "1", "0043"), tell_login(50, "1002", "0043", "620")]
+    both = [(50, 11, "", "1002", "", "1", "0043"), tell(50, "agent_logon", "1002", "0043", "620")]
     found = read(BY_BIN, both, [(60, 14, "", "1001", "", "0", "1")])
     assert [found[f"main:station:{each}"]["groups"] for each in ("1001", "1002")] == [["620"], ["620"]]
     assert found["main:group:620"]["agents"] == {"ready": 2}
     assert "main:group:1" not in found
+
+
+def test_a_bin_is_learned_without_a_login_and_those_in_its_group_are_shown_in_it_at_once() -> None:
+    kept: dict[str, Any] = {}
+    reading = HostReading("main")
+    for order, document in enumerate(
+        read_documents([*BY_BIN, tell(1, "agent_ready", "1002", "0043", "620")])
+    ):
+        reading.take(document, order)
+        _keep(kept, reading)
+    assert kept["main:station:1001"]["groups"] == ["620"]
+    assert kept["main:group:620"]["agents"] == {"ready": 2}
+    assert "main:group:1" not in kept
 
 
 def test_groups_that_are_in_mind_get_the_numbers_that_are_configured_meanwhile() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from faults.recording import IS_FULL
 from msgspec import Struct
+from simulated_day import BEGIN
 from true_day import (
     ALL_KINDS,
     Day,
@@ -133,6 +134,14 @@ def test_without_call_records_or_call_events_calls_are_true_as_far_as_anybody_te
 ) -> None:
     day = play(SHORT_HOURS, seed)
     assert_calls_are_true(day, read(day, kinds.split(), bins=BINS), {*kinds.split(), "43"})
+
+
+def test_a_reading_that_begins_in_mid_day_soon_names_groups_by_their_numbers() -> None:
+    reading = read(play(2.0), begin_seconds=3600)
+    later = BEGIN + timedelta(seconds=5400)
+    states = [document for _, document in reading.states.take_changed() if document["from"] > later]
+    calls = [call for call in list_records(reading) if call["began_at"] > later]
+    assert {group for each in states + calls for group in each.get("groups") or ()} == set(BINS.values())
 
 
 VARIANTS = (

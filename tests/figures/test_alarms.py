@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from msgspec import convert
 
+from ipecs_mw.errors import Words
 from ipecs_mw.figures.answers.alarms import Facts, Judgement, judge
 from ipecs_mw.figures.counting.rules import Rule, Rules
 from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
 from ipecs_mw.model.configuration.formats import NumberSettings
+from ipecs_mw.seeds import shipped_texts
 
 NOW = datetime(2026, 11, 24, 10, 20, tzinfo=UTC)
 GERMANY = NumberSettings(country="49", trunk_prefix="0")
@@ -48,6 +50,10 @@ def build_level(answered: int, offered: int, minutes_ago: int = 20, **fields: An
         "is_complete": True,
         **fields,
     }
+
+
+def build_percent(whole: int, tenth: int = 0) -> Words:
+    return Words("figures.decimal", whole=whole, tenth=tenth)
 
 
 @pytest.mark.parametrize("number", ["112", "0112", "110", "112#"])
@@ -117,11 +123,32 @@ def test_a_long_call_is_one_that_is_talked_in_longer() -> None:
     assert find(rule, calls=[short]) == Judgement()
     long = build_call("0301", answered_at=NOW - timedelta(seconds=601))
     (alarm,) = find(rule, calls=[long]).alarms
-    assert alarm.says.facts == {"station": "1001", "number": "0301", "minutes": 10}
+    assert (alarm.says.facts["station"], alarm.says.facts["number"]) == ("1001", "0301")
     assert find(rule, calls=[long], is_live=False) == Judgement(is_known=False)
     assert not find({**rule, "group": "620"}, calls=[long]).alarms
     over = {**long, "answered_at": NOW - timedelta(hours=2), "ended_at": NOW - timedelta(hours=1)}
     assert find(rule, calls=[over], is_live=False).alarms[0].until == NOW - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "locale", "limit"),
+    [
+        (5, "en-GB", "5 s"),
+        (60, "en-GB", "1 min"),
+        (90, "en-GB", "90 s"),
+        (7200, "en-GB", "120 min"),
+        (5, "de-DE", "5 s"),
+        (600, "de-DE", "10 min"),
+        (5, "ko-KR", "5초"),
+        (600, "ko-KR", "10분"),
+    ],
+)
+def test_a_long_call_is_told_with_the_limit_as_it_is(seconds: int, locale: str, limit: str) -> None:
+    call = build_call(answered_at=NOW - timedelta(hours=3))
+    (alarm,) = find({"when": "long_call", "longer_than_seconds": seconds}, calls=[call]).alarms
+    said = shipped_texts().speak(locale).say(alarm.says)
+    assert f" {limit}" in said
+    assert said.count(limit) == 1
 
 
 def test_trunks_are_busy_once_all_are_used_at_the_same_time() -> None:
@@ -161,7 +188,13 @@ def test_a_service_level_below_its_goal_is_told_once_the_quarter_is_over() -> No
     level = build_level(7, 10)  # from 10:00 until 10:15
     (alarm,) = find(rule, levels=[level], as_of=NOW).alarms
     assert (alarm.cause, alarm.since) == ("620", NOW - timedelta(minutes=20))
-    assert alarm.says.facts == {"group": "620", "percent": "70.0", "calls": 10, "goal": 80, "seconds": 20}
+    assert alarm.says.facts == {
+        "group": "620",
+        "percent": build_percent(70),
+        "calls": 10,
+        "goal": 80,
+        "seconds": 20,
+    }
     assert find(rule, levels=[build_level(8, 10)], as_of=NOW) == Judgement()
     early = (
         NOW - timedelta(minutes=5) + timedelta(seconds=19)
@@ -182,7 +215,20 @@ def test_a_service_level_goes_by_the_rule_of_the_group() -> None:
     rules = Rules({"620": Rule("answered", 2)})
     rule = {"when": "service_level", "below_percent": 80}
     (alarm,) = find(rule, levels=[build_level(9, 10)], as_of=NOW, rules=rules).alarms
-    assert (alarm.says.facts["percent"], alarm.says.facts["seconds"]) == ("0.0", 2)
+    assert (alarm.says.facts["percent"], alarm.says.facts["seconds"]) == (build_percent(0), 2)
+
+
+def test_a_service_level_just_below_its_goal_does_not_read_as_the_goal() -> None:
+    rule = {"when": "service_level", "below_percent": 80}
+    (alarm,) = find(rule, levels=[build_level(1999, 2500)], as_of=NOW).alarms
+    assert alarm.says.facts["percent"] == build_percent(79, 9)
+    assert "79,9 %" in shipped_texts().speak("de-DE").say(alarm.says)
+
+
+def test_a_service_level_that_is_its_goal_raises_no_alarm() -> None:
+    for goal in range(1, 101):
+        rule = {"when": "service_level", "below_percent": goal}
+        assert find(rule, levels=[build_level(goal, 100)], as_of=NOW) == Judgement(), goal
 
 
 def test_a_quarter_with_a_gap_or_of_long_ago_says_nothing() -> None:

@@ -15,17 +15,6 @@ from ipecs_mw.cli.calls.words import (
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 
-COLUMNS = (
-    "_id", "host", "direction", "outcome", "is_open", "began_at", "queued_at", "rang_at", "answered_at",
-    "ended_at", "caller.number", "caller.name", "caller.station", "dialed.number", "dialed.did", "dialed.group",
-    "dialed.station", "answered_by.station", "answered_by.agent", "answered_by.group", "stations", "groups",
-    "trunks", "call_refs", "seconds.total", "seconds.queue", "seconds.ring", "seconds.talk", "seconds.hold",
-    "seconds.park", "seconds.consult", "seconds.wrap_up", "counts.offered", "counts.no_answer", "counts.holds",
-    "counts.transfers", "counts.conferences", "ended_by", "cause", "account_code", "quality.is_complete",
-    "quality.closed_by", "quality.inferred", "quality.clock",
-)  # fmt: skip
-"""The columns of CSV where none are chosen: the same whatever calls there are."""
-
 DEEPER = (
     "numbers", "segments", "records", "quality.gaps", "quality.ended_between", "first", "revision", "updated_at",
 )  # fmt: skip

@@ -7,12 +7,11 @@ from typing import Any
 import click
 
 from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES
-from ipecs_mw.cli.calls.call_table import COLUMNS, DEEPER, write_table
+from ipecs_mw.cli.calls.call_table import DEEPER, write_table
 from ipecs_mw.cli.calls.names import check_host, complete_group, say_reader
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words
 from ipecs_mw.cli.names import FILLED
-from ipecs_mw.cli.printing.csv_lines import write_fields
 from ipecs_mw.cli.printing.output import FORMS
 from ipecs_mw.cli.printing.pages import (
     check_apart,
@@ -23,6 +22,8 @@ from ipecs_mw.cli.printing.pages import (
     print_page,
 )
 from ipecs_mw.cli.times import Instant, check_span
+from ipecs_mw.model.columns import CALLS
+from ipecs_mw.model.csv_lines import write_fields
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.call_query import CallFilter, count_calls, find_calls
 from ipecs_mw.store.calls.numbers import read_wanted
@@ -75,7 +76,7 @@ def calls(
 ) -> None:
     """Print the calls that match, newest first."""
     _check_options(click_context.params)
-    chosen = COLUMNS if columns is None else _read_columns(columns)
+    chosen = CALLS if columns is None else _read_columns(columns)
     context = current()
     with context.open_store() as store:
         texts = load_words(store, context)
@@ -122,9 +123,9 @@ def _check_options(given: dict[str, Any]) -> None:
 
 def _read_columns(columns: str) -> Sequence[str]:
     chosen = [name.strip() for name in columns.split(",")]
-    if unknown := [name for name in chosen if name not in (*COLUMNS, *DEEPER)]:
+    if unknown := [name for name in chosen if name not in (*CALLS, *DEEPER)]:
         message = _TEXTS.render(
-            "cli.no_such_name", name=", ".join(unknown), allowed=", ".join((*COLUMNS, *DEEPER))
+            "cli.no_such_name", name=", ".join(unknown), allowed=", ".join((*CALLS, *DEEPER))
         )
         raise click.BadParameter(message, param_hint="--columns")
     return chosen

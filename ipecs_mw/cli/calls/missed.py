@@ -4,15 +4,16 @@ from collections.abc import Callable
 
 import click
 
-from ipecs_mw.cli.calls.missed_table import COLUMNS, write_table
+from ipecs_mw.cli.calls.missed_table import write_table
 from ipecs_mw.cli.calls.names import check_host, complete_group, complete_missed, say_reader
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import Context, current, load_words, who
 from ipecs_mw.cli.help import Chapter
 from ipecs_mw.cli.names import FILLED
-from ipecs_mw.cli.printing.csv_lines import write_fields
 from ipecs_mw.cli.printing.output import FORMS
 from ipecs_mw.cli.printing.pages import form_option, limit_option, print_page
+from ipecs_mw.model.columns import MISSED
+from ipecs_mw.model.csv_lines import write_fields
 from ipecs_mw.model.plain import escape
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.missed_query import (
@@ -81,7 +82,7 @@ def list_(
             limit,
             form,
             table=lambda items: write_table(items, texts, now=context.clock.now()),
-            csv=lambda items: write_fields(items, COLUMNS),
+            csv=lambda items: write_fields(items, MISSED),
             texts=texts,
             more="cli.missed.more",
         )

@@ -9,12 +9,6 @@ from ipecs_mw.cli.calls.words import Document
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 
-COLUMNS = (
-    "_id", "host", "number", "name", "group", "state", "count", "attempts", "first_at", "last_at", "attempted_at",
-    "closed_at", "closed_by", "owner", "note", "calls",
-)  # fmt: skip
-"""The columns of CSV."""
-
 _BY_ITSELF = ("callback", "called_again", NOT_MISSED)
 
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ipecs_mw.cli.printing.csv_lines import spell
 from ipecs_mw.cli.printing.output import Event
+from ipecs_mw.model.csv_lines import spell
 from ipecs_mw.model.csv_text import write_line
 
 BASE = (

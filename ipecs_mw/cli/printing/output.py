@@ -1,12 +1,10 @@
 """What is printed as JSON: one value, or events one after the other."""
 
-import base64
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from ipecs_mw.cli.printing.streams import has_every_sign
+from ipecs_mw.model import json_text
 from ipecs_mw.model.plain import escape_json
 
 Event = Mapping[str, Any]
@@ -27,8 +25,7 @@ def write_as(form: str, documents: Iterable[Event], *, table: Write, csv: Write)
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON: instants in ISO 8601 with their zone, bytes in Base64, every sign such that stdout has it."""
-    text = json.dumps(value, default=_encode, ensure_ascii=not has_every_sign(), indent=indent)
-    return escape_json(text)
+    return escape_json(json_text.to_json(value, is_ascii=not has_every_sign(), indent=indent))
 
 
 def write_jsonl(events: Iterable[Event]) -> Iterator[str]:
@@ -44,9 +41,3 @@ def write_json(events: Iterable[Event]) -> Iterator[str]:
         yield f"{opening}{to_json(event)}"
         opening = ","
     yield "]" if opening == "," else "[]"
-
-
-def _encode(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

@@ -7,6 +7,7 @@ not; where nobody can know, that is said, and what was raised stays as it is.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from math import floor
 from typing import Any
 
 from msgspec import Struct
@@ -142,7 +143,8 @@ def _build_match(patterns: Sequence[str], plan: NumberSettings) -> Callable[[str
 
 
 def _judge_long(rule: AlarmSettings, facts: Facts) -> Judgement:
-    limit = timedelta(seconds=rule.longer_than_seconds or 0)
+    seconds = rule.longer_than_seconds or 0
+    limit = timedelta(seconds=seconds)
     found = []
     for call in facts.calls:
         answered, ended = call.get("answered_at"), call.get("ended_at")
@@ -154,10 +156,18 @@ def _judge_long(rule: AlarmSettings, facts: Facts) -> Judgement:
                 "alarm.says.long_call",
                 station=_name_station(call),
                 number=_name_other(call),
-                minutes=int(limit.total_seconds() // 60) or 1,
+                limit=_say_limit(seconds),
             )
             found.append(Alarm(call["_id"], call["began_at"], said, ended))
     return Judgement(tuple(found), facts.is_live)
+
+
+def _say_limit(seconds: int) -> Words:
+    """Return a limit as it is: in minutes where they are whole, else in seconds."""
+    minutes, rest = divmod(seconds, 60)
+    if rest:
+        return Words("alarm.limit.seconds", seconds=seconds)
+    return Words("alarm.limit.minutes", minutes=minutes)
 
 
 def _name_station(call: Document) -> str:
@@ -226,18 +236,24 @@ def _judge_level(rule: AlarmSettings, facts: Facts) -> Judgement:
             return Judgement(is_known=False)
         value = SERVICE_LEVELS[limits.formula].compute(apply_rule(dict(document), limits))
         is_enough = document.get("offered", 0) >= (rule.at_least_calls or DEFAULT_AT_LEAST_CALLS)
-        if value is None or not is_enough or 100 * value >= (rule.below_percent or 0):
+        if value is None or not is_enough or value >= (rule.below_percent or 0) / 100:
             continue
         said = Words(
             "alarm.says.service_level",
             group=group,
-            percent=f"{100 * value:.1f}",
+            percent=_say_percent(value),
             calls=document["offered"],
             goal=rule.below_percent,
             seconds=limits.threshold_seconds,
         )
         found.append(Alarm(group, last, said))
     return Judgement(tuple(found), facts.now - facts.as_of <= _LATEST)
+
+
+def _say_percent(share: float) -> Words:
+    """Return a share in percent, rounded down: what is below a goal never reads as the goal."""
+    whole, tenth = divmod(floor(round(1000 * share, 6)), 10)
+    return Words("figures.decimal", whole=whole, tenth=tenth)
 
 
 _JUDGES: Mapping[str, Callable[[AlarmSettings, Facts], Judgement]] = {

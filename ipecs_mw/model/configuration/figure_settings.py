@@ -43,7 +43,7 @@ class GroupSettings(Struct, frozen=True, forbid_unknown_fields=True):
         GroupNumber | None,
         Meta(
             description="number by which ACD events name the group, where it is not the group's own; null: learned"
-            " from a login that ACD events and call events both tell, else the group's own"
+            " from what ACD events and call events both tell, else the group's own"
         ),
     ] = None
     service_level: Annotated[

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct, field, inspect
 
 from ipecs_mw.model.configuration.access_settings import RECONNECT, SecretSource, TlsSettings
 from ipecs_mw.model.configuration.alarm_settings import AlarmSettings, check_alarm, find_alarm_faults
+from ipecs_mw.model.configuration.api_settings import ApiSettings
 from ipecs_mw.model.configuration.call_settings import CallSettings, Days
 from ipecs_mw.model.configuration.figure_settings import FigureSettings
 from ipecs_mw.model.configuration.formats import FormatSettings, NumberSettings
@@ -294,6 +295,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     journal: JournalSettings = field(default_factory=JournalSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
     mail: Annotated[
         MailSettings | None,
         Meta(description="the server by which mails are sent; null: none are", extra={"rule": check_mail}),

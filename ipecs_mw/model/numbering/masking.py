@@ -22,13 +22,17 @@ from ipecs_mw.model.numbering.numbers import (
     find_numbers_in,
     find_readings,
     find_spellings,
+    is_outside,
     read_number,
 )
+
+_LONGEST_INSIDE = 6
+"""Digits: what is longer, and no station that the document names, is a number of outside."""
 
 _RUN = re.compile(r"[+0-9*#][0-9*#]{2,}")
 _NO_NUMBERS = frozenset(
     {
-        "_id", "host", "kind", "type", "code", "at", "received_at", "call_ref", "serial", "seq",
+        "_id", "id", "host", "kind", "type", "code", "at", "received_at", "call_ref", "serial", "seq",
         "transactionID", "callRefID", "evtSerialNum", "eventCode", "event", "time", "Index", "index",
         "StartTime", "start_time", "Duration", "duration_seconds", "month_day", "year", "Cost", "cost",
     }
@@ -95,6 +99,30 @@ def mask_numbers(
     if isinstance(raw, bytes):
         document = {**document, "raw": _mask_bytes(raw, lambda number: _choose_mask(number, rules, plan))}
     return _replace(document, _choose_by(masks, plan)) if masks else document
+
+
+def mask_outside(document: Mapping[str, Any], plan: NumberSettings = PLAIN) -> dict[str, Any]:
+    """Return a document, of whatever collection, for who may not see numbers of outside; two digits are kept.
+
+    The stations and groups that it names, and a number of our own that was called, are none of outside. A frame
+    that was not decoded is left out.
+    """
+    if isinstance(document.get("raw"), bytes):
+        document = {name: value for name, value in document.items() if name != "raw"}
+    inside = _find_inside(document)
+    masks: dict[str, str] = {}
+    for number in set(_find_numbers(document)) - inside:
+        if len(number) > _LONGEST_INSIDE or is_outside(number, plan):
+            masks |= dict.fromkeys(find_readings(number, plan), MASK + number[-2:])
+    masked: dict[str, Any] = _replace(document, _choose_by(masks, plan)) if masks else dict(document)
+    return masked
+
+
+def _find_inside(document: Mapping[str, Any]) -> set[str]:
+    dialed = document.get("dialed")
+    own = dialed.get("did") if isinstance(dialed, Mapping) else None
+    lists = (document.get("stations"), document.get("groups"), [document.get("group"), own])
+    return {str(each) for part in lists if isinstance(part, list) for each in part if each}
 
 
 def _replace(value: Any, choose: Choose, *, has_integers: bool = True) -> Any:

@@ -97,7 +97,7 @@ def find_readings(number: str, plan: NumberSettings = PLAIN) -> frozenset[str]:
         return frozenset((number,))
     outside = number.removeprefix(plan.trunk_prefix)
     readings = {_read(number, plan)}
-    if outside != number and _is_outside(outside, plan):
+    if outside != number and is_outside(outside, plan):
         readings.add(_read(outside, plan))
     if plan.country and _is_behind(plan.country, number, plan):
         readings.add(f"+{number}")  # a country code without the plus
@@ -123,7 +123,7 @@ def find_spellings(number: str, plan: NumberSettings = PLAIN) -> tuple[str, ...]
             if plan.country and _is_behind(plan.country, digits, plan):
                 found[digits] = None
                 dialled.append(habit.national_prefix + digits[len(plan.country) :])
-        if plan.trunk_prefix and _is_outside(reading, plan):
+        if plan.trunk_prefix and is_outside(reading, plan):
             dialled += [plan.trunk_prefix + each for each in dialled]
         found |= dict.fromkeys(dialled)
     return tuple(found)
@@ -156,7 +156,7 @@ def _read(number: str, plan: NumberSettings) -> str:
     return number
 
 
-def _is_outside(number: str, plan: NumberSettings) -> bool:
+def is_outside(number: str, plan: NumberSettings) -> bool:
     """Tell whether a number without the prefix of an outside line is one of outside."""
     return number != "" and (
         _read(number, plan)[0] == "+" or _is_behind(_find_habit(plan).national_prefix or "+", number, plan)

@@ -167,7 +167,7 @@ def examine_events(
         heard_at = newest["received_at"] if newest else None
         silent = _silent_seconds(heard_at, up_since, clock)
         if silent is not None and silent > _SILENT_SECONDS:
-            notes.add("acd_silent", "warning", minutes=round(silent / 60))
+            notes.add("acd_silent", "warning", minutes=int(silent // 60))
         elif heard_at is None:
             notes.add("acd_never", "ok" if up_since else "warning")
         else:

@@ -16,7 +16,7 @@ from ipecs_mw.errors import CommandRefused, PositionLost, StoreError
 from ipecs_mw.service.process.threads import WatchedThread
 from ipecs_mw.service.webhooks.making import Follower, make_deliveries
 from ipecs_mw.store.applications.deliveries import Delivery, keep_deliveries
-from ipecs_mw.store.applications.feed import find_place, read_feed, read_order
+from ipecs_mw.store.applications.feed import find_place_now, read_feed, read_order
 from ipecs_mw.store.applications.webhook_positions import save_places
 from ipecs_mw.store.server.connection import Store
 
@@ -151,7 +151,7 @@ class Feeder:
     def _go_on_from_now(self, reader: "_Reader") -> None:
         """Leave aside what is lost to those who are furthest behind, and say so."""
         try:
-            now = find_place(self._store, self._clock)
+            now = find_place_now(self._store, self._clock)
             places = {name: each.place for name, each in reader.audience.items()}
             odd = [name for name, place in places.items() if not self._fits(place)]
             first = "" if odd else min(places.values(), key=read_order)

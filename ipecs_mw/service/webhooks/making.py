@@ -27,18 +27,11 @@ _ONCE: Mapping[str, str] = {
 }
 """Messages that a call has once for an instant: however often the change is read, or made anew, they are one."""
 
-COLLECTIONS: Mapping[str, tuple[str, ...]] = {
-    "events": ("events",),
-    "calls": ("calls", "events", "live"),
-    "state": ("live", "events"),
-    "missed": ("missed", "events", "live"),
-    "figures": ("figures", "events", "live"),
-    "requests": ("requests",),
-}
-"""Topic → the collections that its messages come from; gaps are events, and hosts are in `live`."""
+_OF_TOPICS: Mapping[str, str] = {"state": "live"}
+_OF_ALL = ("gaps", "live")  # that events are missing, and that a host is away
 
 _OF_NAMES: Mapping[str, str] = {
-    "call": "calls", "event": "events", "gap": "events", "missed": "missed", "figures": "figures",
+    "call": "calls", "event": "events", "gap": "gaps", "missed": "missed", "figures": "figures",
     "request": "requests", "station": "live", "agent": "live", "queue": "live", "host": "live",
 }  # fmt: skip
 
@@ -51,8 +44,9 @@ class Follower(Struct, frozen=True):
 
 
 def list_collections(active: Active) -> frozenset[str]:
-    """Return the collections that a webhook has to follow."""
-    wanted = {each for topic in active.webhook.topics for each in COLLECTIONS[topic]}
+    """Return the feeds that a webhook has to follow."""
+    wanted = {_OF_TOPICS.get(topic, topic) for topic in active.webhook.topics}
+    wanted |= set(_OF_ALL) if wanted - {"requests"} else set()
     template = active.target.format
     if isinstance(template, Template):
         names = {name for step in template.steps for name in step.on}

@@ -25,7 +25,7 @@ from ipecs_mw.store.applications.deliveries import (
     name_delivery,
     set_old_aside,
 )
-from ipecs_mw.store.applications.feed import find_place
+from ipecs_mw.store.applications.feed import find_place_now
 from ipecs_mw.store.applications.webhook_positions import forget_places, load_places, save_places
 from ipecs_mw.store.applications.webhook_secrets import (
     Hidden,
@@ -70,7 +70,7 @@ class Shift:
         self._held: frozenset[str] = frozenset()
         self._care_at = 0.0
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
-        self._place = find_place(self._store, self._clock)
+        self._place = find_place_now(self._store, self._clock)
         self._places = load_places(self._store)
         self._feeder = Feeder(
             self._store, self._clock, self._tell_news, self._tell_lost, lambda: may_send(_SAFE_SECONDS)
@@ -78,7 +78,7 @@ class Shift:
 
     def turn(self) -> None:
         """Take up what has changed, and what people asked for. Raises StoreError."""
-        place = find_place(self._store, self._clock)
+        place = find_place_now(self._store, self._clock)
         self._load()
         self._follow()
         self._place = place
@@ -228,7 +228,7 @@ class Shift:
         now, active = self._clock.now(), self._active.get(name)
         data = {"collection": collection, "reset_at": now}
         is_untold = active is None or not list(list_steps(active.target, "reset", data))
-        here = find_place(self._store, self._clock)
+        here = find_place_now(self._store, self._clock)
         keep_deliveries(
             self._store,
             [

@@ -18,7 +18,7 @@ from ipecs_mw.store.applications.deliveries import (
     note_all,
     send_again,
 )
-from ipecs_mw.store.applications.feed import find_place
+from ipecs_mw.store.applications.feed import find_place_now
 from ipecs_mw.store.applications.webhook_tasks import end_task
 from ipecs_mw.store.server.connection import Store
 
@@ -54,7 +54,7 @@ def _send_test(store: Store, tools: Tools, active: Active, task: str) -> Mapping
     if step is None:
         return {"error": tools.texts().render("webhook.no_test")}
     id_ = name_delivery(active.name, task, "", _TEST, step)
-    order = f"{spell_order(find_place(store, tools.clock))}:test"
+    order = f"{spell_order(find_place_now(store, tools.clock))}:test"
     delivery = Delivery(
         id_, active.name, order, _TEST, "", now, data, next_at=now + timedelta(days=1), step=step
     )

@@ -11,7 +11,7 @@ from binascii import Error as NotBase64
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from bson import Timestamp
@@ -26,10 +26,13 @@ from ipecs_mw.store.figures import following
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 from ipecs_mw.store.server.following import LOST, Following, Source
-from ipecs_mw.store.server.pages import Listing
+from ipecs_mw.store.server.pages import Listing, narrow
+
+_GAPS = {"kind": "system", "type": "gap"}
 
 SOURCES: Mapping[str, Source] = {
     "events": event_query.SOURCE,
+    "gaps": event_query.SOURCE,
     "calls": call_query.SOURCE,
     "live": Source(Listing("live", "since", ""), ("insert", "replace", "update", "delete")),
     "missed": Source(
@@ -38,7 +41,10 @@ SOURCES: Mapping[str, Source] = {
     "figures": following.SOURCE,
     "requests": Source(Listing("requests", "ended_at", ""), ("insert", "replace", "update"), version="state"),
 }
-"""What applications are told of: collection → how its changes come."""
+"""What applications are told of: feed → the collection whose changes it tells, and how they come.
+
+A feed is named as its collection, but for `gaps`: those events alone that say that others are missing.
+"""
 
 WAIT_SECONDS = 1.0
 """So long a reader waits for the next change before it says that there was none."""
@@ -79,36 +85,66 @@ def find_second(place: str) -> int | None:
     return None if found is None else int(found[1], 16)
 
 
+def place_before(place: str) -> str:
+    """Return the place just before one of a change stream, from which its own change is read again."""
+    found = _STREAM_PLACE.fullmatch(place)
+    return place if found is None else f"{found[1]}{max(int(found[2], 16) - 1, 0):08x}"
+
+
+def find_place(store: Store, seconds: int) -> str | None:
+    """Return the place so many seconds ago, None on a standalone server. Raises StoreError."""
+    if not store.has_change_streams:
+        return None
+    with store_errors():
+        now = _find_now(store)
+    return f"{int(now[:8], 16) - seconds:08x}00000001" if now else None
+
+
+def find_place_now(store: Store, clock: Clock) -> str:
+    """Return the place that is now, of whatever feed. Raises StoreError."""
+    if store.has_change_streams:
+        with store_errors():
+            return _find_now(store)
+    return _wrap(f"@{clock.now().isoformat()}|")
+
+
 def read_feed(
-    store: Store, clock: Clock, collection: str, *, after: str | None = None
+    store: Store, clock: Clock, name: str, *, after: str | None = None, wait_seconds: float = WAIT_SECONDS
 ) -> Generator[Step, None, None]:
-    """Yield the changes of a collection for ever, from now on or after a place; the first step tells the place.
+    """Yield the changes of a feed for ever, from now on or after a place; the first step tells the place.
+
+    Where nothing comes for `wait_seconds`, a step tells that.
 
     Raises PositionLost where the server no longer has what came after it, CommandRefused for a place of another
     kind of server, StoreError.
     """
-    source = SOURCES[collection]
     if store.has_change_streams:
-        return _watch(store, source, after)
-    if collection == "live":
+        return _watch(store, name, after, wait_seconds)
+    if name == "live":
         return _compare(store, clock)
-    return _poll(store, clock, source, after)
+    return _poll(store, clock, name, after)
 
 
-def _watch(store: Store, source: Source, after: str | None) -> Generator[Step, None, None]:
+def _find_query(name: str) -> Document:
+    return dict(_GAPS) if name == "gaps" else {}
+
+
+def _watch(store: Store, name: str, after: str | None, wait_seconds: float) -> Generator[Step, None, None]:
     """Follow by change stream; one that is ended by a drop is opened anew behind it."""
+    source = SOURCES[name]
+    query = {f"fullDocument.{field}": value for field, value in _find_query(name).items()}
     begin: Document = {} if after is None else {"start_at_operation_time": _read_time(after)}
     done = None if after is None else read_order(after)
     place = after or ""
-    wanted = [*source.operations, "invalidate"]
+    wanted = {"operationType": {"$in": list(source.operations)}, **query}
     while True:
         with (
             store_errors(),
             _told_where_lost(),
             store.database[source.listing.collection].watch(
-                [{"$match": {"operationType": {"$in": wanted}}}],
+                [{"$match": {"$or": [wanted, {"operationType": "invalidate"}]}}],
                 full_document="updateLookup",
-                max_await_time_ms=int(WAIT_SECONDS * 1000),
+                max_await_time_ms=int(wait_seconds * 1000),
                 **begin,
             ) as stream,
         ):
@@ -124,20 +160,12 @@ def _watch(store: Store, source: Source, after: str | None) -> Generator[Step, N
                 if done is not None and (time.time, time.inc) <= done:
                     continue
                 place = f"{time.time:08x}{time.inc:08x}"
-                if (changed := _read_change(source, change)) is not None:
+                if (changed := _read_change(name, change)) is not None:
                     yield Step(place, changed)
             begin = {"start_after": stream.resume_token}
 
 
-def find_place(store: Store, clock: Clock) -> str:
-    """Return the place that is now, of whatever collection. Raises StoreError."""
-    if store.has_change_streams:
-        with store_errors():
-            return _find_now(store)
-    return _wrap(f"@{clock.now().isoformat()}|")
-
-
-def _read_change(source: Source, change: Mapping[str, Any]) -> Changed | None:
+def _read_change(feed: str, change: Mapping[str, Any]) -> Changed | None:
     if "documentKey" not in change:
         return None
     name = str(change["documentKey"]["_id"])
@@ -149,7 +177,8 @@ def _read_change(source: Source, change: Mapping[str, Any]) -> Changed | None:
         told = change["updateDescription"]
         names = (*(told.get("updatedFields") or {}), *(told.get("removedFields") or ()))
         fields = frozenset(name.split(".", 1)[0] for name in names)
-    return Changed(source.listing.collection, name, document, fields, is_new=operation == "insert")
+    at = change["clusterTime"].as_datetime()
+    return Changed(feed, name, document, fields, is_new=operation == "insert", at=at)
 
 
 @contextmanager
@@ -181,14 +210,41 @@ def _find_now(store: Store) -> str:
     return "" if time is None else f"{time.time:08x}{time.inc:08x}"
 
 
+# what is so now
+
+_STATES: Mapping[str, Document] = {"calls": {"is_open": True}, "missed": {"state": "open"}}
+
+
+def read_state(
+    store: Store, topic: str, now: datetime, within: Mapping[str, Any] | None
+) -> Iterator[Changed]:
+    """Yield what is so now of a topic: stations, agents, groups; open calls; open missed calls; this quarter hour.
+
+    For every topic: the hosts. Raises StoreError.
+    """
+    database = store.database
+    with store_errors():
+        of_hosts: Document = {} if topic == "state" else {"kind": "host"}
+        for each in database["live"].find(of_hosts):
+            yield Changed("live", each["_id"], each)
+        if topic == "figures":
+            query: Document = {"from": {"$gte": now - timedelta(minutes=15)}}
+            for each in database["figures"].find(query):
+                yield Changed("figures", each["_id"], each)
+        elif topic in _STATES:
+            for each in database[topic].find(narrow(_STATES[topic], within)):
+                yield Changed(topic, each["_id"], each, frozenset())
+
+
 # on a standalone server
 
 
-def _poll(store: Store, clock: Clock, source: Source, after: str | None) -> Generator[Step, None, None]:
+def _poll(store: Store, clock: Clock, feed: str, after: str | None) -> Generator[Step, None, None]:
     """Follow by asking again and again; what an update touched is known from the document as it was before."""
+    source, query = SOURCES[feed], _find_query(feed)
     known: OrderedDict[str, Document] = OrderedDict()
     position = None if after is None else f"{source.listing.collection}@{_unwrap(after)}"
-    with Following(store, clock, source, {}, after=position, timeout_seconds=WAIT_SECONDS) as changes:
+    with Following(store, clock, source, query, after=position, timeout_seconds=WAIT_SECONDS) as changes:
         yield Step(_wrap(changes.position), None)
         while True:
             for change in changes:
@@ -202,7 +258,7 @@ def _poll(store: Store, clock: Clock, source: Source, after: str | None) -> Gene
                 fields = None if before is None else _find_touched(before, document)
                 yield Step(
                     _wrap(change.position),
-                    Changed(source.listing.collection, change.id, document, fields, is_new=is_new),
+                    Changed(feed, change.id, document, fields, is_new=is_new),
                 )
             yield Step(_wrap(changes.position), None)
 

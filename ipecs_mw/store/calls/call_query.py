@@ -1,6 +1,6 @@
 """Questions to `calls`: filters, newest first, pages; one call by its id or a beginning of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +10,12 @@ from ipecs_mw.store.calls.ids import find_id
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 from ipecs_mw.store.server.following import Source
-from ipecs_mw.store.server.pages import Listing, build_span
+from ipecs_mw.store.server.pages import Listing, Place, build_span, narrow
 
-_LISTING = Listing("calls", "began_at", "error.no_such_call")
+LISTING = Listing("calls", "began_at", "error.no_such_call")
 
 SOURCE = Source(
-    _LISTING._replace(instant="updated_at"), ("insert", "replace", "update", "delete"), version="revision"
+    LISTING._replace(instant="updated_at"), ("insert", "replace", "update", "delete"), version="revision"
 )
 """How calls are followed from a position: each change of one, and that it became part of another."""
 
@@ -26,7 +26,7 @@ class CallFilter(Struct, frozen=True):
     """Which calls: every field that is given must match; `since` ≤ began < `until` (aware UTC).
 
     A station, an agent or a group is one that was involved in any way, `numbers` what the number outside may mean.
-    `is_open`: only those that last.
+    `is_open`: only those that last. `within` is a query that they must match as well.
     """
 
     host: str | None = None
@@ -39,6 +39,7 @@ class CallFilter(Struct, frozen=True):
     is_open: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    within: Mapping[str, Any] | None = None
 
     def build(self) -> dict[str, Any]:
         """Return the filter as MongoDB takes it; values are values, never operators."""
@@ -54,17 +55,24 @@ class CallFilter(Struct, frozen=True):
         query: dict[str, Any] = {name: {"$eq": value} for name, value in equal.items() if value is not None}
         if began := build_span(self.since, self.until):
             query["began_at"] = began
-        return query if self.numbers is None else query | {"numbers": {"$in": list(self.numbers)}}
+        if self.numbers is not None:
+            query["numbers"] = {"$in": list(self.numbers)}
+        return narrow(query, self.within)
 
 
 def find_calls(
-    store: Store, wanted: CallFilter, *, limit: int, before: str | None = None, after: str | None = None
+    store: Store,
+    wanted: CallFilter,
+    *,
+    limit: int,
+    before: str | Place | None = None,
+    after: str | None = None,
 ) -> Iterator[Call]:
     """Return calls, newest first: `limit` at the most (0: all), between the calls `after` and `before`.
 
     Raises NoSuchName where there is no such call.
     """
-    return _LISTING.find(store, wanted.build(), limit=limit, before=before, after=after)
+    return LISTING.find(store, wanted.build(), limit=limit, before=before, after=after)
 
 
 def count_calls(store: Store, wanted: CallFilter) -> int:
@@ -77,7 +85,7 @@ def count_calls(store: Store, wanted: CallFilter) -> int:
 
 def load_call(store: Store, beginning: str) -> Call:
     """Return the call whose id begins so, with or without its host; raises NoSuchName for none and for several."""
-    call_id = find_id(store, _LISTING, beginning)
+    call_id = find_id(store, LISTING, beginning)
     with store_errors():
         found: Call | None = store.database["calls"].find_one({"_id": call_id})
     return {"_id": call_id} if found is None else found

@@ -1,51 +1,72 @@
 """Missed calls: who is to be called back, and what people do with an item; the reader keeps what they add."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 from pymongo import ReturnDocument
 
-from ipecs_mw.errors import CommandRefused
+from ipecs_mw.errors import CommandRefused, NoSuchName
 from ipecs_mw.store.calls.ids import find_id
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
-from ipecs_mw.store.server.pages import Listing
+from ipecs_mw.store.server.pages import Listing, Place, narrow
 
 STATES = ("open", "closed")
 """What an item is."""
 
-_LISTING = Listing("missed", "last_at", "error.no_such_missed")
+LISTING = Listing("missed", "last_at", "error.no_such_missed")
 _MOST_HISTORY = 200
 
 Item = dict[str, Any]
 
 
 class MissedFilter(Struct, frozen=True):
-    """Which missed calls: every field that is given must match. `group` is the last one at which one waited."""
+    """Which missed calls: every field that is given must match. `group` is the last one at which one waited.
+
+    `within` is a query that they must match as well.
+    """
 
     state: str | None = None
     host: str | None = None
     group: str | None = None
     owner: str | None = None
     numbers: Sequence[str] | None = None
+    within: Mapping[str, Any] | None = None
 
     def build(self) -> dict[str, Any]:
         """Return the filter as MongoDB takes it; values are values, never operators."""
         equal = {"state": self.state, "host": self.host, "group": self.group, "owner": self.owner}
         query: dict[str, Any] = {name: {"$eq": value} for name, value in equal.items() if value is not None}
-        return query if self.numbers is None else query | {"numbers": {"$in": list(self.numbers)}}
+        if self.numbers is not None:
+            query["numbers"] = {"$in": list(self.numbers)}
+        return narrow(query, self.within)
 
 
 def find_items(
-    store: Store, wanted: MissedFilter, *, limit: int, before: str | None = None, after: str | None = None
+    store: Store,
+    wanted: MissedFilter,
+    *,
+    limit: int,
+    before: str | Place | None = None,
+    after: str | None = None,
 ) -> Iterator[Item]:
     """Return missed calls, that of the latest call first: `limit` at the most (0: all), between two of them.
 
     Raises NoSuchName where there is no such item.
     """
-    return _LISTING.find(store, wanted.build(), limit=limit, before=before, after=after)
+    return LISTING.find(store, wanted.build(), limit=limit, before=before, after=after)
+
+
+def load_item(store: Store, beginning: str) -> Item:
+    """Return the item whose id begins so; raises NoSuchName for an id that none or several have."""
+    item_id = find_id(store, LISTING, beginning)
+    with store_errors():
+        found: Item | None = store.database["missed"].find_one({"_id": item_id})
+    if found is None:
+        raise NoSuchName(LISTING.missing, id=item_id)
+    return found
 
 
 def close_item(store: Store, beginning: str, *, by: str, at: datetime, note: str | None = None) -> Item:
@@ -56,7 +77,7 @@ def close_item(store: Store, beginning: str, *, by: str, at: datetime, note: str
     closing: dict[str, Any] = {"closing": {"by": by, "at": at}, "closed_at": at, "closed_by": by}
     entry = {"at": at, "by": by, "did": "closed"}
     changed = {"state": "closed", **closing} | ({"note": note} if note else {})
-    item_id = find_id(store, _LISTING, beginning)
+    item_id = find_id(store, LISTING, beginning)
     found = _change(store, item_id, {"state": "open"}, changed, entry | ({"text": note} if note else {}), at)
     if found is None:
         with store_errors():
@@ -76,7 +97,7 @@ def own_item(store: Store, beginning: str, name: str, *, by: str, at: datetime) 
 
 
 def _set(store: Store, beginning: str, field: str, value: str, entry: dict[str, Any]) -> Item:
-    item_id = find_id(store, _LISTING, beginning)
+    item_id = find_id(store, LISTING, beginning)
     found = _change(store, item_id, {}, {field: value}, entry, entry["at"])
     return {"_id": item_id} if found is None else found
 

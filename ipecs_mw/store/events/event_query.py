@@ -11,18 +11,21 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 from ipecs_mw.store.server.following import Source
-from ipecs_mw.store.server.pages import NEWER, Listing, build_span
+from ipecs_mw.store.server.pages import NEWER, Listing, Place, build_span, narrow
 
 _POLL_SECONDS = 0.5
 _CHANGE_WAIT_MS = 1000
-_LISTING = Listing("events", "received_at", "error.no_such_event")
+LISTING = Listing("events", "received_at", "error.no_such_event")
 
-SOURCE = Source(_LISTING, ("insert",))
+SOURCE = Source(LISTING, ("insert",))
 """How the event log is followed from a position: an event is stored once."""
 
 
 class Filter(Struct, frozen=True):
-    """Which events: every field that is given must match; `since` ≤ received < `until` (aware UTC)."""
+    """Which events: every field that is given must match; `since` ≤ received < `until` (aware UTC).
+
+    `within` is a query that they must match as well.
+    """
 
     host: str | None = None
     kind: str | None = None
@@ -32,6 +35,7 @@ class Filter(Struct, frozen=True):
     call: int | None = None
     since: datetime | None = None
     until: datetime | None = None
+    within: Mapping[str, Any] | None = None
 
     def build(self) -> dict[str, Any]:
         """Return the filter as MongoDB takes it; values are values, never operators."""
@@ -46,24 +50,24 @@ class Filter(Struct, frozen=True):
         query: dict[str, Any] = {name: {"$eq": value} for name, value in equal.items() if value is not None}
         if received := build_span(self.since, self.until):
             query["received_at"] = received
-        return query
+        return narrow(query, self.within)
 
 
 def find_events(
-    store: Store, wanted: Filter, *, limit: int, before: str | None = None, after: str | None = None
+    store: Store, wanted: Filter, *, limit: int, before: str | Place | None = None, after: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """Return events, newest first: `limit` at the most (0: all), between the events `after` and `before`.
 
     Raises NoSuchName where there is no such event.
     """
-    return _LISTING.find(store, wanted.build(), limit=limit, before=before, after=after)
+    return LISTING.find(store, wanted.build(), limit=limit, before=before, after=after)
 
 
 def build_page(
     store: Store, wanted: Filter, *, before: str | None = None, after: str | None = None
 ) -> dict[str, Any]:
     """Return the filter for the events between two; raises NoSuchName where there is no such event."""
-    return _LISTING.build_page(store, wanted.build(), before=before, after=after)
+    return LISTING.build_page(store, wanted.build(), before=before, after=after)
 
 
 def count_events(store: Store, wanted: Filter) -> int:
@@ -98,7 +102,7 @@ def follow_events(
 
 
 def _find_oldest_first(store: Store, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from store.database["events"].find(query).sort(_LISTING.oldest_first)
+    yield from store.database["events"].find(query).sort(LISTING.oldest_first)
 
 
 def _watch(store: Store, wanted: Filter, start: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
@@ -134,9 +138,9 @@ def _poll(
 ) -> Iterator[dict[str, Any]]:
     query = wanted.build()
     with store_errors():
-        newest = store.database["events"].find_one({}, sort=_LISTING.newest_first)
+        newest = store.database["events"].find_one({}, sort=LISTING.newest_first)
     place = (newest["received_at"], newest["_id"]) if newest else None
-    fresh = query if place is None else {"$and": [query, _LISTING.lie(NEWER, *place)]}
+    fresh = query if place is None else {"$and": [query, LISTING.lie(NEWER, *place)]}
     never = threading.Event()
     while True:
         with store_errors():
@@ -144,6 +148,6 @@ def _poll(
                 place = (event["received_at"], event["_id"])
                 yield event
         if place is not None:
-            fresh = {"$and": [query, _LISTING.lie(NEWER, *place)]}
+            fresh = {"$and": [query, LISTING.lie(NEWER, *place)]}
         start = None
         clock.wait(never, _POLL_SECONDS)

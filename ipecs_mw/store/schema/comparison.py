@@ -11,7 +11,7 @@ from pymongo.errors import OperationFailure
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import StoreRefused
-from ipecs_mw.store.schema.layout import INDEXES, Index, build_validators
+from ipecs_mw.store.schema.layout import INDEXES, VIEWS, Index, build_validators
 from ipecs_mw.store.schema.migrations import STEP_SECONDS, hold_lock
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
@@ -28,9 +28,10 @@ Shape = tuple[list[tuple[str, Any]], Mapping[str, Any]]
 
 
 class Difference(NamedTuple):
-    """A part that is missing or not as it should be: a `collection`, `index`, `validator` or `role`, by its name.
+    """A part that is missing or not as it should be, by its name.
 
-    `mend` puts it right; None where only a person can.
+    It is a `collection`, an `index`, a `validator`, a `view` or a `role`. `mend` puts it right; None where only a
+    person can.
     """
 
     part: str
@@ -54,7 +55,7 @@ def find_differences(store: Store) -> list[Difference]:
     """
     with store_errors():
         found = {row["name"]: row for row in store.database.list_collections()}
-        return [*_compare_collections(store, found), *_compare_roles(store)]
+        return [*_compare_collections(store, found), *_compare_views(store, found), *_compare_roles(store)]
 
 
 def put_right(
@@ -119,6 +120,20 @@ def _compare_collections(store: Store, found: Mapping[str, Mapping[str, Any]]) -
         if validator := validators.get(name):
             yield from _compare_validator(store, name, validator, there)
         yield from _compare_indexes(store, name, exists=there is not None)
+
+
+def _compare_views(store: Store, found: Mapping[str, Mapping[str, Any]]) -> Iterator[Difference]:
+    for name, view in VIEWS.items():
+        wanted = {"viewOn": view.source, "pipeline": list(view.pipeline)}
+        there = found.get(name)
+        if there is None:
+            create = partial(store.database.command, "create", name, **wanted)
+            yield Difference("view", name, is_missing=True, mend=create)
+        elif there.get("type") != "view":
+            yield Difference("view", name, is_missing=False, mend=None)
+        elif {key: there["options"].get(key) for key in wanted} != wanted:
+            change = partial(store.database.command, "collMod", name, **wanted)
+            yield Difference("view", name, is_missing=False, mend=change)
 
 
 def _create(store: Store, name: str) -> None:

@@ -120,6 +120,11 @@ INDEXES: Mapping[str, Sequence[Index]] = {
     "requests": (
         Index("queue", (("state", ASCENDING), ("host", ASCENDING), ("created_at", ASCENDING))),
         Index("retention", (("created_at", ASCENDING),), {"expireAfterSeconds": _MONTH_SECONDS}),
+        Index(
+            "by_key",
+            (("key", ASCENDING),),
+            {"unique": True, "partialFilterExpression": {"key": {"$exists": True}}},
+        ),
     ),
     "report_runs": (
         Index("newest", (("profile", ASCENDING), ("name", ASCENDING), ("noted_at", DESCENDING))),
@@ -150,10 +155,42 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         Index("queue", (("state", ASCENDING), ("created_at", ASCENDING))),
         Index("retention", (("created_at", ASCENDING),), {"expireAfterSeconds": _TASK_SECONDS}),
     ),
+    "tokens": (Index("by_hash", (("sha256", ASCENDING),), {"unique": True}),),
+    "token_uses": (),
+    "stream_tickets": (Index("retention", (("expires_at", ASCENDING),), {"expireAfterSeconds": 0}),),
     "instances": (Index("by_profile", (("profile", ASCENDING), ("heartbeat_at", DESCENDING))),),
     "languages": (Index("by_locale", (("locale", ASCENDING),)),),
 }
 """Collection → its indexes beside that of `_id`."""
+
+
+class View(NamedTuple):
+    """A part of a collection, for who may not read all of it: its source, and what it shows."""
+
+    source: str
+    pipeline: Sequence[Mapping[str, Any]]
+
+
+VIEWS: Mapping[str, View] = {
+    # no address, no account, no secret
+    "config_shared": View(
+        "config",
+        (
+            {
+                "$project": {
+                    "revision": 1,
+                    "locale": 1,
+                    "numbers": 1,
+                    "figures": 1,
+                    "api": 1,
+                    "hosts.name": 1,
+                    "hosts.timezone": 1,
+                }
+            },
+        ),
+    ),
+}
+"""View → what it is."""
 
 
 @cache

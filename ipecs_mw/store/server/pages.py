@@ -1,6 +1,6 @@
 """Pages of a collection, newest first by an instant and `_id`: their cost does not grow with their depth."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ from ipecs_mw.store.server.failures import store_errors
 
 OLDER, NEWER = "$lt", "$gt"
 Query = dict[str, Any]
+Place = tuple[datetime, str]
+"""The instant and the id of a document: where a page ends, also when that document is no more."""
 
 
 class Listing(NamedTuple):
@@ -32,7 +34,13 @@ class Listing(NamedTuple):
         return [(self.instant, ASCENDING), ("_id", ASCENDING)]
 
     def find(
-        self, store: Store, query: Query, *, limit: int, before: str | None = None, after: str | None = None
+        self,
+        store: Store,
+        query: Query,
+        *,
+        limit: int,
+        before: str | Place | None = None,
+        after: str | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Yield documents, newest first: `limit` at the most (0: all), between `after` and `before`.
 
@@ -43,7 +51,7 @@ class Listing(NamedTuple):
             yield from store.database[self.collection].find(page).sort(self.newest_first).limit(limit)
 
     def build_page(
-        self, store: Store, query: Query, *, before: str | None = None, after: str | None = None
+        self, store: Store, query: Query, *, before: str | Place | None = None, after: str | None = None
     ) -> Query:
         """Return the query for what lies between two documents; raises NoSuchName where one is not there."""
         for name, side in ((before, OLDER), (after, NEWER)):
@@ -59,7 +67,9 @@ class Listing(NamedTuple):
             "$or": [{self.instant: {side: at}}, {"_id": {side: name}}],
         }
 
-    def _beside(self, store: Store, name: str, side: str) -> Query:
+    def _beside(self, store: Store, name: str | Place, side: str) -> Query:
+        if not isinstance(name, str):
+            return self.lie(side, *name)
         found = store.database[self.collection].find_one({"_id": {"$eq": name}}, {self.instant: 1})
         if found is None:
             raise NoSuchName(self.missing, id=name)
@@ -69,3 +79,8 @@ class Listing(NamedTuple):
 def build_span(since: datetime | None, until: datetime | None) -> Query:
     """Return the condition on an instant: `since` ≤ it < `until`; empty where neither is given."""
     return {name: value for name, value in (("$gte", since), ("$lt", until)) if value is not None}
+
+
+def narrow(query: Query, within: Mapping[str, Any] | None) -> Query:
+    """Return a query for what matches another one as well, where that is given."""
+    return {"$and": [query, dict(within)]} if within else query

@@ -48,6 +48,16 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     # closes missed calls, says who sees to one, and notes what was agreed
     "supervisor": {**_MEANING, "missed": (*_FOLLOW, "update")},
     "reader": _MEANING,
+    # `ipecs-mw serve`: answers applications, takes their commands, closes missed calls
+    "api": {
+        **_MEANING,
+        "missed": (*_FOLLOW, "update"),
+        "requests": (*_FOLLOW, "insert"),
+        "config_shared": _READ,
+        "tokens": _READ,
+        "token_uses": ("find", "insert", "update"),
+        "stream_tickets": ("find", "insert", "remove"),
+    },
 }  # fmt: skip
 """Role → collection → what it may do there; the empty name stands for every collection of the database."""
 

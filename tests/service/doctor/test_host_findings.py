@@ -61,6 +61,11 @@ def test_silence_counts_from_the_last_event_or_from_when_the_session_came_up(
     assert levels(notes) == expected
 
 
+def test_silence_is_told_in_minutes_that_have_passed(store: Store, clock: FakeClock, notes: Notes) -> None:
+    examine_events(store, HOST, clock.now() - timedelta(seconds=359), clock, notes)
+    assert [finding.facts for finding in notes.findings] == [{"minutes": 5}]
+
+
 def test_what_a_daemon_says_of_its_host_becomes_findings(notes: Notes) -> None:
     state: dict[str, Any] = {
         "state": "backing_off",

@@ -164,10 +164,11 @@ def test_a_test_and_a_replay_are_done_by_the_sender(scene: Scene, receiver: Rece
 
 def test_a_paused_webhook_goes_on_where_it_stopped(scene: Scene, receiver: Receiver) -> None:
     scene.add("crm", receiver.url)
-    scene.start_ready()
+    sender = scene.start_ready()
     scene.begin("1")
     receiver.wait(1)
     change_webhook(scene.store, "crm", {"state": "paused"}, by="test", now=scene.clock.now())
+    wait_until(lambda: sender.describe()["webhooks"]["crm"]["state"] == "paused")
     scene.add("other", f"{receiver.url}/other")
     wait_until(lambda: scene.store.database["webhook_positions"].count_documents({"webhook": "other"}))
     scene.begin("2")

@@ -1,0 +1,136 @@
+"""The application: routes, streams, what is asked again and again, the answer to every wrong path."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from ipecs_mw import logs
+from ipecs_mw.api.access import Access
+from ipecs_mw.api.answers import Problem
+from ipecs_mw.api.endpoints import commanded, counted, logged, present
+from ipecs_mw.api.endpoints.about import STREAM, build_rows
+from ipecs_mw.api.routing import Counters, build_problem, build_routes
+from ipecs_mw.api.site import Site
+from ipecs_mw.api.stream.frames import spell_alive
+from ipecs_mw.api.stream.hub import FEEDS, Hub
+from ipecs_mw.api.stream.serving import ALIVE_SECONDS
+from ipecs_mw.api.stream.wires import StreamEndpoint
+from ipecs_mw.errors import StoreError
+from ipecs_mw.store.applications.tokens import Token, load_valid
+
+log = logs.get_logger()
+
+ROWS = build_rows((*present.ROWS, *logged.ROWS, *counted.ROWS, *commanded.ROWS))
+"""Every endpoint."""
+
+_TICK_SECONDS = 1.0
+_USES_EVERY = 30
+_SETTINGS_EVERY = 10
+
+
+class Api:
+    """The application of one process, and what it does beside answering."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.stop = threading.Event()
+        self.hub = Hub(site, self.stop)
+        self.access = Access(site)
+        self.counters = Counters()
+        self.app = self._build()
+        self._ticks = 0
+
+    def _build(self) -> Starlette:
+        stream = StreamEndpoint(self.site, self.hub, self.access, self.counters)
+        rows = [row for row in ROWS if not row.is_stream]
+        routes: list[BaseRoute] = [
+            *build_routes(rows, self.site, self.access, self.counters),
+            Route(STREAM, stream),
+            WebSocketRoute(STREAM, stream),
+        ]
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=self.site.settings.api.origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "Accept-Language",
+            ],
+            expose_headers=["Link", "Location", "Retry-After"],
+        )
+        return Starlette(
+            routes=routes,
+            middleware=[cors] if self.site.settings.api.origins else [],
+            exception_handlers={HTTPException: self._refuse},
+        )
+
+    async def _refuse(self, request: Request, error: Exception) -> Response:
+        """Answer a path that there is not, or a method that it does not have."""
+        status = error.status_code if isinstance(error, HTTPException) else 404
+        headers: Mapping[str, str] = (error.headers or {}) if isinstance(error, HTTPException) else {}
+        key = "error.method" if status == 405 else "error.not_found"
+        facts = {"method": request.method, "allowed": headers.get("Allow", "-")} if status == 405 else {}
+        response = build_problem(
+            Problem(status if status == 405 else 404, key, headers=headers, **facts),
+            self.site,
+            request.headers.get("accept-language", ""),
+        )
+        self.counters.count(response.status_code)
+        return response
+
+    # beside answering
+
+    async def run(self) -> None:
+        """Read the feeds; every second look at tokens, show streams that they live. Runs until it is cancelled."""
+        await self.hub.start(FEEDS)
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            self._ticks += 1
+            self._show_alive()
+            await self._check_tokens()
+            if self._ticks % _USES_EVERY == 0:
+                await self.access.note_uses()
+            if self._ticks % _SETTINGS_EVERY == 0:
+                await asyncio.to_thread(self.site.refresh)
+
+    def _show_alive(self) -> None:
+        """Show every stream once in 15 seconds that it lives, some of them each second."""
+        frames: dict[str, bytes] = {}
+        for client in self.hub.clients:
+            if client.slot == self._ticks % ALIVE_SECONDS and client.is_idle and client.is_attached:
+                position = self.hub.position
+                frame = frames.setdefault(client.form, spell_alive(client.form, position))
+                client.put_frame(frame, position)
+
+    async def _check_tokens(self) -> None:
+        """Close streams whose token was revoked, has expired or was changed."""
+        names = {client.token.name for client in self.hub.clients}
+        if not names:
+            return
+        try:
+            valid: Mapping[str, Token] = await asyncio.to_thread(
+                load_valid, self.site.store, names, self.site.now()
+            )
+        except StoreError as error:
+            log.debug("api.tokens_not_checked", detail=logs.explain(error))
+            return
+        for client in list(self.hub.clients):
+            token = valid.get(client.token.name)
+            if token != client.token:
+                client.close("token_revoked" if token is None else "token_changed")
+
+    def close_streams(self) -> None:
+        """Close every stream: the process ends."""
+        for client in list(self.hub.clients):
+            client.close("stopping")

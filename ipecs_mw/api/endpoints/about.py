@@ -1,0 +1,56 @@
+"""What the API says of itself: its health, its description, tickets for streams, the stream's own row."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from ipecs_mw.api.documents import Health, Ticket
+from ipecs_mw.api.openapi import build_openapi
+from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE, Answer, Asked, Endpoint
+from ipecs_mw.api.stream.opening import StreamQuery
+from ipecs_mw.errors import StoreError
+from ipecs_mw.store.applications.tokens import make_ticket
+
+_PATIENCE_SECONDS = 5.0
+STREAM = f"{BASE}/stream"
+
+
+async def _show_health(asked: Asked) -> Answer:
+    """Tell whether MongoDB answers soon."""
+    try:
+        await asyncio.wait_for(asyncio.to_thread(asked.site.store.greet), _PATIENCE_SECONDS)
+    except (StoreError, TimeoutError):
+        return Answer(Health("down"), 503, {"Retry-After": "5"})
+    return Answer(Health("ok"))
+
+
+def _make_ticket(asked: Asked) -> Answer:
+    ticket, expires_at = make_ticket(asked.site.store, asked.token.name, asked.now)
+    return Answer(Ticket(ticket, expires_at), 201)
+
+
+def _never(asked: Asked) -> Answer:
+    raise NotImplementedError
+
+
+def build_rows(rows: Sequence[Endpoint]) -> list[Endpoint]:
+    """Return all rows: those given, and those of the API itself."""
+    whole: list[Endpoint] = []
+
+    def show_description(_: Asked) -> Answer:
+        return Answer(build_openapi(whole))
+
+    whole += [
+        Endpoint("GET", "/healthz", ANYBODY, "getHealth", "Whether the database can be asked.", _show_health, Health,
+                 is_slow=True, others={503: "It cannot be asked now."}),
+        Endpoint("GET", f"{BASE}/openapi.json", ANYBODY, "getOpenapi", "This description.", show_description,
+                 dict[str, Any]),
+        *rows,
+        Endpoint("POST", f"{BASE}/stream-tickets", ANY_TOKEN, "createStreamTicket",
+                 "A ticket that opens a stream, for a minute, where no header can be sent.", _make_ticket, Ticket,
+                 success=201),
+        Endpoint("GET", STREAM, ANY_TOKEN, "followStream",
+                 "What happens, as it happens: Server-Sent Events, or a WebSocket.", _never, str, StreamQuery,
+                 headers=(("Last-Event-ID", "the position to go on after"),), is_stream=True),
+    ]  # fmt: skip
+    return whole

@@ -1,0 +1,94 @@
+"""The form of an endpoint: a row, from which come its routing, its checks, OpenAPI and the reference page."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from msgspec import Struct
+
+from ipecs_mw.api.site import Site
+from ipecs_mw.messages.message import spell_document
+from ipecs_mw.model.numbering.masking import mask_outside
+from ipecs_mw.model.texts import Texts
+from ipecs_mw.store.applications.tokens import Token
+
+BASE = "/api/v1"
+
+ANYBODY = ""
+"""The right of an endpoint that needs no token."""
+
+ANY_TOKEN = "*"
+"""The right of an endpoint that any token opens."""
+
+
+NUMBERS = "numbers.read"
+"""Who has not this right gets outside numbers masked."""
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class Answer(Struct, frozen=True):
+    """What an endpoint answers: `content` as JSON, or `lines` of CSV; None for no content."""
+
+    content: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = {}
+    lines: Iterator[str] | None = None
+
+
+class Asked(NamedTuple):
+    """A request that was checked: its query and body as the row's types, the parts of its path by name."""
+
+    site: Site
+    token: Token
+    query: Any
+    body: Any
+    path: Mapping[str, str]
+    texts: Texts
+    now: datetime
+    headers: Mapping[str, str]
+    url: str
+
+    def link(self, **changes: str) -> str:
+        """Return the URL that was asked for, with some parameters changed."""
+        parts = urlsplit(self.url)
+        pairs = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in changes]
+        return urlunsplit(parts._replace(query=urlencode([*pairs, *changes.items()])))
+
+    def cut(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a document as this token may see it."""
+        return cut_document(self.site, self.token, document)
+
+
+class Endpoint(NamedTuple):
+    """A method and path, the right that it needs, and what answers.
+
+    `query` and `body` are frozen structs that refuse unknown fields, `result` is the type of what it answers.
+    `others` are statuses beside 200 and those of every row, each with what it means. `is_slow` marks a handler that
+    is a coroutine and may wait.
+    """
+
+    method: str
+    path: str
+    right: str
+    id: str
+    summary: str
+    handle: Callable[[Asked], Any]
+    result: Any
+    query: type[Struct] = Nothing
+    body: type[Struct] | None = None
+    others: Mapping[int, str] = {}
+    has_csv: bool = False
+    is_slow: bool = False
+    success: int = 200
+    headers: Sequence[tuple[str, str]] = ()
+    is_stream: bool = False
+
+
+def cut_document(site: Site, token: Token, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document as applications get it, outside numbers masked for who has no right to them."""
+    spelled = spell_document(document)
+    return spelled if NUMBERS in token.rights else mask_outside(spelled, site.settings.numbers)

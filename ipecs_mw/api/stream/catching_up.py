@@ -1,0 +1,176 @@
+"""What a client missed: read from memory, else from MongoDB; or the state where its position is too old."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import closing
+from itertools import islice
+from typing import Any
+
+from ipecs_mw.api.scoping import build_scope
+from ipecs_mw.api.site import Site
+from ipecs_mw.api.stream.frames import Entry
+from ipecs_mw.api.stream.hub import Hub, Told
+from ipecs_mw.api.stream.position import Places, Spot, write_position
+from ipecs_mw.errors import PositionLost
+from ipecs_mw.messages.message import Changed, Message
+from ipecs_mw.messages.naming import name_change
+from ipecs_mw.messages.selection import Selection
+from ipecs_mw.model.numbering.masking import mask_outside
+from ipecs_mw.store.applications.feed import find_second, place_before, read_feed, read_state
+
+_AT_ONCE = 500
+_BEHIND_SECONDS = 0.02
+_AWAIT_SECONDS = 0.02  # what is behind us is there, or not
+_MOST_AHEAD_SECONDS = 60
+"""A position that is further ahead of this process is one of another database, or of one that was restored."""
+
+_FEEDS = {
+    "events": ("events", "gaps"),
+    "calls": ("calls", "gaps", "live"),
+    "state": ("live", "gaps"),
+    "missed": ("missed", "gaps", "live"),
+    "figures": ("figures", "gaps", "live"),
+    "requests": ("requests",),
+}
+"""Topic → the feeds that its messages come from."""
+
+
+def list_feeds(topics: Collection[str]) -> list[str]:
+    """Return the feeds that topics need."""
+    return sorted({feed for topic in topics for feed in _FEEDS[topic]})
+
+
+def is_ahead(hub: Hub, spots: Places) -> bool:
+    """Tell whether a position is of a time that this database has not reached."""
+    seconds = [
+        (find_second(spots[name].place), find_second(hub.spots[name].place))
+        for name in spots
+        if name in hub.spots
+    ]
+    return any(there and here and there > here + _MOST_AHEAD_SECONDS for there, here in seconds)
+
+
+def is_of_other_kind(hub: Hub, spots: Places) -> bool:
+    """Tell whether a position is of another kind of server than this one: with change streams, or without."""
+    return any(
+        (find_second(spots[name].place) is None) != (find_second(hub.spots[name].place) is None)
+        for name in spots
+        if name in hub.spots
+    )
+
+
+async def catch_up(
+    site: Site, hub: Hub, selection: Selection, spots: dict[str, Spot]
+) -> AsyncIterator[list[Entry]]:
+    """Yield what a client at these spots missed, in batches, until it has everything that was told.
+
+    The last batch is yielded in the same turn of the loop in which nothing was left: who attaches the client right
+    behind it misses nothing. Raises PositionLost where the server does not have it any more, StoreError.
+    """
+    feeds = list_feeds(selection.topics)
+    for name in feeds:  # a feed that the position does not know was not followed before
+        spots.setdefault(name, hub.spots.get(name, Spot("")))
+    number = hub.find_number(spots, feeds)
+    while number is None:
+        goal, number = {name: hub.spots[name] for name in feeds}, hub.number
+        for name in feeds:
+            async for batch in _read(site, selection, name, spots, goal[name]):
+                yield batch
+        if hub.list_after(number) is None:  # it took so long that memory does not reach back
+            number = None
+    while True:
+        told = hub.list_after(number)
+        if told is None:
+            raise PositionLost("error.position_lost")
+        if told:
+            number = told[-1].number
+            yield [_spell_after(each, spots) for each in told if _is_missed(each, selection, spots)]
+        elif all(hub.spots[name].order >= spots[name].order for name in feeds):
+            return
+        else:  # another process was ahead of this one
+            await asyncio.sleep(_BEHIND_SECONDS)
+
+
+def _is_missed(told: Told, selection: Selection, spots: Places) -> bool:
+    is_after = told.feed not in spots or told.spot.order > spots[told.feed].order
+    return is_after and selection.has(told.entry.message)
+
+
+def _spell_after(told: Told, spots: Places) -> Entry:
+    """Return a message with a position that does not go back behind what the client had already."""
+    reached = {**told.before, told.feed: told.spot}
+    ahead = {
+        name: spot for name, spot in spots.items() if name in reached and spot.order > reached[name].order
+    }
+    if not ahead:
+        return told.entry
+    return Entry(told.entry.message, write_position(reached | ahead), told.entry.mask)
+
+
+async def _read(
+    site: Site, selection: Selection, name: str, spots: dict[str, Spot], goal: Spot
+) -> AsyncIterator[list[Entry]]:
+    """Yield what a feed told between a spot and another one, from MongoDB; `spots` moves on with it."""
+    if spots[name].order >= goal.order:
+        return
+    steps = _list_missed(site, name, spots[name], goal)
+    with closing(steps):  # type: ignore[type-var]
+        while batch := await asyncio.to_thread(_take, steps):
+            entries = []
+            for spot, message in batch:
+                spots[name] = spot
+                if message is not None and selection.has(message):
+                    entries.append(Entry(message, write_position(spots), _mask(site)))
+            if entries:
+                yield entries
+    spots[name] = max(spots[name], goal, key=lambda spot: spot.order)
+
+
+def _take(steps: Iterator[tuple[Spot, Message | None]]) -> list[tuple[Spot, Message | None]]:
+    return list(islice(steps, _AT_ONCE))
+
+
+def _mask(site: Site) -> Callable[[Any], dict[str, Any]]:
+    return lambda document: mask_outside(document, site.settings.numbers)
+
+
+def _list_missed(site: Site, name: str, begin: Spot, goal: Spot) -> Iterator[tuple[Spot, Message | None]]:
+    after = begin.place if begin.taken is None else place_before(begin.place)
+    with closing(read_feed(site.store, site.clock, name, after=after, wait_seconds=_AWAIT_SECONDS)) as feed:
+        for place, changed in feed:
+            if changed is None:
+                if Spot(place).order >= goal.order:
+                    return
+                continue
+            if Spot(place).order > goal.order and place != goal.place:
+                return
+            yield from _name(name, place, changed, begin)
+            if place == goal.place:
+                return
+
+
+def _name(name: str, place: str, changed: Changed, begin: Spot) -> Iterator[tuple[Spot, Message]]:
+    messages = list(name_change(changed))
+    for taken, message in enumerate(messages, start=1):
+        spot = Spot(place, None if taken == len(messages) else taken)
+        if place != begin.place or begin.taken is None or taken > begin.taken:
+            yield spot, message
+
+
+async def load_snapshot(site: Site, selection: Selection) -> list[Message]:
+    """Return what is so now of all that is followed, as messages: who waits, who talks, what is open."""
+    return await asyncio.to_thread(_load_snapshot, site, selection)
+
+
+def _load_snapshot(site: Site, selection: Selection) -> list[Message]:
+    found: dict[str, Message] = {}
+    for topic in sorted(selection.topics - {"events", "requests"}):
+        for changed in read_state(site.store, topic, site.now(), _build_scope(selection, topic)):
+            found |= {changed.id: each for each in name_change(changed) if selection.has(each)}
+    return list(found.values())
+
+
+def _build_scope(selection: Selection, topic: str) -> Any:
+    """Return the query for the scope of a selection in the collection of a topic."""
+    fields = {"calls": ("stations", "groups"), "missed": ("", "group")}
+    return build_scope(selection.scope, *fields[topic]) if topic in fields else None

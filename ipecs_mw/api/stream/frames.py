@@ -1,0 +1,48 @@
+"""A message on the wire: as Server-Sent Events, or as one JSON message of a WebSocket."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from msgspec import Raw, Struct
+
+from ipecs_mw.api.answers import encode
+from ipecs_mw.messages.message import Message
+
+Form = Literal["sse", "ws"]
+
+
+class Entry(Struct):
+    """A message with the position after it; spelled once for all who get it, twice where some may not see numbers."""
+
+    message: Message
+    position: str
+    mask: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    bodies: dict[bool, bytes] = {}
+    frames: dict[tuple[Form, bool], bytes] = {}
+
+    def spell(self, form: Form, *, sees_numbers: bool) -> bytes:
+        """Return the frame for a client."""
+        key = form, sees_numbers
+        frame = self.frames.get(key)
+        if frame is None:
+            body = self.bodies.get(sees_numbers)
+            if body is None:
+                data = self.message.data
+                body = self.bodies[sees_numbers] = encode(data if sees_numbers else self.mask(data))
+            frame = self.frames[key] = spell_frame(form, self.message.name, body, self.position)
+        return frame
+
+
+def spell_frame(form: Form, name: str, body: bytes, position: str) -> bytes:
+    """Return a frame: a named event with its data as JSON, and the position after it; none where that is blank."""
+    if form == "ws":
+        return encode(({"id": position} if position else {}) | {"event": name, "data": Raw(body)})
+    head = b"id: %b\n" % position.encode() if position else b""
+    return b"%bevent: %b\ndata: %b\n\n" % (head, name.encode(), body)
+
+
+def spell_alive(form: Form, position: str) -> bytes:
+    """Return what shows that the stream lives, and moves the position on."""
+    if form == "ws":
+        return encode({"id": position, "event": "alive"})
+    return b": alive\nid: %b\n\n" % position.encode()

@@ -1,0 +1,232 @@
+"""What is told to all who follow: each change once read, once named, once spelled; in memory the last ones."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from ipecs_mw import logs
+from ipecs_mw.api.site import Site
+from ipecs_mw.api.stream.client import Client
+from ipecs_mw.api.stream.feeding import Feeding
+from ipecs_mw.api.stream.frames import Entry
+from ipecs_mw.api.stream.position import Places, Spot, write_position
+from ipecs_mw.messages.message import Changed, Document, Message
+from ipecs_mw.messages.naming import name_change
+from ipecs_mw.messages.selection import Selection
+from ipecs_mw.model.numbering.masking import mask_outside
+
+log = logs.get_logger()
+
+FEEDS = ("calls", "figures", "gaps", "live", "missed", "requests")
+"""The feeds that are read always; `events` is, once somebody follows it."""
+
+_MOST_KEPT = 4096
+_MOST_BEFORE_YIELD = 200
+
+
+class Told(NamedTuple):
+    """A message that was told: its number in this process, its feed, its spot there, how far all were before it."""
+
+    number: int
+    feed: str
+    spot: Spot
+    before: Places
+    entry: Entry
+
+
+class Hub:
+    """All clients of a process, and what it told lately.
+
+    Everything but `take` and `lost` runs in the thread of the loop.
+    """
+
+    def __init__(self, site: Site, stop: threading.Event) -> None:
+        self.spots: dict[str, Spot] = {}
+        self.told: deque[Told] = deque(maxlen=_MOST_KEPT)
+        self.delivered = 0
+        self.clients: dict[Client, None] = {}
+        self._site = site
+        self._stop = stop
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: deque[tuple[str, str, Changed | None] | str] = deque()
+        self._is_scheduled = False
+        self._lock = threading.Lock()
+        self._number = 0
+        self._hosts: dict[str, tuple[object, object]] = {}
+        self._groups: dict[Selection, dict[Client, None]] = {}
+        self._narrow: dict[tuple[str, str], dict[Selection, None]] = {}
+        self._wide: dict[Selection, None] = {}
+        self.feedings: dict[str, Feeding] = {}
+
+    # feeds
+
+    async def start(self, names: Sequence[str] = FEEDS) -> None:
+        """Begin to read these feeds, if they are not read yet, and wait some seconds until each knows its place."""
+        self._loop = asyncio.get_running_loop()
+        fresh = [name for name in names if name not in self.feedings]
+        for name in fresh:
+            self.feedings[name] = Feeding(self._site, name, self.take, self.lost, self._stop)
+            self.feedings[name].start()
+        waits = [asyncio.to_thread(self.feedings[name].wait, 5.0) for name in names]
+        await asyncio.gather(*waits)
+        self._drain()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether all feeds are read."""
+        return all(feeding.is_up for feeding in self.feedings.values())
+
+    def take(self, name: str, place: str, changed: Changed | None) -> None:
+        """Take a step of a feed, in the feed's thread."""
+        self._waiting.append((name, place, changed))
+        self._schedule()
+
+    def lost(self, name: str) -> None:
+        """Take that a feed has missed something, in the feed's thread."""
+        self._waiting.append(name)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        with self._lock:
+            if self._is_scheduled or self._loop is None or self._loop.is_closed():
+                return
+            self._is_scheduled = True
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:  # the loop has ended
+            return
+
+    def _drain(self) -> None:
+        """Tell what waits, some of it at a time, so that clients are served in between."""
+        with self._lock:
+            self._is_scheduled = False
+        for _ in range(_MOST_BEFORE_YIELD):
+            if not self._waiting:
+                return
+            step = self._waiting.popleft()
+            if isinstance(step, str):
+                self._reset(step)
+            else:
+                self._tell(*step)
+        self._schedule()
+
+    def _reset(self, name: str) -> None:
+        """Have all clients begin anew: nobody knows what came in between."""
+        self.spots.pop(name, None)
+        self.told.clear()
+        for client in list(self.clients):
+            client.close("reset")
+
+    def _tell(self, name: str, place: str, changed: Changed | None) -> None:
+        messages = [] if changed is None else [each for each in name_change(changed) if self._is_news(each)]
+        for taken, message in enumerate(messages, start=1):
+            before = dict(self.spots)
+            self.spots[name] = Spot(place, None if taken == len(messages) else taken)
+            self._number += 1
+            entry = Entry(message, write_position(self.spots), self._mask)
+            self.told.append(Told(self._number, name, self.spots[name], before, entry))
+            self._deliver(entry)
+        self.spots[name] = Spot(place)
+
+    def _mask(self, document: Document) -> Document:
+        return mask_outside(document, self._site.settings.numbers)
+
+    def _is_news(self, message: Message) -> bool:
+        """Leave out that a host was heard again, which is so with each of its events."""
+        data = message.data
+        if message.name != "host":
+            return True
+        told = data.get("is_stale"), data.get("gap_at")
+        if "is_gone" not in data and self._hosts.get(data["id"]) == told:
+            return False
+        self._hosts[data["id"]] = told
+        return True
+
+    def _deliver(self, entry: Entry) -> None:
+        message = entry.message
+        found = [selection for selection in self._wide if selection.has(message)]
+        if self._narrow:
+            found += [selection for selection in self._find_narrow(entry) if selection.has(message)]
+        for selection in found:
+            for client in self._groups[selection]:
+                client.put(entry)
+                self.delivered += 1
+
+    def _find_narrow(self, entry: Entry) -> Iterator[Selection]:
+        """Yield the selections by a station or group that this may concern."""
+        message = entry.message
+        keys = [("s", name) for name in message.stations] + [("g", name) for name in message.groups]
+        if message.name in ("gap", "host") or message.data.get("is_gone"):
+            keys = list(self._narrow)
+        seen: dict[Selection, None] = {}
+        for key in keys:
+            seen |= self._narrow.get(key, {})
+        yield from seen
+
+    # clients
+
+    @property
+    def position(self) -> str:
+        """The position after all that was told."""
+        return write_position(self.spots)
+
+    @property
+    def number(self) -> int:
+        """The number of the message that was told last."""
+        return self._number
+
+    def list_after(self, number: int) -> list[Told] | None:
+        """Return what was told after a message, by its number; None where that is not in memory any more."""
+        if self.told and self.told[0].number > number + 1:
+            return None
+        if not self.told:
+            return [] if number == self._number else None
+        return [told for told in self.told if told.number > number]
+
+    def find_number(self, spots: Places, feeds: Collection[str]) -> int | None:
+        """Return after which message somebody at these spots is; None where memory does not reach back so far."""
+        if not self.told:
+            is_here = all(
+                name in self.spots and spots[name].order >= self.spots[name].order for name in feeds
+            )
+            return self._number if is_here else None
+        oldest = self.told[0]
+        for name in feeds:
+            if name not in oldest.before or spots[name].order < oldest.before[name].order:
+                return None
+        return oldest.number - 1
+
+    def note(self, client: Client) -> None:
+        """Have a client count, which does not get what is told yet."""
+        self.clients[client] = None
+
+    def attach(self, client: Client) -> None:
+        """Have a client get what is told from now on."""
+        client.is_attached = True
+        selection = client.selection
+        if selection not in self._groups:
+            self._groups[selection] = {}
+            for index in self._list_indexes(selection):
+                index[selection] = None
+        self._groups[selection][client] = None
+
+    def _list_indexes(self, selection: Selection) -> list[dict[Selection, None]]:
+        stations = selection.stations or selection.scope.stations
+        groups = selection.groups or selection.scope.groups
+        if selection.stations or selection.groups:
+            stations, groups = selection.stations, selection.groups
+        keys = [("s", name) for name in sorted(stations)] + [("g", name) for name in sorted(groups)]
+        return [self._narrow.setdefault(key, {}) for key in keys] or [self._wide]
+
+    def detach(self, client: Client) -> None:
+        """Forget a client."""
+        self.clients.pop(client, None)
+        group = self._groups.get(client.selection, {})
+        group.pop(client, None)
+        if not group and client.selection in self._groups:
+            del self._groups[client.selection]
+            for index in self._list_indexes(client.selection):
+                index.pop(client.selection, None)
+            self._narrow = {key: index for key, index in self._narrow.items() if index}

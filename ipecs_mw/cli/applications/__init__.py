@@ -1,0 +1,1 @@
+"""The commands for applications: the API and its tokens, webhooks."""

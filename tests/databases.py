@@ -125,10 +125,11 @@ def _read_catalogs(database: Database[dict[str, Any]]) -> dict[str, Catalog]:
     rows = database.client.admin.aggregate([{"$listCatalog": {}}, {"$match": {"db": database.name}}])
     return {
         row["name"]: Catalog(
-            row["md"]["options"] if "md" in row else {},
-            {index["spec"]["name"]: index["spec"] for index in row.get("md", {}).get("indexes", ())},
+            row["md"]["options"],
+            {index["spec"]["name"]: index["spec"] for index in row["md"].get("indexes", ())},
         )
         for row in rows
+        if "md" in row and not row["name"].startswith("system.")  # views have nothing of their own
     }
 
 

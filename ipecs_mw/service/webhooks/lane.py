@@ -141,9 +141,9 @@ class Lane:
         for each in due:
             self._busy[each.id] = each
             chains.setdefault(each.call or each.id, []).append(each)
-        self._chains.extend(chains.values())
         with self._lock:
-            wanted = min(self._tools.read().parallel, len(self._chains)) - len(self._workers)
+            self._chains.extend(chains.values())
+            wanted = min(self._tools.read().parallel - len(self._workers), len(self._chains))
             for _ in range(wanted):
                 worker = WatchedThread(target=self._work, name=f"{self._thread.name}-request", daemon=True)
                 self._workers.add(worker)
@@ -188,21 +188,25 @@ class Lane:
     def _work(self) -> None:
         receiver = self._take_receiver()
         try:
-            while not self._stop:
-                try:
-                    chain = self._chains.popleft()
-                except IndexError:
-                    break
+            while (chain := self._take_chain()) is not None:
                 self._send_chain(chain, receiver)
                 if len(self._chains) <= _FEW:
                     self.news.set()
         except Exception:  # what it had is found again when the lane begins anew
             log.critical("thread.failed", thread=threading.current_thread().name, exc_info=True)
-        finally:
             with self._lock:
-                self._receivers.append(receiver)
                 self._workers.discard(threading.current_thread())
-            self.news.set()
+        with self._lock:
+            self._receivers.append(receiver)
+        self.news.set()
+
+    def _take_chain(self) -> Sequence[Delivery] | None:
+        """Return what is to be sent next; where there is nothing, this thread counts no more."""
+        with self._lock:
+            if self._chains and not self._stop:
+                return self._chains.popleft()
+            self._workers.discard(threading.current_thread())
+            return None
 
     def _take_receiver(self) -> Receiver:
         with self._lock:

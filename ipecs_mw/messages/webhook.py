@@ -147,6 +147,13 @@ def build_selection(webhook: Webhook) -> Selection:
     )
 
 
+def find_format_template(form: Any) -> Template | None:
+    """Return the template that a format as people write it is; None where it is none, or a wrong one."""
+    if isinstance(form, str):
+        return find_template(form)
+    return None if any(find_faults(form, Template)) else convert(form, Template, source="format")
+
+
 def list_secret_variables(template: Template | None) -> frozenset[str]:
     """Return the variables of a template whose values nobody may read."""
     variables = {} if template is None else template.variables

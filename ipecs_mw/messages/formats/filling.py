@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -58,6 +59,17 @@ def find_value(values: Values, inside: str) -> Any:
 def fill_text(text: str, values: Values) -> str:
     """Return a text with its placeholders filled; one without a value is empty."""
     return _PLACEHOLDER.sub(lambda found: _spell(_fill(read_placeholder(found[1]), values)), text)
+
+
+def fill_url(text: str, values: Values) -> str:
+    """Return a URL with its placeholders filled; what was told adds no part to it, but `{url}` is whole."""
+
+    def spell(inside: str) -> str:
+        place = read_placeholder(inside)
+        filled = _spell(_fill(place, values))
+        return filled if place.path == "url" else quote(filled, safe=":@+")
+
+    return _PLACEHOLDER.sub(lambda found: spell(found[1]), text).strip()
 
 
 def fill(value: Any, values: Values) -> Any:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from ipecs_mw.messages.formats.facts import NUMBERS, find_facts
-from ipecs_mw.messages.formats.filling import Values, fill, fill_form, fill_text, find_value
+from ipecs_mw.messages.formats.filling import Values, fill, fill_form, fill_text, fill_url, find_value
 from ipecs_mw.messages.formats.numbers import spell_number
 from ipecs_mw.messages.formats.signing import build_headers
 from ipecs_mw.messages.formats.template import Condition, Step, Template
@@ -136,7 +136,7 @@ def _build_by_step(
         body = spell_json(fill(step.json, values))
     headers = {name.lower(): _one_line(fill_text(text, values)) for name, text in step.headers.items()}
     signed = build_headers(target.keys, told.id, timestamp, body, kind)
-    return Outgoing(step.method, fill_text(step.url, values).strip(), {**signed, **headers}, body)
+    return Outgoing(step.method, fill_url(step.url, values), {**signed, **headers}, body)
 
 
 def _gather(target: Target, told: Told, captured: Mapping[str, Any]) -> Values:

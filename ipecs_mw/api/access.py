@@ -68,6 +68,11 @@ class Access:
                 self._known.popitem(last=False)
         return token
 
+    def forget(self, name: str) -> None:
+        """Have a token be looked up anew."""
+        for secret in [secret for secret, (_, token) in self._known.items() if token.name == name]:
+            del self._known[secret]
+
     def _check_address(self, address: str) -> None:
         """Refuse an address from which too many sign-ins failed: each failure doubles the wait."""
         count, at = self._failed.get(address, (0, 0.0))

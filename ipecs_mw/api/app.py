@@ -33,6 +33,9 @@ ROWS = build_rows((*present.ROWS, *logged.ROWS, *counted.ROWS, *commanded.ROWS))
 
 _TICK_SECONDS = 1.0
 _USES_EVERY = 30
+_BEFORE_SECONDS = 30
+"""So far back the feeds begin: clients of a process that has just died find in memory what they missed."""
+
 _SETTINGS_EVERY = 10
 
 
@@ -93,7 +96,7 @@ class Api:
 
     async def run(self) -> None:
         """Read the feeds; every second look at tokens, show streams that they live. Runs until it is cancelled."""
-        await self.hub.start(FEEDS)
+        await self.hub.start(FEEDS, before_seconds=_BEFORE_SECONDS)
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             self._ticks += 1
@@ -128,6 +131,7 @@ class Api:
         for client in list(self.hub.clients):
             token = valid.get(client.token.name)
             if token != client.token:
+                self.access.forget(client.token.name)
                 client.close("token_revoked" if token is None else "token_changed")
 
     def close_streams(self) -> None:

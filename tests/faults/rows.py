@@ -131,6 +131,22 @@ _READERS = {
     ),
 }
 
+_APPLICATIONS = {
+    57: (
+        "`serve` is killed with clients; a client goes to another `serve`; the primary is killed",
+        "nothing missing, nothing twice, in order",
+    ),
+    58: (
+        "clients that read nothing, send nothing, send for ever, open many connections",
+        "closed with a reason, memory bounded, the others served",
+    ),
+    59: ("a token is revoked, expires, gets a narrower scope while its stream is open", "closed within 2 s"),
+    62: (
+        "change streams are ended, or not there; a position is too old",
+        "read on by position; one `reset`, then the state",
+    ),
+}
+
 ROWS: tuple[Row, ...] = tuple(
     Row(number, part, *texts)
     for part, rows in (
@@ -141,6 +157,7 @@ ROWS: tuple[Row, ...] = tuple(
         ("Configuration", _CONFIGURATION),
         ("Outside", _OUTSIDE),
         ("Readers of the log", _READERS),
+        ("Applications", _APPLICATIONS),
     )
     for number, texts in rows.items()
 )

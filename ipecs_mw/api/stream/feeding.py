@@ -13,8 +13,6 @@ log = logs.get_logger()
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 10.0
-_BEFORE_SECONDS = 30
-"""So far back it begins: clients of a process that has just died find here what they missed."""
 
 Take = Callable[[str, str, Changed | None], None]
 """Takes the name of a feed, a place, and the change there; None where the place alone moved on."""
@@ -23,11 +21,18 @@ Take = Callable[[str, str, Changed | None], None]
 class Feeding:
     """Reads one feed until stopped. `lost` is called with its name where what came in between cannot be told any more.
 
-    `wait` returns once the place from which it reads is known.
+    It begins `before_seconds` ago, and `wait` returns once it has come to the instant at which it began.
     """
 
     def __init__(
-        self, site: Site, name: str, take: Take, lost: Callable[[str], None], stop: threading.Event
+        self,
+        site: Site,
+        name: str,
+        take: Take,
+        lost: Callable[[str], None],
+        stop: threading.Event,
+        *,
+        before_seconds: int = 0,
     ) -> None:
         self.name = name
         self.is_up = False
@@ -36,7 +41,8 @@ class Feeding:
         self._lost = lost
         self._stop = stop
         self._place: str | None = None
-        self._is_first = True
+        self._goal = ""
+        self._before_seconds = before_seconds
         self._begun = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"feed-{name}", daemon=True)
 
@@ -68,12 +74,14 @@ class Feeding:
             self.is_up = False
             self._site.clock.wait(self._stop, wait)
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+        self._begun.set()  # nobody is to wait any more
 
     def _read(self) -> None:
         """Take steps until stopped. Raises StoreError."""
-        if self._place is None and self._is_first:
-            self._place = find_place(self._site.store, _BEFORE_SECONDS)
-        self._is_first = False
+        if self._before_seconds:
+            self._goal = find_place(self._site.store, 0) or ""
+            self._place = find_place(self._site.store, self._before_seconds)
+            self._before_seconds = 0
         feed = read_feed(self._site.store, self._site.clock, self.name, after=self._place)
         try:
             for place, changed in feed:
@@ -82,6 +90,7 @@ class Feeding:
                 self.is_up = True
                 self._place = place
                 self._take(self.name, place, changed)
-                self._begun.set()
+                if place >= self._goal:
+                    self._begun.set()
         finally:
             feed.close()

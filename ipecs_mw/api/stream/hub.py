@@ -62,12 +62,14 @@ class Hub:
 
     # feeds
 
-    async def start(self, names: Sequence[str] = FEEDS) -> None:
+    async def start(self, names: Sequence[str] = FEEDS, *, before_seconds: int = 0) -> None:
         """Begin to read these feeds, if they are not read yet, and wait some seconds until each knows its place."""
         self._loop = asyncio.get_running_loop()
         fresh = [name for name in names if name not in self.feedings]
         for name in fresh:
-            self.feedings[name] = Feeding(self._site, name, self.take, self.lost, self._stop)
+            self.feedings[name] = Feeding(
+                self._site, name, self.take, self.lost, self._stop, before_seconds=before_seconds
+            )
             self.feedings[name].start()
         waits = [asyncio.to_thread(self.feedings[name].wait, 5.0) for name in names]
         await asyncio.gather(*waits)

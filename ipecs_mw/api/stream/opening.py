@@ -42,7 +42,7 @@ class StreamQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Opening(NamedTuple):
-    """What a stream is to be: `after` is blank where it begins now."""
+    """What a stream is to be: `after` is blank where it begins now, and a snapshot counts only then."""
 
     token: Token
     selection: Selection

@@ -44,6 +44,8 @@ async def serve_stream(site: Site, hub: Hub, opening: Opening, form: Form, send:
         await _go_on(client, send)
     finally:
         hub.detach(client)
+        if client.closing:
+            log.info("api.stream_closed", token=client.token.name, reason=client.closing)
 
 
 async def _begin(
@@ -51,7 +53,9 @@ async def _begin(
 ) -> None:
     """Send what the client missed, and attach it."""
     is_lost = bool(spots) and (is_ahead(hub, spots) or is_of_other_kind(hub, spots))
-    if not spots or has_snapshot or is_lost:
+    if (
+        not spots or is_lost
+    ):  # who comes back with a position wants what was missed, whatever the URL says still
         begin = dict(hub.spots)
         if is_lost or has_snapshot:
             await _send_state(site, client, begin, send, is_reset=is_lost)
@@ -105,5 +109,4 @@ async def _go_on(client: Client, send: Send) -> None:
         await client.wait()
         if frames := client.take():
             await send(frames)
-    log.info("api.stream_closed", token=client.token.name, reason=client.closing)
     await send([client.spell_end()])

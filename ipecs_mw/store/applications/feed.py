@@ -148,7 +148,8 @@ def _watch(store: Store, name: str, after: str | None, wait_seconds: float) -> G
                 **begin,
             ) as stream,
         ):
-            place = place or _place_of_token(stream.resume_token) or _find_now(store)
+            # a stream that begins now begins behind all that is there: nobody else comes to that place before the next
+            place = place or place_before(_place_of_token(stream.resume_token)) or _find_now(store)
             yield Step(place, None)
             while stream.alive:
                 change = stream.try_next()

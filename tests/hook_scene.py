@@ -69,6 +69,10 @@ class Scene:
         wait_until(lambda: len(self.store.database["webhook_positions"].distinct("webhook")) >= count)
         return sender
 
+    def describe(self, sender: Sender, name: str) -> dict[str, Any]:
+        """Return how a sender says that a webhook is; empty where it knows none of this name."""
+        return next((each for each in sender.describe()["webhooks"] if each["name"] == name), {})
+
     def stop(self) -> None:
         for _, stop, _thread in self._running:
             stop.set()

@@ -8,6 +8,14 @@ from ipecs_mw.messages.formats.template import Template
 from ipecs_mw.model.texts import Texts
 
 _LISTS = ("topics", "hosts", "groups", "stations", "kinds", "types")
+_PRESETS = {
+    "bitrix24": "preset.bitrix24",
+    "generic": "preset.generic",
+    "hubspot-log": "preset.hubspot-log",
+    "pipedrive-log": "preset.pipedrive-log",
+    "vtiger": "preset.vtiger",
+    "zammad": "preset.zammad",
+}
 
 
 def describe_webhook(document: Mapping[str, Any], texts: Texts) -> list[str]:
@@ -52,4 +60,4 @@ def describe_preset(name: str, template: Template, texts: Texts) -> str:
     variables = [
         f"{each}*" if variable.is_required else each for each, variable in template.variables.items()
     ]
-    return f"{name:15}{texts.render(f'preset.{name}')}" + (f" [{', '.join(variables)}]" if variables else "")
+    return f"{name:15}{texts.render(_PRESETS[name])}" + (f" [{', '.join(variables)}]" if variables else "")

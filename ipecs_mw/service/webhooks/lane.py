@@ -62,11 +62,11 @@ class Tools(Struct, frozen=True):
 
 
 class Lane:
-    """Sends for one webhook until it is told to stop; `active` may be replaced meanwhile."""
+    """Sends for one webhook until it is told to stop; `active` may be replaced meanwhile. Counts `outcomes`."""
 
-    def __init__(self, tools: Tools, active: Active) -> None:
+    def __init__(self, tools: Tools, active: Active, outcomes: Counter[str]) -> None:
         self.active = active
-        self.outcomes: Counter[str] = Counter()
+        self._outcomes = outcomes
         self.news = threading.Event()
         self._tools = tools
         self._stop = False
@@ -166,7 +166,7 @@ class Lane:
 
     def _count(self, noted: Noted) -> None:
         outcome = "failed" if noted.state == "waiting" else noted.state
-        self.outcomes[outcome] += 1
+        self._outcomes[outcome] += 1
         if noted.state == "set_aside":
             log.warning(
                 "webhook.set_aside", webhook=self.active.name, id=noted.delivery.id, reason=noted.reason

@@ -49,7 +49,7 @@ class Sender:
     def describe(self) -> Mapping[str, Any]:
         """Return whether this daemon sends, and how each webhook is."""
         shift = self._shift
-        return {"is_sender": shift is not None, "webhooks": {} if shift is None else shift.describe()}
+        return {"is_sender": shift is not None, "webhooks": [] if shift is None else shift.describe()}
 
     def _take_turn(self) -> float:
         if not self._right.hold():

@@ -1,5 +1,6 @@
 """The time in which this daemon sends for all webhooks: their lanes, what feeds them, what people ask for."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -67,6 +68,7 @@ class Shift:
         self._problems: dict[str, str] = {}
         self._lanes: dict[str, Lane] = {}
         self._former: list[Lane] = []
+        self._outcomes: dict[str, Counter[str]] = {}
         self._held: frozenset[str] = frozenset()
         self._care_at = 0.0
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
@@ -99,23 +101,24 @@ class Shift:
             lane.join(max(give_up_at - self._clock.monotonic(), 0.0))
         return all(lane.is_over() for lane in lanes)
 
-    def describe(self) -> dict[str, Any]:
-        """Return webhook → how it is."""
-        described = {}
+    def describe(self) -> list[dict[str, Any]]:
+        """Return how each webhook is."""
+        described = []
         for name, active in self._active.copy().items():
             lane = self._lanes.get(name)
             waiting, oldest_at = self._waiting.get(name, (0, None))
             facts = {
+                "name": name,
                 "state": active.webhook.state,
                 "waiting": waiting,
                 "oldest_at": oldest_at,
                 "is_unreachable": (lane is not None and lane.is_unreachable) or None,
                 "is_held": (name in self._held) or None,
-                "outcomes": dict(lane.outcomes) if lane else {},
+                "outcomes": dict(self._outcomes.get(name, ())),
             }
-            described[name] = {field: value for field, value in facts.items() if value is not None}
-        problems = self._problems.copy()
-        return described | {name: {"state": "refused", "problem": said} for name, said in problems.items()}
+            described.append({field: value for field, value in facts.items() if value is not None})
+        problems = self._problems.copy().items()
+        return described + [{"name": name, "state": "refused", "problem": said} for name, said in problems]
 
     # what there is
 
@@ -184,7 +187,7 @@ class Shift:
         ending = {lane.active.name for lane in self._former}
         for name, active in self._active.items():
             if active.is_sending and name not in self._lanes and name not in ending:
-                self._lanes[name] = Lane(self._tools, active)
+                self._lanes[name] = Lane(self._tools, active, self._outcomes.setdefault(name, Counter()))
 
     def _care(self) -> None:
         """Count what waits, set aside what is too old, forget what is of webhooks that are no more."""

@@ -283,6 +283,13 @@ def count_waiting(store: Store, webhook: str, most: int) -> int:
         )
 
 
+def count_set_aside(store: Store, webhook: str, since: datetime) -> int:
+    """Return how many deliveries were set aside since an instant. Raises StoreError."""
+    query = {"webhook": webhook, "state": "set_aside", "ended_at": {"$gte": since}}
+    with store_errors():
+        return store.database[COLLECTION].count_documents(query)
+
+
 def find_oldest_waiting(store: Store, webhook: str) -> datetime | None:
     """Return since when the oldest delivery waits; None where none does. Raises StoreError."""
     query = {"webhook": webhook, "state": "waiting"}

@@ -100,7 +100,7 @@ def test_a_dead_receiver_holds_up_nobody_and_is_tried_seldom(scene: Scene, recei
     for number in range(40):
         scene.begin(str(number))
     assert len(receiver.wait(40)) == 40
-    wait_until(lambda: sender.describe()["webhooks"]["dead"].get("is_unreachable"))
+    wait_until(lambda: scene.describe(sender, "dead").get("is_unreachable"))
     tries = sum(each["tries"] for each in scene.deliveries(webhook="dead"))
     assert tries < 40
 
@@ -138,8 +138,8 @@ def test_a_wrong_document_is_told_and_harms_no_other(scene: Scene, receiver: Rec
         [{"_id": "wrong", "url": "gopher://x", "topics": []}, {"_id": 7, "url": 1}]
     )
     sender = scene.start()
-    wait_until(lambda: "problem" in sender.describe()["webhooks"].get("wrong", {}))
-    assert "url" in sender.describe()["webhooks"]["wrong"]["problem"]
+    wait_until(lambda: "problem" in scene.describe(sender, "wrong"))
+    assert "url" in scene.describe(sender, "wrong")["problem"]
     wait_until(lambda: scene.store.database["webhook_positions"].count_documents({"webhook": "crm"}))
     scene.begin()
     receiver.wait(1)
@@ -168,7 +168,7 @@ def test_a_paused_webhook_goes_on_where_it_stopped(scene: Scene, receiver: Recei
     scene.begin("1")
     receiver.wait(1)
     change_webhook(scene.store, "crm", {"state": "paused"}, by="test", now=scene.clock.now())
-    wait_until(lambda: sender.describe()["webhooks"]["crm"]["state"] == "paused")
+    wait_until(lambda: scene.describe(sender, "crm").get("state") == "paused")
     scene.add("other", f"{receiver.url}/other")
     wait_until(lambda: scene.store.database["webhook_positions"].count_documents({"webhook": "other"}))
     scene.begin("2")

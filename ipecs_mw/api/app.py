@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from ipecs_mw import logs
 from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
-from ipecs_mw.api.endpoints import commanded, counted, logged, present
+from ipecs_mw.api.endpoints import commanded, counted, hooked, logged, present
 from ipecs_mw.api.endpoints.about import STREAM, build_rows
 from ipecs_mw.api.routing import Counters, build_problem, build_routes
 from ipecs_mw.api.site import Site
@@ -28,7 +28,7 @@ from ipecs_mw.store.applications.tokens import Token, load_valid
 
 log = logs.get_logger()
 
-ROWS = build_rows((*present.ROWS, *logged.ROWS, *counted.ROWS, *commanded.ROWS))
+ROWS = build_rows((*present.ROWS, *logged.ROWS, *counted.ROWS, *commanded.ROWS, *hooked.ROWS))
 """Every endpoint."""
 
 _TICK_SECONDS = 1.0

@@ -37,7 +37,6 @@ _MOST_HEAD_BYTES = 384 * 1024
 """Of a head, with what comes of its body in the same piece."""
 
 
-
 def check_listening(settings: ApiSettings) -> None:
     """Refuse to listen where tokens would cross the network as they are; raises CannotStart."""
     if settings.tls is None and not settings.allow_plain and not is_own(settings.address):

@@ -14,6 +14,7 @@ from ipecs_mw.cli import cli
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CommandRefused, NoSuchName
 from ipecs_mw.store.applications.tokens import revoke_token
+from ipecs_mw.store.schema.examination import STORED
 
 REVOKED_SECONDS = 2.0
 
@@ -56,9 +57,7 @@ def test_a_right_that_there_is_not_makes_no_token(api: Served, right: str) -> No
 def test_the_database_has_no_token(api: Served) -> None:
     _, token = api.make_own_token("calls.read")
     assert api.get("calls", token).status_code == 200
-    for name in api.store.database.list_collection_names(
-        filter={"type": "collection", "name": {"$ne": "system.views"}}
-    ):
+    for name in api.store.database.list_collection_names(filter=STORED):
         for document in api.store.database[name].find():
             assert token.removeprefix("ipecsmw_") not in repr(document)
 

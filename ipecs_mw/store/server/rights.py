@@ -36,18 +36,6 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
             "createIndex", "dropIndex", "listIndexes", "collMod", "collStats",
         ),
     },
-    "sender": {
-        "requests": _GIVE,
-        "instances": _READ,
-        "readers": _READ,
-        "commands": _READ,
-        "codes": _READ,
-        "languages": _READ,
-        "migrations": _READ,
-    },
-    # closes missed calls, says who sees to one, and notes what was agreed
-    "supervisor": {**_MEANING, "missed": (*_FOLLOW, "update")},
-    "reader": _MEANING,
     # `ipecs-mw serve`: answers applications, takes their commands, closes missed calls
     "api": {
         **_MEANING,
@@ -62,6 +50,18 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "webhook_tasks": ("find", "insert"),
         "deliveries": _READ,
     },
+    "sender": {
+        "requests": _GIVE,
+        "instances": _READ,
+        "readers": _READ,
+        "commands": _READ,
+        "codes": _READ,
+        "languages": _READ,
+        "migrations": _READ,
+    },
+    # closes missed calls, says who sees to one, and notes what was agreed
+    "supervisor": {**_MEANING, "missed": (*_FOLLOW, "update")},
+    "reader": _MEANING,
 }  # fmt: skip
 """Role → collection → what it may do there; the empty name stands for every collection of the database."""
 

@@ -22,6 +22,9 @@ from ipecs_mw.model.validation import Fault, convert, find_faults, refuse
 SECRET_FIELDS: Final = ("secret", "secret_until", "former_secret")
 """Fields of what only the sender may read."""
 
+ENV_PREFIX: Final = "IPECS_MW_WEBHOOK_"
+"""How the name of an environment variable begins that a webhook may name."""
+
 STATES: Final = ("active", "paused", "disabled")
 _LONGEST_URL = 2048
 _HIDDEN = "…"
@@ -173,11 +176,18 @@ def _find_secret_faults(secret: Any, path: str = "secret") -> Iterator[Fault]:
 
 def _find_source_faults(secret: Any, path: str) -> Iterator[Fault]:
     found = list(find_faults(secret, SecretSource, path))
+    if not found and not _is_of_webhooks(secret):
+        found = [Fault("error.field_value", path, secret, Words("allowed.webhook_source", prefix=ENV_PREFIX))]
     found = found or [
         Fault("error.field_value", path + below, value, allowed)
         for below, value, allowed in check_secret(convert(secret, SecretSource, source=path))
     ]
     yield from (fault._replace(value=MASK) for fault in found)
+
+
+def _is_of_webhooks(secret: Mapping[str, Any]) -> bool:
+    """Tell whether who may write webhooks may have this read: it must not lead them to other secrets of the daemon."""
+    return "file" not in secret and str(secret.get("env", ENV_PREFIX)).startswith(ENV_PREFIX)
 
 
 def _find_variable_faults(variables: Any, template: Template | None) -> Iterator[Fault]:

@@ -40,10 +40,11 @@ from ipecs_mw.service.reports.tasks import build_tasks
 from ipecs_mw.service.session.credentials import find_key_file
 from ipecs_mw.service.session.leases import LeaseKeeper
 from ipecs_mw.service.setup.change_feed import ChangeFeed
-from ipecs_mw.service.setup.loading import Loaded, build_loaded, count_change, find_changes, keep_setup
+from ipecs_mw.service.setup.loading import Loaded, build_loaded, count_change, keep_setup, record_changes
 from ipecs_mw.service.setup.schema import SchemaKeeper
 from ipecs_mw.service.setup.start import Beginning, await_store, begin, find_spoken, set_up_logs, speak
 from ipecs_mw.service.setup.watcher import Watcher
+from ipecs_mw.service.webhooks.sender import Sender
 from ipecs_mw.store.configuration.encryption import Vault
 from ipecs_mw.store.configuration.setup import Setup
 from ipecs_mw.store.events.event_log import EventLog
@@ -185,11 +186,11 @@ class Daemon:
         )
         self._figures = FigureMaker(self._store, self._id, lambda: self._loaded.settings, clock, self._stop)
         self._groups = GroupWatch(self._store, lambda: self._loaded.settings, clock, self._stop)
-        self._tasks = build_tasks(
-            Context(
-                self._store, profile, self._id, self._speak, shared.decrypt, self._intake, clock, stop.event
-            )
+        context = Context(
+            self._store, profile, self._id, self._speak, shared.decrypt, self._intake, clock, stop.event
         )
+        self._sender = Sender(context)
+        self._tasks = {**build_tasks(context), "webhooks": self._sender.run}
         self._changes = ChangeFeed(
             self._store,
             self._watcher.notice,
@@ -295,7 +296,7 @@ class Daemon:
         self._applied = None  # a defect in the middle of it leaves nothing sure
         self._fleet.apply(loaded, partial(self._agree, loaded))
         setup = count_change(self._store, self._profile, setup, self._setup, self._clock.now())
-        self._tell_change(self._setup, setup)
+        record_changes(self._intake, self._setup, setup)
         self._setup = self._applied = setup
         self._is_recalled = False
         keep_setup(setup, self._profile, self._state_dir)
@@ -316,18 +317,6 @@ class Daemon:
         self._options = find_reading_options(loaded.settings)
         if read_retention(former) != read_retention(loaded.settings):
             start_thread("keep-documents", self._schema.set_retention)
-
-    def _tell_change(self, former: Setup, setup: Setup) -> None:
-        """Record what has changed, secrets masked."""
-        if changes := find_changes(former, setup):
-            config = setup.config or {}
-            with journal_errors_logged():
-                self._intake.record(
-                    "config.changed",
-                    revision=config.get("revision", 0),
-                    by=str(config.get("updated_by", "?")),
-                    changes="; ".join(changes)[:2000],
-                )
 
     def _finish(self) -> int:
         """Wait for the logouts, then flush; return how many entries stay in the journals for next time."""
@@ -370,6 +359,7 @@ class Daemon:
             "middleware": describe_intake(self._intake),
             "reader": self._reader.describe(),
             "figures": self._figures.describe(),
+            "webhooks": self._sender.describe(),
         }
 
     def _build_vitals(self) -> Vitals:

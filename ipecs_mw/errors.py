@@ -188,6 +188,15 @@ class MailUnsure(MailNotSent):
         return True
 
 
+class WebhookNotSent(TransportError):
+    """The receiver of a webhook gave no whole answer, or may not be asked: perhaps it got the message."""
+
+    @property
+    def may_have_acted(self) -> bool:
+        """True: the same message is sent again, with the same id."""
+        return True
+
+
 class SessionError(IpecsMwError):
     """The host does not give us the session we ask for."""
 

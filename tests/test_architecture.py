@@ -35,6 +35,7 @@ ROOMS = {
         "session",
         "readers",
         "reports",
+        "webhooks",
         "requests",
         "doctor",
         "hosts",

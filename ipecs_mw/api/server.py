@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ipecs_mw import logs
 from ipecs_mw.api.app import Api
@@ -32,6 +33,8 @@ _NO_CYCLE: Any = object()
 _SPARE_CONNECTIONS = 1000
 _BACKLOG = 2048
 _MOST_MESSAGE_BYTES = 64 * 1024
+_MOST_HEAD_BYTES = 384 * 1024
+"""Of a head, with what comes of its body in the same piece."""
 
 
 def check_listening(settings: ApiSettings) -> None:
@@ -82,7 +85,7 @@ def serve(site: Site, listener: socket.socket, ready: Callable[[], None] = lambd
     settings = site.settings.api
     config = uvicorn.Config(
         api.app,
-        http="httptools",
+        http=BoundedHttp,
         loop="asyncio",
         ws="websockets-sansio",
         ws_per_message_deflate=False,
@@ -104,6 +107,31 @@ def serve(site: Site, listener: socket.socket, ready: Callable[[], None] = lambd
         config.ssl = context
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     asyncio.run(_run(api, _Server(config), listener, ready))
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """HTTP whose heads have an end: the parser would keep one of any length."""
+
+    _head_bytes: int | None = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes; a head that is too long ends the connection."""
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MOST_HEAD_BYTES:
+                self.transport.abort()
+                return
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Note that the head has ended."""
+        self._head_bytes = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that the next head may begin."""
+        self._head_bytes = 0
+        super().on_message_complete()
 
 
 class _Server(uvicorn.Server):

@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "operate": ("check", "run", "status", "support", "journal"),
     "calls": ("calls", "call", "live", "missed", "rebuild"),
     "figures": ("figures", "report"),
-    "applications": ("serve", "token"),
+    "applications": ("serve", "token", "webhook"),
     "ask": ("events", "smdr", "erase"),
     "command": ("commands", "send"),
 }

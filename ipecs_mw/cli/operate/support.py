@@ -25,6 +25,8 @@ from ipecs_mw.model.configuration.settings import Settings, list_passwords
 from ipecs_mw.model.contents import mask_passwords
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.session.credentials import Decrypt, read_secret
+from ipecs_mw.store.applications.webhook_secrets import load_all_hidden
+from ipecs_mw.store.applications.webhooks import list_webhooks
 from ipecs_mw.store.calls.live_query import describe_readers
 from ipecs_mw.store.configuration.settings import load_history, load_settings
 from ipecs_mw.store.coordination.instances import load_instances
@@ -86,6 +88,7 @@ def _list_stored(store: Store, context: Context) -> Parts:
     yield "migrations.json", lambda: [[row.number, row.name, row.state] for row in load_status(store)]
     yield "database.json", lambda: describe_database(store)
     yield "readers.json", lambda: describe_readers(store)
+    yield "webhooks.json", lambda: list_webhooks(store)
     yield "system-events.json", lambda: find_system_events(store, _MOST_EVENTS)
     if settings is not None and settings.logging.file:
         file = Path(settings.logging.file)
@@ -108,6 +111,10 @@ def _hide_secrets(store: Store, settings: Settings | None, decrypt: Decrypt) -> 
     with suppress(IpecsMwError):
         for token in find_remembered_tokens(store):
             hide(token)
+    with suppress(IpecsMwError):
+        for kept in load_all_hidden(store).values():
+            for secret in (kept.secret, kept.former, *kept.variables.values(), kept.url):
+                hide(secret if isinstance(secret, str) else None)
     for source in list_passwords(settings) if settings else ():
         with suppress(IpecsMwError):
             read_secret(source, "-", decrypt)

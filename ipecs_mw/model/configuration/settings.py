@@ -33,6 +33,7 @@ from ipecs_mw.model.configuration.rules import (
     check_tls,
     find_twins,
 )
+from ipecs_mw.model.configuration.webhook_settings import WebhookSettings
 from ipecs_mw.model.numbering.extensions import Numbers
 from ipecs_mw.model.validation import Fault, convert, find_faults, refuse
 
@@ -307,6 +308,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         list[Annotated[AlarmSettings, Meta(extra={"rule": check_alarm})]],
         Meta(description="[alarms](alarms.md): what is told at once"),
     ] = field(default_factory=list)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
 def parse_settings(document: Mapping[str, Any], *, source: str) -> Settings:

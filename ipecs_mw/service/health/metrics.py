@@ -110,6 +110,26 @@ METRICS = (
         ("host",),
         "quarter hours that wait to be counted anew; only from the daemon that counts",
     ),
+    Metric(
+        "ipecs_mw_webhook_deliveries_total",
+        "counter",
+        ("webhook", "outcome"),
+        "tries to tell a webhook: `delivered`, `failed` (to be tried again), `set_aside`, `skipped` (not needed);"
+        " only from the daemon that sends",
+    ),
+    Metric(
+        "ipecs_mw_webhook_waiting",
+        "gauge",
+        ("webhook",),
+        "deliveries of a webhook that wait; only from the daemon that sends",
+    ),
+    Metric(
+        "ipecs_mw_webhook_oldest_age_seconds",
+        "gauge",
+        ("webhook",),
+        "time that the oldest of them has waited; 0 if none waits",
+    ),
+    Metric("ipecs_mw_webhook_unreachable", "gauge", ("webhook",), "1 while the receiver takes no deliveries"),
     Metric("ipecs_mw_group_waiting_calls", "gauge", ("host", "group"), "calls that wait in the group"),
     Metric(
         "ipecs_mw_group_longest_wait_seconds",
@@ -171,6 +191,7 @@ def collect(
     for host in document.get("figures") or ():
         yield "ipecs_mw_figures_behind_seconds", (host["host"],), host["behind_seconds"]
         yield "ipecs_mw_figures_waiting", (host["host"],), host["waiting"]
+    yield from _collect_webhooks(document.get("webhooks") or {}, now)
     for group in groups:
         yield from _collect_group(group)
     for name, counted in counters.items():
@@ -206,6 +227,20 @@ def _collect_group(group: GroupNow) -> Iterator[Sample]:
             counts[state if state in counts else AGENT_STATES[-1]] += count
         for state, count in counts.items():
             yield "ipecs_mw_group_agents", (*labels, state), count
+
+
+def _collect_webhooks(told: Mapping[str, Any], now: datetime) -> Iterator[Sample]:
+    """Yield what is known of each webhook; of one that is refused nothing is."""
+    for webhook in told.get("webhooks") or ():
+        if "waiting" not in webhook:
+            continue
+        labels, oldest_at = (webhook["name"],), webhook.get("oldest_at")
+        age_seconds = 0.0 if oldest_at is None else max(0.0, (now - oldest_at).total_seconds())
+        for outcome, count in webhook["outcomes"].items():
+            yield "ipecs_mw_webhook_deliveries_total", (*labels, outcome), count
+        yield "ipecs_mw_webhook_waiting", labels, webhook["waiting"]
+        yield "ipecs_mw_webhook_oldest_age_seconds", labels, age_seconds
+        yield "ipecs_mw_webhook_unreachable", labels, bool(webhook.get("is_unreachable"))
 
 
 def _collect_intake(name: str, intake: Mapping[str, Any], now: datetime) -> Iterator[Sample]:

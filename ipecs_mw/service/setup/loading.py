@@ -15,6 +15,8 @@ from ipecs_mw.model.contents import find_differences
 from ipecs_mw.model.definitions import Codes, Command
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.outside import read_file
+from ipecs_mw.service.intake.intake import Intake
+from ipecs_mw.service.intake.own_records import journal_errors_logged
 from ipecs_mw.service.process.state_dir import keep_private
 from ipecs_mw.store.configuration.definitions import build_codes, build_commands
 from ipecs_mw.store.configuration.settings import build_settings, content_of, count_direct_change
@@ -78,6 +80,19 @@ def find_changes(former: Setup, setup: Setup) -> list[str]:
     changes = [f"{path}: {logs.say(old)} -> {logs.say(new)}" for path, old, new in differences]
     tables = ("languages", "commands", "codes")
     return changes + [name for name in tables if getattr(former, name) != getattr(setup, name)]
+
+
+def record_changes(intake: Intake, former: Setup, setup: Setup) -> None:
+    """Record what has changed, secrets masked."""
+    if changes := find_changes(former, setup):
+        config = setup.config or {}
+        with journal_errors_logged():
+            intake.record(
+                "config.changed",
+                revision=config.get("revision", 0),
+                by=str(config.get("updated_by", "?")),
+                changes="; ".join(changes)[:2000],
+            )
 
 
 def keep_setup(setup: Setup, profile: str, state_dir: Path) -> None:

@@ -100,6 +100,14 @@ def find_place(store: Store, seconds: int) -> str | None:
     return f"{int(now[:8], 16) - seconds:08x}00000001" if now else None
 
 
+def find_place_now(store: Store, clock: Clock) -> str:
+    """Return the place that is now, of whatever feed. Raises StoreError."""
+    if store.has_change_streams:
+        with store_errors():
+            return _find_now(store)
+    return _wrap(f"@{clock.now().isoformat()}|")
+
+
 def read_feed(
     store: Store, clock: Clock, name: str, *, after: str | None = None, wait_seconds: float = WAIT_SECONDS
 ) -> Generator[Step, None, None]:

@@ -14,6 +14,7 @@ from ipecs_mw.model.schemas import build_collection_schemas
 from ipecs_mw.store.schema.validators import to_bson_schema
 
 _MONTH_SECONDS = 30 * 86400
+_TASK_SECONDS = 7 * 86400
 _RUNS_SECONDS = 400 * 86400  # longer than a report may have between two of its times
 _ALARM_SECONDS = 400 * 86400  # longer than a call is told of that has ended
 
@@ -139,6 +140,20 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         Index("untold", (("profile", ASCENDING),), {"partialFilterExpression": {"is_told": False}}),
         Index("newest", _newest_by("raised_at")),
         Index("retention", (("ended_at", ASCENDING),), {"expireAfterSeconds": _ALARM_SECONDS}),
+    ),
+    "deliveries": (
+        Index(
+            "due",
+            (("webhook", ASCENDING), ("state", ASCENDING), ("order", ASCENDING), ("next_at", ASCENDING)),
+        ),
+        Index("next", (("webhook", ASCENDING), ("state", ASCENDING), ("next_at", ASCENDING))),
+        _filter("call", (("order", ASCENDING),), is_sparse=True),
+        Index("newest", (("webhook", ASCENDING), ("order", DESCENDING))),
+        Index("retention", (("delete_at", ASCENDING),), {"expireAfterSeconds": 0}),
+    ),
+    "webhook_tasks": (
+        Index("queue", (("state", ASCENDING), ("created_at", ASCENDING))),
+        Index("retention", (("created_at", ASCENDING),), {"expireAfterSeconds": _TASK_SECONDS}),
     ),
     "tokens": (Index("by_hash", (("sha256", ASCENDING),), {"unique": True}),),
     "token_uses": (),

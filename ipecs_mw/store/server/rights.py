@@ -45,6 +45,10 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "tokens": _READ,
         "token_uses": ("find", "insert", "update"),
         "stream_tickets": ("find", "insert", "remove"),
+        "webhooks": ("find", "insert", "update", "remove"),
+        "webhook_secrets": ("insert", "update", "remove"),  # and never read
+        "webhook_tasks": ("find", "insert"),
+        "deliveries": _READ,
     },
     "sender": {
         "requests": _GIVE,

@@ -1,0 +1,72 @@
+"""Whether webhooks are sent: findings about each, by its document and by what the daemon that sends says."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ipecs_mw.clock import Clock
+from ipecs_mw.errors import InvalidDocument
+from ipecs_mw.messages.webhook import parse_webhook
+from ipecs_mw.service.doctor.findings import Explain, Finding, Notes
+from ipecs_mw.store.applications.deliveries import count_set_aside
+from ipecs_mw.store.applications.webhooks import load_all
+from ipecs_mw.store.server.connection import Store
+
+_BEGIN_SECONDS = 60.0
+_STOPPED = {"paused": "webhook_paused", "disabled": "webhook_disabled"}
+_LATELY = timedelta(days=1)
+
+
+def examine_webhooks(
+    store: Store, alive: Sequence[Mapping[str, Any]], clock: Clock, explain: Explain
+) -> Sequence[Finding]:
+    """Look at all webhooks; `alive` are the daemons of the database that run, one of which should send."""
+    notes = Notes("webhooks", explain)
+    with notes.step("webhooks_unknown", "warning"):
+        documents = list(load_all(store))
+        told = _list_told(alive)
+        if documents and told is None and any(_has_run_long(each, clock.now()) for each in alive):
+            notes.add("webhooks_unsent", "warning")
+        for document in documents:
+            name = str(document["_id"])
+            try:
+                parse_webhook(document)
+            except InvalidDocument as error:
+                notes.add("webhook_wrong", "error", webhook=name, detail=explain(error))
+            else:
+                _examine(store, document, (told or {}).get(name, {}), notes, clock.now())
+    return notes.findings
+
+
+def _examine(
+    store: Store, document: Mapping[str, Any], told: Mapping[str, Any], notes: Notes, now: datetime
+) -> None:
+    name = str(document["_id"])
+    if problem := told.get("problem"):
+        notes.add("webhook_wrong", "error", webhook=name, detail=problem)
+        return
+    state = document.get("state", "active")
+    if state in _STOPPED:
+        notes.add(_STOPPED[state], "warning", webhook=name)
+        return
+    if told.get("is_unreachable"):
+        notes.add("webhook_unreachable", "warning", webhook=name, waiting=told.get("waiting", 0))
+    if count := count_set_aside(store, name, now - _LATELY):
+        notes.add("webhook_set_aside", "warning", webhook=name, count=count)
+    if not (told.get("is_unreachable") or count):
+        notes.add("webhook", webhook=name, waiting=told.get("waiting", 0))
+
+
+def _list_told(alive: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]] | None:
+    """Return webhook → what the daemon says that sends; None where none does."""
+    for instance in alive:
+        told = instance.get("webhooks") or {}
+        if told.get("is_sender"):
+            return {str(each.get("name")): each for each in told.get("webhooks") or ()}
+    return None
+
+
+def _has_run_long(instance: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether a daemon had the time to begin sending."""
+    started_at = instance.get("started_at")
+    return isinstance(started_at, datetime) and (now - started_at).total_seconds() > _BEGIN_SECONDS

@@ -1,0 +1,1 @@
+"""Webhooks: messages are kept for each, and sent, by one daemon of all of a database."""

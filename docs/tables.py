@@ -8,6 +8,7 @@ from typing import Any
 import click
 from msgspec import NODEFAULT, inspect
 
+from ipecs_mw.api.metrics import METRICS as API_METRICS
 from ipecs_mw.cli import cli
 from ipecs_mw.figures.answers.formulas import ALL
 from ipecs_mw.model.configuration.settings import Settings
@@ -212,7 +213,7 @@ def _describe_below(group: click.Group, path: str) -> Iterator[str]:
 def describe_metrics() -> str:
     """Return every metric with its labels and meaning."""
     head = ("Metric", "Kind", "Labels", "Meaning")
-    return table(head, ((code(m.name), m.kind, codes(m.labels), m.meaning) for m in METRICS))
+    return table(head, ((code(m.name), m.kind, codes(m.labels), m.meaning) for m in (*METRICS, *API_METRICS)))
 
 
 def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:

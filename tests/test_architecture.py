@@ -66,7 +66,7 @@ OWNERS = {
     "click": ("cli/",),
     "starlette": ("api/",),
     "uvicorn": ("api/server.py",),
-    "prometheus_client": ("service/health/metrics.py",),
+    "prometheus_client": ("service/health/metrics.py", "api/metrics.py"),
 }
 CLOCK_READERS = {"now", "utcnow", "today"}
 

@@ -31,12 +31,14 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Answer(Struct, frozen=True):
-    """What an endpoint answers: `content` as JSON, or `lines` of CSV; None for no content."""
+    """What an endpoint answers: `content` as JSON, `lines` of CSV, or `text` of a `kind`; else no content."""
 
     content: Any = None
     status: int = 200
     headers: Mapping[str, str] = {}
     lines: Iterator[str] | None = None
+    text: bytes | None = None
+    kind: str = "text/plain; charset=utf-8"
 
 
 class Asked(NamedTuple):
@@ -73,7 +75,7 @@ class Endpoint(NamedTuple):
 
     `query` and `body` are frozen structs that refuse unknown fields, `result` is the type of what it answers.
     `others` are statuses beside 200 and those of every row, each with what it means. `is_slow` marks a handler that
-    is a coroutine and may wait.
+    is a coroutine and may wait; `kind` is the type of what it answers where that is no JSON.
     """
 
     method: str
@@ -91,3 +93,4 @@ class Endpoint(NamedTuple):
     success: int = 200
     headers: Sequence[tuple[str, str]] = ()
     is_stream: bool = False
+    kind: str = ""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import httptools  # noqa: F401 - what uvicorn reads requests with; without it, it says so too late
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 

@@ -34,6 +34,7 @@ class Site:
     profile: str
     settings: Settings = field(default_factory=lambda: Settings(hosts=[]))
     texts: Mapping[str, Texts] = field(default_factory=dict)
+    measure: Callable[[], Mapping[str, Mapping[str, float]]] = dict
     _away: tuple[float, StoreUnavailable] | None = None
 
     async def run(self, ask: Callable[..., T], *arguments: Any) -> T:

@@ -123,7 +123,7 @@ def test_files_that_are_no_certificate_are_named(refuse: Any, tmp_path: Path, wr
     assert "PRIVATE" not in said
 
 
-@pytest.mark.parametrize("package", ["uvicorn", "starlette"])
+@pytest.mark.parametrize("package", ["uvicorn", "starlette", "httptools"])
 def test_a_missing_extra_is_told_in_a_sentence(
     seeded: Store, mongo_uri: str, tmp_path: Path, package: str
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ipecs_mw.api.documents import Health, Ticket
+from ipecs_mw.api.metrics import render
 from ipecs_mw.api.openapi import build_openapi
 from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE, Answer, Asked, Endpoint
 from ipecs_mw.api.stream.opening import StreamQuery
@@ -29,6 +30,12 @@ def _make_ticket(asked: Asked) -> Answer:
     return Answer(Ticket(ticket, expires_at), 201)
 
 
+async def _show_metrics(asked: Asked) -> Answer:
+    """Tell what is measured; a coroutine, since what it counts changes in the loop's thread."""
+    kind, text = render(asked.site.measure(), asked.headers.get("accept", ""))
+    return Answer(text=text, kind=kind)
+
+
 def _never(asked: Asked) -> Answer:
     raise NotImplementedError
 
@@ -41,8 +48,10 @@ def build_rows(rows: Sequence[Endpoint]) -> list[Endpoint]:
         return Answer(build_openapi(whole))
 
     whole += [
-        Endpoint("GET", "/healthz", ANYBODY, "getHealth", "Whether the database can be asked.", _show_health, Health,
-                 is_slow=True, others={503: "It cannot be asked now."}),
+        Endpoint("GET", "/healthz", ANYBODY, "getHealth", "Whether the database can be asked.", _show_health,
+                 Health, is_slow=True, others={503: "It cannot be asked now."}),
+        Endpoint("GET", "/metrics", "state.read", "getMetrics", "What this process measures, for Prometheus.",
+                 _show_metrics, str, is_slow=True, kind="text/plain"),
         Endpoint("GET", f"{BASE}/openapi.json", ANYBODY, "getOpenapi", "This description.", show_description,
                  dict[str, Any]),
         *rows,
@@ -51,6 +60,7 @@ def build_rows(rows: Sequence[Endpoint]) -> list[Endpoint]:
                  success=201),
         Endpoint("GET", STREAM, ANY_TOKEN, "followStream",
                  "What happens, as it happens: Server-Sent Events, or a WebSocket.", _never, str, StreamQuery,
-                 headers=(("Last-Event-ID", "the position to go on after"),), is_stream=True),
+                 headers=(("Last-Event-ID", "the position to go on after"),), is_stream=True,
+                 kind="text/event-stream"),
     ]  # fmt: skip
     return whole

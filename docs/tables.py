@@ -8,7 +8,9 @@ from typing import Any
 import click
 from msgspec import NODEFAULT, inspect
 
+from ipecs_mw.api.app import ROWS
 from ipecs_mw.api.metrics import METRICS as API_METRICS
+from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE
 from ipecs_mw.cli import cli
 from ipecs_mw.figures.answers.formulas import ALL
 from ipecs_mw.model.configuration.settings import Settings
@@ -208,6 +210,23 @@ def _describe_below(group: click.Group, path: str) -> Iterator[str]:
         yield _describe_options(f"ipecs-mw {path}{name}", f"{path}{name}.".replace(" ", "."), command)
         if isinstance(command, click.Group):
             yield from _describe_below(command, f"{path}{name} ")
+
+
+def describe_api() -> str:
+    """Return every endpoint of the API: its right, what it is, its parameters."""
+    rows = (
+        (
+            code(f"{row.method} {row.path.removeprefix(BASE)}"),
+            _RIGHTS_IN_WORDS.get(row.right) or code(row.right + ("ID" if row.right.endswith(".") else "")),
+            row.summary,
+            codes(name for name in (*row.query.__struct_fields__, *(name for name, _ in row.headers))),
+        )
+        for row in ROWS
+    )
+    return table(("Endpoint", "Right", "What", "Parameters"), rows)
+
+
+_RIGHTS_IN_WORDS = {ANYBODY: "no token", ANY_TOKEN: "any token"}
 
 
 def describe_metrics() -> str:

@@ -1,6 +1,7 @@
 """The description of the API, judged by a validator and against what the server really answers."""
 
 import os
+import re
 import warnings
 from typing import Any
 
@@ -70,6 +71,19 @@ def test_every_document_that_is_there_is_as_the_description_says(
         table = api.get(f"figures/{what}", params=params).json()
         for row in (*table["items"], table["total"]):
             assert set(row) - set(schemas["Figures"]["properties"]) == set(), what
+
+
+def test_the_reference_is_one_page_that_needs_nothing_from_elsewhere(
+    api: Served, description: dict[str, Any]
+) -> None:
+    page = api.get("reference", "")
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert not re.search(r"https?://|<script|src=|url\(", page.text)
+    for operation in list_operations(description):
+        assert f'id="{operation["operationId"]}"' in page.text
+    anchors = set(re.findall(r'id="([^"]+)"', page.text))
+    assert set(re.findall(r'href="#([^"]+)"', page.text)) <= anchors
 
 
 @pytest.mark.timeout(FUZZ_SECONDS * 2 + 600)

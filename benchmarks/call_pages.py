@@ -17,7 +17,7 @@ from growth import check_plan, measure_storage
 from pymongo import DESCENDING, timeout
 from rebuilding import build_day
 from rows import Row, percentile
-from scene import Scene, open_scene
+from scene import Scene, await_idle, open_scene
 from serve_process import ServeProcess
 
 from ipecs_mw.store.calls.call_query import CallFilter, find_calls
@@ -99,6 +99,7 @@ def time_pages_by_api(scene: Scene, sample: Sequence[Document]) -> list[float]:
     """Return the seconds of first pages of single filters, through `ipecs-mw serve`."""
     durations = []
     with ServeProcess(scene) as serve:
+        await_idle(serve.process.pid)  # it reads what came in its last seconds: here all calls
         for name in _BY_API:
             values = [value for call in sample if (value := _FIELDS[name](call)) is not None][:_TIMES]
             for value in values:

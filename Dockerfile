@@ -1,10 +1,10 @@
 # The daemon and its command line, without build tools, as an account without rights.
-#   docker build --tag ipecs-mw .                                     the daemon, with /metrics
+#   docker build --tag ipecs-mw .                                     the daemon and the API, with /metrics
 #   docker build --tag ipecs-mw-demo --build-arg EXTRAS=simulator .   the simulated phone system
 ARG PYTHON=python:3.11-slim-bookworm
 
 FROM ${PYTHON} AS build
-ARG EXTRAS=metrics
+ARG EXTRAS=api,metrics
 WORKDIR /source
 COPY . .
 RUN python -m venv /opt/ipecs-mw \

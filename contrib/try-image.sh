@@ -23,7 +23,7 @@ sed -n 's/^!//p' "$source/.dockerignore" | while read -r name; do cp -r "$source
 
 say 'the build stage'
 inside python3 -m venv /opt/ipecs-mw
-inside sh -c "cd /source && pip install --no-cache-dir --disable-pip-version-check --quiet --constraint constraints.txt '.[metrics]'"
+inside sh -c "cd /source && pip install --no-cache-dir --disable-pip-version-check --quiet --constraint constraints.txt '.[api,metrics]'"
 inside pip uninstall --yes --quiet pip setuptools
 rm -r "$root/source"
 
@@ -34,7 +34,7 @@ as_user() { chroot --userspec=10001:10001 "$root" /usr/bin/env -i PATH=/opt/ipec
 as_user ipecs-mw --version
 as_user python3 -c 'from ipecs_mw.seeds import read_json; read_json("commands.json")'
 as_user python3 -c 'from ipecs_mw.store.migrations import find_migrations as f; print(len(f()), "migrations inside")'
-as_user python3 -c 'import prometheus_client'
+as_user python3 -c 'import prometheus_client, ipecs_mw.api.server'
 ! as_user sh -c 'touch /opt/ipecs-mw/x' 2>/dev/null || { echo 'the program is writable' >&2; exit 1; }
 status=0; as_user ipecs-mw status || status=$?
 [ "$status" = 3 ] || { echo "without a bootstrap: exit $status instead of 3" >&2; exit 1; }

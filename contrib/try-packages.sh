@@ -26,7 +26,7 @@ for package in "$folder"/dist/*.whl "$folder"/dist/*.tar.gz; do
   mkdir "$site"
   "$python" -m venv "$site/venv"
   "$site/venv/bin/pip" install --quiet --disable-pip-version-check --constraint "$source/constraints.txt" \
-    "$package[embedded,simulator,metrics]"
+    "$package[embedded,simulator,api,metrics]"
   mkdir "$site/elsewhere"
   cd "$site/elsewhere"
   program="$site/venv/bin/ipecs-mw"

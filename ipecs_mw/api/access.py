@@ -18,7 +18,7 @@ _KNOWN_SECONDS = 1.0
 
 _MOST_KNOWN = 10_000
 _FREE_FAILURES = 5
-"""So many sign-ins may fail before the address has to wait."""
+"""So many sign-ins may fail before those that fail have to wait."""
 
 _FORGIVEN_SECONDS = 60.0
 _MOST_ADDRESSES = 10_000
@@ -38,18 +38,19 @@ class Access:
     async def find(self, headers: Mapping[str, str], ticket: str | None, address: str) -> Token:
         """Return the token of a request, of its header or of a ticket.
 
-        Raises Problem: 401 where it has none that is valid, 429 where the address has to wait.
+        Raises Problem: 401 where it has none that is valid, 429 where moreover too many from this address had none
+        before. Who has a valid one never waits, whatever others at the same address do.
         """
-        self._check_address(address)
         given = headers.get("authorization", "")
         if not given and ticket is None:
             raise _refuse("error.token_missing")
         token = None
         if ticket is not None:
-            token = await asyncio.to_thread(find_ticket, self._site.store, ticket, self._site.now())
+            token = await self._site.run(find_ticket, self._site.store, ticket, self._site.now())
         elif given.lower().startswith(_SCHEME):
             token = await self._find(given[len(_SCHEME) :].strip())
         if token is None:
+            self._check_address(address)
             self._note_failure(address)
             raise _refuse("error.token_wrong")
         self._uses[token.name] = self._site.now()
@@ -61,7 +62,7 @@ class Access:
         if known is not None and now - known[0] < _KNOWN_SECONDS and not known[1].is_over(self._site.now()):
             return known[1]
         self._known.pop(secret, None)
-        token = await asyncio.to_thread(find_token, self._site.store, secret, self._site.now())
+        token = await self._site.run(find_token, self._site.store, secret, self._site.now())
         if token is not None:
             self._known[secret] = now, token
             if len(self._known) > _MOST_KNOWN:
@@ -74,7 +75,7 @@ class Access:
             del self._known[secret]
 
     def _check_address(self, address: str) -> None:
-        """Refuse an address from which too many sign-ins failed: each failure doubles the wait."""
+        """Refuse to look at another wrong sign-in of an address so soon: each failure doubles the wait."""
         count, at = self._failed.get(address, (0, 0.0))
         waited = self._site.clock.monotonic() - at
         wait = 0.0 if count < _FREE_FAILURES else min(2.0 ** (count - _FREE_FAILURES), _FORGIVEN_SECONDS)

@@ -9,6 +9,7 @@ import msgspec
 
 from ipecs_mw.errors import (
     CannotStart,
+    InvalidDocument,
     IpecsMwError,
     NoSuchName,
     PositionLost,
@@ -59,7 +60,8 @@ _STATUS: tuple[tuple[type[IpecsMwError], int], ...] = (
     (StoreRefused, 503),
     (StoreError, 503),
     (NoSuchName, 400),
-    (CannotStart, 400),
+    (InvalidDocument, 400),
+    (CannotStart, 503),
     (IpecsMwError, 400),
 )
 _TITLES: Mapping[int, str] = {
@@ -93,6 +95,8 @@ def _encode(value: Any) -> Any:
 
 def _repair(value: Any) -> Any:
     """Return what JSON can say of a value that it cannot say as it is."""
+    if isinstance(value, msgspec.Struct):
+        return _repair(msgspec.structs.asdict(value))
     if isinstance(value, Mapping):
         return {_repair(str(name)): _repair(part) for name, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -15,20 +15,20 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from ipecs_mw import logs
 from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
-from ipecs_mw.api.endpoints import commanded, counted, logged, present
+from ipecs_mw.api.endpoints import commanded, counted, hooked, logged, present
 from ipecs_mw.api.endpoints.about import STREAM, build_rows
 from ipecs_mw.api.routing import Counters, build_problem, build_routes
 from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.frames import spell_alive
 from ipecs_mw.api.stream.hub import FEEDS, Hub
-from ipecs_mw.api.stream.serving import ALIVE_SECONDS
+from ipecs_mw.api.stream.serving import ALIVE_SECONDS, end_stuck
 from ipecs_mw.api.stream.wires import StreamEndpoint
 from ipecs_mw.errors import StoreError
 from ipecs_mw.store.applications.tokens import Token, load_valid
 
 log = logs.get_logger()
 
-ROWS = build_rows((*present.ROWS, *logged.ROWS, *counted.ROWS, *commanded.ROWS))
+ROWS = build_rows((*present.ROWS, *logged.ROWS, *counted.ROWS, *commanded.ROWS, *hooked.ROWS))
 """Every endpoint."""
 
 _TICK_SECONDS = 1.0
@@ -72,11 +72,13 @@ class Api:
             ],
             expose_headers=["Link", "Location", "Retry-After"],
         )
-        return Starlette(
+        app = Starlette(
             routes=routes,
             middleware=[cors] if self.site.settings.api.origins else [],
             exception_handlers={HTTPException: self._refuse},
         )
+        app.router.redirect_slashes = False  # a path that there is not is told as one
+        return app
 
     async def _refuse(self, request: Request, error: Exception) -> Response:
         """Answer a path that there is not, or a method that it does not have."""
@@ -101,6 +103,7 @@ class Api:
             await asyncio.sleep(_TICK_SECONDS)
             self._ticks += 1
             self._show_alive()
+            end_stuck(self.hub)
             await self._check_tokens()
             if self._ticks % _USES_EVERY == 0:
                 await self.access.note_uses()

@@ -48,3 +48,21 @@ def cut_page(
     if len(items) <= limit:
         return items, None
     return items[:limit], write_cursor(listing, items[limit - 1])
+
+
+def write_delivery_cursor(webhook: str, last: str) -> str:
+    """Return the cursor of the page of a webhook's deliveries after the one that ends with this id."""
+    return urlsafe_b64encode(json.dumps(["deliveries", webhook, last]).encode()).decode().rstrip("=")
+
+
+def read_delivery_cursor(webhook: str, cursor: str | None) -> str | None:
+    """Return the id after which a page of a webhook's deliveries begins; raises CommandRefused."""
+    if cursor is None:
+        return None
+    try:
+        collection, name, last = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if (collection, name) == ("deliveries", webhook) and isinstance(last, str):
+            return last
+    except (NotBase64, ValueError, TypeError, RecursionError):
+        pass
+    raise CommandRefused("error.cursor_wrong", cursor=cursor[:80], list="deliveries")

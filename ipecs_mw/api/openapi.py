@@ -11,6 +11,7 @@ from ipecs_mw.api.answers import JSON, PROBLEM, ProblemDocument
 from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, Endpoint
 
 _REFERENCE = "#/components/schemas/{name}"
+NO_CONTENT = 204
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 COMMON: Mapping[int, str] = {
@@ -134,7 +135,7 @@ def _describe_parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _describe_answers(row: Endpoint, result: Mapping[str, Any]) -> dict[str, Any]:
-    content = {JSON: {"schema": result}} if result else {}
+    content = {JSON: {"schema": result}} if row.success != NO_CONTENT else {}
     if row.has_csv:
         content["text/csv"] = {"schema": {"type": "string"}}
     if row.is_stream:

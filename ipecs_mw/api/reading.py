@@ -1,4 +1,4 @@
-"""What a client sends, read as the row of its endpoint says; each fault names the field, its value and what is allowed."""
+"""What a client sends, read as its row says; each fault names the field, its value and what is allowed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ MOST_BODY_BYTES = 64 * 1024
 """A longer body is refused before it is read whole."""
 
 _LONGEST_VALUE = 500
+_YEARS = range(1000, 9999)  # room on both sides for what is reckoned with an instant
 _DEEPEST = 20
 
 T = TypeVar("T", bound=Struct)
@@ -75,7 +76,7 @@ def read_instant(name: str, text: str) -> datetime:
     try:
         # a `+` that nobody encoded comes as a blank
         found = datetime.fromisoformat(text.strip().replace(" ", "+") if text.count(" ") == 1 else text)
-        if found.tzinfo is not None:
+        if found.tzinfo is not None and found.year in _YEARS:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
@@ -85,14 +86,19 @@ def read_instant(name: str, text: str) -> datetime:
 
 
 def read_body(body: bytes, kind: type[T]) -> T:
-    """Return the JSON object of a body; raises InvalidDocument for what is none, and for the first field that is wrong."""
+    """Return the JSON object of a body; raises InvalidDocument for none, and for the first field that is wrong."""
     try:
-        content = json.loads(body.decode("utf-8"), object_pairs_hook=partial(refuse_duplicates, "body"))
+        content = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=partial(refuse_duplicates, "body"),
+            parse_constant=_refuse_constant,
+        )
+        json.dumps(content, ensure_ascii=False).encode()  # half a pair of UTF-16 is no text
     except json.JSONDecodeError as error:
         raise InvalidDocument(
             "error.not_json", file="body", line=error.lineno, column=error.colno, reason=error.msg
         ) from error
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (RecursionError, ValueError) as error:
         raise InvalidDocument(
             "error.not_json", file="body", line=1, column=1, reason=str(error)[:80]
         ) from error
@@ -104,6 +110,11 @@ def read_body(body: bytes, kind: type[T]) -> T:
         allowed = Words("allowed.depth", most=_DEEPEST)
         raise InvalidDocument("error.field_value", document="body", path="$", value="…", allowed=allowed)
     return _convert(content, kind, "body")
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse `NaN` and `Infinity`, which Python would take."""
+    raise ValueError(name)
 
 
 def _is_deep(value: Any, left: int) -> bool:

@@ -105,7 +105,7 @@ async def _answer(row: Endpoint, request: Request, site: Site, access: Access) -
     if row.is_slow:
         answer: Answer = await row.handle(asked)
     else:
-        answer = await asyncio.to_thread(row.handle, asked)
+        answer = await site.run(row.handle, asked)
     return answer
 
 

@@ -60,7 +60,12 @@ class Asked(NamedTuple):
 
     def cut(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return a document as this token may see it."""
-        return cut_document(self.site, self.token, document)
+        return self.hide(spell_document(document))
+
+    def hide(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Return content with outside numbers masked, for a token that has no right to them."""
+        has_right = NUMBERS in self.token.rights
+        return content if has_right else mask_outside(content, self.site.settings.numbers)
 
 
 class Endpoint(NamedTuple):
@@ -86,9 +91,3 @@ class Endpoint(NamedTuple):
     success: int = 200
     headers: Sequence[tuple[str, str]] = ()
     is_stream: bool = False
-
-
-def cut_document(site: Site, token: Token, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document as applications get it, outside numbers masked for who has no right to them."""
-    spelled = spell_document(document)
-    return spelled if NUMBERS in token.rights else mask_outside(spelled, site.settings.numbers)

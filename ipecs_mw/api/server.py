@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ipecs_mw import logs
 from ipecs_mw.api.app import Api
@@ -26,10 +27,14 @@ _IDLE_SECONDS = 20.0
 """A connection that asks for nothing so long is closed."""
 
 _LOOK_SECONDS = 2.0
+_FAREWELL_SECONDS = 2.0
+_AGAIN_SECONDS = 0.05
 _NO_CYCLE: Any = object()
 _SPARE_CONNECTIONS = 1000
 _BACKLOG = 2048
 _MOST_MESSAGE_BYTES = 64 * 1024
+_MOST_HEAD_BYTES = 384 * 1024
+"""Of a head, with what comes of its body in the same piece."""
 
 
 def check_listening(settings: ApiSettings) -> None:
@@ -80,7 +85,7 @@ def serve(site: Site, listener: socket.socket, ready: Callable[[], None] = lambd
     settings = site.settings.api
     config = uvicorn.Config(
         api.app,
-        http="httptools",
+        http=BoundedHttp,
         loop="asyncio",
         ws="websockets-sansio",
         ws_per_message_deflate=False,
@@ -104,6 +109,31 @@ def serve(site: Site, listener: socket.socket, ready: Callable[[], None] = lambd
     asyncio.run(_run(api, _Server(config), listener, ready))
 
 
+class BoundedHttp(HttpToolsProtocol):
+    """HTTP whose heads have an end: the parser would keep one of any length."""
+
+    _head_bytes: int | None = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes; a head that is too long ends the connection."""
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MOST_HEAD_BYTES:
+                self.transport.abort()
+                return
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Note that the head has ended."""
+        self._head_bytes = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that the next head may begin."""
+        self._head_bytes = 0
+        super().on_message_complete()
+
+
 class _Server(uvicorn.Server):
     """The server; who runs it catches the signals."""
 
@@ -116,14 +146,11 @@ class _Server(uvicorn.Server):
 
 
 async def _run(api: Api, server: _Server, listener: socket.socket, ready: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
 
     def end() -> None:
-        if server.should_exit:
-            server.force_exit = True
-        server.should_exit = True
-        api.stop.set()
-        api.close_streams()
+        server.force_exit = asked.is_set()
+        asked.set()
 
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, end)
@@ -134,17 +161,29 @@ async def _run(api: Api, server: _Server, listener: socket.socket, ready: Callab
     address, port = listener.getsockname()[:2]
     log.info("api.listening", address=address, port=port, tls=api.site.settings.api.tls is not None)
     ready()
-    await asyncio.wait({serving, *beside}, return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.ensure_future(asked.wait())
+    await asyncio.wait({serving, stopping, *beside}, return_when=asyncio.FIRST_COMPLETED)
     failed = [task for task in beside if task.done()]
-    end()
+    await _end_streams(api)
+    api.stop.set()
+    server.should_exit = True
     await serving
     await api.access.note_uses()
-    for task in beside:
+    for task in (stopping, *beside):
         task.cancel()
-    await asyncio.gather(*beside, return_exceptions=True)
+    await asyncio.gather(stopping, *beside, return_exceptions=True)
     for task in failed:
         task.result()
     log.info("api.stopped")
+
+
+async def _end_streams(api: Api) -> None:
+    """Close the streams, each with its reason: once the server itself is told to end, it only breaks them off."""
+    for _ in range(int(_FAREWELL_SECONDS / _AGAIN_SECONDS)):
+        api.close_streams()
+        if not api.hub.clients:
+            return
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 async def _reap(server: uvicorn.Server) -> None:

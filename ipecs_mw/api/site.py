@@ -1,12 +1,14 @@
 """What every answer is made from: the database, the shared configuration, the language strings."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
-from ipecs_mw.errors import CannotStart, StoreError
+from ipecs_mw.errors import CannotStart, StoreError, StoreUnavailable
 from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.numbering.numbers import read_all
 from ipecs_mw.model.texts import REFERENCE_LOCALE, Texts
@@ -16,6 +18,11 @@ from ipecs_mw.store.configuration.texts import load_texts
 from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
+
+T = TypeVar("T")
+
+_AWAY_SECONDS = 2.0
+_GREETING_SECONDS = 2.0
 
 
 @dataclass
@@ -27,6 +34,32 @@ class Site:
     profile: str
     settings: Settings = field(default_factory=lambda: Settings(hosts=[]))
     texts: Mapping[str, Texts] = field(default_factory=dict)
+    _away: tuple[float, StoreUnavailable] | None = None
+
+    async def run(self, ask: Callable[..., T], *arguments: Any) -> T:
+        """Return what `ask` does in a thread of its own.
+
+        Once MongoDB has not answered, all who wait are told so at once, and for a moment all who come: there are few
+        threads, and each would wait as long as the first.
+        """
+        return await asyncio.to_thread(self._run, ask, *arguments)
+
+    def _run(self, ask: Callable[..., T], *arguments: Any) -> T:
+        away = self._away
+        if away is not None and self.clock.monotonic() < away[0]:
+            raise away[1]
+        try:
+            return ask(*arguments)
+        except StoreUnavailable as error:
+            self._note_away(error)
+            raise
+
+    def _note_away(self, error: StoreUnavailable) -> None:
+        """Take MongoDB for away, unless it answers somebody else: then the question was too much for it."""
+        try:
+            self.store.greet(_GREETING_SECONDS)
+        except StoreError:
+            self._away = self.clock.monotonic() + _AWAY_SECONDS, error
 
     def load(self) -> None:
         """Load settings and strings. Raises CannotStart, StoreError."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo.read_concern import ReadConcern
 from following_scene import NOW, names, numbers, put_call, put_event, wait_open
+from pymongo.read_concern import ReadConcern
 from serving import Served, following, make_token, served
 from sites import wait_until
 

@@ -22,7 +22,7 @@ from ipecs_mw.store.applications.keyed_requests import (
 )
 from ipecs_mw.store.applications.tokens import Token
 from ipecs_mw.store.configuration.definitions import load_commands
-from ipecs_mw.store.coordination.requests import DONE_STATES
+from ipecs_mw.store.coordination.requests import DONE_STATES, Secrets, find_secrets
 
 _ACTING = ("deviceNumber", "DN", "From")
 """Arguments that say which station a command acts for."""
@@ -73,7 +73,7 @@ def _describe(name: str, asked: Asked) -> str:
 async def _send(asked: Asked) -> Answer:
     """Queue the command in a worker thread, and wait without holding one."""
     body: CommandBody = asked.body
-    request = await asyncio.to_thread(_submit, asked, body)
+    request, secrets = await asked.site.run(_submit, asked, body)
     wait = min(body.timeout_seconds + _GRACE_SECONDS, _MOST_WAIT_SECONDS)
     clock = asked.site.clock
     began_at = clock.monotonic()
@@ -81,16 +81,17 @@ async def _send(asked: Asked) -> Answer:
         waited = clock.monotonic() - began_at
         if waited >= wait:
             location = f"{BASE}/requests/{request['_id']}"
-            return Answer(spell_request(request), 202, {"Location": location, "Retry-After": "1"})
+            return Answer(spell_request(request, secrets), 202, {"Location": location, "Retry-After": "1"})
         await asyncio.sleep(min(max(waited * _POLL_SHARE, _FIRST_POLL_SECONDS), _LONGEST_POLL_SECONDS))
-        found = await asyncio.to_thread(find_request, asked.site.store, str(request["_id"]))
+        found = await asked.site.run(find_request, asked.site.store, str(request["_id"]))
         if found is None:
             raise Missing("error.no_such_request", id=str(request["_id"]))
         request = found
-    return Answer(spell_request(request), 200, {"Location": f"{BASE}/requests/{request['_id']}"})
+    return Answer(spell_request(request, secrets), 200, {"Location": f"{BASE}/requests/{request['_id']}"})
 
 
-def _submit(asked: Asked, body: CommandBody) -> Mapping[str, Any]:
+def _submit(asked: Asked, body: CommandBody) -> tuple[Mapping[str, Any], Secrets]:
+    """Return the request, and the names of its secret arguments."""
     key = asked.headers.get("idempotency-key")
     if key is not None and not (key.strip() and len(key) <= _LONGEST_KEY and key.isprintable()):
         allowed = Words("allowed.text_length", low=1, high=_LONGEST_KEY)
@@ -108,12 +109,13 @@ def _submit(asked: Asked, body: CommandBody) -> Mapping[str, Any]:
         raise NoSuchName("error.no_such_choice", name="host", value=host, allowed=", ".join(names))
     if host is None and len(names) != 1:
         raise CommandRefused("error.host_not_named", allowed=", ".join(names) or "-")
+    secrets = frozenset(each.name.lower() for each in command.params if each.is_secret)
     try:
-        return submit_keyed(
+        request = submit_keyed(
             asked.site.store,
             body.command,
             body.args,
-            secrets=frozenset(each.name for each in command.params if each.is_secret),
+            secrets=secrets,
             token=asked.token.name,
             key=key,
             host=host,
@@ -123,6 +125,7 @@ def _submit(asked: Asked, body: CommandBody) -> Mapping[str, Any]:
         )
     except ChangedMeanwhile as error:
         raise Problem(422, error.key, **error.facts) from error
+    return request, secrets
 
 
 def _check_station(token: Token, command: Command, arguments: Mapping[str, Any]) -> None:
@@ -154,14 +157,14 @@ def _is_within(value: Any, stations: frozenset[str]) -> bool:
 def _show_request(asked: Asked) -> Answer:
     """Return a request that this token may see: its own, and those of commands that it may give."""
     request = find_request(asked.site.store, asked.path["id"])
-    if request is None or not _may_see(asked.token, request):
+    is_own = request is not None and request.get("created_by") == f"token:{asked.token.name}"
+    if request is None or not (is_own or _may_see(asked.token, request)):
         raise Missing("error.no_such_request", id=asked.path["id"][:80])
-    return Answer(spell_request(request))
+    spelled = spell_request(request, find_secrets(asked.site.store))
+    return Answer(spelled if is_own else asked.hide(spelled))  # who gave a command has seen its numbers
 
 
 def _may_see(token: Token, request: Mapping[str, Any]) -> bool:
-    if request.get("created_by") == f"token:{token.name}":
-        return True
     scope, host = token.scope, str(request.get("host", ""))
     is_in_scope = not scope.is_narrow and (not scope.hosts or host in scope.hosts)
     return is_in_scope and allows(token.rights, f"{COMMANDS}{request.get('command', '')}")

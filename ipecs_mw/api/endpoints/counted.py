@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from ipecs_mw.api.answers import Problem
 from ipecs_mw.api.documents import FiguresTable
 from ipecs_mw.api.endpoints.logged import Form, Host, Since, Until
 from ipecs_mw.api.rows import BASE, Answer, Asked, Endpoint
@@ -54,6 +55,9 @@ def _ask(what: What) -> Callable[[Asked], Answer]:
         site, scope = asked.site, asked.token.scope
         host = choose_host(scope, query.host)
         is_of_group = what == "queues" or not scope.stations
+        if is_of_group and scope.is_narrow and not scope.groups:
+            allowed = ", ".join(sorted(scope.stations))
+            raise Problem(403, "error.outside_scope", name="group", value=query.group or "-", allowed=allowed)
         group = choose_group(scope, query.group) if is_of_group else query.group
         station = query.station if is_of_group else choose_station(scope, query.station)
         if query.zone is not None and not is_timezone(query.zone):

@@ -28,11 +28,13 @@ class _Waiting(NamedTuple):
 class Client:
     """A stream that is open. `closing` is why it is to be closed; blank as long as it is not.
 
-    `position` is that of the last frame that was handed to the connection.
+    `position` is that of the last frame that was handed to the connection, `sending_since` when (by the loop's
+    clock) that began which goes on; 0 for nothing. Made in the task that serves it.
     """
 
     __slots__ = (
-        "_bytes", "_queue", "_wake", "closing", "form", "is_attached", "position", "selection", "slot", "token",
+        "_bytes", "_queue", "_task", "_wake", "closing", "form", "is_attached", "position", "selection", "sending_since",
+        "slot", "token",
     )  # fmt: skip
 
     def __init__(self, token: Token, selection: Selection, form: Form, position: str) -> None:
@@ -43,6 +45,8 @@ class Client:
         self.closing = ""
         self.slot = id(self) // 16 % SLOTS
         self.is_attached = False
+        self.sending_since = 0.0
+        self._task = asyncio.current_task()
         self._queue: deque[_Waiting] = deque()
         self._bytes = 0
         self._wake: asyncio.Future[None] | None = None
@@ -88,6 +92,12 @@ class Client:
             self._queue.clear()
             self._bytes = 0
             self._rouse()
+
+    def abort(self) -> None:
+        """End its task: the client takes nothing more, so that it cannot be told why."""
+        self.close("too_slow")
+        if self._task is not None:
+            self._task.cancel()
 
     def spell_end(self) -> bytes:
         """Return the last frame: why it is closed, and the position to go on after."""

@@ -1,5 +1,6 @@
 """The life of a stream on either wire: what was missed, then what comes, then why it ends."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from random import uniform
 
@@ -12,7 +13,7 @@ from ipecs_mw.api.stream.frames import Entry, Form, spell_frame
 from ipecs_mw.api.stream.hub import FEEDS, Hub
 from ipecs_mw.api.stream.opening import Opening
 from ipecs_mw.api.stream.position import Spot, read_position, write_position
-from ipecs_mw.errors import PositionLost
+from ipecs_mw.errors import PositionLost, StoreError
 from ipecs_mw.model.numbering.masking import mask_outside
 
 log = logs.get_logger()
@@ -21,7 +22,7 @@ ALIVE_SECONDS = 15
 """A stream that has nothing to say says so, so often."""
 
 SEND_SECONDS = 20.0
-"""A client that takes nothing for so long is gone."""
+"""A client that takes nothing for so long is gone: `end_stuck` ends its stream."""
 
 _AT_ONCE = 500
 
@@ -36,16 +37,37 @@ async def serve_stream(site: Site, hub: Hub, opening: Opening, form: Form, send:
     spots = read_position(opening.after) if opening.after else {}
     await hub.start([*FEEDS, *(("events",) if "events" in opening.selection.topics else ())])
     client = Client(opening.token, opening.selection, form, opening.after)
+    loop = asyncio.get_running_loop()
+
+    async def send_timed(
+        frames: Sequence[bytes],
+    ) -> None:  # a time-out of its own for each would cost as much again
+        client.sending_since = loop.time()
+        await send(frames)
+        client.sending_since = 0.0
+
     if form == "sse":
         await send([b"retry: %d\n\n" % int(uniform(1000, 5000))])  # noqa: S311 - a jitter
     hub.note(client)
     try:
-        await _begin(site, hub, client, spots, has_snapshot=opening.has_snapshot, send=send)
-        await _go_on(client, send)
+        await _begin(site, hub, client, spots, has_snapshot=opening.has_snapshot, send=send_timed)
+        await _go_on(client, send_timed)
+    except StoreError as error:
+        log.warning("api.stream_away", detail=logs.explain(error))
+        client.close("database_away")
+        await send_timed([client.spell_end()])
     finally:
         hub.detach(client)
         if client.closing:
             log.info("api.stream_closed", token=client.token.name, reason=client.closing)
+
+
+def end_stuck(hub: Hub) -> None:
+    """End the streams of clients that take nothing."""
+    now = asyncio.get_running_loop().time()
+    for client in list(hub.clients):
+        if client.sending_since and now - client.sending_since > SEND_SECONDS:
+            client.abort()
 
 
 async def _begin(

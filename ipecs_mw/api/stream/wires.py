@@ -8,22 +8,27 @@ from typing import Any
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
+from ipecs_mw import logs
 from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
 from ipecs_mw.api.reading import read_query
+from ipecs_mw.api.rows import BASE
 from ipecs_mw.api.routing import Counters, build_problem
 from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.hub import Hub
 from ipecs_mw.api.stream.opening import Opening, StreamQuery, read_opening
 from ipecs_mw.api.stream.position import read_position
-from ipecs_mw.api.stream.serving import SEND_SECONDS, serve_stream
+from ipecs_mw.api.stream.serving import serve_stream
 from ipecs_mw.errors import IpecsMwError
+
+log = logs.get_logger()
 
 _HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )
+STREAM_PATH = f"{BASE}/stream"
 _MOST_HEARD = 100
 """So many messages a client of a WebSocket may send: it has nothing to say."""
 
@@ -51,8 +56,12 @@ class StreamEndpoint:
             return
         self._counters.count(200 if scope["type"] == "http" else 101)
         serve = self._serve_events if scope["type"] == "http" else self._serve_socket
-        with suppress(OSError, asyncio.TimeoutError, TimeoutError):
+        try:
             await serve(opening, receive, send)
+        except OSError:
+            return
+        except Exception:  # one fault of ours must not end the others
+            log.critical("api.failed", path=STREAM_PATH, exc_info=True)
 
     async def _open(self, scope: Scope, headers: Headers) -> Opening:
         if scope["type"] == "http" and scope["method"] != "GET":
@@ -74,9 +83,7 @@ class StreamEndpoint:
 
         async def send_frames(frames: Sequence[bytes]) -> None:
             body = frames[0] if len(frames) == 1 else b"".join(frames)
-            await asyncio.wait_for(
-                send({"type": "http.response.body", "body": body, "more_body": True}), SEND_SECONDS
-            )
+            await send({"type": "http.response.body", "body": body, "more_body": True})
 
         await self._until_gone(serve_stream(self._site, self._hub, opening, "sse", send_frames), receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -91,7 +98,7 @@ class StreamEndpoint:
             for frame in frames:
                 if not frame.startswith(b"retry:"):
                     text: Message = {"type": "websocket.send", "text": frame.decode()}
-                    await asyncio.wait_for(send(text), SEND_SECONDS)
+                    await send(text)
 
         code = await self._until_gone(
             serve_stream(self._site, self._hub, opening, "ws", send_frames), receive
@@ -106,7 +113,8 @@ class StreamEndpoint:
         try:
             await asyncio.wait({listening, work}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
-                work.result()
+                if not work.cancelled():
+                    work.result()
                 return _TRY_LATER
             return listening.result()
         finally:

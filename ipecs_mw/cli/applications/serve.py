@@ -25,7 +25,7 @@ def serve(address: str | None, port: int | None, allow_plain: bool) -> None:
         from ipecs_mw.api import server  # noqa: PLC0415 - an extra
         from ipecs_mw.api.site import Site  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise CannotStart("error.api_missing", package=error.name or "?") from error
+        raise CannotStart("error.api_missing", package=(error.name or "?").partition(".")[0]) from error
     with context.open_store() as store:
         site = Site(store, context.clock, context.profile)
         try:

@@ -10,7 +10,8 @@ from bson.errors import InvalidId
 from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.errors import ChangedMeanwhile
-from ipecs_mw.store.coordination.requests import Request, open_requests
+from ipecs_mw.model.contents import MASK
+from ipecs_mw.store.coordination.requests import Request, Secrets, open_requests
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -26,7 +27,7 @@ def submit_keyed(
     command: str,
     arguments: Mapping[str, Any],
     *,
-    secrets: frozenset[str],
+    secrets: Secrets,
     token: str,
     key: str | None,
     host: str | None,
@@ -36,7 +37,7 @@ def submit_keyed(
 ) -> Request:
     """Queue a command for the holder of a token, and return the request; with a key that was used, that of before.
 
-    `secrets` are the names of secret arguments.
+    `secrets` are the names of secret arguments, in lower case.
     Raises ChangedMeanwhile where the key was used for another command; StoreError.
     """
     request: Request = {
@@ -56,7 +57,7 @@ def submit_keyed(
             store.database["requests"].insert_one(request)
         return request
     # the fingerprint tells whether it is the same command again, also when its arguments are masked by then
-    open_arguments = sorted((each for each in arguments.items() if each[0] not in secrets), key=repr)
+    open_arguments = sorted((each for each in arguments.items() if each[0].lower() not in secrets), key=repr)
     told = repr((command, open_arguments, host)).encode()
     request |= {
         "key": sha256(f"{token}\0{key}".encode()).hexdigest(),
@@ -84,6 +85,11 @@ def find_request(store: Store, request_id: str) -> Request | None:
     return found
 
 
-def spell_request(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request as its application sees it."""
-    return {"id": str(request["_id"]), **{name: request[name] for name in SHOWN if name in request}}
+def spell_request(request: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
+    """Return a request as an application sees it; `secrets` are the names of secret arguments, in lower case."""
+    shown = {"id": str(request["_id"]), **{name: request[name] for name in SHOWN if name in request}}
+    if isinstance(shown.get("args"), Mapping):
+        shown["args"] = {
+            name: MASK if str(name).lower() in secrets else value for name, value in shown["args"].items()
+        }
+    return shown

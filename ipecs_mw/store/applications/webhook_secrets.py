@@ -43,21 +43,22 @@ def hide_secrets(store: Store, document: Mapping[str, Any]) -> bool:
     found = _find_secrets(document)
     if not found:
         return False
-    name, before = document["_id"], load_hidden(store, str(document["_id"]))
-    changes: Document = {
-        f"variables.{variable}": value for variable, value in found.get("variables", {}).items()
-    }
+    changes: Document = {}
+    if "variables" in found:
+        changes["variables"] = {"$mergeObjects": ["$variables", {"$literal": found["variables"]}]}
     if "url" in found:
-        changes["url"] = found["url"]
-    update: Document = {"$set": changes} if changes else {}
-    if "secret" in found and found["secret"] != before.secret:
-        update = {"$set": {**changes, "secret": found["secret"]}}
-        if before.secret is not None:
-            update["$set"]["former"] = before.secret
-            update["$currentDate"] = {"changed_at": True}
+        changes["url"] = {"$literal": found["url"]}
+    if "secret" in found:
+        new = {"$literal": found["secret"]}
+        replaces = {"$and": [{"$ne": [{"$type": "$secret"}, "missing"]}, {"$ne": ["$secret", new]}]}
+        changes |= {
+            "secret": new,
+            "former": {"$cond": [replaces, "$secret", "$former"]},
+            "changed_at": {"$cond": [replaces, "$$NOW", "$changed_at"]},
+        }
     with store_errors():
-        if update:
-            store.database[COLLECTION].update_one({"_id": name}, update, upsert=True)
+        # without reading: who may write here may not read
+        store.database[COLLECTION].update_one({"_id": document["_id"]}, [{"$set": changes}], upsert=True)
         _clear(store, document, found)
     return True
 

@@ -39,6 +39,7 @@ _CHANGEABLE = frozenset(
         "stations",
         "groups",
         "format",
+        "limits",
         "state",
         "variables",
         "secret",

@@ -6,8 +6,8 @@ from ipecs_mw.store.configuration.settings import build_settings
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
-_HIDDEN = {"address": "hidden.invalid", "user": "hidden", "password": {"env": "HIDDEN"}}
-"""What stands for the settings of a host that are not shared."""
+_HIDDEN = {"address": "hidden.invalid", "password": {"env": "HIDDEN"}}
+"""What stands for the settings of a host that are not shared; its account, too, is one that no other host has."""
 
 
 def load_shared(store: Store, profile: str) -> tuple[Settings, int]:
@@ -24,7 +24,12 @@ def load_shared(store: Store, profile: str) -> tuple[Settings, int]:
             raise StoreRefused("error.not_migrated", part="config_shared")
     hosts = (document or {}).get("hosts")
     if document is not None and isinstance(hosts, list):
-        document = {**document, "hosts": [_HIDDEN | each for each in hosts if isinstance(each, dict)]}
+        named = [
+            {**_HIDDEN, "user": f"hidden{number}", **each}
+            for number, each in enumerate(hosts)
+            if isinstance(each, dict)
+        ]
+        document = {**document, "hosts": named}
     return build_settings(document, profile, profiles)
 
 

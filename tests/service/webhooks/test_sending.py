@@ -122,8 +122,9 @@ def test_the_secret_leaves_the_document_and_both_sign_while_it_is_changed(
     wait_until(lambda: scene.store.database["webhook_secrets"].count_documents({"secret": second}))
 
     def is_signed_by_both() -> bool:
-        scene.begin(str(len(receiver.told) + 1))
-        told = receiver.wait(len(receiver.told) + 1)[-1]
+        count = len(receiver.told) + 1
+        scene.begin(str(count))
+        told = receiver.wait(count)[-1]
         return " " in told.headers["webhook-signature"]
 
     wait_until(is_signed_by_both)

@@ -20,6 +20,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.events.event_query import Filter, count_events
 from ipecs_mw.store.schema.comparison import put_right
+from ipecs_mw.store.schema.examination import STORED
 from ipecs_mw.store.schema.migrations import find_migrations, load_status, migrate
 from ipecs_mw.store.server.connection import Store, connect
 
@@ -52,6 +53,7 @@ monitoring.register(Killer())
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.store.server.connection import open_client
 from ipecs_mw.store.schema.migrations import migrate
+from ipecs_mw.store.schema.examination import STORED
 migrate(open_client(sys.argv[1], "test"), SystemClock())
 """
 
@@ -63,7 +65,7 @@ def read_indexes(store: Store) -> dict[str, Any]:
             index["name"]: {key: value for key, value in index.items() if key not in ("v", "ns")}
             for index in store.database[name].list_indexes()
         }
-        for name in store.database.list_collection_names()
+        for name in store.database.list_collection_names(filter=STORED)
     }
     return {name: indexes for name, indexes in found.items() if len(indexes) > 1}
 

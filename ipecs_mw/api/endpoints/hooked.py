@@ -1,0 +1,320 @@
+"""Webhooks: who is told what, where; what became of each delivery; tests and replays."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
+
+from ipecs_mw.api.answers import Missing, Problem
+from ipecs_mw.api.cursors import read_delivery_cursor, write_delivery_cursor
+from ipecs_mw.api.documents import Instant, Page
+from ipecs_mw.api.endpoints.logged import Cursor, Limit
+from ipecs_mw.api.rows import BASE, NUMBERS, Answer, Asked, Endpoint
+from ipecs_mw.api.scoping import check_right
+from ipecs_mw.errors import ChangedMeanwhile, CommandRefused, NoSuchName, Words
+from ipecs_mw.messages.rights import COMMANDS, TOPICS
+from ipecs_mw.messages.webhook import Topic, WebhookName
+from ipecs_mw.model.configuration.settings import Kind
+from ipecs_mw.store.applications import webhook_tasks
+from ipecs_mw.store.applications.deliveries import State, list_deliveries
+from ipecs_mw.store.applications.tokens import Token
+from ipecs_mw.store.applications.webhooks import (
+    add_webhook,
+    change_webhook,
+    list_webhooks,
+    load_webhook,
+    remove_webhook,
+)
+
+_RIGHT = "webhooks.manage"
+_ANSWER_SECONDS = 20.0
+_MOST_IDS = 500
+
+Names = Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(max_length=200)]
+Url = Annotated[str, Meta(min_length=1, max_length=2048)]
+Secret = Annotated[
+    str, Meta(max_length=200, description="`whsec_` and Base64 of 24 to 64 bytes; without it one is made")
+]
+
+
+class _Fields(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    hosts: Names | None = None
+    kinds: list[Kind] | None = None
+    types: Names | None = None
+    stations: Names | None = None
+    groups: Names | None = None
+    format: (
+        Annotated[
+            str | dict[str, Any], Meta(description="`standard`, `cloudevents`, a preset, or a template")
+        ]
+        | None
+    ) = None
+    state: Literal["active", "paused"] | None = None
+    variables: Annotated[dict[str, Any], Meta(description="of the preset or template")] | None = None
+    secret: Secret | None = None
+
+
+class WebhookBody(_Fields, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A new webhook."""
+
+    name: WebhookName
+    url: Url
+    topics: Annotated[list[Topic], Meta(min_length=1)]  # type: ignore[valid-type]
+
+
+class WebhookChange(_Fields, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is to be changed of a webhook."""
+
+    url: Url | None = None
+    topics: Annotated[list[Topic], Meta(min_length=1)] | None = None  # type: ignore[valid-type]
+
+
+class ReplayBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which deliveries are sent again: those of `ids`, else those set aside, with `everything` all."""
+
+    ids: Annotated[list[str], Meta(max_length=_MOST_IDS)] = []
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    everything: bool = False
+
+
+class DeliveryQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which deliveries."""
+
+    state: State | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class WebhookInfo(Struct, frozen=True):
+    """A webhook as it is shown: `url` without its path. `secret` is there once, where it was made."""
+
+    name: str
+    url: str
+    topics: list[str]
+    state: str
+    secret: str | UnsetType = UNSET
+    hosts: list[str] | UnsetType = UNSET
+    kinds: list[str] | UnsetType = UNSET
+    types: list[str] | UnsetType = UNSET
+    stations: list[str] | UnsetType = UNSET
+    groups: list[str] | UnsetType = UNSET
+    format: Any = UNSET
+    variables: Any = UNSET
+    reason: str | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
+    created_at: Instant | UnsetType = UNSET
+    created_by: str | UnsetType = UNSET
+    updated_at: Instant | UnsetType = UNSET
+    updated_by: str | UnsetType = UNSET
+
+
+class Webhooks(Struct, frozen=True):
+    """All webhooks."""
+
+    items: list[WebhookInfo]
+
+
+class DeliveryInfo(Struct, frozen=True):
+    """A delivery: its id is the header `webhook-id` of all its tries."""
+
+    id: str
+    webhook: str
+    name: str
+    state: State
+    tries: int
+    at: Instant
+    host: str | UnsetType = UNSET
+    next_at: Instant | UnsetType = UNSET
+    first_at: Instant | UnsetType = UNSET
+    ended_at: Instant | UnsetType = UNSET
+    call: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    attempts: list[Any] | UnsetType = UNSET
+
+
+class TestResult(Struct, frozen=True):
+    """What became of a test."""
+
+    status: int | UnsetType | None = UNSET
+    error: str | UnsetType = UNSET
+    duration_seconds: float | UnsetType = UNSET
+
+
+class ReplayResult(Struct, frozen=True):
+    """How many deliveries are sent again."""
+
+    count: int | UnsetType = UNSET
+
+
+def _list(asked: Asked) -> Answer:
+    return Answer({"items": [_show(each) for each in list_webhooks(asked.site.store)]})
+
+
+def _show(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name in _SHOWN}
+
+
+_SHOWN = frozenset(field.encode_name for field in structs.fields(WebhookInfo))
+
+
+def _add(asked: Asked) -> Answer:
+    body: WebhookBody = asked.body
+    fields = _read_fields(asked.token, body)
+    name = fields.pop("name")
+    try:
+        shown, secret = add_webhook(
+            asked.site.store, name, fields, by=f"token:{asked.token.name}", now=asked.now
+        )
+    except NoSuchName:
+        raise
+    except CommandRefused as error:
+        raise Problem(409, error.key, **error.facts) from error
+    told = {"secret": secret} if body.secret is None else {}
+    return Answer(_show(shown) | told, 201, {"Location": f"{BASE}/webhooks/{name}"})
+
+
+def _read_fields(token: Token, body: _Fields) -> dict[str, Any]:
+    """Return the fields that are given; a webhook gets no more than the token that makes or changes it may see."""
+    given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not None}
+    for topic in given.get("topics") or ():
+        check_right(token, TOPICS[topic])
+    _refuse_sources(given.get("variables"))
+    scope = token.scope
+    parts = {"hosts": scope.hosts, "stations": scope.stations, "groups": scope.groups}
+    limits: dict[str, Any] = {name: sorted(values) for name, values in parts.items() if values}
+    limits["commands"] = sorted(right for right in token.rights if right.startswith(COMMANDS))
+    limits["sees_numbers"] = NUMBERS in token.rights
+    return given | {"limits": limits}
+
+
+def _refuse_sources(variables: Any) -> None:
+    """Refuse a secret that is kept on the daemon's machine: who may ask the API may not have it read from there."""
+    for name, value in (variables or {}).items():
+        if isinstance(value, Mapping) and {"env", "file", "encrypted"} & value.keys():
+            raise CommandRefused(
+                "error.argument",
+                name=f"variables.{name}"[:80],
+                value="{…}",
+                allowed=Words("allowed.webhook_value"),
+            )
+
+
+def _load(asked: Asked) -> Mapping[str, Any]:
+    try:
+        return load_webhook(asked.site.store, asked.path["id"])
+    except NoSuchName as error:
+        raise Missing(error.key, **error.facts) from error
+
+
+def _get(asked: Asked) -> Answer:
+    return Answer(_show(_load(asked)))
+
+
+def _change(asked: Asked) -> Answer:
+    present = _load(asked)
+    fields = _read_fields(asked.token, asked.body)
+    if fields.keys() == {"limits"}:
+        names = ", ".join(WebhookChange.__struct_fields__)
+        raise CommandRefused(
+            "error.argument", name="body", value="{}", allowed=Words("allowed.some_of", names=names)
+        )
+    for topic in present.get("topics") or ():
+        if topic in TOPICS and "topics" not in fields:
+            check_right(asked.token, TOPICS[topic])
+    try:
+        shown = change_webhook(
+            asked.site.store, asked.path["id"], fields, by=f"token:{asked.token.name}", now=asked.now
+        )
+    except ChangedMeanwhile as error:
+        raise Problem(409, error.key, **error.facts) from error
+    return Answer(_show(shown))
+
+
+def _remove(asked: Asked) -> Answer:
+    _load(asked)
+    remove_webhook(asked.site.store, asked.path["id"])
+    return Answer(status=204)
+
+
+def _list_deliveries(asked: Asked) -> Answer:
+    _load(asked)
+    query: DeliveryQuery = asked.query
+    name = asked.path["id"]
+    found = list_deliveries(
+        asked.site.store,
+        name,
+        state=query.state,
+        limit=query.limit + 1,
+        before=read_delivery_cursor(name, query.cursor),
+    )
+    items, rest = found[: query.limit], found[query.limit :]
+    cursor = write_delivery_cursor(name, items[-1]["id"]) if rest else None
+    headers = {} if cursor is None else {"Link": f'<{asked.link(cursor=cursor)}>; rel="next"'}
+    shown = [{field: value for field, value in each.items() if field in _OF_DELIVERY} for each in items]
+    return Answer({"items": shown, "next": cursor}, headers=headers)
+
+
+_OF_DELIVERY = frozenset(field.encode_name for field in structs.fields(DeliveryInfo))
+
+
+async def _test(asked: Asked) -> Answer:
+    await asyncio.to_thread(_load, asked)
+    task = await asyncio.to_thread(
+        webhook_tasks.ask_for_test, asked.site.store, asked.path["id"], by=asked.token.name, now=asked.now
+    )
+    return await _await(asked, task)
+
+
+async def _replay(asked: Asked) -> Answer:
+    body: ReplayBody = asked.body
+    await asyncio.to_thread(_load, asked)
+
+    def ask() -> str:
+        return webhook_tasks.replay(
+            asked.site.store,
+            asked.path["id"],
+            by=asked.token.name,
+            now=asked.now,
+            ids=body.ids,
+            since=body.since,
+            everything=body.everything,
+        )
+
+    return await _await(asked, await asyncio.to_thread(ask))
+
+
+async def _await(asked: Asked, task: str) -> Answer:
+    """Return what the sender made of a task; 202 where it does not say soon."""
+    clock = asked.site.clock
+    give_up_at = clock.monotonic() + _ANSWER_SECONDS
+    while clock.monotonic() < give_up_at:
+        result = await asyncio.to_thread(webhook_tasks.await_task, asked.site.store, task, 0.0, clock)
+        if result is not None:
+            return Answer({name: value for name, value in result.items() if value is not None})
+        await asyncio.sleep(0.2)
+    return Answer({}, 202, {"Retry-After": "5"})
+
+
+_MISSING = {404: "There is no such webhook."}
+_SLOW = {**_MISSING, 202: "The sender has not done it yet; no daemon may be running."}
+
+ROWS = (
+    Endpoint("GET", f"{BASE}/webhooks", _RIGHT, "listWebhooks", "All webhooks.", _list, Webhooks),
+    Endpoint("POST", f"{BASE}/webhooks", _RIGHT, "addWebhook", "Add a webhook; its secret is shown this once.", _add,
+             WebhookInfo, body=WebhookBody, success=201, others={409: "There is one of this name."}),
+    Endpoint("GET", f"{BASE}/webhooks/{{id}}", _RIGHT, "getWebhook", "One webhook.", _get, WebhookInfo,
+             others=_MISSING),
+    Endpoint("PATCH", f"{BASE}/webhooks/{{id}}", _RIGHT, "changeWebhook", "Change, pause or resume a webhook.",
+             _change, WebhookInfo, body=WebhookChange, others={**_MISSING, 409: "Somebody else changed it."}),
+    Endpoint("DELETE", f"{BASE}/webhooks/{{id}}", _RIGHT, "removeWebhook", "Remove a webhook.", _remove, None,
+             others=_MISSING, success=204),
+    Endpoint("GET", f"{BASE}/webhooks/{{id}}/deliveries", _RIGHT, "listDeliveries", "Deliveries, newest first.",
+             _list_deliveries, Page[DeliveryInfo], DeliveryQuery, others=_MISSING),
+    Endpoint("POST", f"{BASE}/webhooks/{{id}}/test", _RIGHT, "testWebhook", "Send a test at once.", _test,
+             TestResult, is_slow=True, others=_SLOW),
+    Endpoint("POST", f"{BASE}/webhooks/{{id}}/replay", _RIGHT, "replayDeliveries", "Send deliveries again.", _replay,
+             ReplayResult, body=ReplayBody, is_slow=True, others=_SLOW),
+)  # fmt: skip
+"""The endpoints of webhooks."""

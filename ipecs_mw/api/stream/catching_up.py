@@ -11,12 +11,17 @@ from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.frames import Entry
 from ipecs_mw.api.stream.hub import Hub, Told
 from ipecs_mw.api.stream.position import Places, Spot, write_position
-from ipecs_mw.errors import PositionLost
 from ipecs_mw.messages.message import Changed, Message
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
 from ipecs_mw.model.numbering.masking import mask_outside
-from ipecs_mw.store.applications.feed import find_second, place_before, read_feed, read_state
+from ipecs_mw.store.applications.feed import (
+    Order,
+    find_second,
+    place_before,
+    read_feed,
+    read_state,
+)
 
 _AT_ONCE = 500
 _BEHIND_SECONDS = 0.02
@@ -68,27 +73,31 @@ async def catch_up(
     behind it misses nothing. Raises PositionLost where the server does not have it any more, StoreError.
     """
     feeds = list_feeds(selection.topics)
+    await hub.await_spots(feeds)
     for name in feeds:  # a feed that the position does not know was not followed before
-        spots.setdefault(name, hub.spots.get(name, Spot("")))
-    number = hub.find_number(spots, feeds)
-    while number is None:
-        goal, number = {name: hub.spots[name] for name in feeds}, hub.number
-        for name in feeds:
-            async for batch in _read(site, selection, name, spots, goal[name]):
-                yield batch
-        if hub.list_after(number) is None:  # it took so long that memory does not reach back
-            number = None
+        spots.setdefault(name, hub.spots[name])
     while True:
-        told = hub.list_after(number)
-        if told is None:
-            raise PositionLost("error.position_lost")
-        if told:
-            number = told[-1].number
-            yield [_spell_after(each, spots) for each in told if _is_missed(each, selection, spots)]
-        elif all(hub.spots[name].order >= spots[name].order for name in feeds):
-            return
-        else:  # another process was ahead of this one
-            await asyncio.sleep(_BEHIND_SECONDS)
+        number = hub.find_number(spots, feeds)
+        if number is None:
+            goal, number = {name: hub.spots[name] for name in feeds}, hub.number
+            for name in feeds:
+                async for batch in _read(site, selection, name, spots, goal[name]):
+                    yield batch
+        # None: it took so long that memory does not reach back to there any more
+        while (told := hub.list_after(number, _AT_ONCE)) is not None:
+            if told:
+                number = told[-1].number
+                yield [_spell_after(each, spots) for each in told if _is_missed(each, selection, spots)]
+                for each in told:
+                    spots[each.feed] = max(spots.get(each.feed, each.spot), each.spot, key=_order)
+            elif all(hub.spots[name].order >= spots[name].order for name in feeds):
+                return
+            else:  # another process was ahead of this one
+                await asyncio.sleep(_BEHIND_SECONDS)
+
+
+def _order(spot: Spot) -> Order:
+    return spot.order
 
 
 def _is_missed(told: Told, selection: Selection, spots: Places) -> bool:
@@ -123,7 +132,7 @@ async def _read(
                     entries.append(Entry(message, write_position(spots), _mask(site)))
             if entries:
                 yield entries
-    spots[name] = max(spots[name], goal, key=lambda spot: spot.order)
+    spots[name] = max(spots[name], goal, key=_order)
 
 
 def _take(steps: Iterator[tuple[Spot, Message | None]]) -> list[tuple[Spot, Message | None]]:

@@ -50,6 +50,11 @@ class Feeding:
         """Start the thread."""
         self.thread.start()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it reads."""
+        return self._begun.is_set()
+
     def wait(self, seconds: float) -> bool:
         """Wait until it reads; tell whether it does."""
         return self._begun.wait(seconds)

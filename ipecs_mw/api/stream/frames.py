@@ -32,6 +32,10 @@ class Entry(Struct):
             frame = self.frames[key] = spell_frame(form, self.message.name, body, self.position)
         return frame
 
+    def forget(self) -> None:
+        """Drop what was spelled; it can be spelled again."""
+        self.bodies, self.frames = {}, {}
+
 
 def spell_frame(form: Form, name: str, body: bytes, position: str) -> bytes:
     """Return a frame: a named event with its data as JSON, and the position after it; none where that is blank."""

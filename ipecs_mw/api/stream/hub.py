@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from ipecs_mw import logs
@@ -12,6 +13,7 @@ from ipecs_mw.api.stream.client import Client
 from ipecs_mw.api.stream.feeding import Feeding
 from ipecs_mw.api.stream.frames import Entry
 from ipecs_mw.api.stream.position import Places, Spot, write_position
+from ipecs_mw.errors import StoreUnavailable
 from ipecs_mw.messages.message import Changed, Document, Message
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
@@ -24,6 +26,9 @@ FEEDS = ("calls", "figures", "gaps", "live", "missed", "requests")
 
 _MOST_KEPT = 4096
 _MOST_BEFORE_YIELD = 200
+_MOST_WAITING = 10_000
+_BEGIN_SECONDS = 5.0
+_LOOK_SECONDS = 0.02
 
 
 class Told(NamedTuple):
@@ -71,9 +76,18 @@ class Hub:
                 self._site, name, self.take, self.lost, self._stop, before_seconds=before_seconds
             )
             self.feedings[name].start()
-        waits = [asyncio.to_thread(self.feedings[name].wait, 5.0) for name in names]
-        await asyncio.gather(*waits)
-        self._drain()
+        waiting = [self.feedings[name] for name in names if not self.feedings[name].has_begun]
+        if waiting:
+            await asyncio.gather(*(asyncio.to_thread(each.wait, _BEGIN_SECONDS) for each in waiting))
+            self._drain()
+
+    async def await_spots(self, names: Sequence[str]) -> None:
+        """Wait until it is known how far these feeds are; raises StoreUnavailable where it is not soon."""
+        give_up_at = self._site.clock.monotonic() + _BEGIN_SECONDS
+        while not all(name in self.spots for name in names):
+            if self._site.clock.monotonic() >= give_up_at:
+                raise StoreUnavailable("error.mongo_away", reason=", ".join(names))
+            await asyncio.sleep(_LOOK_SECONDS)
 
     @property
     def is_up(self) -> bool:
@@ -84,6 +98,8 @@ class Hub:
         """Take a step of a feed, in the feed's thread."""
         self._waiting.append((name, place, changed))
         self._schedule()
+        while len(self._waiting) > _MOST_WAITING and not self._stop.is_set():
+            self._site.clock.wait(self._stop, _LOOK_SECONDS)  # it reads faster than this process can tell
 
     def lost(self, name: str) -> None:
         """Take that a feed has missed something, in the feed's thread."""
@@ -130,6 +146,7 @@ class Hub:
             entry = Entry(message, write_position(self.spots), self._mask)
             self.told.append(Told(self._number, name, self.spots[name], before, entry))
             self._deliver(entry)
+            entry.forget()  # who wants it later is one of few
         self.spots[name] = Spot(place)
 
     def _mask(self, document: Document) -> Document:
@@ -179,13 +196,16 @@ class Hub:
         """The number of the message that was told last."""
         return self._number
 
-    def list_after(self, number: int) -> list[Told] | None:
-        """Return what was told after a message, by its number; None where that is not in memory any more."""
+    def list_after(self, number: int, most: int) -> list[Told] | None:
+        """Return what was told first after a message, by its number; None where memory does not reach back to it."""
         if self.told and self.told[0].number > number + 1:
             return None
         if not self.told:
             return [] if number == self._number else None
-        return [told for told in self.told if told.number > number]
+        if number == self._number:
+            return []
+        begin = number + 1 - self.told[0].number
+        return list(islice(self.told, begin, begin + most))
 
     def find_number(self, spots: Places, feeds: Collection[str]) -> int | None:
         """Return after which message somebody at these spots is; None where memory does not reach back so far."""

@@ -191,7 +191,8 @@ class ApiClient:
         Filters are `host`, `station`, `group`, `kind` and `type`, each a text or several. A connection that breaks
         is made anew after the last position: nothing is missed and nothing comes twice. With `snapshot` it begins
         with what is so now. A message `reset` says that MongoDB no longer has what came in between; the state
-        follows it. It goes on for ever, or until nothing came for `timeout_seconds`, noticed 15 s late at the most.
+        follows it. It goes on for ever, or until nothing came for `timeout_seconds`; the end is noticed up to 15 s
+        late.
         """
         query = {"topics": ",".join(topics), **filters}
         seconds = min(max(timeout_seconds or SILENT_SECONDS, _CONNECT_SECONDS), SILENT_SECONDS)

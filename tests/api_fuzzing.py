@@ -21,7 +21,7 @@ _ENDLESS = "followStream"
 
 
 def ask_at_random(api: Served, *, examples: int, seconds: float) -> list[str]:
-    """Return what was wrong, each fault once; asks each operation so often, again and again for so many seconds."""
+    """Return what was wrong, each fault once; asks each operation so often, again for so many seconds."""
     load_all_checks()
     schema = schemathesis.openapi.from_url(f"{api.url}/api/v1/openapi.json")
     checks = [CHECKS.get_one(name) for name in _CHECKS]

@@ -18,7 +18,7 @@ BASE = "/api/v1"
 ANYBODY = ""
 """The right of an endpoint that needs no token."""
 
-ANY_TOKEN = "*"
+ANY_TOKEN = "*"  # noqa: S105 - a right
 """The right of an endpoint that any token opens."""
 
 
@@ -74,8 +74,8 @@ class Endpoint(NamedTuple):
     """A method and path, the right that it needs, and what answers.
 
     `query` and `body` are frozen structs that refuse unknown fields, `result` is the type of what it answers.
-    `others` are statuses beside 200 and those of every row, each with what it means. `is_slow` marks a handler that
-    is a coroutine and may wait; `kind` is the type of what it answers where that is no JSON.
+    `others` are statuses beside 200 and those of every row, each with what it means. `is_slow` marks a handler
+    that is a coroutine and may wait; `kind` is the type of what it answers where that is no JSON.
     """
 
     method: str

@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import httptools  # noqa: F401 - what uvicorn reads requests with; without it, it says so too late
@@ -143,7 +143,7 @@ class _Server(uvicorn.Server):
 
     def capture_signals(self) -> Any:
         """Leave signals alone."""
-        return suppress()
+        return nullcontext()
 
 
 async def _run(api: Api, server: _Server, listener: socket.socket, ready: Callable[[], None]) -> None:
@@ -157,7 +157,7 @@ async def _run(api: Api, server: _Server, listener: socket.socket, ready: Callab
         loop.add_signal_handler(name, end)
     beside = [asyncio.ensure_future(api.run()), asyncio.ensure_future(_reap(server))]
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
+    while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn tells it so and no other way
         await asyncio.sleep(0.01)
     address, port = listener.getsockname()[:2]
     log.info("api.listening", address=address, port=port, tls=api.site.settings.api.tls is not None)

@@ -40,8 +40,8 @@ class Site:
     async def run(self, ask: Callable[..., T], *arguments: Any) -> T:
         """Return what `ask` does in a thread of its own.
 
-        Once MongoDB has not answered, all who wait are told so at once, and for a moment all who come: there are few
-        threads, and each would wait as long as the first.
+        Once MongoDB has not answered, all who wait are told so at once, and for a moment all who come: there are
+        few threads, and each would wait as long as the first.
         """
         return await asyncio.to_thread(self._run, ask, *arguments)
 

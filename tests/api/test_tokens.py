@@ -117,7 +117,8 @@ def test_a_right_in_a_document_that_there_is_not_gives_nothing(api: Served) -> N
 
 def test_malformed_tokens_are_refused(api: Served) -> None:
     for given in ("Bearer", "Bearer ", "Bearer ipecsmw_", "Basic YTpi", "ipecsmw_x", f"Bearer {'x' * 5000}",
-                  f"Bearer {api.all}x", f"Bearer {api.all[:-1]}", "Bearer ipecsmw_\xff\xfe", "Bearer a b"):  # fmt: skip
+                  f"Bearer {api.all}x", f"Bearer {api.all[:-1]}", "Bearer ipecsmw_\xff\xfe",
+                  "Bearer a b"):  # fmt: skip
         with api.elsewhere() as session:
             answer = session.get(
                 f"{api.url}/api/v1/calls", headers={"Authorization": given.encode("latin-1")}

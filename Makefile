@@ -26,9 +26,9 @@ test-mutations: $(VENV)/dev
 test-faults: $(VENV)/dev
 	@FAULTS=full FAULTS_REPORT=.cache/faults.json $(BIN)/python -m pytest -m fault --timeout 0; code=$$?; PYTHONPATH=.:tests $(BIN)/python -m faults.report .cache/faults.json; exit $$code
 
-# Asks the API at random for so many SECONDS; `make test` asks a little.
+# Asks the API at random, by its description and with damaged bytes, SECONDS each; `make test` asks a little.
 fuzz: $(VENV)/dev
-	@FUZZ_SECONDS=$(or $(SECONDS),3600) $(BIN)/python -m pytest tests/api/test_openapi.py
+	@FUZZ_SECONDS=$(or $(SECONDS),3600) $(BIN)/python -m pytest tests/api/test_openapi.py tests/api/test_raw_bytes.py
 
 # A random mix of faults (MINUTES=n, SEED=n to repeat one).
 soak: $(VENV)/dev

@@ -1,10 +1,13 @@
 """The API over a database that many tests share: what one of them changes is its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import serving
 from api_scene import Served, served_anew
 
+from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.embedded import Embedded
 
 
@@ -13,3 +16,12 @@ def api(mongo: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """What all tests may ask; nobody ends it, and each changes only what it made itself."""
     with served_anew(mongo, tmp_path_factory.mktemp("api")) as place:
         yield place
+
+
+@pytest.fixture
+def site(migrated: Store, mongo_uri: str, tmp_path: Path) -> Iterator[serving.Served]:
+    """A server of this test's own over an empty database, which the test may end and fill."""
+    hosts = [{"name": "main", "timezone": "Asia/Singapore"}]
+    migrated.database["config"].insert_one({"_id": "default", "revision": 1, "hosts": hosts})
+    with serving.served(mongo_uri, tmp_path) as process:
+        yield process

@@ -1,6 +1,5 @@
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,15 +17,6 @@ from ipecs_mw.store.applications.tokens import revoke_token
 from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
-
-
-@pytest.fixture
-def site(migrated: Store, mongo_uri: str, tmp_path: Path) -> Iterator[Served]:
-    migrated.database["config"].insert_one(
-        {"_id": "default", "revision": 1, "hosts": [{"name": "main", "timezone": "Asia/Singapore"}]}
-    )
-    with served(mongo_uri, tmp_path) as process:
-        yield process
 
 
 def test_the_life_of_a_call_is_told_step_by_step(site: Served, store: Store) -> None:

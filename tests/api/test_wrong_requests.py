@@ -162,17 +162,6 @@ def test_what_is_no_http_is_answered_or_ended(api: Served) -> None:
     assert api.get("calls").status_code == 200
 
 
-def test_who_sends_nothing_or_not_all_of_it_is_given_up(api: Served) -> None:
-    head = (
-        f"POST /api/v1/requests HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.all}\r\n"
-        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-    )
-    with connect(api) as silent, connect(api) as slow:
-        slow.sendall(head.encode())
-        assert slow.recv(100).startswith(b"HTTP/1.1 400")
-        assert silent.recv(100) == b""
-
-
 def test_somebody_who_goes_away_in_the_middle_is_no_fault(api: Served) -> None:
     head = (
         f"POST /api/v1/requests HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.all}\r\n"

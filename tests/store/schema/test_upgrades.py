@@ -106,6 +106,7 @@ def test_an_old_database_gets_the_indexes_of_a_new_one_and_keeps_its_documents(
     assert [row.state for row in load_status(store)[:number]] == ["done"] * number
     assert bring_up_to_date(store) == [m.number for m in find_migrations() if m.number > number]
     assert read_indexes(store) == expected
+    assert [host["name"] for host in store.database["config_shared"].find_one()["hosts"]] == ["main"]  # type: ignore[index]
     kept = dumps.dump(store)
     for name, documents in dumps.build_documents().items():
         ids = [document["_id"] for document in kept[name]["documents"]]

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ipecs_mw import logs
 from ipecs_mw.api.app import Api
@@ -87,7 +88,7 @@ def serve(site: Site, listener: socket.socket, ready: Callable[[], None] = lambd
         api.app,
         http=BoundedHttp,
         loop="asyncio",
-        ws="websockets-sansio",
+        ws=TolerantSocket,
         ws_per_message_deflate=False,
         ws_max_size=_MOST_MESSAGE_BYTES,
         lifespan="off",
@@ -132,6 +133,17 @@ class BoundedHttp(HttpToolsProtocol):
         """Note that the next head may begin."""
         self._head_bytes = 0
         super().on_message_complete()
+
+
+class TolerantSocket(WebSocketsSansIOProtocol):
+    """A WebSocket whose client may send anything: what the parser cannot even refuse ends the connection."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes."""
+        try:
+            super().data_received(data)
+        except AssertionError:
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):

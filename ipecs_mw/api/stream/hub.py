@@ -14,7 +14,8 @@ from ipecs_mw.api.stream.feeding import Feeding
 from ipecs_mw.api.stream.frames import Entry
 from ipecs_mw.api.stream.position import Places, Spot, write_position
 from ipecs_mw.errors import StoreUnavailable
-from ipecs_mw.messages.message import Changed, Document, Message
+from ipecs_mw.messages.hosts import HostNews
+from ipecs_mw.messages.message import Changed, Document
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
 from ipecs_mw.model.numbering.masking import mask_outside
@@ -59,7 +60,7 @@ class Hub:
         self._is_scheduled = False
         self._lock = threading.Lock()
         self._number = 0
-        self._hosts: dict[str, tuple[object, object]] = {}
+        self._hosts = HostNews()
         self._groups: dict[Selection, dict[Client, None]] = {}
         self._narrow: dict[tuple[str, str], dict[Selection, None]] = {}
         self._wide: dict[Selection, None] = {}
@@ -138,7 +139,7 @@ class Hub:
             client.close("reset")
 
     def _tell(self, name: str, place: str, changed: Changed | None) -> None:
-        messages = [] if changed is None else [each for each in name_change(changed) if self._is_news(each)]
+        messages = [] if changed is None else self._hosts.choose(name_change(changed))
         for taken, message in enumerate(messages, start=1):
             before = dict(self.spots)
             self.spots[name] = Spot(place, None if taken == len(messages) else taken)
@@ -151,17 +152,6 @@ class Hub:
 
     def _mask(self, document: Document) -> Document:
         return mask_outside(document, self._site.settings.numbers)
-
-    def _is_news(self, message: Message) -> bool:
-        """Leave out that a host was heard again, which is so with each of its events."""
-        data = message.data
-        if message.name != "host":
-            return True
-        told = data.get("is_stale"), data.get("gap_at")
-        if "is_gone" not in data and self._hosts.get(data["id"]) == told:
-            return False
-        self._hosts[data["id"]] = told
-        return True
 
     def _deliver(self, entry: Entry) -> None:
         message = entry.message

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from ipecs_mw.messages.formats.requests import list_steps
 from ipecs_mw.messages.formats.template import Template
+from ipecs_mw.messages.hosts import HostNews
 from ipecs_mw.messages.message import Changed, Message
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.model.numbering.masking import mask_outside
@@ -51,11 +52,19 @@ def list_collections(active: Active) -> frozenset[str]:
 
 
 def make_deliveries(
-    followers: Iterable[Follower], place: str, changed: Changed, now: datetime, count: int
+    followers: Iterable[Follower],
+    place: str,
+    changed: Changed,
+    now: datetime,
+    count: int,
+    hosts: HostNews,
 ) -> Iterator[Delivery]:
-    """Yield the deliveries of a change; `count` is how many changes with the same place were before it."""
+    """Yield the deliveries of a change; `count` is how many changes with the same place were before it.
+
+    `hosts` says what is news of a host.
+    """
     order = read_order(place)
-    messages = list(name_change(changed))
+    messages = hosts.choose(name_change(changed))
     for follower in followers:
         if read_order(follower.place) >= order:
             continue

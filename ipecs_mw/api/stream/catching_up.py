@@ -11,7 +11,7 @@ from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.frames import Entry
 from ipecs_mw.api.stream.hub import Hub, Told
 from ipecs_mw.api.stream.position import Places, Spot, write_position
-from ipecs_mw.messages.message import Changed, Message
+from ipecs_mw.messages.message import Message
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
 from ipecs_mw.model.numbering.masking import mask_outside
@@ -128,14 +128,14 @@ async def _read(
             entries = []
             for spot, message in batch:
                 spots[name] = spot
-                if message is not None and selection.has(message):
+                if selection.has(message):
                     entries.append(Entry(message, write_position(spots), _mask(site)))
             if entries:
                 yield entries
     spots[name] = max(spots[name], goal, key=_order)
 
 
-def _take(steps: Iterator[tuple[Spot, Message | None]]) -> list[tuple[Spot, Message | None]]:
+def _take(steps: Iterator[tuple[Spot, Message]]) -> list[tuple[Spot, Message]]:
     return list(islice(steps, _AT_ONCE))
 
 
@@ -143,27 +143,22 @@ def _mask(site: Site) -> Callable[[Any], dict[str, Any]]:
     return lambda document: mask_outside(document, site.settings.numbers)
 
 
-def _list_missed(site: Site, name: str, begin: Spot, goal: Spot) -> Iterator[tuple[Spot, Message | None]]:
+def _list_missed(site: Site, name: str, begin: Spot, goal: Spot) -> Iterator[tuple[Spot, Message]]:
+    """Yield the messages between two spots, counted at their place as the hub counts them."""
     after = begin.place if begin.taken is None else place_before(begin.place)
+    last, count = "", 0
     with closing(read_feed(site.store, site.clock, name, after=after, wait_seconds=_AWAIT_SECONDS)) as feed:
         for place, changed in feed:
-            if changed is None:
-                if Spot(place).order >= goal.order:
+            if Spot(place, 0).order > goal.order or (changed is None and Spot(place).order >= goal.order):
+                return
+            last, count = place, count if place == last else 0
+            for message in () if changed is None else name_change(changed):
+                count += 1
+                spot = Spot(place, count)
+                if spot.order > begin.order:
+                    yield spot, message
+                if spot.order >= goal.order:
                     return
-                continue
-            if Spot(place).order > goal.order and place != goal.place:
-                return
-            yield from _name(name, place, changed, begin)
-            if place == goal.place:
-                return
-
-
-def _name(name: str, place: str, changed: Changed, begin: Spot) -> Iterator[tuple[Spot, Message]]:
-    messages = list(name_change(changed))
-    for taken, message in enumerate(messages, start=1):
-        spot = Spot(place, None if taken == len(messages) else taken)
-        if place != begin.place or begin.taken is None or taken > begin.taken:
-            yield spot, message
 
 
 async def load_snapshot(site: Site, selection: Selection) -> list[Message]:
@@ -175,7 +170,7 @@ def _load_snapshot(site: Site, selection: Selection) -> list[Message]:
     found: dict[str, Message] = {}
     for topic in sorted(selection.topics - {"events", "requests"}):
         for changed in read_state(site.store, topic, site.now(), _build_scope(selection, topic)):
-            found |= {changed.id: each for each in name_change(changed) if selection.has(each)}
+            found.update((changed.id, each) for each in name_change(changed) if selection.has(each))
     return list(found.values())
 
 

@@ -19,7 +19,7 @@ Take = Callable[[str, str, Changed | None], None]
 
 
 class Feeding:
-    """Reads one feed until stopped. `lost` is called with its name where what came in between cannot be told any more.
+    """Reads one feed until stopped. `lost` is called with its name where what came in between cannot be told.
 
     It begins `before_seconds` ago, and `wait` returns once it has come to the instant at which it began.
     """

@@ -12,7 +12,7 @@ Form = Literal["sse", "ws"]
 
 
 class Entry(Struct):
-    """A message with the position after it; spelled once for all who get it, twice where some may not see numbers."""
+    """A message with the position after it; spelled once for all who may see numbers, and once for the others."""
 
     message: Message
     position: str

@@ -33,7 +33,7 @@ _LOOK_SECONDS = 0.02
 
 
 class Told(NamedTuple):
-    """A message that was told: its number in this process, its feed, its spot there, how far all were before it."""
+    """A message that was told: its number in this process, its feed and spot there, how far all were before."""
 
     number: int
     feed: str
@@ -69,7 +69,7 @@ class Hub:
     # feeds
 
     async def start(self, names: Sequence[str] = FEEDS, *, before_seconds: int = 0) -> None:
-        """Begin to read these feeds, if they are not read yet, and wait some seconds until each knows its place."""
+        """Begin to read these feeds, if they are not read yet, and wait some seconds until each has begun."""
         self._loop = asyncio.get_running_loop()
         fresh = [name for name in names if name not in self.feedings]
         for name in fresh:
@@ -139,16 +139,25 @@ class Hub:
             client.close("reset")
 
     def _tell(self, name: str, place: str, changed: Changed | None) -> None:
-        messages = [] if changed is None else self._hosts.choose(name_change(changed))
-        for taken, message in enumerate(messages, start=1):
+        """Tell a change; several may have one place, which is behind us only once the feed has moved on."""
+        if changed is None:
+            self.spots[name] = Spot(place)
+            return
+        spot = self.spots.get(name)
+        taken = (spot.taken or 0) if spot is not None and spot.place == place else 0
+        messages = list(name_change(changed))
+        news = set(map(id, self._hosts.choose(messages)))
+        for count, message in enumerate(messages, start=taken + 1):
             before = dict(self.spots)
-            self.spots[name] = Spot(place, None if taken == len(messages) else taken)
-            self._number += 1
-            entry = Entry(message, write_position(self.spots), self._mask)
-            self.told.append(Told(self._number, name, self.spots[name], before, entry))
-            self._deliver(entry)
-            entry.forget()  # who wants it later is one of few
-        self.spots[name] = Spot(place)
+            self.spots[name] = Spot(place, count)
+            if id(message) in news:
+                self._number += 1
+                entry = Entry(message, write_position(self.spots), self._mask)
+                self.told.append(Told(self._number, name, self.spots[name], before, entry))
+                self._deliver(entry)
+                entry.forget()  # who wants it later is one of few
+        if not messages:
+            self.spots[name] = Spot(place, taken)
 
     def _mask(self, document: Document) -> Document:
         return mask_outside(document, self._site.settings.numbers)
@@ -187,7 +196,7 @@ class Hub:
         return self._number
 
     def list_after(self, number: int, most: int) -> list[Told] | None:
-        """Return what was told first after a message, by its number; None where memory does not reach back to it."""
+        """Return what was told first after a message, by its number; None where memory does not reach back."""
         if self.told and self.told[0].number > number + 1:
             return None
         if not self.told:

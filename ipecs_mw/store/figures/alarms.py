@@ -107,7 +107,7 @@ def _write_words(words: Words) -> dict[str, Any]:
 
 
 def _read_words(document: Mapping[str, Any]) -> Words:
-    facts = {
+    facts: dict[str, Any] = {
         name: _read_words(fact) if isinstance(fact, Mapping) else fact
         for name, fact in document["facts"].items()
     }

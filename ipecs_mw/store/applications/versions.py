@@ -16,7 +16,7 @@ class Versions:
         self._known: OrderedDict[Any, Document] = OrderedDict()
 
     def read(self, change: Mapping[str, Any]) -> Document | None:
-        """Return the document of a change as it was then, or where the one before is not known as it was looked up.
+        """Return the document of a change as it was then; where the one before is not known, as it was looked up.
 
         None where it is gone.
         """

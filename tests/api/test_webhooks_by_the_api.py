@@ -34,6 +34,7 @@ def test_a_webhook_shows_its_secret_once_and_its_path_never(api: Served) -> None
     )
     listed = api.ask("GET", "webhooks")
     assert name in [each["name"] for each in listed.json()["items"]]
+    assert listed.json()["next"] is None
     assert "secret-path" not in listed.text
     stored = api.store.database["webhooks"].find_one({"_id": name}) or {}
     assert "secret" not in stored
@@ -98,6 +99,18 @@ def test_a_webhook_gets_no_more_than_the_token_that_made_it_may_see(api: Served)
         403,
         "right_missing",
     )
+
+
+def test_who_pauses_a_webhook_takes_nothing_from_what_it_may_see(api: Served) -> None:
+    name, _ = make(api)
+    before = (api.store.database["webhooks"].find_one({"_id": name}) or {})["limits"]
+    narrow = api.make_token("webhooks.manage", "calls.read", hosts=MAIN)
+    for state in ("paused", "active"):
+        assert api.ask("PATCH", f"webhooks/{name}", narrow, json={"state": state}).status_code == 200
+    assert (api.store.database["webhooks"].find_one({"_id": name}) or {})["limits"] == before
+    url = {"url": "https://other.example.com/"}
+    assert api.ask("PATCH", f"webhooks/{name}", narrow, json=url).status_code == 200
+    assert (api.store.database["webhooks"].find_one({"_id": name}) or {})["limits"]["hosts"] == [MAIN]
 
 
 def test_tests_and_replays_are_asked_of_the_sender(api: Served) -> None:

@@ -111,9 +111,10 @@ class WebhookInfo(Struct, frozen=True):
 
 
 class Webhooks(Struct, frozen=True):
-    """All webhooks."""
+    """All webhooks, on one page."""
 
     items: list[WebhookInfo]
+    next: None = None
 
 
 class DeliveryInfo(Struct, frozen=True):
@@ -149,7 +150,7 @@ class ReplayResult(Struct, frozen=True):
 
 
 def _list(asked: Asked) -> Answer:
-    return Answer({"items": [_show(each) for each in list_webhooks(asked.site.store)]})
+    return Answer({"items": [_show(each) for each in list_webhooks(asked.site.store)], "next": None})
 
 
 def _show(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,6 +221,8 @@ def _change(asked: Asked) -> Answer:
         raise CommandRefused(
             "error.argument", name="body", value="{}", allowed=Words("allowed.some_of", names=names)
         )
+    if fields.keys() == {"limits", "state"}:  # who pauses it or has it go on gives it nothing that it had not
+        del fields["limits"]
     for topic in present.get("topics") or ():
         if topic in TOPICS and "topics" not in fields:
             check_right(asked.token, TOPICS[topic])

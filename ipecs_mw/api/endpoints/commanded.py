@@ -24,7 +24,7 @@ from ipecs_mw.store.applications.tokens import Token
 from ipecs_mw.store.configuration.definitions import load_commands
 from ipecs_mw.store.coordination.requests import DONE_STATES, Secrets, find_secrets
 
-_ACTING = ("deviceNumber", "DN", "From")
+_ACTING = ("deviceNumber", "DN", "callingDN", "From")
 """Arguments that say which station a command acts for."""
 
 _MOST_WAIT_SECONDS = 25.0
@@ -62,7 +62,7 @@ def _list_commands(asked: Asked) -> Answer:
         for name, command in known.items()
         if allows(asked.token.rights, COMMANDS + name)
     ]
-    return Answer({"items": items})
+    return Answer({"items": items, "next": None})
 
 
 def _describe(name: str, asked: Asked) -> str:

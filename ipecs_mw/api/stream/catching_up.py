@@ -11,6 +11,8 @@ from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.frames import Entry
 from ipecs_mw.api.stream.hub import Hub, Told
 from ipecs_mw.api.stream.position import Places, Spot, write_position
+from ipecs_mw.errors import PositionLost
+from ipecs_mw.messages.hosts import HostNews
 from ipecs_mw.messages.message import Changed, Message
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
@@ -122,6 +124,11 @@ async def _read(
     """Yield what a feed told between a spot and another one, from MongoDB; `spots` moves on with it."""
     if spots[name].order >= goal.order:
         return
+    if name == "live" and not site.store.has_change_streams:  # which has no instant of its changes
+        if "state" in selection.topics:
+            raise PositionLost("error.position_lost")
+        spots[name] = goal
+        return
     steps = _list_missed(site, name, spots[name], goal)
     with closing(steps):  # type: ignore[type-var]
         while batch := await asyncio.to_thread(_take, steps):
@@ -145,21 +152,23 @@ def _mask(site: Site) -> Callable[[Any], dict[str, Any]]:
 
 def _list_missed(site: Site, name: str, begin: Spot, goal: Spot) -> Iterator[tuple[Spot, Message | None]]:
     after = begin.place if begin.taken is None else place_before(begin.place)
+    hosts = HostNews()
     with closing(read_feed(site.store, site.clock, name, after=after, wait_seconds=_AWAIT_SECONDS)) as feed:
-        for place, changed in feed:
+        for number, (place, changed) in enumerate(feed):
             if changed is None:
-                if Spot(place).order >= goal.order:
+                has_asked = number > 0 and not site.store.has_change_streams  # what there is was told by then
+                if has_asked or Spot(place).order >= goal.order:
                     return
                 continue
             if Spot(place).order > goal.order and place != goal.place:
                 return
-            yield from _name(name, place, changed, begin)
+            yield from _name(place, changed, begin, hosts)
             if place == goal.place:
                 return
 
 
-def _name(name: str, place: str, changed: Changed, begin: Spot) -> Iterator[tuple[Spot, Message]]:
-    messages = list(name_change(changed))
+def _name(place: str, changed: Changed, begin: Spot, hosts: HostNews) -> Iterator[tuple[Spot, Message]]:
+    messages = hosts.choose(name_change(changed))
     for taken, message in enumerate(messages, start=1):
         spot = Spot(place, None if taken == len(messages) else taken)
         if place != begin.place or begin.taken is None or taken > begin.taken:

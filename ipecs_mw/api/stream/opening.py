@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 from ipecs_mw.api.answers import Problem
 from ipecs_mw.api.rows import NUMBERS
 from ipecs_mw.api.scoping import check_right
+from ipecs_mw.api.stream.position import Places
 from ipecs_mw.errors import CommandRefused, NoSuchName, Words
 from ipecs_mw.messages.rights import COMMANDS, TOPICS
 from ipecs_mw.messages.selection import Selection
@@ -42,12 +43,16 @@ class StreamQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Opening(NamedTuple):
-    """What a stream is to be: `after` is blank where it begins now, and a snapshot counts only then."""
+    """What a stream is to be: `after` is blank where it begins now, and a snapshot counts only then.
+
+    `begin` is where the feeds were before the client was told that it follows: what comes from then on is its.
+    """
 
     token: Token
     selection: Selection
     after: str
     has_snapshot: bool
+    begin: Places
 
 
 def read_opening(query: StreamQuery, token: Token, last_id: str) -> Opening:
@@ -77,7 +82,7 @@ def read_opening(query: StreamQuery, token: Token, last_id: str) -> Opening:
         commands=frozenset(right for right in token.rights if right.startswith(COMMANDS)),
         sees_numbers=NUMBERS in token.rights,
     )
-    return Opening(token, selection, last_id or query.after or "", query.snapshot)
+    return Opening(token, selection, last_id or query.after or "", query.snapshot, {})
 
 
 _KINDS: Sequence[str] = get_args(Kind)

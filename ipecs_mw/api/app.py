@@ -101,7 +101,7 @@ class Api:
     async def run(self) -> None:
         """Read the feeds; every second look at tokens, show streams that they live. Runs until it is cancelled."""
         await self.hub.start(FEEDS, before_seconds=_BEFORE_SECONDS)
-        await asyncio.gather(self._watch_streams(), self._care())
+        await asyncio.gather(self._watch_streams(), self._watch_tokens(), self._care())
 
     async def _watch_streams(self) -> None:
         while True:
@@ -109,6 +109,10 @@ class Api:
             self._ticks += 1
             self._show_alive()
             end_stuck(self.hub)
+
+    async def _watch_tokens(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
             await self._check_tokens()
 
     async def _care(self) -> None:

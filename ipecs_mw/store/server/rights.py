@@ -57,6 +57,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "tokens": _READ,
         "token_uses": ("find", "insert", "update"),
         "stream_tickets": ("find", "insert", "remove"),
+        "page_sessions": ("find", "insert", "remove"),
         "webhooks": ("find", "insert", "update", "remove"),
         "webhook_secrets": ("insert", "update", "remove"),  # and never read
         "webhook_tasks": ("find", "insert"),

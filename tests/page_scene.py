@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from api_scene import configure
+import requests
+from api_scene import Served, configure
 from call_scene import tell
 from figures_scene import count_all, reach
 from selenium import webdriver
@@ -21,6 +22,7 @@ from support import FakeClock
 
 from ipecs_mw.model.days import list_days
 from ipecs_mw.service.readers.figure_maker import FigureMaker
+from ipecs_mw.store.calls.reader import take_over
 from ipecs_mw.store.configuration.settings import save_settings
 from ipecs_mw.store.configuration.shared import load_shared
 from ipecs_mw.store.server.connection import Store
@@ -50,6 +52,7 @@ def fill(store: Store, *, agents: int = 24) -> None:
     put(store, "live", *_make_live(now, agents))
     put(store, "calls", *_make_calls(now))
     put(store, "missed", *_make_missed(now))
+    put(store, "instances", make_instance(now))
     count(store, now)
     tell(store)
 
@@ -71,6 +74,14 @@ def make_host(**facts: Any) -> Document:
         "holder": 1,
         **facts,
     }
+
+
+def make_instance(now: datetime, state: str = "up") -> Document:
+    """Return a daemon that runs and has the phone system."""
+    return {
+        "_id": "daemon", "profile": "default", "version": "1.0", "state": "running", "started_at": now,
+        "heartbeat_at": now, "revision": 1, "hosts": {"main": {"state": state, "since": now, "lag_seconds": 0.1}},
+    }  # fmt: skip
 
 
 def make_group(number: str, waiting: int = 0, seconds: float = 0, **agents: int) -> Document:
@@ -105,21 +116,23 @@ def _make_live(now: datetime, agents: int) -> Iterator[Document]:
         yield make_group(number, waiting, seconds, **counts[number])
 
 
-def make_call(name: str, began: datetime, **facts: Any) -> Document:
-    """Return an incoming call to group 620: it waited 20 s, rang 5 s, was talked in, held, and wrapped up."""
-    at = [began + timedelta(seconds=seconds) for seconds in (0, 20, 25, 145, 175, 265, 285)]
+def make_call(name: str, began: datetime, wait_seconds: int = 20, group: str = "620", **facts: Any) -> Document:
+    """Return an incoming call to a group: it waited, rang for 5 s, was talked in, held, and wrapped up."""
+    spans_at = (0, wait_seconds - 5, wait_seconds, 145, 175, 265, 285)
+    at = [began + timedelta(seconds=seconds) for seconds in spans_at]
     spans = (
         ("queue", 0, 2, "", "answered"), ("ring", 1, 2, "1001", "answered"), ("talk", 2, 3, "1001", ""),
         ("hold", 3, 4, "1001", ""), ("talk", 4, 5, "1001", ""), ("wrap_up", 5, 6, "1001", ""),
     )  # fmt: skip
     segments = []
     for kind, first, last, station, result in spans:
-        who = {"station": station, "agent": station} if station else {"group": "620"}
+        who = {"station": station, "agent": station} if station else {}
         segments.append(
             {
                 "kind": kind,
                 "from": at[first],
                 "until": at[last],
+                "group": group,
                 **who,
                 **({"result": result} if result else {}),
             }
@@ -127,8 +140,8 @@ def make_call(name: str, began: datetime, **facts: Any) -> Document:
     return {
         "_id": f"main:{name}", "host": "main", "call_refs": [7], "direction": "inbound", "is_open": False,
         "began_at": began, "queued_at": began, "rang_at": at[1], "answered_at": at[2], "ended_at": at[5],
-        "caller": {"number": "0301234567", "name": "Kim"}, "dialed": {"group": "620"},
-        "answered_by": {"station": "1001", "agent": "1001", "group": "620"}, "stations": ["1001"], "groups": ["620"],
+        "caller": {"number": "0301234567", "name": "Kim"}, "dialed": {"group": group},
+        "answered_by": {"station": "1001", "agent": "1001", "group": group}, "stations": ["1001"], "groups": [group],
         "trunks": ["001"], "outcome": "answered", "ended_by": "CO001", "segments": segments,
         "seconds": {"queue": 20.0, "ring": 5.0, "talk": 210.0, "hold": 30.0, "total": 285.0},
         "numbers": ["0301234567"], "days": list_days(began, at[6]), "first": f"{began:%s}", "quality": {"is_complete": True}, "revision": 1, "updated_at": datetime.now(UTC),
@@ -140,13 +153,16 @@ def _make_calls(now: datetime) -> Iterator[Document]:
     people = ("Kim", "Schmidt", "Lee", "Müller", "박지민", "O’Brien")
     outcomes = ("answered", "answered", "abandoned", "answered", "no_answer", "busy")
     for index in range(30):
-        outcome = outcomes[index % len(outcomes)]
+        outcome, began = outcomes[index % len(outcomes)], now - timedelta(minutes=6 + 9 * index)
         caller = {
             "number": f"030555{1000 + 37 * index % 9000:04}",
             "name": people[index % len(people)],
         }
-        more = {} if outcome == "answered" else {"segments": [], "stations": []}
-        call = make_call(f"call{index:03}", now - timedelta(minutes=6 + 9 * index), caller=caller, **more)
+        group = list(GROUPS)[index % 7 % len(GROUPS)]
+        queue = {"kind": "queue", "group": group, "from": began, "until": began + timedelta(seconds=50)}
+        more = {} if outcome == "answered" else {"segments": [{**queue, "result": "abandoned"}], "stations": []}
+        wait = 8 + 5 * (index * index % 5)
+        call = make_call(f"call{index:03}", began, wait, group, caller=caller, **more)
         call["outcome"] = outcome
         if outcome != "answered":
             del call["answered_by"], call["answered_at"]
@@ -173,10 +189,19 @@ def _make_missed(now: datetime) -> Iterator[Document]:
 
 def count(store: Store, now: datetime) -> None:
     """Have today's figures be counted out of the calls, as the daemon counts them."""
+    take_over(store, "x", now)
     settings, _ = load_shared(store, "default")
     maker = FigureMaker(store, "one", lambda: settings, FakeClock(now), Event())
     reach(store, now)
     count_all(maker, settings)
+
+
+def tell_all(store: Store, stop: Event) -> None:
+    """Have daemon and reader live until `stop`."""
+    while not stop.wait(2):
+        tell(store)
+        now = datetime.now(UTC)
+        store.database["instances"].update_one({"_id": "daemon"}, {"$set": {"heartbeat_at": now}})
 
 
 @contextmanager
@@ -196,3 +221,85 @@ def browsing(*options: str, size: str = "1920,1080", language: str = "en-GB") ->
         yield browser
     finally:
         browser.quit()
+
+
+class Window:
+    """The browser at the page of a served call centre."""
+
+    def __init__(self, browser: WebDriver, place: Served) -> None:
+        self.browser = browser
+        self.place = place
+
+    def clear(self) -> None:
+        """Leave nothing of who was there before."""
+        self.leave()
+        self.browser.get(self.place.url + "/web/icon.svg")
+        self.browser.delete_all_cookies()
+        self.browser.get_log("browser")
+
+    def leave(self) -> None:
+        """Show nothing, in one window of the usual size."""
+        first, *others = self.browser.window_handles
+        for handle in others:
+            self.browser.switch_to.window(handle)
+            self.browser.close()
+        self.browser.switch_to.window(first)
+        self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+        self.browser.get("about:blank")
+
+    def enter(self, address: str = "wall", token: str | None = None, *, url: str = "") -> None:
+        """Sign in as the page does, without its form, and show a view."""
+        url = url or self.place.url
+        body = {"token": self.place.all if token is None else token}
+        answer = requests.post(f"{url}/api/v1/session", json=body, timeout=60)
+        assert answer.status_code == 201, answer.text
+        self.browser.get(url + "/web/icon.svg")
+        for cookie in answer.cookies:
+            self.browser.add_cookie(
+                {"name": cookie.name, "value": cookie.value, "httpOnly": True, "sameSite": "Strict"}
+            )
+        self.browser.get(f"{url}/#{address}")
+        wait_until(lambda: self.all("header nav a"), 60)
+
+    def go(self, address: str) -> None:
+        """Show another view of the page that is open."""
+        self.browser.execute_script("location.hash = arguments[0]", f"#{address}")
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector: str) -> WebElement:
+        """Return the first element, as soon as there is one."""
+        found: list[WebElement] = wait_until(lambda: self.all(selector), 60)
+        return found[0]
+
+    def text(self, selector: str = "body") -> str:
+        """Return all text of the elements that there are now."""
+        script = "return [...document.querySelectorAll(arguments[0])].map(e => e.innerText).join('\\n')"
+        return str(self.browser.execute_script(script, selector))
+
+    def until(self, words: str, selector: str = "body") -> None:
+        """Wait until words are shown."""
+        wait_until(lambda: words in self.text(selector), 60)
+
+    def until_not(self, words: str, selector: str = "body") -> None:
+        wait_until(lambda: words not in self.text(selector), 60)
+
+    def ask(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def resize(self, width: int, height: int, **more: Any) -> None:
+        """Be a screen of another size."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**size, **more})
+
+    def prefer(self, scheme: str, media: str = "screen") -> None:
+        """Have the reader prefer `light` or `dark`, or print."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+    def read_faults(self) -> list[str]:
+        """Return what scripts and the policy complained of; that an answer was 401 and its like is no fault."""
+        found = [str(each["message"]) for each in self.browser.get_log("browser") if each["level"] == "SEVERE"]
+        return [each for each in found if "Failed to load resource" not in each and "net::ERR" not in each]

@@ -56,17 +56,24 @@ function groupBy(items, name) {
 }
 
 function showSteps(call, segments) {
-  const facts = { caller: nameCaller(call), called: nameCalled(call) };
-  const steps = [[call.began_at, say(`cli.call.begins.${call.direction ?? 'unknown'}`, facts), '', '']];
-  for (const each of segments) {
-    const words = say(`cli.call.step.${each.kind}`, { who: each.station ?? '', group: nameGroup(each.group) });
-    const seconds = (Date.parse(each.until ?? new Date(now()).toISOString()) - Date.parse(each.from)) / 1000;
-    steps.push([each.from, words, each.result ? word('cli.call.result', each.result) : '', clock(seconds)]);
-  }
-  if (call.is_open) steps.push([null, say('cli.call.lasts'), '', '']);
-  else steps.push([call.ended_at, call.ended_by ? say('cli.call.ended_by', { who: call.ended_by }) : say('cli.call.ends'), '', '']);
+  const ended = call.ended_by ? say('cli.call.ended_by', { who: call.ended_by }) : say('cli.call.ends');
+  const isAfter = (each) => each.kind === 'wrap_up';
+  const steps = [
+    [call.began_at, say(`cli.call.begins.${call.direction ?? 'unknown'}`, { caller: nameCaller(call), called: nameCalled(call) }), '', ''],
+    ...segments.filter((each) => !isAfter(each)).map(describe),
+    call.is_open ? [null, say('cli.call.lasts'), '', ''] : [call.ended_at, ended, '', ''],
+    ...segments.filter(isAfter).map(describe),
+  ];
   const rows = steps.map(([at, ...texts]) => makeRow([makeTime(at, call.host, 'time'), ...texts]));
-  return makeTable(say('cli.call.happened'), [say('page.calls.time'), say('cli.call.happened'), say('page.call.result'), say('page.calls.lasted')], rows).element;
+  const heads = [say('page.calls.time'), say('cli.call.happened'), say('page.call.result'), say('page.calls.lasted')];
+  return makeTable(say('cli.call.happened'), heads, rows).element;
+}
+
+/** Return a segment as a step: when, what, how it ended, how long. */
+function describe(segment) {
+  const words = say(`cli.call.step.${segment.kind}`, { who: segment.station ?? '', group: nameGroup(segment.group) });
+  const seconds = (Date.parse(segment.until ?? new Date(now()).toISOString()) - Date.parse(segment.from)) / 1000;
+  return [segment.from, words, segment.result ? word('cli.call.result', segment.result) : '', clock(seconds)];
 }
 
 function showDoubts(call) {

@@ -110,7 +110,7 @@ export function open(root, choices) {
     const { default: Plot } = await import('/web/vendor/uPlot.esm.js');
     const data = addUp(rows);
     const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-    const axis = { stroke: color('--text'), grid: { stroke: color('--line') }, font: '13px system-ui' };
+    const axis = { stroke: color('--text'), grid: { stroke: color('--line'), width: 1 }, ticks: { stroke: color('--line'), width: 1 }, font: '13px system-ui' };
     const style = interval() === '1d' ? 'day' : 'minute';
     plot?.destroy();
     fill(chart);
@@ -122,7 +122,7 @@ export function open(root, choices) {
         axes: [
           { ...axis, values: (_, splits) => splits.map((each) => spell(each * 1000, style).replace(/[ ,]*\d{4}[ ,]*/, ' ')), space: 90 },
           { ...axis, values: (_, splits) => splits.map((each) => (Number.isInteger(each) ? count(each) : '')) },
-          { ...axis, scale: 'share', side: 1, grid: { show: false }, values: (_, splits) => splits.map(percent) },
+          { ...axis, scale: 'share', side: 1, size: 60, grid: { show: false }, values: (_, splits) => splits.map(percent) },
         ],
         series: [
           { label: say('figures.column.from'), value: (_, value) => (value == null ? '–' : spell(value * 1000, style)) },

@@ -41,8 +41,9 @@ export function open(root) {
       told?.behind_seconds >= 1 && say('page.system.behind', { seconds: count(told.behind_seconds) }),
       session?.reconnects > 0 && say('page.system.reconnects', { count: count(session.reconnects) }),
     ].filter(Boolean);
-    const lamp = make('span', { class: 'sign', 'aria-hidden': 'true' }, stale.length ? '⚠' : '●');
-    return make('article', { class: `tile system ${stale.length ? 'alert' : 'well'}` }, make('h2', {}, lamp, ' ', quote(name)), make('ul', {}, lines.map((line) => make('li', {}, line))));
+    const isWell = Boolean(session) && session.state === 'up' && stale.length === 0;
+    const lamp = make('span', { class: 'sign', 'aria-hidden': 'true' }, isWell ? '●' : '⚠');
+    return make('article', { class: `tile system ${isWell ? 'well' : 'alert'}` }, make('h2', {}, lamp, ' ', quote(name)), make('ul', {}, lines.map((line) => make('li', {}, line))));
   }
 
   function showDaemons() {

@@ -150,6 +150,7 @@ export function open(root, choices) {
       if (!queue) return;
       const seconds = queue.longest_wait_since ? (nowOf(queue.host) - Date.parse(queue.longest_wait_since)) / 1000 : 0;
       write(longest, queue.longest_wait_since ? clock(seconds) : '–');
+      longest.classList.toggle('long', longest.textContent.length > 5);
       const share = today.get(`${queue.host}:${queue.group}`)?.service_level?.value;
       const isLong = queue.longest_wait_since && seconds >= Number(wanted.wait);
       const isMany = (queue.waiting ?? 0) >= Number(wanted.calls);

@@ -30,6 +30,7 @@ from ipecs_mw.store.server.connection import Store
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 PICTURES = Path(__file__).parents[1] / ".cache" / "page"
 GROUPS = {"620": "Sales", "621": "Support", "622": "Orders", "623": "Switchboard"}
+AXE = Path(__file__).parent / "page" / "vendor" / "axe.min.js"
 VIEWS = ("wall", "calls", "missed", "figures", "station", "system")
 
 Document = dict[str, Any]
@@ -223,6 +224,16 @@ def browsing(*options: str, size: str = "1920,1080", language: str = "en-GB") ->
         browser.quit()
 
 
+@contextmanager
+def serving(place: Served, folder: Path, port: int = 0) -> Iterator[Served]:
+    """Serve the same call centre by a process of one's own, which may be killed."""
+    own = Served(place.store, folder, json.loads((place.folder / "bootstrap.json").read_text())["mongo_uri"])
+    try:
+        yield own.start(*(["--port", str(port)] if port else []))
+    finally:
+        own.kill()
+
+
 class Window:
     """The browser at the page of a served call centre."""
 
@@ -298,6 +309,18 @@ class Window:
         """Have the reader prefer `light` or `dark`, or print."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+    def check_reading(self) -> list[str]:
+        """Return what is wrong for people who see little, hear the page, or use no mouse, as axe-core judges it."""
+        self.ask(AXE.read_text("utf-8"))
+        run = "const done = arguments[0]; axe.run(document).then(found => done(found.violations), e => done([String(e)]))"
+        found = self.browser.execute_async_script(run)
+        return [f"{each['id']}: {[node['html'][:200] for node in each['nodes']]}" for each in found]
+
+    def save(self, name: str) -> None:
+        """Keep a picture, to be looked at."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.browser.save_screenshot(str(PICTURES / f"{name}.png"))
 
     def read_faults(self) -> list[str]:
         """Return what scripts and the policy complained of; that an answer was 401 and its like is no fault."""

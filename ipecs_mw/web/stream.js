@@ -12,11 +12,13 @@ const LOOK_MILLISECONDS = 10_000;
 const PATIENCE_MILLISECONDS = 8_000;
 const FIRST_WAIT_MILLISECONDS = 1_000;
 const LONGEST_WAIT_MILLISECONDS = 15_000;
+const TRIES_WITH_POSITION = 2;
 const OVER = ['signed_out', 'token_revoked'];
 
 let source = null;
 let position = '';
 let wait = FIRST_WAIT_MILLISECONDS;
+let tries = 0;
 let timers = [];
 let leave = () => {};
 
@@ -82,6 +84,7 @@ function lose() {
 
 function found() {
   wait = FIRST_WAIT_MILLISECONDS;
+  tries = 0;
   state.lostAt = null;
   state.isLoaded ||= position !== '';
   touch('connection');
@@ -97,6 +100,7 @@ function comeBack() {
       if (source === null) return;
       try {
         state.me = await get('session', {}, { wait: PATIENCE_MILLISECONDS });
+        if (++tries > TRIES_WITH_POSITION) position = ''; // it may be what the server does not take
         open();
       } catch (error) {
         if (error.status === 401) leave(error.problem);

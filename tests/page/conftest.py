@@ -5,7 +5,6 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from api_scene import Served, served
@@ -57,11 +56,3 @@ def window(browser: WebDriver, place: Served) -> Iterator[Window]:
     yield opened
     opened.leave()
     assert opened.read_faults() == []
-
-
-@pytest.fixture
-def pictures() -> Path:
-    from page_scene import PICTURES  # noqa: PLC0415 - of this alone
-
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    return PICTURES

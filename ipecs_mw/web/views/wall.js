@@ -8,6 +8,7 @@ import { findStale, may, nowOf, state } from '/web/state.js';
 import { clock, count, percent, say, word } from '/web/words.js';
 
 const FIGURES_MILLISECONDS = 15_000;
+const SHOWN = 'ipecs-mw shown'; // for who measures
 const DEFAULTS = { goal: '80', wait: '60', calls: '5' };
 
 export function open(root, choices) {
@@ -72,6 +73,7 @@ export function open(root, choices) {
     const people = wanted.agents === 'no' ? [] : listAgents(shown);
     arrange(agentGrid, people.map((each) => keep(agents, each, makeAgent).element));
     agentPart.hidden = people.length === 0;
+    if (shown.length && !performance.getEntriesByName(SHOWN).length) performance.mark(SHOWN);
     empty.hidden = shown.length > 0;
     write(empty, say(state.isLoaded ? (wanted.groups ? 'page.wall.no_such_group' : 'page.wall.nothing') : 'page.loading'));
     drop(groups, state.queues);

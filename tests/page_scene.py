@@ -20,6 +20,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from sites import wait_until
 from support import FakeClock
 
+from ipecs_mw.calls.position import find_order
 from ipecs_mw.model.days import list_days
 from ipecs_mw.service.readers.figure_maker import FigureMaker
 from ipecs_mw.store.calls.reader import take_over
@@ -32,6 +33,9 @@ PICTURES = Path(__file__).parents[1] / ".cache" / "page"
 GROUPS = {"620": "Sales", "621": "Support", "622": "Orders", "623": "Switchboard"}
 AXE = Path(__file__).parent / "page" / "vendor" / "axe.min.js"
 VIEWS = ("wall", "calls", "missed", "figures", "station", "system")
+
+HUSHED = Event()
+"""As long as it is set, daemon and reader give no sign of life."""
 
 Document = dict[str, Any]
 
@@ -145,9 +149,15 @@ def make_call(name: str, began: datetime, wait_seconds: int = 20, group: str = "
         "answered_by": {"station": "1001", "agent": "1001", "group": group}, "stations": ["1001"], "groups": [group],
         "trunks": ["001"], "outcome": "answered", "ended_by": "CO001", "segments": segments,
         "seconds": {"queue": 20.0, "ring": 5.0, "talk": 210.0, "hold": 30.0, "total": 285.0},
-        "numbers": ["0301234567"], "days": list_days(began, at[6]), "first": f"{began:%s}", "quality": {"is_complete": True}, "revision": 1, "updated_at": datetime.now(UTC),
+        "numbers": ["0301234567"], "days": list_days(began, at[6]), "first": _place(began),
+        "quality": {"is_complete": True}, "revision": 1, "updated_at": datetime.now(UTC),
         **facts,
     }  # fmt: skip
+
+
+def _place(began: datetime) -> str:
+    """Return the place of the first event of a call in the log."""
+    return find_order({"_id": "", "connection": 1, "seq": int(began.timestamp())})
 
 
 def _make_calls(now: datetime) -> Iterator[Document]:
@@ -200,6 +210,8 @@ def count(store: Store, now: datetime) -> None:
 def tell_all(store: Store, stop: Event) -> None:
     """Have daemon and reader live until `stop`."""
     while not stop.wait(2):
+        if HUSHED.is_set():
+            continue
         tell(store)
         now = datetime.now(UTC)
         store.database["instances"].update_one({"_id": "daemon"}, {"$set": {"heartbeat_at": now}})

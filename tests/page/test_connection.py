@@ -5,7 +5,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from page_scene import Window, make_group, make_host, put, serving
+from call_scene import tell
+from page_scene import HUSHED, Window, make_group, make_host, put, serving
 from sites import wait_until
 
 LOST = "No connection to the server since"
@@ -99,14 +100,13 @@ def test_a_daemon_that_has_died_is_noticed(window: Window) -> None:
     """It says nothing any more, and the stream goes on without a word: the page asks."""
     window.enter("wall")
     window.one(".tile.group")
-    reader = window.place.store.database["readers"]
-    reader.rename("readers_away")
+    HUSHED.set()
     try:
+        tell(window.place.store, seconds_ago=600)
         window.until("is the daemon running?", ".notices")
         window.until("not current", ".tile.group")
     finally:
-        reader.drop()
-        window.place.store.database["readers_away"].rename("readers")
+        HUSHED.clear()
     wait_until(lambda: window.all(".notices:empty"), 60)
 
 

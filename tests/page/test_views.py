@@ -164,8 +164,15 @@ def test_a_call_s_course_is_bars_and_words_and_its_events_are_one_click_away(win
     kinds = [each.get_attribute("data-kind") for each in window.all(".bar")]
     assert kinds == ["queue", "ring", "talk", "hold", "talk", "wrap_up"]
     assert "1001 holds the call" in window.text("table")
+    call = window.place.store.database["calls"].find_one({"_id": "main:call000"}) or {}
     window.one("section button").click()
     window.until("no events", ".events")
+    event = {"_id": "main:000001", "host": "main", "kind": "call", "type": "alerting", "call_ref": 7, "connection": 1}
+    at = call["began_at"]
+    put(window.place.store, "events", {**event, "seq": 1, "received_at": at, "at": at, "data": {"note": "<b>raw</b>"}})
+    window.one("section button").click()
+    window.one(".events summary").click()
+    assert "<b>raw</b>" in window.text(".events pre")
 
 
 def test_a_call_that_there_is_not_is_told_in_words(window: Window) -> None:

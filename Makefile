@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 # Without bytecode, each of the many processes that the tests start would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-mutations test-faults soak bench lint types check clean
+.PHONY: demo test test-mutations test-faults fuzz soak bench lint types check clean
 
 demo: $(VENV)/demo
 	@$(BIN)/ipecs-mw demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -25,6 +25,10 @@ test-mutations: $(VENV)/dev
 # Every fault of docs/reliability.md many times over, and its table written anew; `make test` injects a few of each.
 test-faults: $(VENV)/dev
 	@FAULTS=full FAULTS_REPORT=.cache/faults.json $(BIN)/python -m pytest -m fault --timeout 0; code=$$?; PYTHONPATH=.:tests $(BIN)/python -m faults.report .cache/faults.json; exit $$code
+
+# Asks the API at random, by its description and with damaged bytes, SECONDS each; `make test` asks a little.
+fuzz: $(VENV)/dev
+	@FUZZ_SECONDS=$(or $(SECONDS),3600) $(BIN)/python -m pytest tests/api/test_openapi.py tests/api/test_raw_bytes.py
 
 # A random mix of faults (MINUTES=n, SEED=n to repeat one).
 soak: $(VENV)/dev

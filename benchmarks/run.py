@@ -29,6 +29,7 @@ from recovery import measure_recovery
 from rows import Row
 from steps import measure_steps
 from streams import measure_streams
+from webhooks import measure_webhooks
 
 from ipecs_mw import logs
 from ipecs_mw.clock import SystemClock
@@ -60,6 +61,7 @@ FULL: Size = {
     "figure_times": 20,
     "figure_days": 365,
     "stream_seconds": 60,
+    "deliveries": 20_000,
 }
 SMALL: Size = {
     "rate_frames": 10_000,
@@ -79,6 +81,7 @@ SMALL: Size = {
     "figure_times": 3,
     "figure_days": 2,
     "stream_seconds": 5,
+    "deliveries": 2_000,
 }
 
 MEASURES: dict[str, Sequence[Measure]] = {
@@ -97,6 +100,7 @@ MEASURES: dict[str, Sequence[Measure]] = {
     "steps": [lambda m, f, _: measure_steps(m, f)],
     "streams": [lambda m, f, s: measure_streams(m, f, s["rate_frames"])],
     "applications": [lambda m, f, s: measure_applications(m, f, s["stream_seconds"], s["commands"])],
+    "webhooks": [lambda m, f, s: measure_webhooks(m, f, s["deliveries"])],
     "calls": [
         lambda m, f, s: measure_call_latency(m, f, s["call_latency_frames"]),
         lambda m, f, s: measure_flood(m, f, s["call_frames"]),

@@ -30,6 +30,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "system_events": log_calls.describe_system_events,
     "log_events": log_calls.describe_log_events,
     "command_line": tables.describe_command_line,
+    "api": tables.describe_api,
     "metrics": tables.describe_metrics,
     "formulas": tables.describe_formulas,
 }

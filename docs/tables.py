@@ -8,6 +8,9 @@ from typing import Any
 import click
 from msgspec import NODEFAULT, inspect
 
+from ipecs_mw.api.app import ROWS
+from ipecs_mw.api.metrics import METRICS as API_METRICS
+from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE
 from ipecs_mw.cli import cli
 from ipecs_mw.figures.answers.formulas import ALL
 from ipecs_mw.model.configuration.settings import Settings
@@ -209,10 +212,27 @@ def _describe_below(group: click.Group, path: str) -> Iterator[str]:
             yield from _describe_below(command, f"{path}{name} ")
 
 
+def describe_api() -> str:
+    """Return every endpoint of the API: its right, what it is, its parameters."""
+    rows = (
+        (
+            code(f"{row.method} {row.path.removeprefix(BASE)}"),
+            _RIGHTS_IN_WORDS.get(row.right) or code(row.right + ("ID" if row.right.endswith(".") else "")),
+            row.summary,
+            codes(name for name in (*row.query.__struct_fields__, *(name for name, _ in row.headers))),
+        )
+        for row in ROWS
+    )
+    return table(("Endpoint", "Right", "What", "Parameters"), rows)
+
+
+_RIGHTS_IN_WORDS = {ANYBODY: "no token", ANY_TOKEN: "any token"}
+
+
 def describe_metrics() -> str:
     """Return every metric with its labels and meaning."""
     head = ("Metric", "Kind", "Labels", "Meaning")
-    return table(head, ((code(m.name), m.kind, codes(m.labels), m.meaning) for m in METRICS))
+    return table(head, ((code(m.name), m.kind, codes(m.labels), m.meaning) for m in (*METRICS, *API_METRICS)))
 
 
 def _settings(kind: inspect.Type, path: str) -> Iterator[tuple[str, ...]]:

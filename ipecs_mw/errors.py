@@ -268,6 +268,29 @@ class CommandExpired(IpecsMwError):
     """A command whose time had run out before it was sent: nothing was sent."""
 
 
+class ApiRefused(IpecsMwError):
+    """The API does not do what it was asked; asking again does not help."""
+
+    @property
+    def status(self) -> int:
+        """The status of HTTP."""
+        return int(self.facts["status"])
+
+    @property
+    def name(self) -> str:
+        """The stable name of the problem, such as `right_missing`; empty where a proxy answered."""
+        return str(self.facts["name"])
+
+
+class ApiUnreachable(IpecsMwError):
+    """The API does not answer, or not now: the same call can succeed later."""
+
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether what was asked may have arrived."""
+        return bool(self.facts["may_have_acted"])
+
+
 class CommandFailed(IpecsMwError):
     """A request that ended without a result; `facts` has these too, and the `command`."""
 

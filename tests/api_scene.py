@@ -1,11 +1,13 @@
-"""A scene of the API: `ipecs-mw serve` as its own process, with the least rights, over a morning of two phone systems."""
+"""A scene of the API: `ipecs-mw serve` with the least rights, over a morning of two phone systems."""
 
 import json
+import os
 import re
 import signal
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
@@ -16,8 +18,9 @@ import requests
 from call_scene import keep
 from figures_scene import make_day
 from requests.adapters import HTTPAdapter
-from sites import Process, find_forker, kill, wait_until
+from sites import Process, find_forker, kill, make_ready, wait_until
 
+from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.messages.rights import Scope
 from ipecs_mw.seeds import read_json
@@ -25,7 +28,8 @@ from ipecs_mw.store.applications.tokens import create_token
 from ipecs_mw.store.configuration.settings import save_settings
 from ipecs_mw.store.coordination.requests import claim_request, finish_request
 from ipecs_mw.store.schema.roles import grant, make_uri
-from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.connection import Store, connect
+from ipecs_mw.store.server.embedded import Embedded
 
 MAIN, BRANCH = "main", "branch"
 ORIGIN = "https://crm.example.com"
@@ -69,7 +73,7 @@ def fill(store: Store) -> None:
 
 
 class Served:
-    """`ipecs-mw serve` as the account `api` of MongoDB; `get` and its like ask it, `make_token` lets somebody in."""
+    """`ipecs-mw serve` as the account `api` of MongoDB; `get` asks it, `make_token` lets somebody in."""
 
     def __init__(self, store: Store, folder: Path, uri: str = "") -> None:
         self.store = store
@@ -86,8 +90,6 @@ class Served:
 
     def run(self, *options: str, **environment: str) -> Process:
         """Start it, and return at once."""
-        import os  # noqa: PLC0415 - of this alone
-
         arguments = ["--bootstrap", str(self.folder / "bootstrap.json"), "serve", "--port", "0", *options]
         with self.log.open("w") as output:
             self.process = find_forker().start(arguments, {**os.environ, **environment}, output, output)
@@ -166,7 +168,7 @@ class Served:
     def refused(
         self, path: str, token: str | None = None, method: str = "GET", **options: Any
     ) -> tuple[int, str]:
-        """Return the status and the name of the problem that this is answered by; asks from an address of its own."""
+        """Return status and name of the problem that answers this; asks from an address of its own."""
         with self.elsewhere() as session:
             return read_problem(self.ask(method, path, token, session=session, **options))
 
@@ -244,3 +246,18 @@ def served(store: Store, folder: Path, *options: str, uri: str = "") -> Iterator
         with suppress(Exception):
             store.database.command("dropAllUsersFromDatabase")
             store.database.command("dropAllRolesFromDatabase")
+
+
+@contextmanager
+def served_anew(mongo: Embedded, folder: Path) -> Iterator[Served]:
+    """Serve a database of its own in which something has happened; `admin.json` in the folder may all."""
+    name = f"api_{uuid.uuid4().hex[:12]}"
+    uri = mongo.access.make_uri(name)
+    (folder / "admin.json").write_text(json.dumps({"mongo_uri": uri}))
+    bootstrap = Bootstrap(path=folder / "admin.json", mongo_uri=uri)
+    with closing(connect(bootstrap, SystemClock())) as store:
+        make_ready(store)
+        fill(store)
+        with served(store, folder) as place:
+            yield place
+        store.client.drop_database(name)

@@ -19,8 +19,8 @@ LAYERS = (
     ("seeds", "web", "outside", "log_sinks", "logs", "bootstrap"),
     ("protocol", "calls", "figures"),
     ("reports", "messages"),
-    ("transport", "journal", "store"),
-    ("service", "client", "api"),
+    ("transport", "journal", "store", "api_following"),
+    ("service", "client", "api_client", "api"),
     ("daemon",),
     ("cli",),
 )
@@ -57,7 +57,7 @@ ROOMS = {
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 SIMULATOR_MAY_IMPORT = {"simulator", "clock", "errors", "model", "seeds", "logs"}
 OWNERS = {
-    "requests": ("transport/rest.py",),
+    "requests": ("transport/rest.py", "api_client.py", "api_following.py"),
     "urllib3": ("transport/rest.py",),
     "websockets": ("transport/messages.py", "transport/stream.py"),
     "pymongo": ("store/",),
@@ -66,7 +66,7 @@ OWNERS = {
     "click": ("cli/",),
     "starlette": ("api/",),
     "uvicorn": ("api/server.py",),
-    "prometheus_client": ("service/health/metrics.py",),
+    "prometheus_client": ("service/health/metrics.py", "api/metrics.py"),
 }
 CLOCK_READERS = {"now", "utcnow", "today"}
 

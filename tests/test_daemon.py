@@ -10,6 +10,7 @@ from pathlib import Path
 from sites import PASSWORD, USER, Site, is_up, kill, ring, wait_until
 
 from ipecs_mw.simulator import Account, SimulatedHost
+from ipecs_mw.store.schema.examination import STORED
 from ipecs_mw.store.server.mongod import find_free_port
 
 
@@ -94,7 +95,9 @@ def find_places(site: Site, process: subprocess.Popen[str], port: int) -> dict[s
         "status": site.run("status", "--format", "json").stdout,
         "events": site.run("events", "--format", "jsonl", "--limit", "0").stdout,
     }
-    names = set(site.store.database.list_collection_names()) - {"leases"}  # the next owner needs the token
+    names = set(site.store.database.list_collection_names(filter=STORED)) - {
+        "leases"
+    }  # the next owner needs the token
     for name in sorted(names):
         shown[f"collection {name}"] = json.dumps(list(site.store.database[name].find()), default=str)
     for file in (site.folder / "state").iterdir():

@@ -9,6 +9,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from sites import make_ready
 
+from ipecs_mw.store.schema.examination import STORED
 from ipecs_mw.store.server.embedded import Embedded
 
 Data = Database[dict[str, Any]]
@@ -43,7 +44,7 @@ def client(mongo: Embedded) -> Iterator[MongoClient[dict[str, Any]]]:
 
 
 def look_at(data: Data) -> list[Any]:
-    names = sorted(data.list_collection_names())
+    names = sorted(data.list_collection_names(filter=STORED))
     documents = [list(data[name].find(sort=[("_id", 1)])) for name in names]
     return [names, documents, [data[name].index_information() for name in names]]
 

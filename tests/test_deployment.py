@@ -16,6 +16,7 @@ import pytest
 from pymongo import MongoClient
 from sites import Site, wait_until
 
+from ipecs_mw.api.metrics import METRICS as API_METRICS
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.model.configuration.settings import parse_settings
 from ipecs_mw.service.health.metrics import METRICS
@@ -27,7 +28,7 @@ from ipecs_mw.store.server.mongod import ADDRESS, find_free_port, start_mongod
 
 ROOT = Path(__file__).parent.parent
 CONTRIB = ROOT / "contrib"
-UNIT = CONTRIB / "systemd/ipecs-mw.service"
+UNITS = ("ipecs-mw.service", "ipecs-mw-serve.service")
 MONGOSH = Path(os.environ.get("IPECS_MW_MONGOSH") or ROOT / ".cache/mongosh/node_modules/.bin/mongosh")
 
 
@@ -43,11 +44,12 @@ def run(*command: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
-@pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit, with a program that is there."""
-    file = tmp_path / "ipecs-mw.service"
-    file.write_text(UNIT.read_text().replace("/opt/ipecs-mw/bin/ipecs-mw", "/bin/true"))
+@pytest.fixture(params=UNITS)
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A unit, with a program that is there."""
+    file = tmp_path / request.param
+    text = (CONTRIB / "systemd" / request.param).read_text()
+    file.write_text(text.replace("/opt/ipecs-mw/bin/ipecs-mw", "/bin/true"))
     return file
 
 
@@ -178,7 +180,11 @@ def find_metrics(text: str) -> set[str]:
 
 def known_metrics() -> set[str]:
     suffixes = {"histogram": ("_bucket", "_count", "_sum")}
-    return {metric.name + suffix for metric in METRICS for suffix in suffixes.get(metric.kind, ("",))}
+    return {
+        metric.name + suffix
+        for metric in (*METRICS, *API_METRICS)
+        for suffix in suffixes.get(metric.kind, ("",))
+    }
 
 
 BOARDS = ("grafana/ipecs-mw.json", "grafana/ipecs-mw-groups.json")

@@ -14,6 +14,7 @@ from sites import PASSWORD, Site, is_up, wait_until
 
 from ipecs_mw.bootstrap import find_bootstrap
 from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.store.schema.examination import STORED
 from ipecs_mw.store.server.embedded import Embedded
 
 ROOT = Path(__file__).parent.parent
@@ -116,7 +117,7 @@ def test_the_readme_leads_to_a_daemon_that_runs(
     (folder / "bootstrap.json").write_text(bootstrap)
     (site.folder / "bootstrap.json").write_text(bootstrap)  # as IPECS_MW_BOOTSTRAP names it
     database = site.store.database
-    for name in database.list_collection_names():
+    for name in database.list_collection_names(filter=STORED):
         database.drop_collection(name)
     seeded = site.run("seed")
     assert seeded.returncode == 0, seeded.stderr

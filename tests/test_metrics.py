@@ -156,6 +156,8 @@ def test_every_metric_of_the_table_is_said_with_its_labels_and_nothing_else(port
     told.document = describe(monitors={"monitor": {"accepted": 9, "refused": {"1001": "NO"}}})
     told.document["reader"] = [{"host": "main", "behind_seconds": 2.5, "is_catching_up": True}]
     told.document["figures"] = [{"host": "main", "behind_seconds": 1.5, "waiting": 3}]
+    webhook = {"name": "crm", "waiting": 2, "oldest_at": LONG_AGO, "outcomes": {"delivered": 5}}
+    told.document["webhooks"] = {"is_sender": True, "webhooks": [webhook, {"name": "wrong", "problem": "no"}]}
     told.groups = [GroupNow("main", "620", 2, 12.5, {"ready": 1, "asleep": 2}, 0.75)]
     found = read_metrics(port)
     suffixes = {"histogram": ("_bucket", "_count", "_sum")}

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Mapping
 
 from msgspec import structs
@@ -18,6 +19,7 @@ from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
 from ipecs_mw.api.endpoints import alarmed, commanded, counted, hooked, logged, present, signed_in
 from ipecs_mw.api.endpoints.about import STREAM, build_rows
+from ipecs_mw.api.metrics import Measured
 from ipecs_mw.api.page import Page
 from ipecs_mw.api.routing import Counters, build_problem, build_routes
 from ipecs_mw.api.site import Site
@@ -57,6 +59,7 @@ class Api:
         self.hub = Hub(site, self.stop)
         self.access = Access(site)
         self.counters = Counters()
+        site.measure = self._measure
         self.app = self._build()
         self._ticks = 0
 
@@ -89,6 +92,17 @@ class Api:
         )
         app.router.redirect_slashes = False  # a path that there is not is told as one
         return app
+
+    def _measure(self) -> Measured:
+        """Return what the metrics tell; in the loop's thread."""
+        forms = Counter(client.form for client in self.hub.clients)
+        return {
+            "ipecs_mw_api_answers_total": {str(key): count for key, count in self.counters.answers.items()},
+            "ipecs_mw_api_sign_in_failures_total": {"": self.access.failures},
+            "ipecs_mw_api_streams": {"sse": forms["sse"], "ws": forms["ws"]},
+            "ipecs_mw_api_messages_total": {"": self.hub.delivered},
+            "ipecs_mw_api_feed_up": {name: feeding.is_up for name, feeding in self.hub.feedings.items()},
+        }
 
     async def _refuse(self, request: Request, error: Exception) -> Response:
         """Answer a path that there is not, or a method that it does not have."""

@@ -30,6 +30,9 @@ class Event(Struct, frozen=True):
     received_at: Instant | UnsetType = UNSET
     call_ref: int | UnsetType = UNSET
     serial: int | UnsetType = UNSET
+    connection: int | UnsetType = UNSET
+    seq: int | UnsetType = UNSET
+    journal: str | UnsetType = UNSET
     stations: list[str] | UnsetType = UNSET
     group: str | UnsetType = UNSET
     data: Any = UNSET
@@ -89,6 +92,7 @@ class Call(Struct, frozen=True):
     caller: Caller | UnsetType = UNSET
     dialed: Dialed | UnsetType = UNSET
     answered_by: AnsweredBy | UnsetType = UNSET
+    account_code: str | UnsetType = UNSET
     trunks: list[str] | UnsetType = UNSET
     stations: list[str] | UnsetType = UNSET
     groups: list[str] | UnsetType = UNSET
@@ -121,6 +125,7 @@ class LiveItem(Struct, frozen=True):
     since: Instant | UnsetType = UNSET
     waiting: int | UnsetType = UNSET
     ringing: int | UnsetType = UNSET
+    unseen: int | UnsetType = UNSET
     calls: list[str] | UnsetType = UNSET
     longest_wait_since: Instant | UnsetType = UNSET
     agents: dict[str, int] | UnsetType = UNSET
@@ -164,11 +169,11 @@ class ServiceLevel(Struct, frozen=True):
     formula: str | UnsetType = UNSET
     threshold_seconds: float | UnsetType = UNSET
     short_seconds: float | UnsetType = UNSET
-    value: float | None | UnsetType = UNSET
+    value: float | UnsetType | None = UNSET
 
 
 class Figures(Struct, frozen=True):
-    """The figures of a group or an agent in an interval. Rates are from 0 to 1, absent where nothing was counted."""
+    """The figures of a group or an agent in an interval. Rates are from 0 to 1, absent where nothing counts."""
 
     began_at: Annotated[Instant | UnsetType, Meta()] = field(name="from", default=UNSET)
     until: Instant | UnsetType = UNSET
@@ -176,11 +181,18 @@ class Figures(Struct, frozen=True):
     group: str | UnsetType = UNSET
     agent: str | UnsetType = UNSET
     station: str | UnsetType = UNSET
+    stations: list[str] | UnsetType = UNSET
+    name: str | UnsetType = UNSET
     offered: int | UnsetType = UNSET
     answered: int | UnsetType = UNSET
     abandoned: int | UnsetType = UNSET
     short: int | UnsetType = UNSET
     overflowed: int | UnsetType = UNSET
+    left: int | UnsetType = UNSET
+    no_answer: int | UnsetType = UNSET
+    open: int | UnsetType = UNSET
+    unknown: int | UnsetType = UNSET
+    transfers: int | UnsetType = UNSET
     service_level: ServiceLevel | UnsetType = UNSET
     abandon_rate: float | UnsetType = UNSET
     asa_seconds: float | UnsetType = UNSET
@@ -192,6 +204,7 @@ class Figures(Struct, frozen=True):
     longest_wait_seconds: float | UnsetType = UNSET
     waits: dict[str, int] | UnsetType = UNSET
     occupancy: float | UnsetType = UNSET
+    logged_in_seconds: float | UnsetType = UNSET
     not_ready_seconds: dict[str, float] | UnsetType = UNSET
     states: dict[str, float] | UnsetType = UNSET
     is_complete: bool | UnsetType = UNSET

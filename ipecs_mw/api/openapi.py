@@ -138,8 +138,8 @@ def _describe_answers(row: Endpoint, result: Mapping[str, Any]) -> dict[str, Any
     content = {JSON: {"schema": result}} if row.success != NO_CONTENT else {}
     if row.has_csv:
         content["text/csv"] = {"schema": {"type": "string"}}
-    if row.is_stream:
-        content = {"text/event-stream": {"schema": {"type": "string"}}}
+    if row.kind:
+        content = {row.kind: {"schema": {"type": "string"}}}
     answers: dict[str, Any] = {
         str(row.success): {"description": row.summary, **({"content": content} if content else {})}
     }

@@ -147,6 +147,8 @@ def _write(answer: Answer) -> Response:
     if answer.lines is not None:
         lines = answer.lines
         return StreamingResponse((f"{line}\r\n" for line in lines), answer.status, headers, CSV)
+    if answer.text is not None:
+        return Response(answer.text, answer.status, headers, answer.kind)
     if answer.content is None:
         return Response(status_code=answer.status, headers=headers)
     return Response(encode(answer.content), answer.status, headers, JSON)

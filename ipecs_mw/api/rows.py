@@ -18,7 +18,7 @@ BASE = "/api/v1"
 ANYBODY = ""
 """The right of an endpoint that needs no token."""
 
-ANY_TOKEN = "*"
+ANY_TOKEN = "*"  # noqa: S105 - a right
 """The right of an endpoint that any token opens."""
 
 
@@ -34,12 +34,14 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Answer(Struct, frozen=True):
-    """What an endpoint answers: `content` as JSON, or `lines` of CSV; None for no content."""
+    """What an endpoint answers: `content` as JSON, `lines` of CSV, or `text` of a `kind`; else no content."""
 
     content: Any = None
     status: int = 200
     headers: Mapping[str, str] = {}
     lines: Iterator[str] | None = None
+    text: bytes | None = None
+    kind: str = "text/plain; charset=utf-8"
 
 
 class Asked(NamedTuple):
@@ -75,8 +77,8 @@ class Endpoint(NamedTuple):
     """A method and path, the right that it needs, and what answers.
 
     `query` and `body` are frozen structs that refuse unknown fields, `result` is the type of what it answers.
-    `others` are statuses beside 200 and those of every row, each with what it means. `is_slow` marks a handler that
-    is a coroutine and may wait.
+    `others` are statuses beside 200 and those of every row, each with what it means. `is_slow` marks a handler
+    that is a coroutine and may wait; `kind` is the type of what it answers where that is no JSON.
     """
 
     method: str
@@ -94,3 +96,4 @@ class Endpoint(NamedTuple):
     success: int = 200
     headers: Sequence[tuple[str, str]] = ()
     is_stream: bool = False
+    kind: str = ""

@@ -37,7 +37,7 @@ def check_right(token: Token, right: str) -> None:
 
 
 def choose_host(scope: Scope, host: str | None) -> str | None:
-    """Return the host that is asked about; raises Problem for one outside of the scope, or where it must be named."""
+    """Return the host that is asked about; raises Problem for one outside of the scope, or where none is named."""
     return _choose("host", scope.hosts, host)
 
 

@@ -8,11 +8,13 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
+import httptools  # noqa: F401 - what uvicorn reads requests with; without it, it says so too late
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ipecs_mw import logs
 from ipecs_mw.api.app import Api
@@ -87,7 +89,7 @@ def serve(site: Site, listener: socket.socket, ready: Callable[[], None] = lambd
         api.app,
         http=BoundedHttp,
         loop="asyncio",
-        ws="websockets-sansio",
+        ws=TolerantSocket,
         ws_per_message_deflate=False,
         ws_max_size=_MOST_MESSAGE_BYTES,
         lifespan="off",
@@ -134,6 +136,17 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
 
+class TolerantSocket(WebSocketsSansIOProtocol):
+    """A WebSocket whose client may send anything: what the parser cannot even refuse ends the connection."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes."""
+        try:
+            super().data_received(data)
+        except AssertionError:
+            self.transport.abort()
+
+
 class _Server(uvicorn.Server):
     """The server; who runs it catches the signals."""
 
@@ -142,7 +155,7 @@ class _Server(uvicorn.Server):
 
     def capture_signals(self) -> Any:
         """Leave signals alone."""
-        return suppress()
+        return nullcontext()
 
 
 async def _run(api: Api, server: _Server, listener: socket.socket, ready: Callable[[], None]) -> None:
@@ -156,7 +169,7 @@ async def _run(api: Api, server: _Server, listener: socket.socket, ready: Callab
         loop.add_signal_handler(name, end)
     beside = [asyncio.ensure_future(api.run()), asyncio.ensure_future(_reap(server))]
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
+    while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn tells it so and no other way
         await asyncio.sleep(0.01)
     address, port = listener.getsockname()[:2]
     log.info("api.listening", address=address, port=port, tls=api.site.settings.api.tls is not None)

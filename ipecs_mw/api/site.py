@@ -34,13 +34,14 @@ class Site:
     profile: str
     settings: Settings = field(default_factory=lambda: Settings(hosts=[]))
     texts: Mapping[str, Texts] = field(default_factory=dict)
+    measure: Callable[[], Mapping[str, Mapping[str, float]]] = dict
     _away: tuple[float, StoreUnavailable] | None = None
 
     async def run(self, ask: Callable[..., T], *arguments: Any) -> T:
         """Return what `ask` does in a thread of its own.
 
-        Once MongoDB has not answered, all who wait are told so at once, and for a moment all who come: there are few
-        threads, and each would wait as long as the first.
+        Once MongoDB has not answered, all who wait are told so at once, and for a moment all who come: there are
+        few threads, and each would wait as long as the first.
         """
         return await asyncio.to_thread(self._run, ask, *arguments)
 

@@ -10,6 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from rich.live import Live
 from ipecs_mw.cli.context import Context, current
 from ipecs_mw.cli.printing.live_view import Picture, draw, find_stations, summarise
 from ipecs_mw.errors import CannotStart, IpecsMwError
+from ipecs_mw.messages.rights import EVERYTHING
 from ipecs_mw.seeds import read_json, shipped_texts
+from ipecs_mw.store.applications.tokens import create_token
 from ipecs_mw.store.calls.live_query import load_live
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.configuration.settings import load_document, save_settings
@@ -35,6 +39,9 @@ _PROFILE = "demo"
 _HOST = "simulated"
 _PASSWORD_VARIABLE = "IPECS_MW_DEMO_PASSWORD"  # noqa: S105 - a name
 _GROUPS = {"620": {"bin": "1"}, "621": {"bin": "2"}}  # as the simulated host numbers its groups
+_RIGHTS = (
+    "calls.read", "commands.*", "events.read", "figures.read", "missed.write", "numbers.read", "state.read",
+)  # fmt: skip
 _STOP_SECONDS = 15
 _FRAME_SECONDS = 0.25
 _LINE_SECONDS = 2.0
@@ -85,10 +92,31 @@ def demo(seconds: int | None, folder: str, speed: float) -> None:
             str(home / "state"),
             "run",
         ]
-        with _ended(daemon := _start(home, "daemon", arguments, environment)):
-            _watch(store, context, (host, daemon), seconds, stop)
+        with _ended(daemon := _start(home, "daemon", arguments, environment)), ExitStack() as beside:
+            served = _serve(home, store, context, arguments[:-1], environment)
+            for process in served:
+                beside.enter_context(_ended(process))
+            _watch(store, context, (host, daemon, *served), seconds, stop)
             click.echo(texts.render("demo.stopping"))
         _report(store, texts, before, folder)
+
+
+def _serve(
+    home: Path, store: Store, context: Context, options: list[str], environment: Mapping[str, str]
+) -> list[subprocess.Popen[bytes]]:
+    """Start the API, and print its address and a token; without its packages only say so."""
+    texts, now = context.texts, context.clock.now()
+    for package in ("httptools", "starlette", "uvicorn"):
+        if find_spec(package) is None:
+            click.echo(texts.render("demo.no_api", package=package))
+            return []
+    click.echo(texts.render("demo.serve"))
+    port = _free_port()
+    process = _start(home, "serve", [*options, "serve", "--port", str(port)], environment)
+    name, until = f"demo {now:%Y-%m-%d %H:%M:%S}", now + timedelta(days=1)
+    token = create_token(store, name, _RIGHTS, EVERYTHING, at=now, by="demo", expires_at=until)
+    click.echo(texts.render("demo.api", url=f"http://127.0.0.1:{port}/api/v1", token=token))
+    return [process]
 
 
 def _fingerprint(home: Path, context: Context) -> str:

@@ -22,6 +22,10 @@ from ipecs_mw.model.validation import Fault, convert, find_faults, refuse
 SECRET_FIELDS: Final = ("secret", "secret_until", "former_secret")
 """Fields of what only the sender may read."""
 
+VARIABLE_PREFIX: Final = "IPECS_MW_WEBHOOK_"
+FILE_PREFIX: Final = "webhook"
+"""How the names of variables and files begin in which a webhook's secrets may be kept."""
+
 STATES: Final = ("active", "paused", "disabled")
 _LONGEST_URL = 2048
 _HIDDEN = "…"
@@ -57,7 +61,8 @@ def find_url_fault(url: str) -> Words | None:
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_url = False
-    if not is_url or len(url) > _LONGEST_URL or not url.isprintable() or " " in url or "\\" in url:
+    is_plain = url.removesuffix(_HIDDEN).isascii() and url.isprintable() and not {" ", "\\"} & {*url}
+    if not is_url or not is_plain or len(url) > _LONGEST_URL:
         return Words("allowed.webhook_url")
     return Words("allowed.webhook_url_bare") if "@" in parts.netloc or parts.fragment else None
 
@@ -173,11 +178,19 @@ def _find_secret_faults(secret: Any, path: str = "secret") -> Iterator[Fault]:
 
 def _find_source_faults(secret: Any, path: str) -> Iterator[Fault]:
     found = list(find_faults(secret, SecretSource, path))
-    found = found or [
-        Fault("error.field_value", path + below, value, allowed)
-        for below, value, allowed in check_secret(convert(secret, SecretSource, source=path))
-    ]
+    if not found:
+        source = convert(secret, SecretSource, source=path)
+        found = [Fault("error.field_value", path + below, *told) for below, *told in _check_source(source)]
     yield from (fault._replace(value=MASK) for fault in found)
+
+
+def _check_source(source: SecretSource) -> Wrong:
+    """Refuse what is no secret of webhooks: who may make one is not to have another secret sent anywhere."""
+    yield from check_secret(source)
+    if source.env is not None and not source.env.startswith(VARIABLE_PREFIX):
+        yield ".env", MASK, Words("allowed.webhook_env", prefix=VARIABLE_PREFIX)
+    if source.file is not None and not source.file.rpartition("/")[2].startswith(FILE_PREFIX):
+        yield ".file", MASK, Words("allowed.webhook_file", prefix=FILE_PREFIX)
 
 
 def _find_variable_faults(variables: Any, template: Template | None) -> Iterator[Fault]:

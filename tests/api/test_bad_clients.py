@@ -1,11 +1,10 @@
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from following_scene import numbers, put_event, wait_open
-from serving import Served, following, make_token, served
+from serving import Served, following, make_token
 from sites import wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -14,13 +13,6 @@ from ipecs_mw.store.server.connection import Store
 
 _SILENT = 400
 _MOST_MEBIBYTES = 60.0
-
-
-@pytest.fixture
-def site(migrated: Store, mongo_uri: str, tmp_path: Path) -> Iterator[Served]:
-    migrated.database["config"].insert_one({"_id": "default", "revision": 1, "hosts": []})
-    with served(mongo_uri, tmp_path) as process:
-        yield process
 
 
 def read_mebibytes(process: Served) -> float:

@@ -65,7 +65,7 @@ def test_a_limit_out_of_bounds_is_refused(api: Served, limit: str) -> None:
 
 @pytest.mark.parametrize("path", LISTS)
 def test_no_cursor_serves_another_list_and_no_other_text_is_one(api: Served, path: str) -> None:
-    make_missed(api.store), make_missed(api.store)  # noqa: B018 - two of them
+    make_missed(api.store), make_missed(api.store)
     other = LISTS[(LISTS.index(path) + 1) % 3]
     foreign = api.get(other, params={"limit": 1}).json()["next"]
     for cursor in (foreign, "x", "====", "null", "W10", "e30", "WyJjYWxscyJd", "é", "A" * 499, "🙂"):

@@ -28,7 +28,8 @@ def test_the_name_of_a_problem_is_the_same_in_all_languages_and_its_sentence_is_
     assert all("nothing" in answer.json()["detail"] for answer in answers)
 
 
-@pytest.mark.parametrize("path", ["/api/v1", "/api/v1/", "/api", "/api/v1/nothing", "/api/v2/calls", "/api/v1/calls/a/b/c",
+@pytest.mark.parametrize("path", ["/api/v1", "/api/v1/", "/api", "/api/v1/nothing", "/api/v2/calls",
+                                  "/api/v1/calls/a/b/c",
                                   "/API/V1/calls", "//api/v1/calls", "/%00", "/api/v1/calls/"])  # fmt: skip
 def test_a_path_that_there_is_not_is_a_problem_document(api: Served, path: str) -> None:
     answer = api.get(path, allow_redirects=False)

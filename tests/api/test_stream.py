@@ -1,14 +1,13 @@
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo.read_concern import ReadConcern
 from following_scene import NOW, names, numbers, put_call, put_event, wait_open
+from pymongo.read_concern import ReadConcern
 from serving import Served, following, make_token, served
 from sites import wait_until
 
@@ -18,15 +17,6 @@ from ipecs_mw.store.applications.tokens import revoke_token
 from ipecs_mw.store.schema.comparison import put_right
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.server.connection import Store
-
-
-@pytest.fixture
-def site(migrated: Store, mongo_uri: str, tmp_path: Path) -> Iterator[Served]:
-    migrated.database["config"].insert_one(
-        {"_id": "default", "revision": 1, "hosts": [{"name": "main", "timezone": "Asia/Singapore"}]}
-    )
-    with served(mongo_uri, tmp_path) as process:
-        yield process
 
 
 def test_the_life_of_a_call_is_told_step_by_step(site: Served, store: Store) -> None:
@@ -130,9 +120,9 @@ def test_filters_choose_and_stations_and_groups_are_one_filter(site: Served, sto
         put_event(store, 2, kind="system", type="session_up")
         put_event(store, 3, kind="system", type="gap")
         wait_until(lambda: len(names(one)) >= 2 and len(names(both)) >= 4 and len(names(kinds)) >= 2)
-    assert [(frame.name, frame.data["id"]) for frame in one.named("call.began", "gap")] == [
-        ("call.began", "main:a"), ("gap", "main:000003"),
-    ]  # fmt: skip
+    # each feed has its order; which of two feeds is first is open
+    told = {(frame.name, frame.data["id"]) for frame in one.named("call.began", "gap")}
+    assert told == {("call.began", "main:a"), ("gap", "main:000003")}
     assert sorted(names(both)) == ["call.began", "call.began", "gap", "queue"]
     assert sorted(names(kinds)) == ["event", "gap"]
 

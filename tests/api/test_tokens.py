@@ -14,6 +14,7 @@ from ipecs_mw.cli import cli
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CommandRefused, NoSuchName
 from ipecs_mw.store.applications.tokens import revoke_token
+from ipecs_mw.store.schema.examination import STORED
 
 REVOKED_SECONDS = 2.0
 
@@ -56,9 +57,7 @@ def test_a_right_that_there_is_not_makes_no_token(api: Served, right: str) -> No
 def test_the_database_has_no_token(api: Served) -> None:
     _, token = api.make_own_token("calls.read")
     assert api.get("calls", token).status_code == 200
-    for name in api.store.database.list_collection_names(
-        filter={"type": "collection", "name": {"$ne": "system.views"}}
-    ):
+    for name in api.store.database.list_collection_names(filter=STORED):
         for document in api.store.database[name].find():
             assert token.removeprefix("ipecsmw_") not in repr(document)
 
@@ -118,7 +117,8 @@ def test_a_right_in_a_document_that_there_is_not_gives_nothing(api: Served) -> N
 
 def test_malformed_tokens_are_refused(api: Served) -> None:
     for given in ("Bearer", "Bearer ", "Bearer ipecsmw_", "Basic YTpi", "ipecsmw_x", f"Bearer {'x' * 5000}",
-                  f"Bearer {api.all}x", f"Bearer {api.all[:-1]}", "Bearer ipecsmw_\xff\xfe", "Bearer a b"):  # fmt: skip
+                  f"Bearer {api.all}x", f"Bearer {api.all[:-1]}", "Bearer ipecsmw_\xff\xfe",
+                  "Bearer a b"):  # fmt: skip
         with api.elsewhere() as session:
             answer = session.get(
                 f"{api.url}/api/v1/calls", headers={"Authorization": given.encode("latin-1")}

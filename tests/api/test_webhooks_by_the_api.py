@@ -112,7 +112,7 @@ def test_tests_and_replays_are_asked_of_the_sender(api: Served) -> None:
     asking.start()
     results = [{"status": 200, "duration_seconds": 0.01}, {"count": 3}]
     while results:
-        if (task := take_task(api.store)) is not None and task["webhook"] == name:
+        if (task := take_task(api.store, datetime.now(UTC))) is not None and task["webhook"] == name:
             end_task(api.store, task, results.pop(0))
     asking.join(30)
     assert [(each.status_code, each.json()) for each in answers] == [

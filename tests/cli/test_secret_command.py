@@ -18,6 +18,7 @@ from sites import PASSWORD, Site, is_up, kill, ring, wait_until
 from ipecs_mw.errors import CannotStart, NoSuchName, StoreRefused
 from ipecs_mw.simulator import SimulatedHost
 from ipecs_mw.store.configuration.master_key import make_key
+from ipecs_mw.store.schema.examination import STORED
 
 Invoke = Callable[..., Result]
 
@@ -49,7 +50,7 @@ def find_reason(site: Site) -> str:
 def everything_kept(site: Site) -> bytes:
     """Return all that stands in the database, in local state and in the logs."""
     database = site.store.database
-    documents = [list(database[name].find()) for name in database.list_collection_names()]
+    documents = [list(database[name].find()) for name in database.list_collection_names(filter=STORED)]
     files = [file.read_bytes() for file in sorted(site.folder.rglob("*")) if file.is_file()]
     return b"\n".join([repr(documents).encode(), *files])
 

@@ -142,7 +142,7 @@ _APPLICATIONS = {
     ),
     59: ("a token is revoked, expires, gets a narrower scope while its stream is open", "closed within 2 s"),
     60: (
-        "the receiver of a webhook refuses, hangs, drips, redirects, resets, answers 10 MB; wrong certificate, name",
+        "the receiver of a webhook refuses, hangs, drips, redirects, resets, answers 10 MB; wrong certificate",
         "tried again, set aside in the end, replayed on demand; no other held up, nothing inside reached",
     ),
     61: (

@@ -155,6 +155,7 @@ def test_a_value_of_a_reply_is_kept_and_what_is_no_json_keeps_nothing() -> None:
         ({"json": "{number|table:nothing}"}, ".steps[0].json"),
         ({"when": [{"field": "nobody", "is_there": True}]}, ".steps[0].when[0].field"),
         ({"json": {}, "form": {}}, ".steps[0].form"),
+        ({"headers": {"Transfer-Encoding": "chunked"}}, ".steps[0].headers.Transfer-Encoding"),
     ],
 )
 def test_a_template_that_names_what_does_not_exist_is_refused(change: dict[str, Any], path: str) -> None:

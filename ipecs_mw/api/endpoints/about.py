@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ipecs_mw.api.documents import Health, Ticket
+from ipecs_mw.api.metrics import render
 from ipecs_mw.api.openapi import build_openapi
+from ipecs_mw.api.reference import KIND, POLICY, build_page
 from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE, Answer, Asked, Endpoint
 from ipecs_mw.api.stream.opening import StreamQuery
 from ipecs_mw.errors import StoreError
@@ -29,6 +31,12 @@ def _make_ticket(asked: Asked) -> Answer:
     return Answer(Ticket(ticket, expires_at), 201)
 
 
+async def _show_metrics(asked: Asked) -> Answer:
+    """Tell what is measured; a coroutine, since what it counts changes in the loop's thread."""
+    kind, text = render(asked.site.measure(), asked.headers.get("accept", ""))
+    return Answer(text=text, kind=kind)
+
+
 def _never(asked: Asked) -> Answer:
     raise NotImplementedError
 
@@ -40,17 +48,26 @@ def build_rows(rows: Sequence[Endpoint]) -> list[Endpoint]:
     def show_description(_: Asked) -> Answer:
         return Answer(build_openapi(whole))
 
+    def show_reference(_: Asked) -> Answer:
+        page = build_page(build_openapi(whole)).encode()
+        return Answer(text=page, kind=KIND, headers={"Content-Security-Policy": POLICY})
+
     whole += [
-        Endpoint("GET", "/healthz", ANYBODY, "getHealth", "Whether the database can be asked.", _show_health, Health,
-                 is_slow=True, others={503: "It cannot be asked now."}),
+        Endpoint("GET", "/healthz", ANYBODY, "getHealth", "Whether the database can be asked.", _show_health,
+                 Health, is_slow=True, others={503: "It cannot be asked now."}),
+        Endpoint("GET", "/metrics", "state.read", "getMetrics", "What this process measures, for Prometheus.",
+                 _show_metrics, str, is_slow=True, kind="text/plain"),
         Endpoint("GET", f"{BASE}/openapi.json", ANYBODY, "getOpenapi", "This description.", show_description,
                  dict[str, Any]),
+        Endpoint("GET", f"{BASE}/reference", ANYBODY, "getReference", "This description, for people.",
+                 show_reference, str, kind="text/html"),
         *rows,
         Endpoint("POST", f"{BASE}/stream-tickets", ANY_TOKEN, "createStreamTicket",
                  "A ticket that opens a stream, for a minute, where no header can be sent.", _make_ticket, Ticket,
                  success=201),
         Endpoint("GET", STREAM, ANY_TOKEN, "followStream",
                  "What happens, as it happens: Server-Sent Events, or a WebSocket.", _never, str, StreamQuery,
-                 headers=(("Last-Event-ID", "the position to go on after"),), is_stream=True),
+                 headers=(("Last-Event-ID", "the position to go on after"),), is_stream=True,
+                 kind="text/event-stream"),
     ]  # fmt: skip
     return whole

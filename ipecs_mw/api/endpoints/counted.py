@@ -98,10 +98,10 @@ def _ask(what: What) -> Callable[[Asked], Answer]:
 
 ROWS = (
     Endpoint("GET", f"{BASE}/figures/queues", "figures.read", "getQueueFigures",
-             "Figures of groups: offered, answered, abandoned, waits, service level.", _ask("queues"), FiguresTable,
-             FigureQuery, has_csv=True),
+             "Figures of groups: offered, answered, abandoned, waits, service level.", _ask("queues"),
+             FiguresTable, FigureQuery, has_csv=True),
     Endpoint("GET", f"{BASE}/figures/agents", "figures.read", "getAgentFigures",
-             "Figures of agents: calls, handling time, seconds by state.", _ask("agents"), FiguresTable, FigureQuery,
-             has_csv=True),
+             "Figures of agents: calls, handling time, seconds by state.", _ask("agents"), FiguresTable,
+             FigureQuery, has_csv=True),
 )  # fmt: skip
 """The endpoints of figures."""

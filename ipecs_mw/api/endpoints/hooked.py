@@ -190,7 +190,7 @@ def _read_fields(token: Token, body: _Fields) -> dict[str, Any]:
 
 
 def _refuse_sources(variables: Any) -> None:
-    """Refuse a secret that is kept on the daemon's machine: who may ask the API may not have it read from there."""
+    """Refuse a secret of the daemon's machine: who may ask the API may not have it read from there."""
     for name, value in (variables or {}).items():
         if isinstance(value, Mapping) and {"env", "file", "encrypted"} & value.keys():
             raise CommandRefused(
@@ -302,8 +302,8 @@ _SLOW = {**_MISSING, 202: "The sender has not done it yet; no daemon may be runn
 
 ROWS = (
     Endpoint("GET", f"{BASE}/webhooks", _RIGHT, "listWebhooks", "All webhooks.", _list, Webhooks),
-    Endpoint("POST", f"{BASE}/webhooks", _RIGHT, "addWebhook", "Add a webhook; its secret is shown this once.", _add,
-             WebhookInfo, body=WebhookBody, success=201, others={409: "There is one of this name."}),
+    Endpoint("POST", f"{BASE}/webhooks", _RIGHT, "addWebhook", "Add a webhook; its secret is shown this once.",
+             _add, WebhookInfo, body=WebhookBody, success=201, others={409: "There is one of this name."}),
     Endpoint("GET", f"{BASE}/webhooks/{{id}}", _RIGHT, "getWebhook", "One webhook.", _get, WebhookInfo,
              others=_MISSING),
     Endpoint("PATCH", f"{BASE}/webhooks/{{id}}", _RIGHT, "changeWebhook", "Change, pause or resume a webhook.",
@@ -314,7 +314,7 @@ ROWS = (
              _list_deliveries, Page[DeliveryInfo], DeliveryQuery, others=_MISSING),
     Endpoint("POST", f"{BASE}/webhooks/{{id}}/test", _RIGHT, "testWebhook", "Send a test at once.", _test,
              TestResult, is_slow=True, others=_SLOW),
-    Endpoint("POST", f"{BASE}/webhooks/{{id}}/replay", _RIGHT, "replayDeliveries", "Send deliveries again.", _replay,
-             ReplayResult, body=ReplayBody, is_slow=True, others=_SLOW),
+    Endpoint("POST", f"{BASE}/webhooks/{{id}}/replay", _RIGHT, "replayDeliveries", "Send deliveries again.",
+             _replay, ReplayResult, body=ReplayBody, is_slow=True, others=_SLOW),
 )  # fmt: skip
 """The endpoints of webhooks."""

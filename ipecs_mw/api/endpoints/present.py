@@ -85,8 +85,8 @@ ROWS = (
              _show_status, Status, Nothing),
     Endpoint("GET", f"{BASE}/stations", "state.read", "listStations", "What each station does now.",
              _show("station"), Live, LiveQuery),
-    Endpoint("GET", f"{BASE}/agents", "state.read", "listAgents", "What each agent does now.", _show("agent"), Live,
-             LiveQuery),
+    Endpoint("GET", f"{BASE}/agents", "state.read", "listAgents", "What each agent does now.", _show("agent"),
+             Live, LiveQuery),
     Endpoint("GET", f"{BASE}/queues", "state.read", "listQueues", "Who waits in each group now, and its agents.",
              _show("group"), Live, LiveQuery),
 )  # fmt: skip

@@ -11,12 +11,17 @@ from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.frames import Entry
 from ipecs_mw.api.stream.hub import Hub, Told
 from ipecs_mw.api.stream.position import Places, Spot, write_position
-from ipecs_mw.errors import PositionLost
-from ipecs_mw.messages.message import Changed, Message
+from ipecs_mw.messages.message import Message
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
 from ipecs_mw.model.numbering.masking import mask_outside
-from ipecs_mw.store.applications.feed import find_second, place_before, read_feed, read_state
+from ipecs_mw.store.applications.feed import (
+    Order,
+    find_second,
+    place_before,
+    read_feed,
+    read_state,
+)
 
 _AT_ONCE = 500
 _BEHIND_SECONDS = 0.02
@@ -68,27 +73,31 @@ async def catch_up(
     behind it misses nothing. Raises PositionLost where the server does not have it any more, StoreError.
     """
     feeds = list_feeds(selection.topics)
+    await hub.await_spots(feeds)
     for name in feeds:  # a feed that the position does not know was not followed before
-        spots.setdefault(name, hub.spots.get(name, Spot("")))
-    number = hub.find_number(spots, feeds)
-    while number is None:
-        goal, number = {name: hub.spots[name] for name in feeds}, hub.number
-        for name in feeds:
-            async for batch in _read(site, selection, name, spots, goal[name]):
-                yield batch
-        if hub.list_after(number) is None:  # it took so long that memory does not reach back
-            number = None
+        spots.setdefault(name, hub.spots[name])
     while True:
-        told = hub.list_after(number)
-        if told is None:
-            raise PositionLost("error.position_lost")
-        if told:
-            number = told[-1].number
-            yield [_spell_after(each, spots) for each in told if _is_missed(each, selection, spots)]
-        elif all(hub.spots[name].order >= spots[name].order for name in feeds):
-            return
-        else:  # another process was ahead of this one
-            await asyncio.sleep(_BEHIND_SECONDS)
+        number = hub.find_number(spots, feeds)
+        if number is None:
+            goal, number = {name: hub.spots[name] for name in feeds}, hub.number
+            for name in feeds:
+                async for batch in _read(site, selection, name, spots, goal[name]):
+                    yield batch
+        # None: it took so long that memory does not reach back to there any more
+        while (told := hub.list_after(number, _AT_ONCE)) is not None:
+            if told:
+                number = told[-1].number
+                yield [_spell_after(each, spots) for each in told if _is_missed(each, selection, spots)]
+                for each in told:
+                    spots[each.feed] = max(spots.get(each.feed, each.spot), each.spot, key=_order)
+            elif all(hub.spots[name].order >= spots[name].order for name in feeds):
+                return
+            else:  # another process was ahead of this one
+                await asyncio.sleep(_BEHIND_SECONDS)
+
+
+def _order(spot: Spot) -> Order:
+    return spot.order
 
 
 def _is_missed(told: Told, selection: Selection, spots: Places) -> bool:
@@ -119,14 +128,14 @@ async def _read(
             entries = []
             for spot, message in batch:
                 spots[name] = spot
-                if message is not None and selection.has(message):
+                if selection.has(message):
                     entries.append(Entry(message, write_position(spots), _mask(site)))
             if entries:
                 yield entries
-    spots[name] = max(spots[name], goal, key=lambda spot: spot.order)
+    spots[name] = max(spots[name], goal, key=_order)
 
 
-def _take(steps: Iterator[tuple[Spot, Message | None]]) -> list[tuple[Spot, Message | None]]:
+def _take(steps: Iterator[tuple[Spot, Message]]) -> list[tuple[Spot, Message]]:
     return list(islice(steps, _AT_ONCE))
 
 
@@ -134,27 +143,22 @@ def _mask(site: Site) -> Callable[[Any], dict[str, Any]]:
     return lambda document: mask_outside(document, site.settings.numbers)
 
 
-def _list_missed(site: Site, name: str, begin: Spot, goal: Spot) -> Iterator[tuple[Spot, Message | None]]:
+def _list_missed(site: Site, name: str, begin: Spot, goal: Spot) -> Iterator[tuple[Spot, Message]]:
+    """Yield the messages between two spots, counted at their place as the hub counts them."""
     after = begin.place if begin.taken is None else place_before(begin.place)
+    last, count = "", 0
     with closing(read_feed(site.store, site.clock, name, after=after, wait_seconds=_AWAIT_SECONDS)) as feed:
         for place, changed in feed:
-            if changed is None:
-                if Spot(place).order >= goal.order:
+            if Spot(place, 0).order > goal.order or (changed is None and Spot(place).order >= goal.order):
+                return
+            last, count = place, count if place == last else 0
+            for message in () if changed is None else name_change(changed):
+                count += 1
+                spot = Spot(place, count)
+                if spot.order > begin.order:
+                    yield spot, message
+                if spot.order >= goal.order:
                     return
-                continue
-            if Spot(place).order > goal.order and place != goal.place:
-                return
-            yield from _name(name, place, changed, begin)
-            if place == goal.place:
-                return
-
-
-def _name(name: str, place: str, changed: Changed, begin: Spot) -> Iterator[tuple[Spot, Message]]:
-    messages = list(name_change(changed))
-    for taken, message in enumerate(messages, start=1):
-        spot = Spot(place, None if taken == len(messages) else taken)
-        if place != begin.place or begin.taken is None or taken > begin.taken:
-            yield spot, message
 
 
 async def load_snapshot(site: Site, selection: Selection) -> list[Message]:
@@ -166,7 +170,7 @@ def _load_snapshot(site: Site, selection: Selection) -> list[Message]:
     found: dict[str, Message] = {}
     for topic in sorted(selection.topics - {"events", "requests"}):
         for changed in read_state(site.store, topic, site.now(), _build_scope(selection, topic)):
-            found |= {changed.id: each for each in name_change(changed) if selection.has(each)}
+            found.update((changed.id, each) for each in name_change(changed) if selection.has(each))
     return list(found.values())
 
 

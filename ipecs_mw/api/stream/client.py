@@ -33,8 +33,8 @@ class Client:
     """
 
     __slots__ = (
-        "_bytes", "_queue", "_task", "_wake", "closing", "form", "is_attached", "position", "selection", "sending_since",
-        "slot", "token",
+        "_bytes", "_queue", "_task", "_wake", "closing", "form", "is_attached", "position", "selection",
+        "sending_since", "slot", "token",
     )  # fmt: skip
 
     def __init__(self, token: Token, selection: Selection, form: Form, position: str) -> None:

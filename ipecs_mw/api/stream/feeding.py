@@ -19,7 +19,7 @@ Take = Callable[[str, str, Changed | None], None]
 
 
 class Feeding:
-    """Reads one feed until stopped. `lost` is called with its name where what came in between cannot be told any more.
+    """Reads one feed until stopped. `lost` is called with its name where what came in between cannot be told.
 
     It begins `before_seconds` ago, and `wait` returns once it has come to the instant at which it began.
     """
@@ -49,6 +49,11 @@ class Feeding:
     def start(self) -> None:
         """Start the thread."""
         self.thread.start()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it reads."""
+        return self._begun.is_set()
 
     def wait(self, seconds: float) -> bool:
         """Wait until it reads; tell whether it does."""

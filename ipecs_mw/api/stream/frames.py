@@ -12,7 +12,7 @@ Form = Literal["sse", "ws"]
 
 
 class Entry(Struct):
-    """A message with the position after it; spelled once for all who get it, twice where some may not see numbers."""
+    """A message with the position after it; spelled once for all who may see numbers, and once for the others."""
 
     message: Message
     position: str
@@ -31,6 +31,10 @@ class Entry(Struct):
                 body = self.bodies[sees_numbers] = encode(data if sees_numbers else self.mask(data))
             frame = self.frames[key] = spell_frame(form, self.message.name, body, self.position)
         return frame
+
+    def forget(self) -> None:
+        """Drop what was spelled; it can be spelled again."""
+        self.bodies, self.frames = {}, {}
 
 
 def spell_frame(form: Form, name: str, body: bytes, position: str) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from ipecs_mw import logs
@@ -12,7 +13,9 @@ from ipecs_mw.api.stream.client import Client
 from ipecs_mw.api.stream.feeding import Feeding
 from ipecs_mw.api.stream.frames import Entry
 from ipecs_mw.api.stream.position import Places, Spot, write_position
-from ipecs_mw.messages.message import Changed, Document, Message
+from ipecs_mw.errors import StoreUnavailable
+from ipecs_mw.messages.hosts import HostNews
+from ipecs_mw.messages.message import Changed, Document
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
 from ipecs_mw.model.numbering.masking import mask_outside
@@ -24,10 +27,13 @@ FEEDS = ("calls", "figures", "gaps", "live", "missed", "requests")
 
 _MOST_KEPT = 4096
 _MOST_BEFORE_YIELD = 200
+_MOST_WAITING = 10_000
+_BEGIN_SECONDS = 5.0
+_LOOK_SECONDS = 0.02
 
 
 class Told(NamedTuple):
-    """A message that was told: its number in this process, its feed, its spot there, how far all were before it."""
+    """A message that was told: its number in this process, its feed and spot there, how far all were before."""
 
     number: int
     feed: str
@@ -54,7 +60,7 @@ class Hub:
         self._is_scheduled = False
         self._lock = threading.Lock()
         self._number = 0
-        self._hosts: dict[str, tuple[object, object]] = {}
+        self._hosts = HostNews()
         self._groups: dict[Selection, dict[Client, None]] = {}
         self._narrow: dict[tuple[str, str], dict[Selection, None]] = {}
         self._wide: dict[Selection, None] = {}
@@ -63,7 +69,7 @@ class Hub:
     # feeds
 
     async def start(self, names: Sequence[str] = FEEDS, *, before_seconds: int = 0) -> None:
-        """Begin to read these feeds, if they are not read yet, and wait some seconds until each knows its place."""
+        """Begin to read these feeds, if they are not read yet, and wait some seconds until each has begun."""
         self._loop = asyncio.get_running_loop()
         fresh = [name for name in names if name not in self.feedings]
         for name in fresh:
@@ -71,9 +77,18 @@ class Hub:
                 self._site, name, self.take, self.lost, self._stop, before_seconds=before_seconds
             )
             self.feedings[name].start()
-        waits = [asyncio.to_thread(self.feedings[name].wait, 5.0) for name in names]
-        await asyncio.gather(*waits)
-        self._drain()
+        waiting = [self.feedings[name] for name in names if not self.feedings[name].has_begun]
+        if waiting:
+            await asyncio.gather(*(asyncio.to_thread(each.wait, _BEGIN_SECONDS) for each in waiting))
+            self._drain()
+
+    async def await_spots(self, names: Sequence[str]) -> None:
+        """Wait until it is known how far these feeds are; raises StoreUnavailable where it is not soon."""
+        give_up_at = self._site.clock.monotonic() + _BEGIN_SECONDS
+        while not all(name in self.spots for name in names):
+            if self._site.clock.monotonic() >= give_up_at:
+                raise StoreUnavailable("error.mongo_away", reason=", ".join(names))
+            await asyncio.sleep(_LOOK_SECONDS)
 
     @property
     def is_up(self) -> bool:
@@ -84,6 +99,8 @@ class Hub:
         """Take a step of a feed, in the feed's thread."""
         self._waiting.append((name, place, changed))
         self._schedule()
+        while len(self._waiting) > _MOST_WAITING and not self._stop.is_set():
+            self._site.clock.wait(self._stop, _LOOK_SECONDS)  # it reads faster than this process can tell
 
     def lost(self, name: str) -> None:
         """Take that a feed has missed something, in the feed's thread."""
@@ -122,29 +139,28 @@ class Hub:
             client.close("reset")
 
     def _tell(self, name: str, place: str, changed: Changed | None) -> None:
-        messages = [] if changed is None else [each for each in name_change(changed) if self._is_news(each)]
-        for taken, message in enumerate(messages, start=1):
+        """Tell a change; several may have one place, which is behind us only once the feed has moved on."""
+        if changed is None:
+            self.spots[name] = Spot(place)
+            return
+        spot = self.spots.get(name)
+        taken = (spot.taken or 0) if spot is not None and spot.place == place else 0
+        messages = list(name_change(changed))
+        news = set(map(id, self._hosts.choose(messages)))
+        for count, message in enumerate(messages, start=taken + 1):
             before = dict(self.spots)
-            self.spots[name] = Spot(place, None if taken == len(messages) else taken)
-            self._number += 1
-            entry = Entry(message, write_position(self.spots), self._mask)
-            self.told.append(Told(self._number, name, self.spots[name], before, entry))
-            self._deliver(entry)
-        self.spots[name] = Spot(place)
+            self.spots[name] = Spot(place, count)
+            if id(message) in news:
+                self._number += 1
+                entry = Entry(message, write_position(self.spots), self._mask)
+                self.told.append(Told(self._number, name, self.spots[name], before, entry))
+                self._deliver(entry)
+                entry.forget()  # who wants it later is one of few
+        if not messages:
+            self.spots[name] = Spot(place, taken)
 
     def _mask(self, document: Document) -> Document:
         return mask_outside(document, self._site.settings.numbers)
-
-    def _is_news(self, message: Message) -> bool:
-        """Leave out that a host was heard again, which is so with each of its events."""
-        data = message.data
-        if message.name != "host":
-            return True
-        told = data.get("is_stale"), data.get("gap_at")
-        if "is_gone" not in data and self._hosts.get(data["id"]) == told:
-            return False
-        self._hosts[data["id"]] = told
-        return True
 
     def _deliver(self, entry: Entry) -> None:
         message = entry.message
@@ -179,13 +195,16 @@ class Hub:
         """The number of the message that was told last."""
         return self._number
 
-    def list_after(self, number: int) -> list[Told] | None:
-        """Return what was told after a message, by its number; None where that is not in memory any more."""
+    def list_after(self, number: int, most: int) -> list[Told] | None:
+        """Return what was told first after a message, by its number; None where memory does not reach back."""
         if self.told and self.told[0].number > number + 1:
             return None
         if not self.told:
             return [] if number == self._number else None
-        return [told for told in self.told if told.number > number]
+        if number == self._number:
+            return []
+        begin = number + 1 - self.told[0].number
+        return list(islice(self.told, begin, begin + most))
 
     def find_number(self, spots: Places, feeds: Collection[str]) -> int | None:
         """Return after which message somebody at these spots is; None where memory does not reach back so far."""

@@ -24,7 +24,7 @@ Places = Mapping[str, "Spot"]
 
 
 class Spot(tuple[str, int | None]):
-    """A place in a feed: its text, and how many messages of the change there were taken; None for all of them."""
+    """A place in a feed: its text, and how many messages were taken that have this place; None for all of them."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class Spot(tuple[str, int | None]):
 
     @property
     def taken(self) -> int | None:
-        """How many messages of its change were taken; None for all."""
+        """How many messages of this place were taken; None for all."""
         return self[1]
 
     @property

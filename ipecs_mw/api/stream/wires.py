@@ -12,8 +12,8 @@ from ipecs_mw import logs
 from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
 from ipecs_mw.api.reading import read_query
-from ipecs_mw.api.rows import BASE
 from ipecs_mw.api.routing import Counters, build_problem
+from ipecs_mw.api.rows import BASE
 from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.hub import Hub
 from ipecs_mw.api.stream.opening import Opening, StreamQuery, read_opening

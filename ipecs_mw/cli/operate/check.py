@@ -17,6 +17,7 @@ from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.doctor.alarm_findings import examine_alarms
+from ipecs_mw.service.doctor.api_findings import examine_api
 from ipecs_mw.service.doctor.figure_findings import examine_figures
 from ipecs_mw.service.doctor.findings import (
     Finding,
@@ -93,6 +94,7 @@ def examine(context: Context, *, may_log_in: bool) -> Iterator[Finding]:
             yield from examine_webhooks(store, running, context.clock, explain)
             if settings is not None:
                 yield from _examine_hosts(store, context, settings, may_log_in=may_log_in)
+                yield from examine_api(store, context.profile, settings.api, context.clock, explain)
                 yield from _examine_alarms(store, context, settings)
                 yield from _examine_mail(store, context, settings, may_log_in=may_log_in)
     except NoSuchProfile:

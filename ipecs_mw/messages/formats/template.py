@@ -47,6 +47,8 @@ CALL_FIELDS: Final = frozenset(
 _OF_EVERY_MESSAGE = frozenset({"id", "name", "at", "url"})
 _ROOTS = ("data", "var", "captured")
 _MOST_CAPTURED = 8
+_OWN_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+"""Headers that are not a template's to say."""
 
 
 class Condition(Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +114,13 @@ def check_template(template: Any) -> Wrong:
             yield f"{below}.name", step.name, Words("allowed.name_of_its_own")
         if step.json is not None and step.form is not None:
             yield f"{below}.form", "form", Words("allowed.json_or_form")
+        for name in step.headers:
+            if name.lower() in _OWN_HEADERS:
+                yield (
+                    f"{below}.headers.{name}",
+                    name,
+                    Words("allowed.header", names=", ".join(sorted(_OWN_HEADERS))),
+                )
         if len({*step.capture, *step.keep}) > _MOST_CAPTURED:
             yield f"{below}.capture", len(step.capture), Words("allowed.most_captured", most=_MOST_CAPTURED)
         is_call = all(name.startswith("call.") for name in step.on)

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from ipecs_mw import logs
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CommandRefused, PositionLost, StoreError
+from ipecs_mw.messages.hosts import HostNews
 from ipecs_mw.service.process.threads import WatchedThread
 from ipecs_mw.service.webhooks.making import Follower, make_deliveries
 from ipecs_mw.store.applications.deliveries import Delivery, keep_deliveries
@@ -130,7 +131,9 @@ class Feeder:
                     count = 0 if is_next else count + 1
                     kept.safe_place = last if is_next else ""
                     kept.deliveries = list(
-                        make_deliveries(followers, step.place, step.changed, self._clock.now(), count)
+                        make_deliveries(
+                            followers, step.place, step.changed, self._clock.now(), count, reader.hosts
+                        )
                     )
                 last = step.place
                 if not self._put(reader, kept):
@@ -235,6 +238,7 @@ class _Reader:
         self.collection = collection
         self.audience = audience
         self.safe_place = ""
+        self.hosts = HostNews()
         self.stop = threading.Event()
         self.thread: threading.Thread
 

@@ -2,18 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from msgspec import Struct
 
 from ipecs_mw.messages.formats.requests import list_steps
 from ipecs_mw.messages.formats.template import Template
+from ipecs_mw.messages.hosts import HostNews
 from ipecs_mw.messages.message import Changed, Message
 from ipecs_mw.messages.naming import name_change
-from ipecs_mw.messages.selection import Selection
-from ipecs_mw.model.contents import MASK
-from ipecs_mw.model.numbering.masking import replace_number
-from ipecs_mw.model.numbering.numbers import PLAIN
+from ipecs_mw.model.numbering.masking import mask_outside
 from ipecs_mw.service.webhooks.active import Active
 from ipecs_mw.store.applications.deliveries import Delivery, name_delivery
 from ipecs_mw.store.applications.feed import read_order
@@ -55,11 +52,19 @@ def list_collections(active: Active) -> frozenset[str]:
 
 
 def make_deliveries(
-    followers: Iterable[Follower], place: str, changed: Changed, now: datetime, count: int
+    followers: Iterable[Follower],
+    place: str,
+    changed: Changed,
+    now: datetime,
+    count: int,
+    hosts: HostNews,
 ) -> Iterator[Delivery]:
-    """Yield the deliveries of a change; `count` is how many changes with the same place were before it."""
+    """Yield the deliveries of a change; `count` is how many changes with the same place were before it.
+
+    `hosts` says what is news of a host.
+    """
     order = read_order(place)
-    messages = list(name_change(changed))
+    messages = hosts.choose(name_change(changed))
     for follower in followers:
         if read_order(follower.place) >= order:
             continue
@@ -74,7 +79,7 @@ def _make(
     data = message.data
     mark = data.get(_ONCE.get(message.name, ""))
     told = mark.isoformat() if isinstance(mark, datetime) else place
-    data = data if active.selection.sees_numbers else _mask(data, active.selection)
+    data = data if active.selection.sees_numbers else mask_outside(data, active.target.plan)
     for number, step in enumerate(list_steps(active.target, message.name, data)):
         yield Delivery(
             name_delivery(active.name, told, document, message.name, step),
@@ -96,12 +101,3 @@ def spell_order(place: str) -> str:
     if isinstance(order[0], datetime):
         return order[0].astimezone(UTC).isoformat(timespec="microseconds")
     return place
-
-
-def _mask(data: Mapping[str, Any], _selection: Selection) -> dict[str, Any]:
-    """Return what is told without the numbers outside."""
-    masked = dict(data)
-    numbers = [data.get("number"), *((data.get(side) or {}).get("number") for side in ("caller", "dialed"))]
-    for number in {str(each) for each in numbers if each}:
-        masked = replace_number(masked, number, MASK, has_integers=False, plan=PLAIN)
-    return masked

@@ -251,7 +251,7 @@ class Shift:
         )
 
     def _carry_out_tasks(self) -> None:
-        while (task := take_task(self._store)) is not None:
+        while (task := take_task(self._store, self._clock.now())) is not None:
             name = task["webhook"]
             active, problem = self._active.get(name), self._problems.get(name, "")
             if task["what"] == "test":  # which may last as long as a request

@@ -12,11 +12,11 @@ from typing import Any, Final, Literal
 from bson.errors import BSONError
 from msgspec import Struct
 from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError, DocumentTooLarge
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.store.server.connection import Store
-from ipecs_mw.store.server.failures import store_errors, translate
+from ipecs_mw.store.server.failures import blames_document, store_errors, translate
 
 COLLECTION = "deliveries"
 STATES: Final = ("waiting", "delivered", "set_aside", "skipped")
@@ -24,6 +24,8 @@ State = Literal["waiting", "delivered", "set_aside", "skipped"]
 
 _DUPLICATE = 11000
 _MOST_NOTED_TRIES = 12
+_NOT_ENCODABLE = (BSONError, OverflowError, UnicodeError, RecursionError)
+_REASON = "BSON"  # of what cannot be written as such
 _NAMES = ("step", "call", "captured", "reason")
 
 Document = dict[str, Any]
@@ -83,31 +85,31 @@ def keep_deliveries(store: Store, deliveries: Sequence[Delivery]) -> None:
 
     One that MongoDB cannot take is kept without its content, set aside.
     """
-    documents = [_write(each) for each in deliveries]
-    try:
-        _insert(store, documents)
-    except (DocumentTooLarge, BSONError, OverflowError):
-        for document in documents:
-            try:
-                _insert(store, [document])
-            except (DocumentTooLarge, BSONError, OverflowError) as error:
-                _insert(store, [document | {"data": {}, "state": "set_aside", "reason": str(error)[:200]}])
+    refused = _insert(store, [_write(each) for each in deliveries])
+    _insert(store, [each | {"data": {}, "state": "set_aside", "reason": reason} for each, reason in refused])
 
 
-def _insert(store: Store, documents: Sequence[Document]) -> None:
+def _insert(store: Store, documents: Sequence[Document]) -> list[tuple[Document, str]]:
+    """Insert documents that are not there yet; return those that MongoDB will never take, and why."""
     if not documents:
-        return
-    with_errors: list[Mapping[str, Any]] = []
+        return []
     try:
         store.database[COLLECTION].insert_many(documents, ordered=False)
     except BulkWriteError as error:
-        with_errors = [each for each in error.details["writeErrors"] if each["code"] != _DUPLICATE]
-        if with_errors or error.details["writeConcernErrors"]:
+        failed = [each for each in error.details["writeErrors"] if each["code"] != _DUPLICATE]
+        blamed = [each for each in failed if blames_document(each["code"])]
+        if len(blamed) != len(failed) or error.details["writeConcernErrors"]:
             raise translate(error) from error
-    except (DocumentTooLarge, BSONError, OverflowError):
-        raise
-    except Exception as error:
+        return [(documents[each["index"]], _REASON) for each in blamed]
+    except (OperationFailure, *_NOT_ENCODABLE) as error:
+        if isinstance(error, OperationFailure) and not blames_document(error.code):
+            raise translate(error) from error
+        if len(documents) == 1:
+            return [(documents[0], _REASON)]
+        return [each for document in documents for each in _insert(store, [document])]
+    except PyMongoError as error:
         raise translate(error) from error
+    return []
 
 
 def find_due(

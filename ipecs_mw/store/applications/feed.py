@@ -148,7 +148,7 @@ def _watch(store: Store, name: str, after: str | None, wait_seconds: float) -> G
                 **begin,
             ) as stream,
         ):
-            # a stream that begins now begins behind all that is there: nobody else comes to that place before the next
+            # a stream that begins now begins behind all that is there, where nobody else is before the next change
             place = place or place_before(_place_of_token(stream.resume_token)) or _find_now(store)
             yield Step(place, None)
             while stream.alive:

@@ -4,10 +4,12 @@ Whoever makes a webhook puts its secret into the document of `webhooks`; at firs
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from msgspec import Struct, field
+from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.errors import InvalidDocument
 from ipecs_mw.messages.webhook import is_hidden, list_secret_variables, parse_webhook, show_url
@@ -61,6 +63,14 @@ def hide_secrets(store: Store, document: Mapping[str, Any]) -> bool:
         store.database[COLLECTION].update_one({"_id": document["_id"]}, [{"$set": changes}], upsert=True)
         _clear(store, document, found)
     return True
+
+
+def hide_first_secrets(store: Store, document: Mapping[str, Any]) -> None:
+    """Move what is secret out of a new document of `webhooks`; to add it is all that is needed. Raises StoreError."""
+    found = _find_secrets(document)
+    with store_errors(), suppress(DuplicateKeyError):  # of a webhook that is no more: the sender sees to it
+        store.database[COLLECTION].insert_one({"_id": document["_id"], **found})
+        _clear(store, document, found)
 
 
 def _find_secrets(document: Mapping[str, Any]) -> Document:

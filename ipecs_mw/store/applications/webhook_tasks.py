@@ -5,7 +5,7 @@ Who asks needs no right to read secrets or to write deliveries.
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -18,6 +18,7 @@ from ipecs_mw.store.server.failures import store_errors
 
 COLLECTION = "webhook_tasks"
 _LOOK_SECONDS = 0.2
+_LONGEST = timedelta(seconds=60)
 _NEVER = threading.Event()
 
 Document = dict[str, Any]
@@ -69,12 +70,16 @@ def await_task(store: Store, task: str, seconds: float, clock: Clock) -> Mapping
         clock.wait(_NEVER, _LOOK_SECONDS)
 
 
-def take_task(store: Store) -> Document | None:
-    """Take the oldest task that nobody has begun; None where there is none. Raises StoreError."""
+def take_task(store: Store, now: datetime) -> Document | None:
+    """Take the oldest task that nobody has begun, or whose sender is gone; None where there is none.
+
+    Raises StoreError.
+    """
+    is_left = {"state": "begun", "begun_at": {"$lt": now - _LONGEST}}
     with store_errors():
         return store.database[COLLECTION].find_one_and_update(
-            {"state": "waiting"},
-            {"$set": {"state": "begun"}},
+            {"$or": [{"state": "waiting"}, is_left]},
+            {"$set": {"state": "begun", "begun_at": now}},
             sort=[("created_at", 1)],
             return_document=ReturnDocument.AFTER,
         )

@@ -23,7 +23,11 @@ from ipecs_mw.messages.webhook import (
     show_url,
 )
 from ipecs_mw.store.applications.webhook_positions import forget_places
-from ipecs_mw.store.applications.webhook_secrets import forget_secrets, hide_secrets
+from ipecs_mw.store.applications.webhook_secrets import (
+    forget_secrets,
+    hide_first_secrets,
+    hide_secrets,
+)
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -81,7 +85,7 @@ def add_webhook(
             store.database[COLLECTION].insert_one(document)
         except DuplicateKeyError as error:
             raise CommandRefused("error.webhook_exists", webhook=name) from error
-    _hide(store, document)
+    hide_first_secrets(store, document)
     return show_webhook(document), secret if isinstance(secret, str) else ""
 
 

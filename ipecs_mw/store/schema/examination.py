@@ -10,6 +10,9 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
+STORED: Mapping[str, Any] = {"type": "collection", "name": {"$not": {"$regex": r"^system\."}}}
+"""What picks out of a list of collections those that have documents of their own: no views."""
+
 _PROBE = "check"
 
 
@@ -70,7 +73,7 @@ def describe_database(store: Store) -> Mapping[str, Any]:
                 "bytes": _measure(store, name),
                 "indexes": database[name].index_information(),
             }
-            for name in sorted(database.list_collection_names())
+            for name in sorted(database.list_collection_names(filter=STORED))
         }
 
 

@@ -36,6 +36,22 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
             "createIndex", "dropIndex", "listIndexes", "collMod", "collStats",
         ),
     },
+    # `ipecs-mw serve`: answers applications, takes their commands, closes missed calls
+    "api": {
+        **_MEANING,
+        "missed": (*_FOLLOW, "update"),
+        "requests": (*_FOLLOW, "insert"),
+        "config_shared": _READ,
+        "tokens": _READ,
+        "token_uses": ("find", "insert", "update"),
+        "stream_tickets": ("find", "insert", "remove"),
+        "page_sessions": ("find", "insert", "remove"),
+        "webhooks": ("find", "insert", "update", "remove"),
+        # and never read; who may change what is there could guess it, by what fits
+        "webhook_secrets": ("insert",),
+        "webhook_tasks": ("find", "insert"),
+        "deliveries": _READ,
+    },
     "sender": {
         "requests": _GIVE,
         "instances": _READ,
@@ -48,21 +64,6 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     # closes missed calls, says who sees to one, and notes what was agreed
     "supervisor": {**_MEANING, "missed": (*_FOLLOW, "update")},
     "reader": _MEANING,
-    # `ipecs-mw serve`: answers applications, takes their commands, closes missed calls
-    "api": {
-        **_MEANING,
-        "missed": (*_FOLLOW, "update"),
-        "requests": (*_FOLLOW, "insert"),
-        "config_shared": _READ,
-        "tokens": _READ,
-        "token_uses": ("find", "insert", "update"),
-        "stream_tickets": ("find", "insert", "remove"),
-        "page_sessions": ("find", "insert", "remove"),
-        "webhooks": ("find", "insert", "update", "remove"),
-        "webhook_secrets": ("insert", "update", "remove"),  # and never read
-        "webhook_tasks": ("find", "insert"),
-        "deliveries": _READ,
-    },
 }  # fmt: skip
 """Role → collection → what it may do there; the empty name stands for every collection of the database."""
 

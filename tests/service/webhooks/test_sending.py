@@ -1,11 +1,12 @@
 """Webhooks: each message once in the log, sent in order, signed, tried again, set aside, replayed."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hook_receiver import Receiver, Said, Told
-from hook_scene import Scene, answer, end, ring
-from sites import wait_until
+from hook_scene import Scene, answer, end, open_scene, ring
+from sites import make_schema, wait_until
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from ipecs_mw.store.applications.webhook_tasks import ask_for_test, await_task, replay
@@ -16,6 +17,7 @@ from ipecs_mw.store.applications.webhooks import (
     remove_webhook,
     rotate_secret,
 )
+from ipecs_mw.store.server.connection import Store
 
 ANOTHER_SERVER_S = "~MjAyNi0xMS0yNHwx"
 """A place of a server without change streams: this one knows nothing of what came after it."""
@@ -233,3 +235,40 @@ def test_no_more_requests_are_on_their_way_than_configured(scene: Scene, receive
         scene.begin(str(number))
     receiver.wait(30)
     assert receiver.most_at_once == 4
+
+
+def test_on_a_standalone_server_calls_are_told_too(
+    standalone_store: Store, tmp_path: Path, receiver: Receiver
+) -> None:
+    make_schema(standalone_store)
+    with open_scene(standalone_store, tmp_path) as scene:
+        scene.add("crm", receiver.url)
+        scene.start_ready()
+        scene.begin("1", updated_at=scene.clock.now())
+        receiver.wait(1)
+        scene.change(**answer("1001"))
+        told = receiver.wait(2)
+        assert [each.json["type"] for each in told] == ["call.began", "call.answered"]
+
+
+def test_alarms_and_reports_are_events_that_a_webhook_may_choose(scene: Scene, receiver: Receiver) -> None:
+    scene.add("pager", receiver.url, topics=("events",), types=["alarm_raised"])
+    scene.start_ready()
+    events = [
+        {"_id": name, "kind": "system", "type": name, "host": "middleware", "received_at": scene.clock.now()}
+        for name in ("report_sent", "alarm_raised", "session_up")
+    ]
+    scene.store.database["events"].insert_many(events)
+    (told,) = receiver.wait(1)
+    assert (told.json["type"], told.json["data"]["type"]) == ("event", "alarm_raised")
+    wait_until(lambda: len(scene.deliveries(state="delivered")) == 1)
+    assert len(scene.deliveries()) == 1
+
+
+def test_who_may_not_see_numbers_gets_them_masked(scene: Scene, receiver: Receiver) -> None:
+    scene.add("crm", receiver.url, limits={"sees_numbers": False})
+    scene.start_ready()
+    scene.begin()
+    (told,) = receiver.wait(1)
+    assert told.json["data"]["caller"]["number"] == "***42"
+    assert b"0305550142" not in told.body

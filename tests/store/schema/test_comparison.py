@@ -10,6 +10,7 @@ from ipecs_mw.errors import CannotStart
 from ipecs_mw.store.coordination.leases import acquire_lease
 from ipecs_mw.store.schema import retention
 from ipecs_mw.store.schema.comparison import describe_differences, find_differences, put_right
+from ipecs_mw.store.schema.examination import STORED
 from ipecs_mw.store.schema.layout import INDEXES, build_validators
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.schema.roles import grant
@@ -35,7 +36,7 @@ def describe(store: Store) -> str:
 def read_indexes(store: Store) -> dict[str, Any]:
     return {
         name: store.database[name].index_information()
-        for name in sorted(store.database.list_collection_names())
+        for name in sorted(store.database.list_collection_names(filter=STORED))
     }
 
 

@@ -10,10 +10,11 @@ from pymongo.errors import OperationFailure
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.model.configuration.settings import EventSettings
-from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.store.calls.missed_query import close_item
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
-from ipecs_mw.store.schema.comparison import describe_differences, put_right
+from ipecs_mw.store.configuration.shared import load_shared
+from ipecs_mw.store.schema.comparison import describe_differences, find_differences, put_right
 from ipecs_mw.store.schema.migrations import migrate
 from ipecs_mw.store.schema.retention import Retention, apply_retention
 from ipecs_mw.store.schema.roles import examine_rights, grant, make_uri
@@ -25,7 +26,8 @@ Open = Callable[[str], Store]
 _UNAUTHORISED = 13
 COLLECTIONS = (
     "events", "config", "config_history", "requests", "instances", "languages", "commands", "codes", "leases",
-    "migrations", "calls", "agent_states", "live", "missed", "readers", "reader_states",
+    "migrations", "calls", "agent_states", "live", "missed", "readers", "reader_states", "figures", "alarms",
+    "tokens", "token_uses", "stream_tickets", "report_runs",
 )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ def list_rights(store: Store, collection: str) -> set[str]:
     return {name for name, act in tried.items() if may(act)}
 
 
-@pytest.mark.parametrize("role", ["sender", "supervisor", "reader"])
+@pytest.mark.parametrize("role", ["sender", "supervisor", "reader", "api"])
 @pytest.mark.parametrize("collection", COLLECTIONS)
 def test_a_role_opens_exactly_the_doors_of_its_table(open_as: Open, role: str, collection: str) -> None:
     assert list_rights(open_as(role), collection) == set(RIGHTS[role].get(collection, ()))
@@ -84,6 +86,48 @@ def test_a_reader_inserts_nowhere_and_a_sender_reads_neither_events_nor_password
     assert all("insert" not in actions for actions in RIGHTS["reader"].values())
     assert not {"events", "config", "config_history"} & RIGHTS["sender"].keys()
     assert not {"config", "config_history", "requests", "leases"} & RIGHTS["reader"].keys()
+    assert not {"config", "config_history", "leases", "reader_states", ""} & RIGHTS["api"].keys()
+
+
+def test_who_serves_applications_reads_of_the_configuration_what_is_no_secret(
+    open_as: Open, store: Store
+) -> None:
+    api = open_as("api")
+    for name in COLLECTIONS:
+        store.database[name].drop()
+    migrate(store, SystemClock())
+    put_right(store, SystemClock())
+    content = read_json("config.json")
+    main = {**content["hosts"][0], "address": "canary.example.com", "user": "canary-user"}
+    content["hosts"] = [{**main, "password": {"encrypted": "canary-password"}}]
+    store.database["config"].insert_one({**content, "_id": "default", "revision": 1})
+    found = list(api.database["config_shared"].find())
+    assert [host["name"] for each in found for host in each["hosts"]] == ["main"]
+    assert "canary" not in repr(found)
+    settings, _ = load_shared(api, "default")
+    assert [(host.name, host.timezone) for host in settings.hosts] == [("main", main["timezone"])]
+    for name in ("config", "config_history", "leases"):
+        assert not may(api.database[name].find_one)
+        assert not may(lambda name=name: next(api.database["events"].aggregate([{"$lookup": {  # type: ignore[misc]
+            "from": name, "pipeline": [], "as": "x"}}]), None))  # fmt: skip
+    assert not may(lambda: api.database["config_shared"].insert_one({}))
+    assert not may(lambda: api.database.command("collMod", "config_shared", viewOn="config", pipeline=[]))
+
+
+def test_the_database_has_a_view_of_the_configuration_that_is_made_and_kept(store: Store) -> None:
+    migrate(store, SystemClock())
+    put_right(store, SystemClock())
+    store.database.drop_collection("config_shared")
+    assert describe_differences(find_differences(store)) == "config_shared (view)"
+    with pytest.raises(StoreRefused, match="not_migrated"):
+        load_shared(store, "default")
+    store.database.command("create", "config_shared", viewOn="config", pipeline=[])
+    assert "config_shared (view)" in describe_differences(put_right(store, SystemClock()).mended)
+    assert find_differences(store) == []
+    store.database.drop_collection("config_shared")
+    store.database["config_shared"].insert_one({})
+    left = put_right(store, SystemClock()).left
+    assert describe_differences(left) == "config_shared (view)"
 
 
 def test_a_supervisor_closes_a_missed_call(open_as: Open, store: Store) -> None:
@@ -133,22 +177,22 @@ REFUSALS: dict[str, tuple[str, Callable[[Any], object], tuple[str, str, str, str
     "a sender reads events": (
         "sender",
         lambda db: db["events"].find_one(),
-        ("find", "events", "find", "reader / supervisor / daemon"),
+        ("find", "events", "find", "reader / supervisor / api / daemon"),
     ),
     "a sender counts events": (
         "sender",
         lambda db: db["events"].count_documents({"call_ref": 4711}),
-        ("aggregate", "events", "find", "reader / supervisor / daemon"),
+        ("aggregate", "events", "find", "reader / supervisor / api / daemon"),
     ),
     "a sender follows events": (
         "sender",
         lambda db: db["events"].watch(),
-        ("aggregate", "events", "changeStream", "reader / supervisor / daemon"),
+        ("aggregate", "events", "changeStream", "reader / supervisor / api / daemon"),
     ),
     "a reader gives a command": (
         "reader",
         lambda db: db["requests"].insert_one({"args": "canary-4711"}),
-        ("insert", "requests", "insert", "sender / daemon"),
+        ("insert", "requests", "insert", "sender / api / daemon"),
     ),
     "a reader edits the configuration": (
         "reader",
@@ -158,12 +202,12 @@ REFUSALS: dict[str, tuple[str, Callable[[Any], object], tuple[str, str, str, str
     "a reader closes a missed call": (
         "reader",
         lambda db: db["missed"].update_one({}, {"$set": {"state": "closed"}}),
-        ("update", "missed", "update", "supervisor / daemon"),
+        ("update", "missed", "update", "supervisor / api / daemon"),
     ),
     "a sender reads calls": (
         "sender",
         lambda db: db["calls"].find_one(),
-        ("find", "calls", "find", "reader / supervisor / daemon"),
+        ("find", "calls", "find", "reader / supervisor / api / daemon"),
     ),
     "a reader claims a request": (
         "reader",

@@ -20,6 +20,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
 from ipecs_mw.store.events.event_query import Filter, count_events
 from ipecs_mw.store.schema.comparison import put_right
+from ipecs_mw.store.schema.examination import STORED
 from ipecs_mw.store.schema.migrations import find_migrations, load_status, migrate
 from ipecs_mw.store.server.connection import Store, connect
 
@@ -63,7 +64,7 @@ def read_indexes(store: Store) -> dict[str, Any]:
             index["name"]: {key: value for key, value in index.items() if key not in ("v", "ns")}
             for index in store.database[name].list_indexes()
         }
-        for name in store.database.list_collection_names()
+        for name in store.database.list_collection_names(filter=STORED)
     }
     return {name: indexes for name, indexes in found.items() if len(indexes) > 1}
 
@@ -105,6 +106,7 @@ def test_an_old_database_gets_the_indexes_of_a_new_one_and_keeps_its_documents(
     assert [row.state for row in load_status(store)[:number]] == ["done"] * number
     assert bring_up_to_date(store) == [m.number for m in find_migrations() if m.number > number]
     assert read_indexes(store) == expected
+    assert [host["name"] for host in store.database["config_shared"].find_one()["hosts"]] == ["main"]  # type: ignore[index]
     kept = dumps.dump(store)
     for name, documents in dumps.build_documents().items():
         ids = [document["_id"] for document in kept[name]["documents"]]

@@ -1,5 +1,7 @@
 // Elements. Whatever comes from outside is put in as text, never as markup.
 
+const LONG = /\S{25}/; // a word that has to be broken
+
 /** Return a new element. `on` holds listeners, `class` its classes; null and undefined children are left out. */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -36,5 +38,6 @@ export function arrange(element, children) {
 
 /** Return a text of somebody else: whatever way it is written in, it does not turn round what stands beside it. */
 export function quote(text) {
-  return make('bdi', { class: 'quoted' }, String(text ?? ''));
+  const words = String(text ?? '');
+  return make('bdi', { class: LONG.test(words) ? 'quoted long' : 'quoted' }, words);
 }

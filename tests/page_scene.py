@@ -1,8 +1,9 @@
-"""A scene of the page: a call centre as it is now, in a real MongoDB, served, and looked at by Debian's Chromium."""
+"""A scene of the page: a call centre as it is now, in a real MongoDB, looked at by Debian's Chromium."""
 
 import json
+import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ from ipecs_mw.store.calls.reader import take_over
 from ipecs_mw.store.configuration.settings import save_settings
 from ipecs_mw.store.configuration.shared import load_shared
 from ipecs_mw.store.server.connection import Store
+
+os.environ.setdefault("SE_OFFLINE", "true")  # selenium asks the internet for nothing
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 PICTURES = Path(__file__).parents[1] / ".cache" / "page"
@@ -103,7 +106,8 @@ def make_person(
     """Return what an agent, or the station of the same number, does."""
     return {
         "_id": f"main:{kind}:{number}", "host": "main", "kind": kind, "station": str(number), "agent": str(number),
-        "groups": list(groups), "state": state, "since": datetime.now(UTC) - timedelta(seconds=seconds), "holder": 1,
+        "groups": list(groups), "state": state, "holder": 1,
+        "since": datetime.now(UTC) - timedelta(seconds=seconds),
         **{name: value for name, value in facts.items() if value},
     }  # fmt: skip
 
@@ -121,7 +125,9 @@ def _make_live(now: datetime, agents: int) -> Iterator[Document]:
         yield make_group(number, waiting, seconds, **counts[number])
 
 
-def make_call(name: str, began: datetime, wait_seconds: int = 20, group: str = "620", **facts: Any) -> Document:
+def make_call(
+    name: str, began: datetime, wait_seconds: int = 20, group: str = "620", **facts: Any
+) -> Document:
     """Return an incoming call to a group: it waited, rang for 5 s, was talked in, held, and wrapped up."""
     spans_at = (0, wait_seconds - 5, wait_seconds, 145, 175, 265, 285)
     at = [began + timedelta(seconds=seconds) for seconds in spans_at]
@@ -146,7 +152,8 @@ def make_call(name: str, began: datetime, wait_seconds: int = 20, group: str = "
         "_id": f"main:{name}", "host": "main", "call_refs": [7], "direction": "inbound", "is_open": False,
         "began_at": began, "queued_at": began, "rang_at": at[1], "answered_at": at[2], "ended_at": at[5],
         "caller": {"number": "0301234567", "name": "Kim"}, "dialed": {"group": group},
-        "answered_by": {"station": "1001", "agent": "1001", "group": group}, "stations": ["1001"], "groups": [group],
+        "answered_by": {"station": "1001", "agent": "1001", "group": group},
+        "stations": ["1001"], "groups": [group],
         "trunks": ["001"], "outcome": "answered", "ended_by": "CO001", "segments": segments,
         "seconds": {"queue": 20.0, "ring": 5.0, "talk": 210.0, "hold": 30.0, "total": 285.0},
         "numbers": ["0301234567"], "days": list_days(began, at[6]), "first": _place(began),
@@ -171,7 +178,9 @@ def _make_calls(now: datetime) -> Iterator[Document]:
         }
         group = list(GROUPS)[index % 7 % len(GROUPS)]
         queue = {"kind": "queue", "group": group, "from": began, "until": began + timedelta(seconds=50)}
-        more = {} if outcome == "answered" else {"segments": [{**queue, "result": "abandoned"}], "stations": []}
+        more = (
+            {} if outcome == "answered" else {"segments": [{**queue, "result": "abandoned"}], "stations": []}
+        )
         wait = 8 + 5 * (index * index % 5)
         call = make_call(f"call{index:03}", began, wait, group, caller=caller, **more)
         call["outcome"] = outcome
@@ -182,7 +191,11 @@ def _make_calls(now: datetime) -> Iterator[Document]:
 
 
 def _make_missed(now: datetime) -> Iterator[Document]:
-    rows = (("0305551074", "Lee", "620", 3, 4), ("0305551148", "박지민", "621", 1, 35), ("0891234567", "", "620", 2, 95))
+    rows = (
+        ("0305551074", "Lee", "620", 3, 4),
+        ("0305551148", "박지민", "621", 1, 35),
+        ("0891234567", "", "620", 2, 95),
+    )
     for index, (number, name, group, times, minutes) in enumerate(rows):
         at = now - timedelta(minutes=minutes)
         item: Document = {
@@ -223,7 +236,8 @@ def browsing(*options: str, size: str = "1920,1080", language: str = "en-GB") ->
     wanted = webdriver.ChromeOptions()
     wanted.binary_location = str(BROWSER)
     for option in (
-        "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking",
+        "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
+        "--disable-background-networking",
         "--no-first-run", "--disable-extensions", f"--window-size={size}", f"--lang={language}", *options,
     ):  # fmt: skip
         wanted.add_argument(option)
@@ -323,9 +337,9 @@ class Window:
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
 
     def check_reading(self) -> list[str]:
-        """Return what is wrong for people who see little, hear the page, or use no mouse, as axe-core judges it."""
+        """Return what axe-core finds wrong for people who see little, hear the page, or use no mouse."""
         self.ask(AXE.read_text("utf-8"))
-        run = "const done = arguments[0]; axe.run(document).then(found => done(found.violations), e => done([String(e)]))"
+        run = "axe.run(document).then(found => arguments[0](found.violations))"
         found = self.browser.execute_async_script(run)
         return [f"{each['id']}: {[node['html'][:200] for node in each['nodes']]}" for each in found]
 
@@ -336,5 +350,7 @@ class Window:
 
     def read_faults(self) -> list[str]:
         """Return what scripts and the policy complained of; that an answer was 401 and its like is no fault."""
-        found = [str(each["message"]) for each in self.browser.get_log("browser") if each["level"] == "SEVERE"]
+        found = [
+            str(each["message"]) for each in self.browser.get_log("browser") if each["level"] == "SEVERE"
+        ]
         return [each for each in found if "Failed to load resource" not in each and "net::ERR" not in each]

@@ -54,8 +54,8 @@ class Access:
         """Return the token of a request: of its header, of a ticket, or of the page's cookie.
 
         Raises Problem: 401 where it has none that is valid, 429 where moreover too many from this address had none
-        before, 403 where another page than ours uses the cookie. Who has a valid one never waits, whatever others at
-        the same address do.
+        before, 403 where another page than ours uses the cookie. Who has a valid one never waits, whatever
+        others at the same address do.
         """
         given = headers.get("authorization", "")
         session = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")

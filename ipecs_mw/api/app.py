@@ -34,11 +34,7 @@ from ipecs_mw.store.applications.tokens import Token, load_valid
 log = logs.get_logger()
 
 ROWS = build_rows(
-    [
-        row
-        for each in (present, alarmed, logged, counted, commanded, hooked, signed_in)
-        for row in each.ROWS
-    ]
+    [row for each in (present, alarmed, logged, counted, commanded, hooked, signed_in) for row in each.ROWS]
 )
 """Every endpoint."""
 

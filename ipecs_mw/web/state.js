@@ -1,6 +1,6 @@
 // All that the page knows now, in one place. Views are told what has changed, many changes at once.
 
-const GATHER_MILLISECONDS = 50;
+const GATHER_MILLISECONDS = 250;
 const KINDS = { station: 'stations', agent: 'agents', queue: 'queues', host: 'hosts', missed: 'missed' };
 
 /** `me` is who is signed in; of each kind a map of documents by id. `lostAt` is since when the server is away. */
@@ -21,6 +21,7 @@ export const state = {
 const watchers = new Set();
 let changes = new Map();
 let timer = 0;
+let toldAt = 0;
 
 /** Call `watcher` with the changes since it was last called: kind → ids. Returns what ends that. */
 export function watch(watcher) {
@@ -32,13 +33,14 @@ export function watch(watcher) {
 export function touch(kind, id = '') {
   if (!changes.has(kind)) changes.set(kind, new Set());
   changes.get(kind).add(id);
-  timer ||= setTimeout(tell, GATHER_MILLISECONDS);
+  timer ||= setTimeout(tell, Math.max(0, toldAt + GATHER_MILLISECONDS - performance.now()));
 }
 
 function tell() {
   const told = changes;
   changes = new Map();
   timer = 0;
+  toldAt = performance.now();
   for (const watcher of [...watchers]) watcher(told);
 }
 

@@ -1,4 +1,4 @@
-"""One browser and one served call centre for all tests of the page; each test signs in anew, and changes its own."""
+"""One browser and one served call centre for all tests of the page; each signs in anew, and changes its own."""
 
 import json
 import threading

@@ -106,7 +106,9 @@ def ring(window: Window, station: str, kind: str = "ring", **facts: Any) -> str:
     """Have a call ring at a station, or be talked in there; return its id."""
     now = datetime.now(UTC)
     number = next(_numbers)
-    call = make_call(f"live{number}", now, call_refs=[100 + number], is_open=True, stations=[station], **facts)
+    call = make_call(
+        f"live{number}", now, call_refs=[100 + number], is_open=True, stations=[station], **facts
+    )
     for name in ("ended_at", "answered_at", "outcome", "answered_by", "ended_by", "days"):
         call.pop(name, None)
     call["segments"] = [{"kind": kind, "from": now, "station": station, "agent": station}]
@@ -158,7 +160,9 @@ def test_a_token_bound_to_a_station_has_that_one_and_no_other(window: Window) ->
 def test_a_ringing_call_opens_the_crm_in_one_window(window: Window) -> None:
     target = f"{window.place.url}/web/icon.svg?q={{number}}"
     window.enter("station")
-    window.ask("location.hash = '#station?' + new URLSearchParams({station: '1003', pop: arguments[0]})", target)
+    window.ask(
+        "location.hash = '#station?' + new URLSearchParams({station: '1003', pop: arguments[0]})", target
+    )
     window.one("#field-pop")
     window.one("details.choices button").click()
     wait_until(lambda: len(window.browser.window_handles) == 2)

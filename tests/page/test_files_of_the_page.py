@@ -41,7 +41,9 @@ def test_nothing_of_ours_makes_markup_of_text() -> None:
     for path in WEB.rglob("*.js"):
         if path.parent.name != "vendor":
             text = path.read_text("utf-8")
-            assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text), path
+            assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text), (
+                path
+            )
 
 
 def test_every_word_that_the_page_says_is_there_and_none_that_it_does_not_say() -> None:
@@ -65,14 +67,20 @@ def test_every_file_has_a_policy_a_type_and_a_tag(place: Served) -> None:
         assert "unsafe" not in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Encoding"] == "gzip" or len(answer.content) < 500
-        again = requests.get(
-            place.url + path, headers={"If-None-Match": answer.headers["ETag"]}, timeout=60
-        )
+        again = requests.get(place.url + path, headers={"If-None-Match": answer.headers["ETag"]}, timeout=60)
         assert (again.status_code, again.content) == (304, b""), path
 
 
 @pytest.mark.parametrize(
-    "path", ["web/../app.py", "web/%2e%2e/__init__.py", "web/__init__.py", "web/vendor/files.json", "web/", "web/x.js"]
+    "path",
+    [
+        "web/../app.py",
+        "web/%2e%2e/__init__.py",
+        "web/__init__.py",
+        "web/vendor/files.json",
+        "web/",
+        "web/x.js",
+    ],
 )
 def test_nothing_else_is_served(place: Served, path: str) -> None:
     request = requests.Request("GET", f"{place.url}/").prepare()

@@ -142,7 +142,10 @@ def test_one_signs_in_with_the_form_and_out_with_the_button(window: Window) -> N
     token.submit()
     window.one(".wall .tile.group")
     assert window.place.all not in window.browser.page_source
-    assert window.ask("return document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage)") == "{}{}"
+    assert (
+        window.ask("return document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage)")
+        == "{}{}"
+    )
     window.one("#sign-out").click()
     window.one("input[name=token]")
     assert window.browser.get_cookies() == []

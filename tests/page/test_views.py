@@ -68,7 +68,9 @@ def test_a_view_is_for_all_who_read(window: Window, view: str, scheme: str) -> N
 def test_a_view_fits_on_a_phone_and_on_a_wall(window: Window, view: str, width: int, height: int) -> None:
     window.resize(width, height)
     show(window, view)
-    assert window.ask("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert (
+        window.ask("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    )
     window.save(f"{view}-{width}")
 
 
@@ -76,7 +78,7 @@ def test_a_view_fits_on_a_phone_and_on_a_wall(window: Window, view: str, width: 
 def test_a_view_prints_without_what_one_can_only_click(window: Window, view: str) -> None:
     show(window, view)
     window.prefer("light", "print")
-    shown = "return [...document.querySelectorAll('button, nav, .fields')].filter(each => each.offsetParent).length"
+    shown = "return [...document.querySelectorAll('button, nav, .fields')].filter(e => e.offsetParent).length"
     assert window.ask(shown) == 0
     assert window.text("main").strip()
 
@@ -147,7 +149,9 @@ def test_the_csv_of_a_view_is_what_it_shows(window: Window) -> None:
     window.one(".calls tbody tr")
     link = window.one("a.csv").get_attribute("href")
     wait_until(lambda: "outcome=busy" in str(link))
-    text = window.browser.execute_async_script("fetch(arguments[0]).then(a => a.text()).then(arguments[1])", link)
+    text = window.browser.execute_async_script(
+        "fetch(arguments[0]).then(a => a.text()).then(arguments[1])", link
+    )
     assert text.startswith("id,host,direction")
     assert len(text.strip().splitlines()) == 1 + len(window.all(".calls tbody tr"))
 
@@ -167,9 +171,20 @@ def test_a_call_s_course_is_bars_and_words_and_its_events_are_one_click_away(win
     call = window.place.store.database["calls"].find_one({"_id": "main:call000"}) or {}
     window.one("section button").click()
     window.until("no events", ".events")
-    event = {"_id": "main:000001", "host": "main", "kind": "call", "type": "alerting", "call_ref": 7, "connection": 1}
+    event = {
+        "_id": "main:000001",
+        "host": "main",
+        "kind": "call",
+        "type": "alerting",
+        "call_ref": 7,
+        "connection": 1,
+    }
     at = call["began_at"]
-    put(window.place.store, "events", {**event, "seq": 1, "received_at": at, "at": at, "data": {"note": "<b>raw</b>"}})
+    put(
+        window.place.store,
+        "events",
+        {**event, "seq": 1, "received_at": at, "at": at, "data": {"note": "<b>raw</b>"}},
+    )
     window.one("section button").click()
     window.one(".events summary").click()
     assert "<b>raw</b>" in window.text(".events pre")
@@ -202,7 +217,11 @@ def test_alarms_and_gaps_stand_with_the_phone_system_in_words(window: Window) ->
     put(window.place.store, "alarms", alarm)
     since = now - timedelta(minutes=3)
     gap = {"_id": f"main:gap{number}", "host": "main", "kind": "system", "type": "gap", "received_at": now}
-    put(window.place.store, "events", {**gap, "at": now, "data": {"since": since, "until": now, "reason": "x"}})
+    put(
+        window.place.store,
+        "events",
+        {**gap, "at": now, "data": {"since": since, "until": now, "reason": "x"}},
+    )
     show(window, "system")
     window.until(f"rule{number}: group 620: 6 calls wait, the longest for 130 s", ".notice")
     wait_until(lambda: len(window.all(".system table")) == 2)
@@ -224,7 +243,7 @@ def test_times_are_the_reader_s_and_those_of_the_phone_system_on_hover(window: W
 
 HOSTILE = {
     "markup": "<img src=x onerror=window.pwned=1><script>window.pwned=1</script>",
-    "right to left": "\u202eיוסי\u202d كريم ‮reversed",
+    "right to left": "\u202eיוסי\u202d كريم \u202ereversed",
     "long": "W" * 4096,
     "long words": "lorem ipsum " * 340,
     "template": "${window.pwned=1}{number}%3Cb%3E&lt;b&gt;",
@@ -239,7 +258,8 @@ def test_whatever_a_caller_is_called_it_stays_text_in_its_place(window: Window, 
     now = datetime.now(UTC)
     item = {
         "_id": f"main:hostile{number}", "host": "main", "number": "0309", "numbers": ["0309"], "name": name,
-        "note": name, "owner": name, "group": name[:300], "state": "open", "count": 1, "first_at": now, "last_at": now,
+        "note": name, "owner": name, "group": name[:300], "state": "open", "count": 1,
+        "first_at": now, "last_at": now,
         "calls": [], "revision": 1, "updated_at": now,
     }  # fmt: skip
     put(store, "missed", item)
@@ -247,14 +267,28 @@ def test_whatever_a_caller_is_called_it_stays_text_in_its_place(window: Window, 
     window.resize(800, 600)
     window.enter("calls")
     shown = re.sub(r"\s+", " ", name).strip()[:60]
-    texts = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent.replace(/\\s+/g, ' '))"
-    for view, cells in (("calls", "td"), (f"calls?call={call['_id']}", ".route bdi"), ("missed", "td"), ("wall", ".agent b")):
+    texts = (
+        "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent.replace(/\\s+/g, ' '))"
+    )
+    for view, cells in (
+        ("calls", "td"),
+        (f"calls?call={call['_id']}", ".route bdi"),
+        ("missed", "td"),
+        ("wall", ".agent b"),
+    ):
         window.go(view)
         wait_until(lambda cells=cells: any(shown in each for each in window.ask(texts, cells)))  # type: ignore[misc]
-        assert window.ask("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        assert (
+            window.ask("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            <= 0
+        )
         assert window.ask("return document.querySelectorAll('main img, main script').length") == 0
     assert window.ask("return window.pwned") is None
-    for collection, document in (("missed", item["_id"]), ("live", f"main:agent:h{number}"), ("calls", call["_id"])):
+    for collection, document in (
+        ("missed", item["_id"]),
+        ("live", f"main:agent:h{number}"),
+        ("calls", call["_id"]),
+    ):
         store.database[collection].delete_one({"_id": document})
 
 

@@ -39,6 +39,8 @@ def _list(asked: Asked) -> Answer:
 
 
 ROWS = (
-    Endpoint("GET", f"{BASE}/alarms", "state.read", "listAlarms", "The alarms that last, in words.", _list, Alarms),
+    Endpoint(
+        "GET", f"{BASE}/alarms", "state.read", "listAlarms", "The alarms that last, in words.", _list, Alarms
+    ),
 )
 """The endpoint of alarms."""

@@ -1,4 +1,4 @@
-"""Sessions of the page: browsers in which somebody signed in; MongoDB has the hash of each, and that of its token."""
+"""Sessions of the page: browsers that signed in; MongoDB has the hash of each, and that of its token."""
 
 import secrets
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _LONGEST_ID = 200
 
 
 def open_session(store: Store, secret: str, token: Token, now: datetime) -> tuple[str, datetime]:
-    """Return the id of a new session of a token, given with its secret, and until when it lasts: no longer than it."""
+    """Return the id of a new session of a token, given with its secret, and until when it lasts."""
     session = secrets.token_urlsafe(_RANDOM_BYTES)
     expires_at = min(now + LONGEST, token.expires_at or now + LONGEST)
     with store_errors():

@@ -29,7 +29,7 @@ Document = dict[str, Any]
 
 
 class Token(Struct, frozen=True):
-    """What somebody who has a token may do; `session` is the key of the page's session by which it came, if any."""
+    """What somebody who has a token may do; `session` is the key of the page's session that it came by, if any."""
 
     name: str
     rights: frozenset[str]
@@ -172,7 +172,9 @@ def find_ticket(store: Store, ticket: str, now: datetime) -> Token | None:
     if len(ticket) > _LONGEST:
         return None
     with store_errors():
-        found = store.database["stream_tickets"].find_one({"_id": hash_secret(ticket), "expires_at": {"$gt": now}})
+        found = store.database["stream_tickets"].find_one(
+            {"_id": hash_secret(ticket), "expires_at": {"$gt": now}}
+        )
     return None if found is None else load_valid(store, [found["token"]], now).get(found["token"])
 
 

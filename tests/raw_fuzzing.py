@@ -1,4 +1,4 @@
-"""Bytes that no client should send, to the port of the API: requests and frames of a WebSocket, damaged at random."""
+"""Bytes that no client should send to the port of the API: requests and frames, damaged at random."""
 
 import base64
 import os
@@ -14,8 +14,9 @@ _PATIENCE_SECONDS = 1.0
 _KEY = base64.b64encode(b"0123456789abcdef").decode()
 _PIECES = (
     b"\r\n", b"\r\n\r\n", b"\0", b"\xff\xfe", b"%00", b"%2e%2e/", b"../", b"Content-Length: 99999999999\r\n",
-    b"Content-Length: -1\r\n", b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n", b"HTTP/9.9", b"A" * 9000,
-    b"{" * 500, b"[" * 500, "\ud55c\u202e".encode(), b"limit=99999999999999999999", b"cursor=e30", b"&" * 300,
+    b"Content-Length: -1\r\n", b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n", b"HTTP/9.9",
+    b"A" * 9000, b"{" * 500, b"[" * 500, "\ud55c\u202e".encode(), b"limit=99999999999999999999", b"cursor=e30",
+    b"&" * 300,
     b"Upgrade: websocket\r\nConnection: Upgrade\r\n", b"Last-Event-ID: c~~~\r\n", b"Authorization: Bearer \r\n",
 )  # fmt: skip
 
@@ -26,9 +27,10 @@ def build_requests(token: str) -> list[bytes]:
     body = '{"command": "call.make", "args": {"deviceNumber": "1001", "calledDN": "1002"}, "timeout_seconds": 0.1}'
     hook = '{"name": "f", "url": "https://x.example.com/", "topics": ["calls"], "state": "paused"}'
     gets = (
-        "/healthz", "/api/v1/openapi.json", "/api/v1/status", "/api/v1/events?limit=3&kind=call", "/api/v1/calls?open=true",
-        "/api/v1/calls/main:1", "/api/v1/missed?state=all&format=csv", "/api/v1/figures/queues?interval=1h&zone=UTC",
-        "/api/v1/commands", "/api/v1/requests/1", "/api/v1/webhooks", "/api/v1/stream?topics=calls,state&snapshot=true",
+        "/healthz", "/api/v1/openapi.json", "/api/v1/status", "/api/v1/events?limit=3&kind=call",
+        "/api/v1/calls?open=true", "/api/v1/calls/main:1", "/api/v1/missed?state=all&format=csv",
+        "/api/v1/figures/queues?interval=1h&zone=UTC", "/api/v1/commands", "/api/v1/requests/1",
+        "/api/v1/webhooks", "/api/v1/stream?topics=calls,state&snapshot=true",
     )  # fmt: skip
     found = [f"GET {path} HTTP/1.1\r\n{head}\r\n".encode() for path in gets]
     for method, path, content in (

@@ -38,9 +38,7 @@ class Served:
         self.log = folder / f"serve-{id(self)}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [
-                    sys.executable, "-m", "ipecs_mw", "--bootstrap", str(bootstrap), "serve", "--port", "0", *options,
-                ],
+                [sys.executable, "-m", "ipecs_mw", f"--bootstrap={bootstrap}", "serve", "--port", "0", *options],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "IPECS_MW_LOCALE": "en-GB"},
@@ -132,7 +130,7 @@ def read_frames(answer: http.client.HTTPResponse) -> Iterator[Frame]:
 
 
 class Follower:
-    """Follows a stream in a thread, and goes on after its position when the connection breaks, wherever `port` leads."""
+    """Follows a stream in a thread; where the connection breaks it goes on after its position, at `port`."""
 
     def __init__(
         self, port: int, token: str, *, last_id: str = "", is_once: bool = False, **query: Any

@@ -79,20 +79,23 @@ def test_a_frozen_sender_is_replaced_within_15_s_and_tells_nothing_twice_when_it
     await_sender(site)
     other = site.beside(site.folder / "other")
     other.start()
-    site.store.database["calls"].insert_one(build_call("before"))
-    receiver.wait(1, _UP_SECONDS)
-    wait_until(lambda: count(site, state="delivered") == 1, _UP_SECONDS)
-    first.send_signal(signal.SIGSTOP)
     try:
-        for number in range(50):
-            site.store.database["calls"].insert_one(build_call(str(number)))
-        receiver.wait(51, _UP_SECONDS)
+        site.store.database["calls"].insert_one(build_call("before"))
+        receiver.wait(1, _UP_SECONDS)
+        wait_until(lambda: count(site, state="delivered") == 1, _UP_SECONDS)
+        first.send_signal(signal.SIGSTOP)
+        try:
+            for number in range(50):
+                site.store.database["calls"].insert_one(build_call(str(number)))
+            receiver.wait(51, _UP_SECONDS)
+        finally:
+            first.send_signal(signal.SIGCONT)
+        site.store.database["calls"].insert_one(build_call("after"))
+        receiver.wait(52, _UP_SECONDS)
+        wait_until(lambda: count(site, state="waiting") == 0, _UP_SECONDS)
+        assert len({each.headers["webhook-id"] for each in receiver.told}) == len(receiver.told) == 52
     finally:
-        first.send_signal(signal.SIGCONT)
-    site.store.database["calls"].insert_one(build_call("after"))
-    receiver.wait(52, _UP_SECONDS)
-    wait_until(lambda: count(site, state="waiting") == 0, _UP_SECONDS)
-    assert len({each.headers["webhook-id"] for each in receiver.told}) == len(receiver.told) == 52
+        other.stop()
 
 
 @pytest.mark.fault(60, few=1, many=5)

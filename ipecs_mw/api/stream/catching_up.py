@@ -167,10 +167,11 @@ async def load_snapshot(site: Site, selection: Selection) -> list[Message]:
 
 
 def _load_snapshot(site: Site, selection: Selection) -> list[Message]:
-    found: dict[str, Message] = {}
+    found: dict[tuple[str, str], Message] = {}  # hosts are of every topic
     for topic in sorted(selection.topics - {"events", "requests"}):
         for changed in read_state(site.store, topic, site.now(), _build_scope(selection, topic)):
-            found.update((changed.id, each) for each in name_change(changed) if selection.has(each))
+            for message in filter(selection.has, name_change(changed)):
+                found[message.name, changed.id] = message
     return list(found.values())
 
 

@@ -9,7 +9,7 @@ from ipecs_mw.api.answers import encode
 from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.catching_up import catch_up, is_ahead, is_of_other_kind, load_snapshot
 from ipecs_mw.api.stream.client import Client
-from ipecs_mw.api.stream.frames import Entry, Form, spell_frame
+from ipecs_mw.api.stream.frames import Entry, Form, spell_alive, spell_frame
 from ipecs_mw.api.stream.hub import FEEDS, Hub
 from ipecs_mw.api.stream.opening import Opening
 from ipecs_mw.api.stream.position import Spot, read_position, write_position
@@ -83,6 +83,9 @@ async def _begin(
             await _send_state(site, client, begin, send, is_reset=is_lost)
         spots = begin
     try:
+        if not client.position:  # where it breaks before the first message, that is to be known
+            client.position = write_position(spots)
+            await send([spell_alive(client.form, client.position)])
         await _catch_up(site, hub, client, spots, send)
     except PositionLost:
         begin = dict(hub.spots)

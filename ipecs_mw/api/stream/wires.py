@@ -26,6 +26,7 @@ log = logs.get_logger()
 _HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
     (b"x-accel-buffering", b"no"),
 )
 STREAM_PATH = f"{BASE}/stream"

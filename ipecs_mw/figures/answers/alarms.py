@@ -152,22 +152,17 @@ def _judge_long(rule: AlarmSettings, facts: Facts) -> Judgement:
         if answered is None or not is_meant or (ended is None and not facts.is_live):
             continue
         if (ended or facts.now) - answered > limit:
-            said = Words(
-                "alarm.says.long_call",
-                station=_name_station(call),
-                number=_name_other(call),
-                limit=_say_limit(seconds),
-            )
+            said = _say_long(seconds, station=_name_station(call), number=_name_other(call))
             found.append(Alarm(call["_id"], call["began_at"], said, ended))
     return Judgement(tuple(found), facts.is_live)
 
 
-def _say_limit(seconds: int) -> Words:
-    """Return a limit as it is: in minutes where they are whole, else in seconds."""
+def _say_long(seconds: int, **facts: str) -> Words:
+    """Return what is said of a long call, its limit in minutes where they are whole; all facts can be stored."""
     minutes, rest = divmod(seconds, 60)
     if rest:
-        return Words("alarm.limit.seconds", seconds=seconds)
-    return Words("alarm.limit.minutes", minutes=minutes)
+        return Words("alarm.says.long_call_seconds", seconds=seconds, **facts)
+    return Words("alarm.says.long_call_minutes", minutes=minutes, **facts)
 
 
 def _name_station(call: Document) -> str:

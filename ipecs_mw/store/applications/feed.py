@@ -20,6 +20,7 @@ from pymongo.errors import OperationFailure
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CommandRefused, PositionLost
 from ipecs_mw.messages.message import Changed
+from ipecs_mw.store.applications.versions import Versions
 from ipecs_mw.store.calls import call_query
 from ipecs_mw.store.events import event_query
 from ipecs_mw.store.figures import following
@@ -135,7 +136,7 @@ def _watch(store: Store, name: str, after: str | None, wait_seconds: float) -> G
     query = {f"fullDocument.{field}": value for field, value in _find_query(name).items()}
     begin: Document = {} if after is None else {"start_at_operation_time": _read_time(after)}
     done = None if after is None else read_order(after)
-    place = after or ""
+    place, versions = after or "", Versions()
     wanted = {"operationType": {"$in": list(source.operations)}, **query}
     while True:
         with (
@@ -161,16 +162,16 @@ def _watch(store: Store, name: str, after: str | None, wait_seconds: float) -> G
                 if done is not None and (time.time, time.inc) <= done:
                     continue
                 place = f"{time.time:08x}{time.inc:08x}"
-                if (changed := _read_change(name, change)) is not None:
+                if (changed := _read_change(name, change, versions)) is not None:
                     yield Step(place, changed)
             begin = {"start_after": stream.resume_token}
 
 
-def _read_change(feed: str, change: Mapping[str, Any]) -> Changed | None:
+def _read_change(feed: str, change: Mapping[str, Any], versions: Versions) -> Changed | None:
     if "documentKey" not in change:
         return None
     name = str(change["documentKey"]["_id"])
-    operation, document = change["operationType"], change.get("fullDocument")
+    operation, document = change["operationType"], versions.read(change)
     if document is None and operation != "delete":
         return None  # deleted before it could be looked up, which is told next
     fields = None

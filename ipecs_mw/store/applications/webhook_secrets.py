@@ -66,7 +66,7 @@ def hide_secrets(store: Store, document: Mapping[str, Any]) -> bool:
 
 
 def hide_first_secrets(store: Store, document: Mapping[str, Any]) -> None:
-    """Move what is secret out of a new document of `webhooks`; to add it is all that is needed. Raises StoreError."""
+    """Move what is secret out of a new document of `webhooks`, by adding alone. Raises StoreError."""
     found = _find_secrets(document)
     with store_errors(), suppress(DuplicateKeyError):  # of a webhook that is no more: the sender sees to it
         store.database[COLLECTION].insert_one({"_id": document["_id"], **found})

@@ -47,7 +47,7 @@ class Raised(Struct, frozen=True):
     @property
     def words(self) -> Words:
         """What there is to tell."""
-        return Words(self.says["key"], **self.says["facts"])
+        return _read_words(self.says)
 
     def list_untold(self) -> Sequence[str]:
         """Return what is still to be told: that it is `raised`, that it `ended`."""
@@ -81,7 +81,7 @@ def raise_alarm(
         "when": rule.when,
         "host": host,
         "cause": alarm.cause,
-        "says": {"key": alarm.says.key, "facts": dict(alarm.says.facts)},
+        "says": _write_words(alarm.says),
         "since": alarm.since,
         "raised_at": now,
         "state": "raised",
@@ -96,6 +96,22 @@ def raise_alarm(
         except DuplicateKeyError:
             return False
     return True
+
+
+def _write_words(words: Words) -> dict[str, Any]:
+    """Return words as a document; a fact may be words itself."""
+    facts = {
+        name: _write_words(fact) if isinstance(fact, Words) else fact for name, fact in words.facts.items()
+    }
+    return {"key": words.key, "facts": facts}
+
+
+def _read_words(document: Mapping[str, Any]) -> Words:
+    facts: dict[str, Any] = {
+        name: _read_words(fact) if isinstance(fact, Mapping) else fact
+        for name, fact in document["facts"].items()
+    }
+    return Words(document["key"], **facts)
 
 
 def _name(profile: str, rule: AlarmSettings, host: str, alarm: Alarm) -> str:

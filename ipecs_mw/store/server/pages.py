@@ -68,7 +68,7 @@ class Listing(NamedTuple):
         }
 
     def _beside(self, store: Store, name: str | Place, side: str) -> Query:
-        if not isinstance(name, str):
+        if isinstance(name, tuple):
             return self.lie(side, *name)
         found = store.database[self.collection].find_one({"_id": {"$eq": name}}, {self.instant: 1})
         if found is None:

@@ -272,7 +272,7 @@ def test_trunks_long_calls_and_service_levels_are_found_in_the_database(scene: S
     assert sorted(scene.look()) == [("raised", "level"), ("raised", "long"), ("raised", "trunks")]
     said = {rule["rule"]: rule["says"]["facts"] for rule in scene.read_alarms()}
     assert said["trunks"] == {"trunks": 2}
-    assert said["level"]["percent"] == "50.0"
+    assert said["level"]["percent"] == {"key": "figures.decimal", "facts": {"whole": 50, "tenth": 0}}
     assert said["long"]["number"] == "0301"
 
 

@@ -36,8 +36,9 @@ export function showFrame(signOut) {
     }
     document.body.dataset.view = name;
     if (!links.has(name)) {
-      const isKnown = VIEWS.some(([each]) => each === name);
-      fill(place, make('h1', {}, say('page.view.none')), make('p', {}, say(isKnown ? 'page.view.no_right' : 'page.view.unknown', { view: name ?? '' })));
+      const isKnown = links.size === 0 || VIEWS.some(([each]) => each === name);
+      const words = say(isKnown ? 'page.view.no_right' : 'page.view.unknown', { view: name });
+      fill(place, make('h1', {}, say('page.view.none')), make('p', {}, words));
       return;
     }
     document.title = `${say(`page.view.${name}`)} · ipecs-mw`;

@@ -4,9 +4,10 @@ import socket
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 from call_scene import tell
-from page_scene import HUSHED, Window, make_group, make_host, put, serving
+from page_scene import HUSHED, Window, make_group, make_host, make_person, put, serving
 from sites import wait_until
 
 LOST = "No connection to the server since"
@@ -108,6 +109,31 @@ def test_a_daemon_that_has_died_is_noticed(window: Window) -> None:
     finally:
         HUSHED.clear()
     wait_until(lambda: window.all(".notices:empty"), 60)
+
+
+def test_after_hundreds_of_changes_the_wall_shows_what_is_so(window: Window) -> None:
+    """As on a busy day: several changes of one thing between two pictures, agents who come and go."""
+    chance = Random(7)
+    names = [f"7{number:03}" for number in range(40)]
+    window.enter("wall?groups=675")
+    put(window.place.store, "live", make_group("675", 0))
+    window.one(".tile.group")
+    there: dict[str, str] = {}
+    for turn in range(800):
+        name = chance.choice(names)
+        if chance.random() < 0.1:
+            window.place.store.database["live"].delete_one({"_id": f"main:agent:{name}"})
+            there.pop(name, None)
+        else:
+            there[name] = chance.choice(["ready", "talking", "wrap_up", "not_ready"])
+            put(window.place.store, "live", make_person("agent", name, there[name], 1, ["675"]))
+        put(window.place.store, "live", make_group("675", turn, 1, ready=len(there)))
+    shown = """return [...document.querySelectorAll('.tile.agent')]
+      .map(each => [each.querySelector('b').textContent, each.dataset.state])"""
+    wait_until(lambda: dict(window.ask(shown)) == there)
+    window.until("799", ".tile.group .big")
+    window.place.store.database["live"].delete_many({"_id": {"$regex": "^main:agent:7"}})
+    window.place.store.database["live"].delete_one({"_id": "main:group:675"})
 
 
 def test_a_device_whose_clock_is_wrong_counts_by_that_of_the_server(window: Window) -> None:

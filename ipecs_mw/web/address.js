@@ -5,7 +5,10 @@ const LASTING = ['lang'];
 /** Return the view and its choices. */
 export function read() {
   const [view, query] = location.hash.replace(/^#/, '').split('?', 2);
-  return { view: decodeURIComponentSafely(view), choices: Object.fromEntries(new URLSearchParams(query ?? '')) };
+  return {
+    view: decodeURIComponentSafely(view),
+    choices: Object.fromEntries(new URLSearchParams(query ?? '')),
+  };
 }
 
 function decodeURIComponentSafely(text) {

@@ -6,19 +6,37 @@ import { findStale, listHosts, may, now, state, watch } from '/web/state.js';
 import { getLocale, locales, makeTime, say, word } from '/web/words.js';
 
 const VIEWS = [
-  ['wall', 'state.read'], ['calls', 'calls.read'], ['missed', 'calls.read'], ['figures', 'figures.read'],
-  ['station', 'state.read'], ['system', 'state.read'],
+  ['wall', 'state.read'],
+  ['calls', 'calls.read'],
+  ['missed', 'calls.read'],
+  ['figures', 'figures.read'],
+  ['station', 'state.read'],
+  ['system', 'state.read'],
 ];
 const WRONG_CLOCK_MILLISECONDS = 60_000;
 
 /** Show the frame with the view of the address. Returns `showView`, for another address, and `close`. */
 export function showFrame(signOut) {
-  const links = new Map(VIEWS.filter(([, right]) => may(right)).map(([name]) => [name, make('a', { href: link(name) }, say(`page.view.${name}`))]));
+  const links = new Map(
+    VIEWS.filter(([, right]) => may(right)).map(([name]) => [
+      name,
+      make('a', { href: link(name) }, say(`page.view.${name}`)),
+    ]),
+  );
   const notices = make('div', { class: 'notices', role: 'status' });
   const place = make('main', { id: 'view', tabindex: '-1' });
   const languages = make(
-    'select', { id: 'lang', on: { change: (event) => (location.hash = link(read().view, { ...read().choices, lang: event.target.value })) } },
-    locales.map((each) => make('option', { value: each, selected: each === getLocale() }, nameLanguage(each))),
+    'select',
+    {
+      id: 'lang',
+      on: {
+        change: (event) =>
+          (location.hash = link(read().view, { ...read().choices, lang: event.target.value })),
+      },
+    },
+    locales.map((each) =>
+      make('option', { value: each, selected: each === getLocale() }, nameLanguage(each)),
+    ),
   );
   let view = null;
   let number = 0;
@@ -55,21 +73,48 @@ export function showFrame(signOut) {
   function showNotices() {
     const wanted = [];
     const tell = (key, ...children) => {
-      if (!lines.has(key)) lines.set(key, make('p', { class: 'notice' }, make('span', { class: 'sign', 'aria-hidden': 'true' }, '⚠'), make('span', {})));
+      if (!lines.has(key))
+        lines.set(
+          key,
+          make(
+            'p',
+            { class: 'notice' },
+            make('span', { class: 'sign', 'aria-hidden': 'true' }, '⚠'),
+            make('span', {}),
+          ),
+        );
       const text = lines.get(key).lastElementChild;
       const words = make('span', {}, ...children);
       if (text.textContent !== words.textContent) fill(text, words);
       wanted.push(lines.get(key));
     };
     if (state.lostAt) {
-      tell('lost', say('page.stale.lost'), ' ', makeTime(new Date(state.lostAt).toISOString(), '', 'time'), '. ', say('page.stale.was'));
+      tell(
+        'lost',
+        say('page.stale.lost'),
+        ' ',
+        makeTime(new Date(state.lostAt).toISOString(), '', 'time'),
+        '. ',
+        say('page.stale.was'),
+      );
     } else {
       for (const host of listHosts()) {
         const reasons = findStale(host);
         if (reasons.length === 0 || !may('state.read')) continue;
         const told = state.status?.hosts?.find((each) => each.host === host);
         const sentences = reasons.map((reason) => word('page.stale', reason)).join(' ');
-        tell(`host ${host}`, make('bdi', {}, host), ': ', sentences, ' ', say('page.stale.heard'), ' ', makeTime(told?.heard_at, host), '. ', say('page.stale.was'));
+        tell(
+          `host ${host}`,
+          make('bdi', {}, host),
+          ': ',
+          sentences,
+          ' ',
+          say('page.stale.heard'),
+          ' ',
+          makeTime(told?.heard_at, host),
+          '. ',
+          say('page.stale.was'),
+        );
       }
     }
     if (Math.abs(state.skew) > WRONG_CLOCK_MILLISECONDS) tell('clock', say('page.stale.clock'));
@@ -84,16 +129,23 @@ export function showFrame(signOut) {
   });
   fill(
     document.body,
-    make('a', { class: 'skip', href: '#view', on: { click: (event) => (event.preventDefault(), place.focus()) } }, say('page.skip')),
     make(
-      'header', {},
+      'a',
+      { class: 'skip', href: '#view', on: { click: (event) => (event.preventDefault(), place.focus()) } },
+      say('page.skip'),
+    ),
+    make(
+      'header',
+      {},
       make('strong', { class: 'brand' }, 'ipecs-mw'),
       make('nav', { 'aria-label': say('page.navigation') }, [...links.values()]),
-      make('label', { class: 'hidden', for: 'lang' }, say('page.language')), languages,
+      make('label', { class: 'hidden', for: 'lang' }, say('page.language')),
+      languages,
       make('span', { class: 'who' }, make('bdi', {}, state.me.token)),
       make('button', { id: 'sign-out', type: 'button', on: { click: signOut } }, say('page.sign_out')),
     ),
-    notices, place,
+    notices,
+    place,
   );
   showNotices();
   showView();

@@ -7,8 +7,17 @@ import { clock, say, word } from '/web/words.js';
 
 /** State → its sign, so that no state is told by its colour alone. */
 const SIGNS = {
-  ready: '●', idle: '○', ringing: '◉', talking: '▶', holding: '❚❚', wrap_up: '✎', not_ready: '■', busy_other: '◆', dnd: '⊘',
-  out_of_service: '✕', unknown: '?',
+  ready: '●',
+  idle: '○',
+  ringing: '◉',
+  talking: '▶',
+  holding: '❚❚',
+  wrap_up: '✎',
+  not_ready: '■',
+  busy_other: '◆',
+  dnd: '⊘',
+  out_of_service: '✕',
+  unknown: '?',
 };
 export const STATES = Object.keys(SIGNS);
 
@@ -22,7 +31,12 @@ export function makeState() {
     show(value, reason) {
       element.dataset.state = value;
       write(sign, SIGNS[value] ?? '·');
-      write(text, reason ? say('page.state_reason', { state: word('page.state', value), reason: nameReason(reason) }) : word('page.state', value));
+      write(
+        text,
+        reason
+          ? say('page.state_reason', { state: word('page.state', value), reason: nameReason(reason) })
+          : word('page.state', value),
+      );
     },
   };
 }
@@ -30,25 +44,46 @@ export function makeState() {
 export const nameReason = (key) => state.me?.reasons?.[key] ?? key;
 
 /** Return the name of a group with its number. */
-export const nameGroup = (group) => (state.me?.groups?.[group] ? `${state.me.groups[group]} (${group})` : String(group ?? ''));
+export const nameGroup = (group) =>
+  state.me?.groups?.[group] ? `${state.me.groups[group]} (${group})` : String(group ?? '');
 
 /** Return who called, in words. */
-export const nameCaller = (call) => call.caller?.name || call.caller?.number || call.caller?.station || say('page.call.somebody');
+export const nameCaller = (call) =>
+  call.caller?.name || call.caller?.number || call.caller?.station || say('page.call.somebody');
 
 /** Return who was called, in words. */
 export function nameCalled(call) {
   const { number, did, group, station } = call.dialed ?? {};
-  return number || (group && nameGroup(group)) || station || did || (call.groups?.[0] && nameGroup(call.groups[0])) || say('page.call.somebody');
+  return (
+    number ||
+    (group && nameGroup(group)) ||
+    station ||
+    did ||
+    (call.groups?.[0] && nameGroup(call.groups[0])) ||
+    say('page.call.somebody')
+  );
 }
 
 /** Return how many seconds a call lasted, or lasts. */
-export const lasted = (call, now) => (Date.parse(call.ended_at ?? new Date(now).toISOString()) - Date.parse(call.began_at)) / 1000;
+export const lasted = (call, now) =>
+  (Date.parse(call.ended_at ?? new Date(now).toISOString()) - Date.parse(call.began_at)) / 1000;
 
 /** Return a labelled field; `choices` are pairs of value and word where it is a list. */
 export function makeField(name, label, value, act, { type = 'text', choices, hint, ...more } = {}) {
-  const attributes = { id: `field-${name}`, name, ...more, on: { [choices || type !== 'text' ? 'change' : 'input']: (event) => act(event.target.value) } };
+  const attributes = {
+    id: `field-${name}`,
+    name,
+    ...more,
+    on: { [choices || type !== 'text' ? 'change' : 'input']: (event) => act(event.target.value) },
+  };
   const input = choices
-    ? make('select', attributes, choices.map(([each, text]) => make('option', { value: each, selected: each === (value ?? '') }, text)))
+    ? make(
+        'select',
+        attributes,
+        choices.map(([each, text]) =>
+          make('option', { value: each, selected: each === (value ?? '') }, text),
+        ),
+      )
     : make('input', { ...attributes, type, value: value ?? '', placeholder: hint });
   return make('div', { class: 'field' }, make('label', { for: `field-${name}` }, label), input);
 }
@@ -57,15 +92,34 @@ export function makeField(name, label, value, act, { type = 'text', choices, hin
 export function makeTable(caption, heads, rows = []) {
   const body = make('tbody', {}, rows);
   const element = make(
-    'div', { class: 'table', role: 'region', tabindex: '0', 'aria-label': caption },
-    make('table', {}, make('caption', { class: 'hidden' }, caption), make('thead', {}, make('tr', {}, heads.map((head) => make('th', { scope: 'col' }, head)))), body),
+    'div',
+    { class: 'table', role: 'region', tabindex: '0', 'aria-label': caption },
+    make(
+      'table',
+      {},
+      make('caption', { class: 'hidden' }, caption),
+      make(
+        'thead',
+        {},
+        make(
+          'tr',
+          {},
+          heads.map((head) => make('th', { scope: 'col' }, head)),
+        ),
+      ),
+      body,
+    ),
   );
   return { element, body };
 }
 
 /** Return a row; a cell is a text, an element, or a list of both. */
 export function makeRow(cells, attributes = {}) {
-  return make('tr', attributes, cells.map((cell) => make('td', {}, typeof cell === 'string' ? quote(cell) : cell)));
+  return make(
+    'tr',
+    attributes,
+    cells.map((cell) => make('td', {}, typeof cell === 'string' ? quote(cell) : cell)),
+  );
 }
 
 /** Return the link from which a question is downloaded as CSV. */

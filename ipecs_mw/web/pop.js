@@ -10,9 +10,11 @@ const FIELDS = {
   call: (call) => call.id,
 };
 
-/** Return the address for a call: `{number}` and its like are filled in, encoded. Null for what is no web address. */
+/** Return the address for a call, `{number}` and its like filled in, encoded; null for no web address. */
 export function makeUrl(template, call) {
-  const text = template.replace(/\{(\w+)\}/g, (whole, name) => (name in FIELDS ? encodeURIComponent(FIELDS[name](call) ?? '') : whole));
+  const text = template.replace(/\{(\w+)\}/g, (whole, name) =>
+    name in FIELDS ? encodeURIComponent(FIELDS[name](call) ?? '') : whole,
+  );
   try {
     const url = new URL(text);
     return ['http:', 'https:'].includes(url.protocol) ? url.href : null;
@@ -23,7 +25,7 @@ export function makeUrl(template, call) {
 
 let opened = null;
 
-/** Show an address in the window of the pop, which stays the same one; tell whether the browser let it be opened. */
+/** Show an address in the window of the pop, which stays the same; tell whether the browser let it open. */
 export function openPop(url) {
   if (opened && !opened.closed) opened.location.replace(url);
   else opened = window.open(url, 'ipecs-mw-pop');

@@ -2,7 +2,7 @@
 
 import { say } from '/web/words.js';
 
-/** What the server refused: `status` (0 where it could not be reached), `name` of the problem, message in words. */
+/** What the server refused: `status` (0 where it cannot be reached), name of the problem, message in words. */
 export class Refused extends Error {
   constructor(status, name, detail) {
     super(detail);
@@ -46,7 +46,9 @@ export const get = (path, query, options) => ask('GET', path, { query, ...option
 
 /** Return the path of a question with its parameters; blank ones are left out. */
 export function link(path, query = {}) {
-  const given = Object.entries(query).filter(([, value]) => value !== '' && value !== null && value !== undefined);
+  const given = Object.entries(query).filter(
+    ([, value]) => value !== '' && value !== null && value !== undefined,
+  );
   const text = new URLSearchParams(given).toString();
   return `${path.startsWith('/') ? path : `/api/v1/${path}`}${text && `?${text}`}`;
 }

@@ -7,13 +7,19 @@ import { say } from '/web/words.js';
 /** Show the form; `enter` is called with who has signed in. `why` says why one has to. */
 export function showSignIn(enter, why) {
   const token = make('input', {
-    id: 'token', name: 'token', type: 'password', autocomplete: 'current-password', required: true, spellcheck: 'false',
+    id: 'token',
+    name: 'token',
+    type: 'password',
+    autocomplete: 'current-password',
+    required: true,
+    spellcheck: 'false',
     'aria-describedby': 'sign-in-help sign-in-problem',
   });
   const problem = make('p', { id: 'sign-in-problem', class: 'problem', role: 'alert' }, why ?? '');
   const button = make('button', { class: 'primary' }, say('page.sign_in.enter'));
   const form = make(
-    'form', { class: 'sign-in', on: { submit: send } },
+    'form',
+    { class: 'sign-in', on: { submit: send } },
     make('h1', {}, say('page.sign_in.title')),
     make('label', { for: 'token' }, say('page.sign_in.token')),
     token,

@@ -1,6 +1,8 @@
-// All that the page knows now, in one place. Views are told what has changed, many changes at once.
+// All that the page knows now, in one place. Views are told of changes: at once, less often the more there are.
 
-const GATHER_MILLISECONDS = 250;
+const LEAST_PAUSE_MILLISECONDS = 150;
+const PAUSE_OF_A_CHANGE_MILLISECONDS = 15;
+const LONGEST_PAUSE_MILLISECONDS = 500;
 const KINDS = { station: 'stations', agent: 'agents', queue: 'queues', host: 'hosts', missed: 'missed' };
 
 /** `me` is who is signed in; of each kind a map of documents by id. `lostAt` is since when the server is away. */
@@ -21,7 +23,7 @@ export const state = {
 const watchers = new Set();
 let changes = new Map();
 let timer = 0;
-let toldAt = 0;
+let quietUntil = 0;
 
 /** Call `watcher` with the changes since it was last called: kind → ids. Returns what ends that. */
 export function watch(watcher) {
@@ -33,14 +35,16 @@ export function watch(watcher) {
 export function touch(kind, id = '') {
   if (!changes.has(kind)) changes.set(kind, new Set());
   changes.get(kind).add(id);
-  timer ||= setTimeout(tell, Math.max(0, toldAt + GATHER_MILLISECONDS - performance.now()));
+  timer ||= setTimeout(tell, Math.max(0, quietUntil - performance.now()));
 }
 
 function tell() {
   const told = changes;
   changes = new Map();
   timer = 0;
-  toldAt = performance.now();
+  const size = [...told.values()].reduce((sum, ids) => sum + ids.size, 0);
+  const pause = LEAST_PAUSE_MILLISECONDS + size * PAUSE_OF_A_CHANGE_MILLISECONDS;
+  quietUntil = performance.now() + Math.min(pause, LONGEST_PAUSE_MILLISECONDS);
   for (const watcher of [...watchers]) watcher(told);
 }
 
@@ -116,6 +120,8 @@ export function nowOf(host) {
 /** Tell whether the token has a right; `commands.ID` fits patterns such as `commands.call.*`. */
 export function may(right) {
   return (state.me?.rights ?? []).some(
-    (each) => each === right || (each.includes('*') && new RegExp(`^${each.replace(/[.]/g, '\\.').replace(/\*/g, '.*')}$`).test(right)),
+    (each) =>
+      each === right ||
+      (each.includes('*') && new RegExp(`^${each.replace(/[.]/g, '\\.').replace(/\*/g, '.*')}$`).test(right)),
   );
 }

@@ -1,12 +1,23 @@
-// The one stream of the page: it begins with what is so, goes on with what changes, and finds its way back by itself.
+// The one stream of the page: it begins with what is so, goes on with what changes, and finds its way back.
 
 import { Refused, get } from '/web/server.js';
 import { clear, may, noteClock, now, state, take, touch } from '/web/state.js';
 
 const TOPICS = { state: 'state.read', calls: 'calls.read', missed: 'calls.read', figures: 'figures.read' };
 const NAMES = [
-  'call.began', 'call.ringing', 'call.answered', 'call.changed', 'call.ended', 'call.missed',
-  'station', 'agent', 'queue', 'host', 'missed', 'figures', 'gap',
+  'call.began',
+  'call.ringing',
+  'call.answered',
+  'call.changed',
+  'call.ended',
+  'call.missed',
+  'station',
+  'agent',
+  'queue',
+  'host',
+  'missed',
+  'figures',
+  'gap',
 ];
 const LOOK_MILLISECONDS = 10_000;
 const PATIENCE_MILLISECONDS = 8_000;
@@ -119,7 +130,7 @@ async function look() {
     } else {
       await get('/healthz', {}, { wait: PATIENCE_MILLISECONDS });
     }
-    if (state.lostAt && source?.readyState === EventSource.OPEN) open(); // it may be one that nobody holds any more
+    if (state.lostAt && source?.readyState === EventSource.OPEN) open(); // perhaps nobody holds it any more
     touch('status');
   } catch (error) {
     if (!(error instanceof Refused)) throw error;

@@ -24,11 +24,14 @@ export const has = (key) => key in words;
 
 /** Return the sentence of a key with its facts. */
 export function say(key, facts = {}) {
-  return (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in facts ? String(facts[name]) : whole));
+  return (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) =>
+    name in facts ? String(facts[name]) : whole,
+  );
 }
 
 /** Return the word of a value, such as a state; one that there is no word for stands for itself. */
-export const word = (family, value) => (has(`${family}.${value}`) ? say(`${family}.${value}`) : String(value ?? ''));
+export const word = (family, value) =>
+  has(`${family}.${value}`) ? say(`${family}.${value}`) : String(value ?? '');
 
 const cached = new Map();
 
@@ -54,7 +57,12 @@ export function clock(seconds) {
 
 /** Return how long ago something was, in words. */
 export function ago(seconds) {
-  const units = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
+  const units = [
+    ['day', 86400],
+    ['hour', 3600],
+    ['minute', 60],
+    ['second', 1],
+  ];
   const [unit, length] = units.find(([, size]) => seconds >= size) ?? units[3];
   return formatter(Intl.RelativeTimeFormat, { numeric: 'auto' }).format(-Math.floor(seconds / length), unit);
 }
@@ -62,14 +70,23 @@ export function ago(seconds) {
 const STYLES = {
   time: { hour: '2-digit', minute: '2-digit', second: '2-digit' },
   minute: { hour: '2-digit', minute: '2-digit' },
-  both: { year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' },
+  both: {
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  },
   day: { weekday: 'short', year: 'numeric', month: '2-digit', day: '2-digit' },
 };
 
 /** Return an instant in the reader's zone, or another. */
 export function spell(instant, style = 'both', timeZone = undefined) {
   const found = new Date(instant);
-  return Number.isNaN(found.getTime()) ? '' : formatter(Intl.DateTimeFormat, { ...STYLES[style], timeZone }).format(found);
+  return Number.isNaN(found.getTime())
+    ? ''
+    : formatter(Intl.DateTimeFormat, { ...STYLES[style], timeZone }).format(found);
 }
 
 /** Return an instant as an element: in the reader's zone, with that of the phone system on hover. */

@@ -105,3 +105,12 @@ def test_a_word_that_somebody_changed_in_mongodb_is_shown(place: Served) -> None
 
 def test_all_scripts_and_styles_together_are_less_than_150_kilobytes_on_the_wire() -> None:
     assert sum(len(gzip.compress(content, 9)) for content, _ in load_files().values()) < 150_000
+
+
+def test_no_file_of_ours_is_two() -> None:
+    for path in WEB.rglob("*"):
+        if path.suffix in (".js", ".css", ".html") and path.parent.name != "vendor":
+            lines = path.read_text("utf-8").splitlines()
+            assert len(lines) <= 400, path
+            assert all(len(line) <= 115 for line in lines), path
+            assert path.suffix == ".html" or lines[0].startswith(("// ", "/* ")), path

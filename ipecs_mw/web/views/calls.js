@@ -2,7 +2,21 @@
 
 import { link, note } from '/web/address.js';
 import { fill, make, quote } from '/web/dom.js';
-import { aimCsvLink, atMostEvery, lasted, later, makeCsvLink, makeField, makeProblem, makeRow, makeTable, nameCalled, nameCaller, nameGroup, showNothing } from '/web/parts.js';
+import {
+  aimCsvLink,
+  atMostEvery,
+  lasted,
+  later,
+  makeCsvLink,
+  makeField,
+  makeProblem,
+  makeRow,
+  makeTable,
+  nameCalled,
+  nameCaller,
+  nameGroup,
+  showNothing,
+} from '/web/parts.js';
 import { showCourse } from '/web/course.js';
 import { get, link as aim } from '/web/server.js';
 import { may, now } from '/web/state.js';
@@ -12,7 +26,17 @@ const TYPING_MILLISECONDS = 250;
 const NEWS_MILLISECONDS = 2_000;
 const FILTERS = ['number', 'station', 'agent', 'group', 'direction', 'outcome', 'since', 'until'];
 const DIRECTIONS = ['inbound', 'outbound', 'internal', 'tandem', 'unknown'];
-const OUTCOMES = ['answered', 'abandoned', 'no_answer', 'busy', 'refused', 'failed', 'voicemail', 'lost_on_hold', 'unknown'];
+const OUTCOMES = [
+  'answered',
+  'abandoned',
+  'no_answer',
+  'busy',
+  'refused',
+  'failed',
+  'voicemail',
+  'lost_on_hold',
+  'unknown',
+];
 
 export function open(root, choices) {
   if (choices.call) return showCall(root, choices.call);
@@ -20,9 +44,19 @@ export function open(root, choices) {
   const problem = makeProblem();
   const csv = makeCsvLink();
   const copied = make('span', { role: 'status', class: 'hint' });
-  const copy = make('button', { type: 'button', hidden: !navigator.clipboard, on: { click: copyCsv } }, say('page.calls.copy'));
-  const more = make('button', { type: 'button', hidden: true, on: { click: () => load(true) } }, say('page.calls.older'));
-  const heads = ['time', 'direction', 'from', 'to', 'by', 'outcome', 'lasted'].map((name) => say(`page.calls.${name}`));
+  const copy = make(
+    'button',
+    { type: 'button', hidden: !navigator.clipboard, on: { click: copyCsv } },
+    say('page.calls.copy'),
+  );
+  const more = make(
+    'button',
+    { type: 'button', hidden: true, on: { click: () => load(true) } },
+    say('page.calls.older'),
+  );
+  const heads = ['time', 'direction', 'from', 'to', 'by', 'outcome', 'lasted'].map((name) =>
+    say(`page.calls.${name}`),
+  );
   const table = makeTable(say('page.view.calls'), heads);
   const none = make('div', { role: 'status' });
   let cursor = null;
@@ -35,24 +69,38 @@ export function open(root, choices) {
     note({ [name]: value });
     search();
   }
-  const field = (name, more) => makeField(name, say(`page.calls.${name}`), wanted[name], (value) => choose(name, value.trim()), more);
-  const list = (family, values) => ({ choices: [['', say('page.any')], ...values.map((each) => [each, word(family, each)])] });
+  const field = (name, more) =>
+    makeField(name, say(`page.calls.${name}`), wanted[name], (value) => choose(name, value.trim()), more);
+  const list = (family, values) => ({
+    choices: [['', say('page.any')], ...values.map((each) => [each, word(family, each)])],
+  });
   root.append(
     make('h1', {}, say('page.view.calls')),
     make(
-      'form', { class: 'fields', role: 'search', on: { submit: (event) => event.preventDefault() } },
+      'form',
+      { class: 'fields', role: 'search', on: { submit: (event) => event.preventDefault() } },
       field('find', { hint: say('page.calls.find_hint'), autocomplete: 'off' }),
       may('numbers.read') ? field('number', { autocomplete: 'off', inputmode: 'tel' }) : null,
-      field('station'), field('agent'), field('group'), field('direction', list('page.direction', DIRECTIONS)),
-      field('outcome', list('page.outcome', OUTCOMES)), field('since', { type: 'datetime-local' }), field('until', { type: 'datetime-local' }),
+      field('station'),
+      field('agent'),
+      field('group'),
+      field('direction', list('page.direction', DIRECTIONS)),
+      field('outcome', list('page.outcome', OUTCOMES)),
+      field('since', { type: 'datetime-local' }),
+      field('until', { type: 'datetime-local' }),
     ),
     make('p', { class: 'actions' }, csv, copy, copied),
-    problem.element, table.element, none, more,
+    problem.element,
+    table.element,
+    none,
+    more,
   );
 
   /** Return the question: instants with the reader's zone, blank filters left out. */
   function ask() {
-    const query = Object.fromEntries(FILTERS.filter((name) => wanted[name]).map((name) => [name, wanted[name]]));
+    const query = Object.fromEntries(
+      FILTERS.filter((name) => wanted[name]).map((name) => [name, wanted[name]]),
+    );
     for (const name of ['since', 'until']) {
       const instant = query[name] && new Date(query[name]);
       if (instant && !Number.isNaN(instant.getTime())) query[name] = instant.toISOString();
@@ -109,8 +157,20 @@ export function open(root, choices) {
 
 /** Return everything of a call that one may look for. */
 function describe(call) {
-  const parts = [nameCaller(call), call.caller?.number, nameCalled(call), call.dialed?.did, call.answered_by?.agent, call.id];
-  return [...parts, ...(call.stations ?? []), ...(call.groups ?? []).map(nameGroup), word('page.outcome', call.outcome)].join(' ');
+  const parts = [
+    nameCaller(call),
+    call.caller?.number,
+    nameCalled(call),
+    call.dialed?.did,
+    call.answered_by?.agent,
+    call.id,
+  ];
+  return [
+    ...parts,
+    ...(call.stations ?? []),
+    ...(call.groups ?? []).map(nameGroup),
+    word('page.outcome', call.outcome),
+  ].join(' ');
 }
 
 /** Return a call as a row of seven cells; its time leads to its course. */
@@ -120,8 +180,12 @@ export function makeCallRow(call) {
   return makeRow(
     [
       make('a', { href: link('calls', { call: call.id }) }, makeTime(call.began_at, call.host)),
-      word('page.direction', call.direction), nameCaller(call), nameCalled(call), who,
-      make('span', { class: 'outcome', 'data-outcome': call.is_open ? 'open' : call.outcome }, outcome), clock(lasted(call, now())),
+      word('page.direction', call.direction),
+      nameCaller(call),
+      nameCalled(call),
+      who,
+      make('span', { class: 'outcome', 'data-outcome': call.is_open ? 'open' : call.outcome }, outcome),
+      clock(lasted(call, now())),
     ],
     { 'data-call': call.id },
   );
@@ -133,7 +197,14 @@ function showCall(root, id) {
   const problem = makeProblem();
   const raw = make('div', { class: 'events' });
   const button = make('button', { type: 'button', on: { click: showEvents } }, say('page.call.events'));
-  root.append(make('p', {}, make('a', { href: link('calls') }, say('page.call.back'))), make('h1', {}, say('page.call.title')), problem.element, place, button, raw);
+  root.append(
+    make('p', {}, make('a', { href: link('calls') }, say('page.call.back'))),
+    make('h1', {}, say('page.call.title')),
+    problem.element,
+    place,
+    button,
+    raw,
+  );
 
   async function load() {
     try {
@@ -147,10 +218,27 @@ function showCall(root, id) {
   async function showEvents() {
     try {
       const { items } = await get(`calls/${encodeURIComponent(id)}/events`);
-      const details = (event) => make('details', {}, make('summary', {}, quote(event.type)), make('pre', { tabindex: '0' }, JSON.stringify({ data: event.data, raw: event.raw }, null, 1)));
-      const rows = items.map((event) => makeRow([makeTime(event.at ?? event.received_at, event.host), event.kind, details(event)]));
+      const details = (event) =>
+        make(
+          'details',
+          {},
+          make('summary', {}, quote(event.type)),
+          make('pre', { tabindex: '0' }, JSON.stringify({ data: event.data, raw: event.raw }, null, 1)),
+        );
+      const rows = items.map((event) =>
+        makeRow([makeTime(event.at ?? event.received_at, event.host), event.kind, details(event)]),
+      );
       if (rows.length === 0) showNothing(raw, say('cli.call.no_events'));
-      else fill(raw, makeTable(say('page.call.events'), [say('page.calls.time'), say('page.call.kind'), say('page.call.event')], rows).element, make('a', { href: aim(`calls/${encodeURIComponent(id)}/events`) }, 'JSON'));
+      else
+        fill(
+          raw,
+          makeTable(
+            say('page.call.events'),
+            [say('page.calls.time'), say('page.call.kind'), say('page.call.event')],
+            rows,
+          ).element,
+          make('a', { href: aim(`calls/${encodeURIComponent(id)}/events`) }, 'JSON'),
+        );
     } catch (error) {
       problem.show(error);
     }

@@ -2,12 +2,29 @@
 
 import { note } from '/web/address.js';
 import { fill, make, quote } from '/web/dom.js';
-import { aimCsvLink, atMostEvery, makeCsvLink, makeField, makeProblem, makeTable, nameGroup, nameReason, showNothing } from '/web/parts.js';
+import {
+  aimCsvLink,
+  atMostEvery,
+  makeCsvLink,
+  makeField,
+  makeProblem,
+  makeTable,
+  nameGroup,
+  nameReason,
+  showNothing,
+} from '/web/parts.js';
 import { get } from '/web/server.js';
 import { state } from '/web/state.js';
 import { clock, count, getLocale, has, makeTime, percent, say, spell } from '/web/words.js';
 
-const PERIODS = { 'today': '1h', 'yesterday': '1h', 'this-week': '1d', 'last-week': '1d', 'this-month': '1d', 'last-month': '1d' };
+const PERIODS = {
+  today: '1h',
+  yesterday: '1h',
+  'this-week': '1d',
+  'last-week': '1d',
+  'this-month': '1d',
+  'last-month': '1d',
+};
 const NEWS_MILLISECONDS = 15_000;
 const READ = {
   count: (value) => count(value),
@@ -17,17 +34,32 @@ const READ = {
 /** Columns: name of the language string, path in a row, unit, name of the formula. */
 const COLUMNS = {
   queues: [
-    ['offered', 'offered', 'count'], ['answered', 'answered', 'count'], ['abandoned', 'abandoned', 'count'], ['short', 'short', 'count'],
-    ['service_level', 'service_level.value', 'share', 'level'], ['asa', 'asa_seconds', 'seconds', 'asa_seconds'],
-    ['longest_wait', 'longest_wait_seconds', 'seconds'], ['aht', 'aht_seconds', 'seconds', 'aht_seconds'],
+    ['offered', 'offered', 'count'],
+    ['answered', 'answered', 'count'],
+    ['abandoned', 'abandoned', 'count'],
+    ['short', 'short', 'count'],
+    ['service_level', 'service_level.value', 'share', 'level'],
+    ['asa', 'asa_seconds', 'seconds', 'asa_seconds'],
+    ['longest_wait', 'longest_wait_seconds', 'seconds'],
+    ['aht', 'aht_seconds', 'seconds', 'aht_seconds'],
   ],
   agents: [
-    ['answered', 'answered', 'count'], ['no_answer', 'no_answer', 'count'], ['aht', 'aht_seconds', 'seconds', 'aht_seconds'],
-    ['talk', 'states.talking', 'seconds'], ['hold', 'states.holding', 'seconds'], ['wrap_up', 'states.wrap_up', 'seconds'],
-    ['ready', 'states.ready', 'seconds'], ['not_ready', 'states.not_ready', 'seconds'], ['occupancy', 'occupancy', 'share', 'occupancy'],
+    ['answered', 'answered', 'count'],
+    ['no_answer', 'no_answer', 'count'],
+    ['aht', 'aht_seconds', 'seconds', 'aht_seconds'],
+    ['talk', 'states.talking', 'seconds'],
+    ['hold', 'states.holding', 'seconds'],
+    ['wrap_up', 'states.wrap_up', 'seconds'],
+    ['ready', 'states.ready', 'seconds'],
+    ['not_ready', 'states.not_ready', 'seconds'],
+    ['occupancy', 'occupancy', 'share', 'occupancy'],
   ],
 };
-const CURVES = [['offered', '--curve-offered', []], ['answered', '--curve-answered', [8, 4]], ['abandoned', '--curve-abandoned', [2, 3]]];
+const CURVES = [
+  ['offered', '--curve-offered', []],
+  ['answered', '--curve-answered', [8, 4]],
+  ['abandoned', '--curve-abandoned', [2, 3]],
+];
 
 export function open(root, choices) {
   const wanted = { what: 'queues', period: 'today', ...choices };
@@ -50,18 +82,41 @@ export function open(root, choices) {
   root.append(
     make('h1', {}, say('page.view.figures')),
     make(
-      'form', { class: 'fields', on: { submit: (event) => event.preventDefault() } },
-      makeField('what', say('page.figures.what'), wanted.what, (value) => choose('what', value), { choices: words('of', ['queues', 'agents']) }),
-      makeField('period', say('page.figures.period'), wanted.period, (value) => choose('period', value), { choices: words('in', Object.keys(PERIODS)) }),
-      state.me.hosts.length > 1 ? makeField('host', say('figures.column.host'), host(), (value) => choose('host', value), { choices: state.me.hosts.map(({ name }) => [name, name]) }) : null,
-      makeField('group', say('page.calls.group'), wanted.group, (value) => choose('group', value), { type: 'search' }),
-      makeField('agent', say('page.calls.agent'), wanted.agent, (value) => choose('agent', value), { type: 'search' }),
+      'form',
+      { class: 'fields', on: { submit: (event) => event.preventDefault() } },
+      makeField('what', say('page.figures.what'), wanted.what, (value) => choose('what', value), {
+        choices: words('of', ['queues', 'agents']),
+      }),
+      makeField('period', say('page.figures.period'), wanted.period, (value) => choose('period', value), {
+        choices: words('in', Object.keys(PERIODS)),
+      }),
+      state.me.hosts.length > 1
+        ? makeField('host', say('figures.column.host'), host(), (value) => choose('host', value), {
+            choices: state.me.hosts.map(({ name }) => [name, name]),
+          })
+        : null,
+      makeField('group', say('page.calls.group'), wanted.group, (value) => choose('group', value), {
+        type: 'search',
+      }),
+      makeField('agent', say('page.calls.agent'), wanted.agent, (value) => choose('agent', value), {
+        type: 'search',
+      }),
     ),
-    make('p', { class: 'actions' }, csv), problem.element, chart, place, notes,
+    make('p', { class: 'actions' }, csv),
+    problem.element,
+    chart,
+    place,
+    notes,
   );
 
   const interval = () => PERIODS[wanted.period] ?? '1d';
-  const question = () => ({ period: wanted.period, interval: interval(), host: host(), group: wanted.group, agent: wanted.what === 'agents' ? wanted.agent : '' });
+  const question = () => ({
+    period: wanted.period,
+    interval: interval(),
+    host: host(),
+    group: wanted.group,
+    agent: wanted.what === 'agents' ? wanted.agent : '',
+  });
 
   async function load() {
     const mine = ++number;
@@ -87,19 +142,53 @@ export function open(root, choices) {
     }
     const columns = COLUMNS[wanted.what] ?? COLUMNS.queues;
     const who = wanted.what === 'agents' ? 'agent' : 'group';
-    const heads = [say('figures.column.from'), say(`figures.column.${who}`), ...columns.map((column) => makeHead(column, rows))];
-    const cells = (row) => columns.map(([, path, unit]) => make('td', { class: 'number' }, showValue(read(row, path), unit)));
+    const heads = [
+      say('figures.column.from'),
+      say(`figures.column.${who}`),
+      ...columns.map((column) => makeHead(column, rows)),
+    ];
+    const cells = (row) =>
+      columns.map(([, path, unit]) => make('td', { class: 'number' }, showValue(read(row, path), unit)));
     const lines = rows.map((row) =>
       make(
-        'tr', { class: row.is_complete === false ? 'open' : '' },
-        make('td', {}, makeTime(row.from, row.host ?? host(), interval() === '1d' ? 'day' : 'minute'), row.is_complete === false ? make('span', { class: 'mark', title: say('page.figures.incomplete') }, ' ≈', make('span', { class: 'hidden' }, say('page.figures.incomplete'))) : null),
-        make('td', {}, quote(who === 'group' ? nameGroup(row.group) : row.agent ?? '')), cells(row),
+        'tr',
+        { class: row.is_complete === false ? 'open' : '' },
+        make(
+          'td',
+          {},
+          makeTime(row.from, row.host ?? host(), interval() === '1d' ? 'day' : 'minute'),
+          row.is_complete === false
+            ? make(
+                'span',
+                { class: 'mark', title: say('page.figures.incomplete') },
+                ' ≈',
+                make('span', { class: 'hidden' }, say('page.figures.incomplete')),
+              )
+            : null,
+        ),
+        make('td', {}, quote(who === 'group' ? nameGroup(row.group) : (row.agent ?? ''))),
+        cells(row),
       ),
     );
-    if (total) lines.push(make('tr', { class: 'total' }, make('td', {}, say('page.figures.total')), make('td', {}), cells(total)));
+    if (total)
+      lines.push(
+        make(
+          'tr',
+          { class: 'total' },
+          make('td', {}, say('page.figures.total')),
+          make('td', {}),
+          cells(total),
+        ),
+      );
     fill(place, makeTable(say('page.view.figures'), heads, lines).element);
     const incomplete = rows.some((row) => row.is_complete === false);
-    fill(notes, incomplete ? `≈ ${say('page.figures.incomplete')} ` : '', say('page.figures.zone', { zone: state.me.hosts.find((each) => each.name === host())?.timezone ?? 'UTC' }));
+    fill(
+      notes,
+      incomplete ? `≈ ${say('page.figures.incomplete')} ` : '',
+      say('page.figures.zone', {
+        zone: state.me.hosts.find((each) => each.name === host())?.timezone ?? 'UTC',
+      }),
+    );
   }
 
   async function showChart() {
@@ -110,32 +199,75 @@ export function open(root, choices) {
     const { default: Plot } = await import('/web/vendor/uPlot.esm.js');
     const data = addUp(rows);
     const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-    const axis = { stroke: color('--text'), grid: { stroke: color('--line'), width: 1 }, ticks: { stroke: color('--line'), width: 1 }, font: '13px system-ui' };
+    const axis = {
+      stroke: color('--text'),
+      grid: { stroke: color('--line'), width: 1 },
+      ticks: { stroke: color('--line'), width: 1 },
+      font: '13px system-ui',
+    };
     const style = interval() === '1d' ? 'day' : 'minute';
     plot?.destroy();
     fill(chart);
     plot = new Plot(
       {
-        width: Math.max(chart.clientWidth, 280), height: 280,
+        width: Math.max(chart.clientWidth, 280),
+        height: 280,
         cursor: { drag: { setScale: false } },
         scales: { share: { range: [0, 1] }, y: { range: (_, low, high) => [0, Math.max(high || 0, 4)] } },
         axes: [
-          { ...axis, values: (_, splits) => splits.map((each) => spell(each * 1000, style).replace(/[ ,]*\d{4}[ ,]*/, ' ')), space: 90 },
-          { ...axis, values: (_, splits) => splits.map((each) => (Number.isInteger(each) ? count(each) : '')) },
-          { ...axis, scale: 'share', side: 1, size: 60, grid: { show: false }, values: (_, splits) => splits.map(percent) },
+          {
+            ...axis,
+            values: (_, splits) =>
+              splits.map((each) => spell(each * 1000, style).replace(/[ ,]*\d{4}[ ,]*/, ' ')),
+            space: 90,
+          },
+          {
+            ...axis,
+            values: (_, splits) => splits.map((each) => (Number.isInteger(each) ? count(each) : '')),
+          },
+          {
+            ...axis,
+            scale: 'share',
+            side: 1,
+            size: 60,
+            grid: { show: false },
+            values: (_, splits) => splits.map(percent),
+          },
         ],
         series: [
-          { label: say('figures.column.from'), value: (_, value) => (value == null ? '–' : spell(value * 1000, style)) },
-          ...CURVES.map(([name, variable, dash]) => ({ label: say(`figures.column.${name}`), stroke: color(variable), width: 2, dash, points: { show: true }, value: (_, value) => (value == null ? '–' : count(value)) })),
-          { label: say('figures.column.service_level'), scale: 'share', stroke: color('--curve-level'), width: 2, dash: [12, 3, 2, 3], spanGaps: true, points: { show: true }, value: (_, value) => (value == null ? '–' : percent(value)) },
+          {
+            label: say('figures.column.from'),
+            value: (_, value) => (value == null ? '–' : spell(value * 1000, style)),
+          },
+          ...CURVES.map(([name, variable, dash]) => ({
+            label: say(`figures.column.${name}`),
+            stroke: color(variable),
+            width: 2,
+            dash,
+            points: { show: true },
+            value: (_, value) => (value == null ? '–' : count(value)),
+          })),
+          {
+            label: say('figures.column.service_level'),
+            scale: 'share',
+            stroke: color('--curve-level'),
+            width: 2,
+            dash: [12, 3, 2, 3],
+            spanGaps: true,
+            points: { show: true },
+            value: (_, value) => (value == null ? '–' : percent(value)),
+          },
         ],
       },
-      data, chart,
+      data,
+      chart,
     );
   }
 
   const news = atMostEvery(() => load(), NEWS_MILLISECONDS);
-  const resize = new ResizeObserver(() => plot && plot.setSize({ width: Math.max(chart.clientWidth, 280), height: 280 }));
+  const resize = new ResizeObserver(
+    () => plot && plot.setSize({ width: Math.max(chart.clientWidth, 280), height: 280 }),
+  );
   resize.observe(root);
   load();
   return {
@@ -149,7 +281,7 @@ export function open(root, choices) {
   };
 }
 
-/** Return the curves: of each interval the sum over all groups, and the service level over what they were offered. */
+/** Return the curves: of each interval the sums over all groups, the service level over what was offered. */
 function addUp(rows) {
   const sums = new Map();
   for (const row of rows) {
@@ -165,7 +297,11 @@ function addUp(rows) {
   }
   const times = [...sums.keys()].sort((a, b) => a - b);
   const pick = (read_) => times.map((at) => read_(sums.get(at)));
-  return [times, ...CURVES.map(([name]) => pick((sum) => sum[name])), pick((sum) => (sum.weight ? sum.met / sum.weight : null))];
+  return [
+    times,
+    ...CURVES.map(([name]) => pick((sum) => sum[name])),
+    pick((sum) => (sum.weight ? sum.met / sum.weight : null)),
+  ];
 }
 
 const read = (row, path) => path.split('.').reduce((value, name) => value?.[name], row);
@@ -175,8 +311,16 @@ const showValue = (value, unit) => (value === undefined || value === null ? '–
 function makeHead([name, , , formula], rows) {
   const label = say(`figures.column.${name}`);
   const level = rows.find((row) => row.service_level)?.service_level;
-  const key = formula === 'level' ? `figures.formula.${level?.formula ?? 'offered'}` : `figures.formula.${formula}`;
+  const key =
+    formula === 'level' ? `figures.formula.${level?.formula ?? 'offered'}` : `figures.formula.${formula}`;
   if (!formula || !has(key)) return label;
-  const words = formula === 'level' ? say('page.figures.level', { formula: say(key), seconds: level?.threshold_seconds ?? '?' }) : say(key);
-  return make('span', { class: 'formula', tabindex: '0', title: words, 'aria-label': `${label}: ${words}` }, label);
+  const words =
+    formula === 'level'
+      ? say('page.figures.level', { formula: say(key), seconds: level?.threshold_seconds ?? '?' })
+      : say(key);
+  return make(
+    'span',
+    { class: 'formula', tabindex: '0', title: words, 'aria-label': `${label}: ${words}` },
+    label,
+  );
 }

@@ -2,7 +2,17 @@
 
 import { link, note } from '/web/address.js';
 import { fill, make, quote } from '/web/dom.js';
-import { aimCsvLink, atMostEvery, makeCsvLink, makeField, makeProblem, makeRow, makeTable, nameGroup, showNothing } from '/web/parts.js';
+import {
+  aimCsvLink,
+  atMostEvery,
+  makeCsvLink,
+  makeField,
+  makeProblem,
+  makeRow,
+  makeTable,
+  nameGroup,
+  showNothing,
+} from '/web/parts.js';
 import { ask, get } from '/web/server.js';
 import { command } from '/web/commands.js';
 import { may, now, state } from '/web/state.js';
@@ -15,10 +25,16 @@ export function open(root, choices) {
   const problem = makeProblem();
   const done = make('p', { role: 'status', class: 'hint' });
   const csv = makeCsvLink();
-  const heads = ['number', 'group', 'count', 'last', 'attempts', 'owner', 'note', 'actions'].map((name) => say(`page.missed.${name}`));
+  const heads = ['number', 'group', 'count', 'last', 'attempts', 'owner', 'note', 'actions'].map((name) =>
+    say(`page.missed.${name}`),
+  );
   const table = makeTable(say('page.view.missed'), heads);
   const none = make('div', { role: 'status' });
-  const more = make('button', { type: 'button', hidden: true, on: { click: () => load(true) } }, say('page.calls.older'));
+  const more = make(
+    'button',
+    { type: 'button', hidden: true, on: { click: () => load(true) } },
+    say('page.calls.older'),
+  );
   let items = [];
   let cursor = null;
   let number = 0;
@@ -33,12 +49,37 @@ export function open(root, choices) {
   root.append(
     make('h1', {}, say('page.view.missed')),
     make(
-      'form', { class: 'fields', on: { submit: (event) => event.preventDefault() } },
-      makeField('state', say('page.missed.state'), wanted.state, (value) => choose('state', value), { choices: [['', say('page.missed.open')], ['closed', say('page.missed.closed')], ['all', say('page.any')]] }),
-      makeField('group', say('page.calls.group'), wanted.group, (value) => choose('group', value), { type: 'search' }),
-      canCall && !station ? makeField('station', say('page.missed.own_station'), wanted.station, (value) => { wanted.station = value.trim(); note({ station: wanted.station }); }, { inputmode: 'numeric' }) : null,
+      'form',
+      { class: 'fields', on: { submit: (event) => event.preventDefault() } },
+      makeField('state', say('page.missed.state'), wanted.state, (value) => choose('state', value), {
+        choices: [
+          ['', say('page.missed.open')],
+          ['closed', say('page.missed.closed')],
+          ['all', say('page.any')],
+        ],
+      }),
+      makeField('group', say('page.calls.group'), wanted.group, (value) => choose('group', value), {
+        type: 'search',
+      }),
+      canCall && !station
+        ? makeField(
+            'station',
+            say('page.missed.own_station'),
+            wanted.station,
+            (value) => {
+              wanted.station = value.trim();
+              note({ station: wanted.station });
+            },
+            { inputmode: 'numeric' },
+          )
+        : null,
     ),
-    make('p', { class: 'actions' }, csv), problem.element, done, table.element, none, more,
+    make('p', { class: 'actions' }, csv),
+    problem.element,
+    done,
+    table.element,
+    none,
+    more,
   );
 
   async function load(isMore = false) {
@@ -62,7 +103,11 @@ export function open(root, choices) {
     const focused = document.activeElement?.dataset?.act;
     const ofItem = document.activeElement?.closest('tr')?.dataset.id;
     table.body.replaceChildren(...items.map(makeItem));
-    if (focused) [...table.body.rows].find((row) => row.dataset.id === ofItem)?.querySelector(`[data-act="${focused}"]`)?.focus();
+    if (focused)
+      [...table.body.rows]
+        .find((row) => row.dataset.id === ofItem)
+        ?.querySelector(`[data-act="${focused}"]`)
+        ?.focus();
     more.hidden = cursor === null;
     table.element.hidden = items.length === 0;
     if (items.length) fill(none);
@@ -71,18 +116,46 @@ export function open(root, choices) {
 
   function makeItem(item) {
     const act = (name, run, isShown = true) =>
-      isShown ? make('button', { type: 'button', 'data-act': name, 'aria-label': say('page.missed.act', { act: say(`page.missed.${name}`), number: item.name ?? item.number }), on: { click: run } }, say(`page.missed.${name}`)) : null;
+      isShown
+        ? make(
+            'button',
+            {
+              type: 'button',
+              'data-act': name,
+              'aria-label': say('page.missed.act', {
+                act: say(`page.missed.${name}`),
+                number: item.name ?? item.number,
+              }),
+              on: { click: run },
+            },
+            say(`page.missed.${name}`),
+          )
+        : null;
     const isOpen = item.state === 'open' && may('missed.write');
     const noteCell = make('div', { class: 'note' }, quote(item.note ?? ''));
     const cells = [
-      [quote(item.number), item.name ? make('div', { class: 'hint' }, quote(item.name)) : null].filter(Boolean),
-      nameGroup(item.group), count(item.count ?? 1),
-      make('span', {}, ago((now() - Date.parse(item.last_at)) / 1000), make('div', { class: 'hint' }, makeTime(item.last_at, item.host))),
-      item.attempted_at ? say('page.missed.tried', { count: count(item.attempts ?? 0), ago: ago((now() - Date.parse(item.attempted_at)) / 1000) }) : '',
-      item.closed_by ? say('page.missed.closed_by', { by: item.closed_by }) : item.owner ?? '',
+      [quote(item.number), item.name ? make('div', { class: 'hint' }, quote(item.name)) : null].filter(
+        Boolean,
+      ),
+      nameGroup(item.group),
+      count(item.count ?? 1),
+      make(
+        'span',
+        {},
+        ago((now() - Date.parse(item.last_at)) / 1000),
+        make('div', { class: 'hint' }, makeTime(item.last_at, item.host)),
+      ),
+      item.attempted_at
+        ? say('page.missed.tried', {
+            count: count(item.attempts ?? 0),
+            ago: ago((now() - Date.parse(item.attempted_at)) / 1000),
+          })
+        : '',
+      item.closed_by ? say('page.missed.closed_by', { by: item.closed_by }) : (item.owner ?? ''),
       noteCell,
       make(
-        'div', { class: 'actions' },
+        'div',
+        { class: 'actions' },
         act('call', () => callBack(item), canCall && item.state === 'open'),
         act('take', () => change(item, { owner: state.me.token }), isOpen && item.owner !== state.me.token),
         act('leave', () => change(item, { owner: '' }), isOpen && item.owner === state.me.token),
@@ -116,7 +189,12 @@ export function open(root, choices) {
       if (save) change(item, { note: text });
       else show();
     };
-    fill(place, area, make('button', { type: 'button', on: { click: () => end(true) } }, say('page.save')), make('button', { type: 'button', on: { click: () => end(false) } }, say('page.cancel')));
+    fill(
+      place,
+      area,
+      make('button', { type: 'button', on: { click: () => end(true) } }, say('page.save')),
+      make('button', { type: 'button', on: { click: () => end(false) } }, say('page.cancel')),
+    );
     area.addEventListener('keydown', (event) => event.key === 'Escape' && end(false));
     area.focus();
   }

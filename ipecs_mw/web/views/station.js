@@ -3,7 +3,17 @@
 import { link, note } from '/web/address.js';
 import { fill, make, quote, write } from '/web/dom.js';
 import { command } from '/web/commands.js';
-import { atMostEvery, makeField, makeProblem, makeState, makeTable, nameCalled, nameCaller, showNothing, since } from '/web/parts.js';
+import {
+  atMostEvery,
+  makeField,
+  makeProblem,
+  makeState,
+  makeTable,
+  nameCalled,
+  nameCaller,
+  showNothing,
+  since,
+} from '/web/parts.js';
 import { openPop, makeUrl } from '/web/pop.js';
 import { get } from '/web/server.js';
 import { findStale, may, nowOf, state } from '/web/state.js';
@@ -23,7 +33,10 @@ export function open(root, choices) {
   const now_ = make('div', { class: 'own tile' }, lamp.element, time);
   const buttons = make('div', { class: 'actions' });
   const calls = make('div', { class: 'own-calls' });
-  const recent = makeTable(say('page.station.recent'), ['time', 'direction', 'from', 'to', 'by', 'outcome', 'lasted'].map((name) => say(`page.calls.${name}`)));
+  const recent = makeTable(
+    say('page.station.recent'),
+    ['time', 'direction', 'from', 'to', 'by', 'outcome', 'lasted'].map((name) => say(`page.calls.${name}`)),
+  );
   const popped = make('p', { role: 'status', class: 'hint' });
   const station = () => wanted.station || bound[0] || '';
   let number = 0;
@@ -33,20 +46,57 @@ export function open(root, choices) {
     note({ [name]: value.trim() });
     if (name === 'station') showAll();
   }
-  const field = (name, more) => makeField(name, say(`page.station.${name}`), name === 'station' ? station() : wanted[name], (value) => choose(name, value), more);
+  const field = (name, more) =>
+    makeField(
+      name,
+      say(`page.station.${name}`),
+      name === 'station' ? station() : wanted[name],
+      (value) => choose(name, value),
+      more,
+    );
   const stationField =
-    bound.length === 1 ? null : field('station', bound.length ? { choices: bound.map((each) => [each, each]) } : { inputmode: 'numeric', autocomplete: 'off' });
+    bound.length === 1
+      ? null
+      : field(
+          'station',
+          bound.length
+            ? { choices: bound.map((each) => [each, each]) }
+            : { inputmode: 'numeric', autocomplete: 'off' },
+        );
   root.append(
     make('h1', {}, say('page.view.station')),
     make('form', { class: 'fields', on: { submit: (event) => event.preventDefault() } }, stationField),
-    problem.element, done, now_, buttons, make('h2', {}, say('page.station.calls')), calls,
+    problem.element,
+    done,
+    now_,
+    buttons,
+    make('h2', {}, say('page.station.calls')),
+    calls,
     make(
-      'details', { class: 'choices', open: Boolean(wanted.pop) }, make('summary', {}, say('page.station.pop_title')),
+      'details',
+      { class: 'choices', open: Boolean(wanted.pop) },
+      make('summary', {}, say('page.station.pop_title')),
       make('p', { class: 'hint' }, say('page.station.pop_help')),
-      make('div', { class: 'fields' }, field('pop', { hint: 'https://crm.example.com/?q={number}' }), field('on', { choices: [['call.ringing', say('page.station.at_ringing')], ['call.answered', say('page.station.at_answering')]] })),
-      make('button', { type: 'button', on: { click: () => pop({ caller: {} }) } }, say('page.station.pop_open')), popped,
+      make(
+        'div',
+        { class: 'fields' },
+        field('pop', { hint: 'https://crm.example.com/?q={number}' }),
+        field('on', {
+          choices: [
+            ['call.ringing', say('page.station.at_ringing')],
+            ['call.answered', say('page.station.at_answering')],
+          ],
+        }),
+      ),
+      make(
+        'button',
+        { type: 'button', on: { click: () => pop({ caller: {} }) } },
+        say('page.station.pop_open'),
+      ),
+      popped,
     ),
-    make('h2', {}, say('page.station.recent')), recent.element,
+    make('h2', {}, say('page.station.recent')),
+    recent.element,
   );
 
   /** Have a button carry out a command; the line below says what became of it. */
@@ -100,15 +150,42 @@ export function open(root, choices) {
     const mark = `${station()} ${found?.agent ?? ''} ${(found?.groups ?? []).join(' ')}`;
     if (login === mark) return; // who is choosing a reason is not disturbed
     login = mark;
-    const of = (agentState, reasonCode) => () => ({ agentId: found.agent, groupNumber: found.groups[0], agentState, reasonCode });
-    const reason = make('select', { 'aria-label': say('page.station.reason') }, REASONS.map((key) => make('option', { value: key }, nameOf(key))));
-    const dial = make('input', { type: 'tel', 'aria-label': say('page.station.number'), placeholder: say('page.station.number'), autocomplete: 'off' });
+    const of = (agentState, reasonCode) => () => ({
+      agentId: found.agent,
+      groupNumber: found.groups[0],
+      agentState,
+      reasonCode,
+    });
+    const reason = make(
+      'select',
+      { 'aria-label': say('page.station.reason') },
+      REASONS.map((key) => make('option', { value: key }, nameOf(key))),
+    );
+    const dial = make('input', {
+      type: 'tel',
+      'aria-label': say('page.station.number'),
+      placeholder: say('page.station.number'),
+      autocomplete: 'off',
+    });
     fill(
       buttons,
       found?.agent && found.groups?.length
-        ? [makeButton(say('page.station.ready'), 'agent.state', of('dutyOn', '0')), makeButton(say('page.station.not_ready'), 'agent.state', () => of('dutyOff', reason.value)(), reason)]
+        ? [
+            makeButton(say('page.station.ready'), 'agent.state', of('dutyOn', '0')),
+            makeButton(
+              say('page.station.not_ready'),
+              'agent.state',
+              () => of('dutyOff', reason.value)(),
+              reason,
+            ),
+          ]
         : null,
-      makeButton(say('page.station.call'), 'call.make', () => (dial.value.trim() ? { calledDN: dial.value.trim() } : (dial.focus(), null)), dial),
+      makeButton(
+        say('page.station.call'),
+        'call.make',
+        () => (dial.value.trim() ? { calledDN: dial.value.trim() } : (dial.focus(), null)),
+        dial,
+      ),
     );
   }
 
@@ -126,23 +203,56 @@ export function open(root, choices) {
   }
 
   function makeCall(call) {
-    const mine = (call.segments ?? []).filter((each) => each.station === station() && !each.until).map((each) => each.kind);
+    const mine = (call.segments ?? [])
+      .filter((each) => each.station === station() && !each.until)
+      .map((each) => each.kind);
     const ref = () => ({ callRefID: call.call_refs?.at(-1) });
-    const target = make('input', { type: 'tel', 'aria-label': say('page.station.transfer_to'), placeholder: say('page.station.transfer_to'), autocomplete: 'off' });
+    const target = make('input', {
+      type: 'tel',
+      'aria-label': say('page.station.transfer_to'),
+      placeholder: say('page.station.transfer_to'),
+      autocomplete: 'off',
+    });
     const has = (...kinds) => kinds.some((kind) => mine.includes(kind));
     const isRinging = has('ring', 'recall');
     const isTalking = has('talk', 'conference');
     return make(
-      'article', { class: 'tile call', 'data-call': call.id },
-      make('p', { class: 'route' }, make('a', { href: link('calls', { call: call.id }) }, quote(nameCaller(call)), ' → ', quote(nameCalled(call)))),
-      make('p', {}, mine.map((kind) => word('page.segment', kind)).join(', ') || word('page.direction', call.direction)),
+      'article',
+      { class: 'tile call', 'data-call': call.id },
+      make(
+        'p',
+        { class: 'route' },
+        make(
+          'a',
+          { href: link('calls', { call: call.id }) },
+          quote(nameCaller(call)),
+          ' → ',
+          quote(nameCalled(call)),
+        ),
+      ),
+      make(
+        'p',
+        {},
+        mine.map((kind) => word('page.segment', kind)).join(', ') || word('page.direction', call.direction),
+      ),
       call.call_refs?.length
         ? make(
-            'div', { class: 'actions' },
+            'div',
+            { class: 'actions' },
             isRinging ? makeButton(say('page.station.answer'), 'call.answer', ref) : null,
             isTalking ? makeButton(say('page.station.hold'), 'call.hold', ref) : null,
             has('hold') ? makeButton(say('page.station.retrieve'), 'call.retrieve', ref) : null,
-            isTalking ? makeButton(say('page.station.transfer'), 'call.transfer_single_step', () => (target.value.trim() ? { ...ref(), transferDN: target.value.trim() } : (target.focus(), null)), target) : null,
+            isTalking
+              ? makeButton(
+                  say('page.station.transfer'),
+                  'call.transfer_single_step',
+                  () =>
+                    target.value.trim()
+                      ? { ...ref(), transferDN: target.value.trim() }
+                      : (target.focus(), null),
+                  target,
+                )
+              : null,
             mine.length ? makeButton(say('page.station.clear'), 'call.clear', ref) : null,
           )
         : null,
@@ -167,7 +277,12 @@ export function open(root, choices) {
       return;
     }
     const isOpen = openPop(url);
-    fill(popped, say(isOpen ? 'page.station.popped' : 'page.station.pop_blocked'), ' ', make('a', { href: url, target: 'ipecs-mw-pop', rel: 'noopener' }, url));
+    fill(
+      popped,
+      say(isOpen ? 'page.station.popped' : 'page.station.pop_blocked'),
+      ' ',
+      make('a', { href: url, target: 'ipecs-mw-pop', rel: 'noopener' }, url),
+    );
   }
 
   /** Open the pop for a call that just rang, or was answered, at this very station. */
@@ -175,7 +290,9 @@ export function open(root, choices) {
     const kinds = wanted.on === 'call.answered' ? ['talk'] : ['ring'];
     for (const id of ids) {
       const call = state.calls.get(id);
-      const isHere = call?.segments?.some((each) => each.station === station() && !each.until && kinds.includes(each.kind));
+      const isHere = call?.segments?.some(
+        (each) => each.station === station() && !each.until && kinds.includes(each.kind),
+      );
       if (isHere && call.direction === 'inbound') pop(call);
     }
   }

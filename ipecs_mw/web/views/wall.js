@@ -27,22 +27,40 @@ export function open(root, choices) {
     showAll();
   }
 
-  const field = (name, type, more) => makeField(name, say(`page.wall.choice.${name}`), wanted[name], (value) => choose(name, value), { type, ...more });
+  const field = (name, type, more) =>
+    makeField(name, say(`page.wall.choice.${name}`), wanted[name], (value) => choose(name, value), {
+      type,
+      ...more,
+    });
   root.append(
     make(
-      'div', { class: 'head' },
+      'div',
+      { class: 'head' },
       make('h1', {}, say('page.view.wall')),
       make('button', { type: 'button', class: 'full', on: { click: toggleFull } }, say('page.wall.full')),
     ),
     make(
-      'details', { class: 'choices' }, make('summary', {}, say('page.wall.choices')),
+      'details',
+      { class: 'choices' },
+      make('summary', {}, say('page.wall.choices')),
       make(
-        'div', { class: 'fields' },
-        field('groups', 'text', { hint: say('page.wall.choice.all') }), field('agents', 'text', { choices: [['', say('page.yes')], ['no', say('page.no')]] }),
-        field('goal', 'number', { min: 0, max: 100 }), field('wait', 'number', { min: 1, max: 3600 }), field('calls', 'number', { min: 1, max: 999 }),
+        'div',
+        { class: 'fields' },
+        field('groups', 'text', { hint: say('page.wall.choice.all') }),
+        field('agents', 'text', {
+          choices: [
+            ['', say('page.yes')],
+            ['no', say('page.no')],
+          ],
+        }),
+        field('goal', 'number', { min: 0, max: 100 }),
+        field('wait', 'number', { min: 1, max: 3600 }),
+        field('calls', 'number', { min: 1, max: 999 }),
       ),
     ),
-    empty, groupGrid, agentPart,
+    empty,
+    groupGrid,
+    agentPart,
   );
 
   function toggleFull() {
@@ -54,28 +72,48 @@ export function open(root, choices) {
   function listGroups() {
     const known = [...state.queues.values()];
     const names = (wanted.groups ?? '').split(/[\s,]+/).filter(Boolean);
-    if (names.length === 0) return known.sort((a, b) => a.host.localeCompare(b.host) || a.group.localeCompare(b.group, undefined, { numeric: true }));
-    return names.flatMap((name) => known.filter((each) => each.group === name || `${each.host}:${each.group}` === name));
+    if (names.length === 0)
+      return known.sort(
+        (a, b) =>
+          a.host.localeCompare(b.host) || a.group.localeCompare(b.group, undefined, { numeric: true }),
+      );
+    return names.flatMap((name) =>
+      known.filter((each) => each.group === name || `${each.host}:${each.group}` === name),
+    );
   }
 
   function listAgents(shown) {
     const names = new Set(shown.map((each) => `${each.host}:${each.group}`));
     const isNarrow = Boolean(wanted.groups);
-    const order = (each) => (STATES.indexOf(each.state) + 1 || 99);
+    const order = (each) => STATES.indexOf(each.state) + 1 || 99;
     return [...state.agents.values()]
       .filter((each) => !isNarrow || (each.groups ?? []).some((group) => names.has(`${each.host}:${group}`)))
-      .sort((a, b) => String(a.agent).localeCompare(String(b.agent), undefined, { numeric: true }) || order(a) - order(b));
+      .sort(
+        (a, b) =>
+          String(a.agent).localeCompare(String(b.agent), undefined, { numeric: true }) || order(a) - order(b),
+      );
   }
 
   function showAll() {
     const shown = listGroups();
-    arrange(groupGrid, shown.map((each) => keep(groups, each, makeGroup).element));
+    arrange(
+      groupGrid,
+      shown.map((each) => keep(groups, each, makeGroup).element),
+    );
     const people = wanted.agents === 'no' ? [] : listAgents(shown);
-    arrange(agentGrid, people.map((each) => keep(agents, each, makeAgent).element));
+    arrange(
+      agentGrid,
+      people.map((each) => keep(agents, each, makeAgent).element),
+    );
     agentPart.hidden = people.length === 0;
     if (shown.length && !performance.getEntriesByName(SHOWN).length) performance.mark(SHOWN);
     empty.hidden = shown.length > 0;
-    write(empty, say(state.isLoaded ? (wanted.groups ? 'page.wall.no_such_group' : 'page.wall.nothing') : 'page.loading'));
+    write(
+      empty,
+      say(
+        state.isLoaded ? (wanted.groups ? 'page.wall.no_such_group' : 'page.wall.nothing') : 'page.loading',
+      ),
+    );
     drop(groups, state.queues);
     drop(agents, state.agents);
   }
@@ -101,11 +139,24 @@ export function open(root, choices) {
     const sums = make('p', { class: 'sums' });
     const people = make('p', { class: 'people' });
     const warning = make('p', { class: 'warning' });
-    const fact = (label, value) => make('div', { class: 'fact' }, make('span', { class: 'label' }, label), value);
+    const fact = (label, value) =>
+      make('div', { class: 'fact' }, make('span', { class: 'label' }, label), value);
     const element = make(
-      'article', { class: 'tile group' }, name, stale,
-      make('div', { class: 'facts' }, fact(say('page.wall.waiting'), waiting), fact(say('page.wall.longest'), longest), fact(say('page.wall.level'), level)),
-      meter, sums, people, warning,
+      'article',
+      { class: 'tile group' },
+      name,
+      stale,
+      make(
+        'div',
+        { class: 'facts' },
+        fact(say('page.wall.waiting'), waiting),
+        fact(say('page.wall.longest'), longest),
+        fact(say('page.wall.level'), level),
+      ),
+      meter,
+      sums,
+      people,
+      warning,
     );
     const signs = new Map();
 
@@ -127,10 +178,24 @@ export function open(root, choices) {
       write(level, share === undefined || share === null ? '–' : percent(share));
       meter.hidden = share === undefined || share === null;
       if (!meter.hidden) {
-        Object.assign(meter, { value: share, low: Number(wanted.goal) / 100, high: Number(wanted.goal) / 100, optimum: 1 });
+        Object.assign(meter, {
+          value: share,
+          low: Number(wanted.goal) / 100,
+          high: Number(wanted.goal) / 100,
+          optimum: 1,
+        });
         meter.textContent = percent(share);
       }
-      write(sums, row ? say('page.wall.today', { offered: count(row.offered ?? 0), answered: count(row.answered ?? 0), abandoned: count(row.abandoned ?? 0) }) : '');
+      write(
+        sums,
+        row
+          ? say('page.wall.today', {
+              offered: count(row.offered ?? 0),
+              answered: count(row.answered ?? 0),
+              abandoned: count(row.abandoned ?? 0),
+            })
+          : '',
+      );
     }
 
     function showPeople(counts) {
@@ -150,14 +215,20 @@ export function open(root, choices) {
     function tick() {
       const queue = state.queues.get(id);
       if (!queue) return;
-      const seconds = queue.longest_wait_since ? (nowOf(queue.host) - Date.parse(queue.longest_wait_since)) / 1000 : 0;
+      const seconds = queue.longest_wait_since
+        ? (nowOf(queue.host) - Date.parse(queue.longest_wait_since)) / 1000
+        : 0;
       write(longest, queue.longest_wait_since ? clock(seconds) : '–');
       longest.classList.toggle('long', longest.textContent.length > 5);
       const share = today.get(`${queue.host}:${queue.group}`)?.service_level?.value;
       const isLong = queue.longest_wait_since && seconds >= Number(wanted.wait);
       const isMany = (queue.waiting ?? 0) >= Number(wanted.calls);
       const isBelow = share !== undefined && share !== null && share < Number(wanted.goal) / 100;
-      const told = [isLong && 'page.wall.too_long', isMany && 'page.wall.too_many', isBelow && 'page.wall.below'].filter(Boolean);
+      const told = [
+        isLong && 'page.wall.too_long',
+        isMany && 'page.wall.too_many',
+        isBelow && 'page.wall.below',
+      ].filter(Boolean);
       write(warning, told.length ? `▲ ${told.map((key) => say(key, wanted)).join(' · ')}` : '');
       element.classList.toggle('alert', Boolean(isLong || isMany));
       element.classList.toggle('below', isBelow);
@@ -191,7 +262,7 @@ export function open(root, choices) {
     return { element, show, tick };
   }
 
-  /** Return what to ask for today's figures: each phone system by its own day, each group that the token is bound to. */
+  /** Return what to ask for today's figures: each phone system by its own day, each group of the token. */
   function listQuestions() {
     const bound = state.me.scope?.groups ?? [undefined];
     return state.me.hosts.flatMap(({ name }) => bound.map((group) => ({ host: name, group })));
@@ -217,7 +288,10 @@ export function open(root, choices) {
   showAll();
   return {
     refresh(changes) {
-      if (['queues', 'agents'].some((kind) => hasNew(changes.get(kind), kind)) || ['loaded', 'connection', 'status', 'hosts'].some((kind) => changes.has(kind))) {
+      if (
+        ['queues', 'agents'].some((kind) => hasNew(changes.get(kind), kind)) ||
+        ['loaded', 'connection', 'status', 'hosts'].some((kind) => changes.has(kind))
+      ) {
         showAll();
       } else {
         for (const id of changes.get('queues') ?? []) groups.get(id)?.show();

@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 # Without bytecode, each of the many processes that the tests start would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-mutations test-faults fuzz soak bench lint types check clean
+.PHONY: demo pictures test test-mutations test-faults fuzz soak bench lint types check clean
 
 demo: $(VENV)/demo
 	@$(BIN)/ipecs-mw demo $(if $(SECONDS),--seconds $(SECONDS))
@@ -38,6 +38,10 @@ soak: $(VENV)/dev
 # steps, streams, calls, figures) measures one group anew; BENCH=small, or "small GROUP", looks quickly and writes nothing.
 bench: $(VENV)/dev
 	@$(BIN)/python benchmarks/run.py $(BENCH)
+
+# The pictures of docs/page.md, taken anew by the tests that look at the page.
+pictures: $(VENV)/dev
+	@PICTURES=docs $(BIN)/python -m pytest tests/page/test_pictures.py
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff check .

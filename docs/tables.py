@@ -10,7 +10,7 @@ from msgspec import NODEFAULT, inspect
 
 from ipecs_mw.api.app import ROWS
 from ipecs_mw.api.metrics import METRICS as API_METRICS
-from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE
+from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE, BY_BODY
 from ipecs_mw.cli import cli
 from ipecs_mw.figures.answers.formulas import ALL
 from ipecs_mw.model.configuration.settings import Settings
@@ -226,7 +226,7 @@ def describe_api() -> str:
     return table(("Endpoint", "Right", "What", "Parameters"), rows)
 
 
-_RIGHTS_IN_WORDS = {ANYBODY: "no token", ANY_TOKEN: "any token"}
+_RIGHTS_IN_WORDS = {ANYBODY: "no token", ANY_TOKEN: "any token", BY_BODY: "any token, in the body"}
 
 
 def describe_metrics() -> str:

@@ -16,7 +16,7 @@ STEPS = sorted((PACKAGE.parent / "migrations").glob("*.py"))
 LAYERS = (
     ("errors", "clock"),
     ("model",),
-    ("seeds", "outside", "log_sinks", "logs", "bootstrap"),
+    ("seeds", "web", "outside", "log_sinks", "logs", "bootstrap"),
     ("protocol", "calls", "figures"),
     ("reports", "messages"),
     ("transport", "journal", "store", "api_following"),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from msgspec import structs
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,9 +18,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from ipecs_mw import logs
 from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
-from ipecs_mw.api.endpoints import commanded, counted, hooked, logged, present
+from ipecs_mw.api.endpoints import alarmed, commanded, counted, hooked, logged, present, signed_in
 from ipecs_mw.api.endpoints.about import STREAM, build_rows
 from ipecs_mw.api.metrics import Measured
+from ipecs_mw.api.page import Page
 from ipecs_mw.api.routing import Counters, build_problem, build_routes
 from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.frames import spell_alive
@@ -27,11 +29,14 @@ from ipecs_mw.api.stream.hub import FEEDS, Hub
 from ipecs_mw.api.stream.serving import ALIVE_SECONDS, end_stuck
 from ipecs_mw.api.stream.wires import StreamEndpoint
 from ipecs_mw.errors import StoreError
+from ipecs_mw.store.applications.page_sessions import find_open
 from ipecs_mw.store.applications.tokens import Token, load_valid
 
 log = logs.get_logger()
 
-ROWS = build_rows((*present.ROWS, *logged.ROWS, *counted.ROWS, *commanded.ROWS, *hooked.ROWS))
+ROWS = build_rows(
+    [row for each in (present, alarmed, logged, counted, commanded, hooked, signed_in) for row in each.ROWS]
+)
 """Every endpoint."""
 
 _TICK_SECONDS = 1.0
@@ -63,6 +68,7 @@ class Api:
             *build_routes(rows, self.site, self.access, self.counters),
             Route(STREAM, stream),
             WebSocketRoute(STREAM, stream),
+            *Page(self.site, self.counters).routes,
         ]
         cors = Middleware(
             CORSMiddleware,
@@ -147,22 +153,27 @@ class Api:
                 client.put_frame(frame, position)
 
     async def _check_tokens(self) -> None:
-        """Close streams whose token was revoked, has expired or was changed."""
-        names = {client.token.name for client in self.hub.clients}
+        """Close streams whose token was revoked, has expired or was changed, or who signed out."""
+        clients = list(self.hub.clients)
+        names = {client.token.name for client in clients}
+        sessions = {client.token.session for client in clients} - {""}
         if not names:
             return
         try:
             valid: Mapping[str, Token] = await asyncio.get_running_loop().run_in_executor(
                 self._executor, load_valid, self.site.store, names, self.site.now()
             )
+            are_open = await asyncio.to_thread(find_open, self.site.store, sessions)
         except StoreError as error:
             log.debug("api.tokens_not_checked", detail=logs.explain(error))
             return
-        for client in list(self.hub.clients):
-            token = valid.get(client.token.name)
-            if token != client.token:
+        for client in clients:
+            token, session = valid.get(client.token.name), client.token.session
+            if token is None or structs.replace(token, session=session) != client.token:
                 self.access.forget(client.token.name)
                 client.close("token_revoked" if token is None else "token_changed")
+            elif session and session not in are_open:
+                client.close("signed_out")
 
     def close_streams(self) -> None:
         """Close every stream: the process ends."""

@@ -8,7 +8,7 @@ import msgspec
 
 from ipecs_mw import __version__
 from ipecs_mw.api.answers import JSON, PROBLEM, ProblemDocument
-from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, Endpoint
+from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BY_BODY, Endpoint
 
 _REFERENCE = "#/components/schemas/{name}"
 NO_CONTENT = 204
@@ -103,7 +103,7 @@ def _describe(row: Endpoint, result: Mapping[str, Any], query: Mapping[str, Any]
         "parameters": parameters,
         "responses": _describe_answers(row, result),
     }
-    if row.right == ANYBODY:
+    if row.right in (ANYBODY, BY_BODY):
         operation["security"] = []
     elif row.right != ANY_TOKEN:
         operation["description"] = f"Needs the right `{row.right}{'ID' if row.right.endswith('.') else ''}`."

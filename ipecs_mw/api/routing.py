@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -20,7 +21,7 @@ from ipecs_mw.api.answers import (
     find_status,
 )
 from ipecs_mw.api.reading import MOST_BODY_BYTES, read_body, read_query
-from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, Answer, Asked, Endpoint
+from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BY_BODY, Answer, Asked, Endpoint
 from ipecs_mw.api.scoping import check_right
 from ipecs_mw.api.site import Site
 from ipecs_mw.errors import IpecsMwError
@@ -31,6 +32,7 @@ log = logs.get_logger()
 _BODY_SECONDS = 10.0
 _LONGEST_PART = 400
 _NOBODY = Token("-", frozenset())
+_SAFE = ("GET", "HEAD")
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -81,14 +83,16 @@ def _build(
 async def _answer(row: Endpoint, request: Request, site: Site, access: Access) -> Answer:
     headers = request.headers
     token = _NOBODY
-    if row.right != ANYBODY:
-        address = request.client.host if request.client else "-"
-        token = await access.find(headers, None, address)
+    address = request.client.host if request.client else "-"
+    if row.right not in (ANYBODY, BY_BODY):
+        token = await access.find(headers, None, address, is_change=request.method not in _SAFE)
         if row.right != ANY_TOKEN:
             check_right(token, row.right)
     path = {name: _check_part(value) for name, value in request.path_params.items()}
     query = read_query(request.query_params.multi_items(), row.query)
-    body = None if row.body is None else read_body(await _take_body(request), row.body)
+    body: Any = None if row.body is None else read_body(await _take_body(request), row.body)
+    if row.right == BY_BODY:
+        token = await access.sign_in(body.token, address)
     asked = Asked(
         site=site,
         token=token,

@@ -22,6 +22,9 @@ ANY_TOKEN = "*"  # noqa: S105 - a right
 """The right of an endpoint that any token opens."""
 
 
+BY_BODY = "body"
+"""The right of the endpoint whose body holds the token that it needs."""
+
 NUMBERS = "numbers.read"
 """Who has not this right gets outside numbers masked."""
 

@@ -70,6 +70,10 @@ class Texts:
         """Return the text of `key` as it stands, placeholders and all."""
         return self._by_key.get(key, key)
 
+    def select(self, beginnings: tuple[str, ...]) -> dict[str, str]:
+        """Return key → text, placeholders and all, of the keys that begin so."""
+        return {key: text for key, text in self._by_key.items() if key.startswith(beginnings)}
+
     def say(self, fact: Any) -> Any:
         """Return a fact as it stands in a sentence: words in this language, all else as it is."""
         if not isinstance(fact, Words):

@@ -4,7 +4,7 @@ import pytest
 from api_scene import ORIGIN, Served, read_problem
 
 from ipecs_mw.api.app import ROWS
-from ipecs_mw.api.rows import ANYBODY
+from ipecs_mw.api.rows import ANYBODY, BY_BODY
 
 _CALLS = "/api/v1/calls"
 
@@ -96,4 +96,4 @@ def test_the_description_needs_no_token_and_says_which_operations_do(api: Served
     }
     assert set(operations) == {row.id for row in ROWS}
     open_to_all = {name for name, operation in operations.items() if operation.get("security") == []}
-    assert open_to_all == {row.id for row in ROWS if row.right == ANYBODY}
+    assert open_to_all == {row.id for row in ROWS if row.right in (ANYBODY, BY_BODY)}

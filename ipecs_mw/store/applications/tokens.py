@@ -29,12 +29,13 @@ Document = dict[str, Any]
 
 
 class Token(Struct, frozen=True):
-    """What somebody who has a token may do."""
+    """What somebody who has a token may do; `session` is the key of the page's session that it came by, if any."""
 
     name: str
     rights: frozenset[str]
     scope: Scope = EVERYTHING
     expires_at: datetime | None = None
+    session: str = ""
 
     def is_over(self, now: datetime) -> bool:
         """Tell whether it has expired."""
@@ -64,7 +65,7 @@ def create_token(
     token = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     document: Document = {
         "_id": name,
-        "sha256": _hash(token),
+        "sha256": hash_secret(token),
         "rights": sorted(set(rights)),
         "created_at": at,
         "created_by": by,
@@ -122,19 +123,19 @@ def find_token(store: Store, secret: str, now: datetime) -> Token | None:
     if not secret.startswith(PREFIX) or len(secret) > _LONGEST:
         return None
     with store_errors():
-        found = store.database["tokens"].find_one({"sha256": _hash(secret)})
-    return None if found is None else _read_valid(found, now)
+        found = store.database["tokens"].find_one({"sha256": hash_secret(secret)})
+    return None if found is None else read_valid(found, now)
 
 
 def load_valid(store: Store, names: Iterable[str], now: datetime) -> Mapping[str, Token]:
     """Return the tokens of these names that are valid now."""
     with store_errors():
         found = list(store.database["tokens"].find({"_id": {"$in": list(names)}}))
-    tokens = [token for each in found if (token := _read_valid(each, now)) is not None]
+    tokens = [token for each in found if (token := read_valid(each, now)) is not None]
     return {token.name: token for token in tokens}
 
 
-def _read_valid(document: Document, now: datetime) -> Token | None:
+def read_valid(document: Document, now: datetime) -> Token | None:
     """Return what a document allows; what is not as it should be, somebody having edited it, allows nothing."""
     parts = [document.get(part) or [] for part in ("rights", "hosts", "stations", "groups")]
     expires_at = document.get("expires_at")
@@ -161,7 +162,7 @@ def make_ticket(store: Store, token: str, now: datetime) -> tuple[str, datetime]
     ticket, expires_at = secrets.token_urlsafe(_RANDOM_BYTES), now + timedelta(seconds=TICKET_SECONDS)
     with store_errors():
         store.database["stream_tickets"].insert_one(
-            {"_id": _hash(ticket), "token": token, "expires_at": expires_at}
+            {"_id": hash_secret(ticket), "token": token, "expires_at": expires_at}
         )
     return ticket, expires_at
 
@@ -171,9 +172,12 @@ def find_ticket(store: Store, ticket: str, now: datetime) -> Token | None:
     if len(ticket) > _LONGEST:
         return None
     with store_errors():
-        found = store.database["stream_tickets"].find_one({"_id": _hash(ticket), "expires_at": {"$gt": now}})
+        found = store.database["stream_tickets"].find_one(
+            {"_id": hash_secret(ticket), "expires_at": {"$gt": now}}
+        )
     return None if found is None else load_valid(store, [found["token"]], now).get(found["token"])
 
 
-def _hash(secret: str) -> str:
+def hash_secret(secret: str) -> str:
+    """Return what MongoDB has of a random value of 256 bits; a slow hash is for what people choose."""
     return sha256(secret.encode()).hexdigest()

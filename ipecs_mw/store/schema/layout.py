@@ -158,6 +158,7 @@ INDEXES: Mapping[str, Sequence[Index]] = {
     "tokens": (Index("by_hash", (("sha256", ASCENDING),), {"unique": True}),),
     "token_uses": (),
     "stream_tickets": (Index("retention", (("expires_at", ASCENDING),), {"expireAfterSeconds": 0}),),
+    "page_sessions": (Index("retention", (("expires_at", ASCENDING),), {"expireAfterSeconds": 0}),),
     "instances": (Index("by_profile", (("profile", ASCENDING), ("heartbeat_at", DESCENDING))),),
     "languages": (Index("by_locale", (("locale", ASCENDING),)),),
 }

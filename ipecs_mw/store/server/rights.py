@@ -45,6 +45,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "tokens": _READ,
         "token_uses": ("find", "insert", "update"),
         "stream_tickets": ("find", "insert", "remove"),
+        "page_sessions": ("find", "insert", "remove"),
         "webhooks": ("find", "insert", "update", "remove"),
         # and never read; who may change what is there could guess it, by what fits
         "webhook_secrets": ("insert",),

@@ -27,7 +27,7 @@ _UNAUTHORISED = 13
 COLLECTIONS = (
     "events", "config", "config_history", "requests", "instances", "languages", "commands", "codes", "leases",
     "migrations", "calls", "agent_states", "live", "missed", "readers", "reader_states", "figures", "alarms",
-    "tokens", "token_uses", "stream_tickets", "report_runs",
+    "tokens", "token_uses", "stream_tickets", "page_sessions", "report_runs",
 )  # fmt: skip
 
 

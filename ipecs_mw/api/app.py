@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import structs
 from starlette.applications import Starlette
@@ -39,11 +40,11 @@ ROWS = build_rows(
 """Every endpoint."""
 
 _TICK_SECONDS = 1.0
-_USES_EVERY = 30
+_USES_EVERY = 30  # seconds
 _BEFORE_SECONDS = 30
 """So far back the feeds begin: clients of a process that has just died find in memory what they missed."""
 
-_SETTINGS_EVERY = 10
+_SETTINGS_EVERY = 10  # seconds
 
 
 class Api:
@@ -58,6 +59,7 @@ class Api:
         site.measure = self._measure
         self.app = self._build()
         self._ticks = 0
+        self._executor = ThreadPoolExecutor(1, "token-check")  # it waits for no questions of others
 
     def _build(self) -> Starlette:
         stream = StreamEndpoint(self.site, self.hub, self.access, self.counters)
@@ -119,16 +121,27 @@ class Api:
     async def run(self) -> None:
         """Read the feeds; every second look at tokens, show streams that they live. Runs until it is cancelled."""
         await self.hub.start(FEEDS, before_seconds=_BEFORE_SECONDS)
+        await asyncio.gather(self._watch_streams(), self._watch_tokens(), self._care())
+
+    async def _watch_streams(self) -> None:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             self._ticks += 1
             self._show_alive()
             end_stuck(self.hub)
+
+    async def _watch_tokens(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
             await self._check_tokens()
-            if self._ticks % _USES_EVERY == 0:
-                await self.access.note_uses()
-            if self._ticks % _SETTINGS_EVERY == 0:
+
+    async def _care(self) -> None:
+        """Do what may wait for MongoDB as long as any question."""
+        while True:
+            for _ in range(_USES_EVERY // _SETTINGS_EVERY):
+                await asyncio.sleep(_SETTINGS_EVERY)
                 await asyncio.to_thread(self.site.refresh)
+            await self.access.note_uses()
 
     def _show_alive(self) -> None:
         """Show every stream once in 15 seconds that it lives, some of them each second."""
@@ -147,8 +160,8 @@ class Api:
         if not names:
             return
         try:
-            valid: Mapping[str, Token] = await asyncio.to_thread(
-                load_valid, self.site.store, names, self.site.now()
+            valid: Mapping[str, Token] = await asyncio.get_running_loop().run_in_executor(
+                self._executor, load_valid, self.site.store, names, self.site.now()
             )
             are_open = await asyncio.to_thread(find_open, self.site.store, sessions)
         except StoreError as error:

@@ -241,9 +241,10 @@ class CommandInfo(Struct, frozen=True):
 
 
 class Commands(Struct, frozen=True):
-    """All commands that this token may give."""
+    """All commands that this token may give, on one page."""
 
     items: list[CommandInfo]
+    next: None = None
 
 
 class RequestInfo(Struct, frozen=True):

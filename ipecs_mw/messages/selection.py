@@ -2,11 +2,13 @@
 
 from msgspec import Struct
 
-from ipecs_mw.messages.message import Message
+from ipecs_mw.messages.message import Document, Message, collect
 from ipecs_mw.messages.rights import COMMANDS, EVERYTHING, Scope, allows
 
 _ABOUT_A_HOST = frozenset({"gap", "host"})
 """What concerns all stations and groups of a host, so that no filter but that of the host leaves it out."""
+
+_OF_NOBODY = frozenset({"reset", "test"})
 
 
 class Selection(Struct, frozen=True):
@@ -43,6 +45,18 @@ class Selection(Struct, frozen=True):
         is_narrow = bool(self.stations or self.groups) and not message.data.get("is_gone")
         return not is_narrow or not (
             self.stations.isdisjoint(stations) and self.groups.isdisjoint(message.groups)
+        )
+
+    def still_has(self, name: str, host: str, data: Document) -> bool:
+        """Tell whether a message that was wanted once, by its name, host and content, may be seen still."""
+        if name == "request":
+            return allows(self.commands, f"{COMMANDS}{data.get('command', '')}")
+        if self.scope is EVERYTHING or name in _OF_NOBODY:
+            return True
+        if name in _ABOUT_A_HOST:
+            return self.scope.has(host, self.scope.stations, self.scope.groups)
+        return self.scope.has(
+            host, collect(data, ("station", "stations")), collect(data, ("group", "groups"))
         )
 
     def _has_event(self, message: Message) -> bool:

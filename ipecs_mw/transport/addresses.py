@@ -5,7 +5,14 @@ from typing import Final
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_CARRIERS: Final = (
+    ipaddress.IPv6Network("64:ff9b::/96"),  # NAT64
+    ipaddress.IPv6Network("::ffff:0:0:0/96"),  # SIIT
+)
+_INSIDE: Final = (
+    ipaddress.IPv6Network("64:ff9b:1::/48"),  # NAT64 of a site itself
+    ipaddress.IPv6Network("fec0::/10"),  # a site's own, of old
+)
 _METADATA: Final = frozenset(
     map(
         ipaddress.ip_address,
@@ -27,6 +34,8 @@ def may_reach(address: str, *, allow_private: bool) -> bool:
         return False
     if found in _METADATA or found.is_link_local or found.is_multicast or found.is_unspecified:
         return False
+    if isinstance(found, ipaddress.IPv6Address) and any(found in each for each in _INSIDE):
+        return allow_private
     if found.is_global:
         return True
     return allow_private and (found.is_loopback or not found.is_reserved)
@@ -36,7 +45,7 @@ def _unwrap(address: _Address) -> _Address:
     """Return the address of IPv4 that one of IPv6 stands for, else itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
-    if address in _NAT64:
+    if any(address in each for each in _CARRIERS):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo
     compatible = int(address) >> 32 == 0 and int(address) > 1

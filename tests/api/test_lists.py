@@ -123,9 +123,29 @@ def test_a_missed_call_is_owned_noted_and_closed_once(api: Served) -> None:
         assert api.refused(f"missed/{name}", method="PATCH", json=change) == (409, "missed_closed")
     found = api.store.database["missed"].find_one({"_id": name}) or {}
     assert found["note"] == "tomorrow"
-    for change in ({}, {"state": None}, {"state": "open"}, {"owner": 5}, {"note": "x" * 4001}, {"x": 1}):
+    for change in ({}, {"state": None}, {"state": "lost"}, {"owner": 5}, {"note": "x" * 4001}, {"x": 1}):
         assert api.ask("PATCH", f"missed/{name}", json=change).status_code == 400, change
     assert api.refused("missed/nothing", method="PATCH", json={"note": "x"}) == (404, "no_such_missed")
+
+
+def test_what_a_person_closed_can_be_opened_again_and_what_the_number_closed_cannot(api: Served) -> None:
+    name = make_missed(api.store, number="0611111111")
+    assert api.ask("PATCH", f"missed/{name}", json={"state": "closed", "note": "done"}).status_code == 200
+    opened = api.ask("PATCH", f"missed/{name}", json={"state": "open", "owner": "kim"}).json()
+    assert (opened["state"], opened["owner"], opened["note"]) == ("open", "kim", "done")
+    assert "closed_at" not in opened
+    assert [each["did"] for each in opened["history"]] == ["closed", "owned", "opened"]
+    assert api.ask("PATCH", f"missed/{name}", json={"state": "open"}).status_code == 200  # it is
+    assert api.ask("PATCH", f"missed/{name}", json={"state": "closed"}).status_code == 200
+    make_missed(api.store, number="0611111111")
+    assert api.refused(f"missed/{name}", method="PATCH", json={"state": "open"}) == (409, "missed_again")
+    settled = make_missed(api.store, number="0622222222")
+    api.store.database["missed"].update_one(
+        {"_id": settled}, {"$set": {"state": "closed", "closed_by": "callback"}}
+    )
+    change = {"state": "open", "note": "x"}
+    assert api.refused(f"missed/{settled}", method="PATCH", json=change) == (409, "missed_settled")
+    assert "note" not in (api.store.database["missed"].find_one({"_id": settled}) or {})
 
 
 def test_a_call_is_found_by_its_id_and_by_a_beginning_that_only_one_has(api: Served) -> None:

@@ -54,7 +54,7 @@ def test_head_is_get_without_a_body(api: Served, path: str) -> None:
     assert head.headers["Content-Type"] == got.headers["Content-Type"]
 
 
-@pytest.mark.parametrize("path", ["calls", "/healthz", "calls/nothing", "stream"])
+@pytest.mark.parametrize("path", ["calls", "/healthz", "calls/nothing", "stream?topics=none"])
 def test_no_answer_is_kept_or_guessed_at_by_a_browser(api: Served, path: str) -> None:
     answer = api.get(path)
     assert answer.headers["Cache-Control"] == "no-store"

@@ -136,6 +136,9 @@ def test_a_command_acts_for_what_is_in_the_scope_alone(api: Served) -> None:
     assert read_problem(answer) == (403, "outside_scope")
     assert "1001" in answer.json()["detail"]
     assert api.ask("POST", "requests", token, json=call("1001")).status_code == 202
+    pickup = {"deviceNumber": "1001", "callingDN": "1002", "pickupType": "group_pickup"}
+    body = {**call("1001"), "command": "call.pickup", "args": pickup}
+    assert read_problem(api.ask("POST", "requests", token, json=body)) == (403, "outside_scope")
     everything = {"command": "system.info", "args": {}, "host": BRANCH}
     known = {item["id"] for item in api.items("commands")}
     for command in sorted(known & {"system.info", "monitor.start", "monitor.stop"}):

@@ -1,6 +1,8 @@
+import http.client
 import socket
 import time
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 from following_scene import NOW, names, numbers, put_call, put_event, wait_open
 from pymongo.read_concern import ReadConcern
-from serving import Served, following, make_token, served
+from serving import Served, following, make_token, read_frames, served
 from sites import wait_until
 
 from ipecs_mw.clock import SystemClock
@@ -34,7 +36,7 @@ def test_the_life_of_a_call_is_told_step_by_step(site: Served, store: Store) -> 
         put_call(store, "a", records=[{}])
         put_call(store, "b", is_open=True, began_at=now, direction="inbound", rang_at=now)
         put_call(store, "b", is_open=False, ended_at=now, outcome="abandoned")
-        wait_until(lambda: len(names(follower)) >= 10)
+        wait_until(lambda: len(names(follower)) >= 10)  # what is gone by then cannot be looked up
         store.database["calls"].delete_one({"_id": "main:b"})
         wait_until(lambda: len(names(follower)) >= 11)
     assert names(follower) == [
@@ -43,6 +45,19 @@ def test_the_life_of_a_call_is_told_step_by_step(site: Served, store: Store) -> 
     ]  # fmt: skip
     assert follower.named("call.ended")[0].data["id"] == "main:a"
     assert follower.named("call.changed")[-1].data == {"id": "main:b", "host": "main", "is_gone": True}
+
+
+def test_the_first_who_follows_events_gets_what_is_stored_once_it_is_told_that_it_follows(
+    site: Served, store: Store
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
+    with closing(connection):
+        signed = {"Authorization": f"Bearer {make_token(store)}"}
+        connection.request("GET", "/api/v1/stream?topics=events", headers=signed)
+        answer = connection.getresponse()
+        put_event(store, 1)
+        frame = next(frame for frame in read_frames(answer) if frame.name != ":")
+    assert frame.data["id"] == "main:000001"
 
 
 def test_a_correction_of_an_old_call_is_no_news(site: Served, store: Store) -> None:
@@ -260,6 +275,28 @@ def test_a_stream_ends_within_two_seconds_of_its_token(site: Served, store: Stor
     assert site.ask("GET", "/api/v1/calls", kept)[0] == 200
 
 
+@pytest.mark.fault(59)
+def test_a_token_that_is_revoked_ends_its_stream_also_while_others_ask_what_takes_long(
+    site: Served, store: Store
+) -> None:
+    asking, revoked = make_token(store, "asking"), make_token(store, "revoked")
+    slow = {
+        "failCommands": ["find"], "namespace": f"{store.database.name}.calls", "blockConnection": True,
+        "blockTimeMS": 8000, "appName": "ipecs-mw",
+    }  # fmt: skip
+    with following(site.port, revoked, topics="events", is_once=True) as follower, ExitStack() as stack:
+        wait_open(follower)
+        admin = store.client.admin
+        before = admin.command("configureFailPoint", "failCommand", mode={"times": 10}, data=slow)["count"]
+        stack.callback(admin.command, "configureFailPoint", "failCommand", mode="off")
+        askers = stack.enter_context(ThreadPoolExecutor(10))
+        answers = [askers.submit(site.ask, "GET", "/api/v1/calls", asking) for _ in range(10)]
+        admin.command("waitForFailPoint", "failCommand", timesEntered=before + 6, maxTimeMS=20_000)
+        revoke_token(store, "revoked", at=datetime.now(UTC), by="test")
+        wait_until(lambda: not follower.is_open, 2.0)
+        assert not all(each.done() for each in answers)
+
+
 @pytest.mark.fault(58)
 def test_who_reads_nothing_is_closed_and_the_others_are_served(site: Served, store: Store) -> None:
     token = make_token(store)
@@ -361,6 +398,63 @@ def test_what_is_stored_on_a_dropped_collection_comes_still(site: Served, store:
         put_event(store, 2)
         wait_until(lambda: 2 in numbers(follower), 40)
     assert numbers(follower) == [1, 2]
+
+
+def test_who_comes_back_to_another_server_is_told_of_a_host_only_what_is_news(
+    site: Served, store: Store, mongo_uri: str, tmp_path: Path
+) -> None:
+    token, live = make_token(store), store.database["live"]
+    live.insert_one({"_id": "main:host:main", "host": "main", "kind": "host", "is_stale": False})
+    with following(site.port, token, topics="events") as follower:
+        wait_open(follower)
+        put_event(store, 1)
+        wait_until(lambda: numbers(follower))
+    for number in range(2, 30):
+        live.update_one({"_id": "main:host:main"}, {"$set": {"heard_at": datetime.now(UTC)}})
+        put_event(store, number)
+    site.kill()
+    with (
+        served(mongo_uri, tmp_path) as other,
+        following(other.port, token, last_id=follower.last_id, topics="events") as again,
+    ):
+        wait_until(lambda: 29 in numbers(again))
+        assert numbers(again) == list(range(2, 30))
+        assert len(again.named("host")) <= 1
+
+
+@pytest.mark.fault(62)
+def test_without_change_streams_another_server_goes_on_after_a_position(
+    standalone_store: Store, standalone_uri: str, tmp_path: Path
+) -> None:
+    store = standalone_store
+    migrate(store, SystemClock())
+    put_right(store, SystemClock())
+    store.database["config"].insert_one({"_id": "default", "revision": 1, "hosts": []})
+    token, uri, live = make_token(store), standalone_uri + store.database.name, store.database["live"]
+    live.insert_one({"_id": "main:group:620", "host": "main", "kind": "group", "group": "620", "waiting": 1})
+    with served(uri, tmp_path) as first:
+        with following(first.port, token, topics="events,state", snapshot="true") as follower:
+            wait_open(follower)
+            put_event(store, 1)
+            wait_until(lambda: numbers(follower))
+        position = follower.last_id
+        live.update_one({"_id": "main:group:620"}, {"$set": {"waiting": 2}})
+        put_event(store, 2)
+        with following(first.port, token, last_id=position, topics="events,state") as same:
+            wait_until(lambda: len(same.named()) >= 2)
+        assert sorted(names(same)) == ["event", "queue"]
+    with served(uri, tmp_path) as second:
+        with following(second.port, token, last_id=position, topics="events") as follower:
+            wait_until(lambda: numbers(follower))
+            put_event(store, 3)
+            wait_until(lambda: len(numbers(follower)) >= 2)
+            assert numbers(follower) == [2, 3]
+        # what is true now has no instant of its changes
+        with following(second.port, token, last_id=position, topics="events,state") as follower:
+            wait_until(lambda: follower.named("snapshot"))
+            assert names(follower) == ["event", "event", "reset", "queue"]
+            assert follower.named("queue")[0].data["waiting"] == 2
+        assert second.stop() == 0
 
 
 @pytest.mark.fault(62)

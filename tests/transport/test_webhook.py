@@ -188,7 +188,7 @@ def test_what_gives_out_keys_is_never_reached(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["10.1.2.3", "172.16.0.1", "192.168.0.1", "100.64.0.1", "::1", "fd12::1", "::ffff:10.0.0.1", "64:ff9b::a00:1",
-     "2002:a00:1::", "::10.0.0.1"],
+     "2002:a00:1::", "::10.0.0.1", "::ffff:0:10.0.0.1", "64:ff9b:1::a00:1", "fec0::1"],
 )  # fmt: skip
 def test_a_private_address_is_reached_only_where_that_is_allowed(address: str) -> None:
     assert not may_reach(address, allow_private=False)

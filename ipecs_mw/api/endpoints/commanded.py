@@ -24,10 +24,10 @@ from ipecs_mw.store.applications.tokens import Token
 from ipecs_mw.store.configuration.definitions import load_commands
 from ipecs_mw.store.coordination.requests import DONE_STATES, Secrets, find_secrets
 
-_ACTING = ("deviceNumber", "DN", "From")
+_ACTING = ("deviceNumber", "DN", "callingDN", "From")
 """Arguments that say which station a command acts for."""
 
-_MOST_WAIT_SECONDS = 25.0
+_MOST_WAIT_SECONDS = 5.0
 _GRACE_SECONDS = 2.0  # what was claimed in the last moment
 _FIRST_POLL_SECONDS = 0.005
 _LONGEST_POLL_SECONDS = 0.25
@@ -62,7 +62,7 @@ def _list_commands(asked: Asked) -> Answer:
         for name, command in known.items()
         if allows(asked.token.rights, COMMANDS + name)
     ]
-    return Answer({"items": items})
+    return Answer({"items": items, "next": None})
 
 
 def _describe(name: str, asked: Asked) -> str:

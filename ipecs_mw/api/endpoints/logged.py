@@ -88,7 +88,7 @@ class MissedQuery(Struct, frozen=True, forbid_unknown_fields=True):
 class MissedChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What is to be changed; an empty text takes owner or note away."""
 
-    state: Literal["closed"] | None = None
+    state: Literal["open", "closed"] | None = None
     owner: Annotated[str, Meta(max_length=200)] | None = None
     note: Annotated[str, Meta(max_length=4000)] | None = None
 
@@ -213,20 +213,21 @@ def _change_missed(asked: Asked) -> Answer:
         raise Missing("error.no_such_missed", id=asked.path["id"][:80]) from error
     if not is_in_scope(asked.token.scope, item):
         raise Missing("error.no_such_missed", id=asked.path["id"][:80])
-    if change.state == "closed" and item.get("state") == "closed":
-        raise Problem(409, "error.missed_closed", id=item["_id"], by=item.get("closed_by", "-"))
-    if change.owner is not None:
-        item = missed_query.own_item(store, item["_id"], change.owner.strip(), by=by, at=asked.now)
-    if change.note is not None:
-        item = missed_query.note_item(store, item["_id"], change.note.strip(), by=by, at=asked.now)
-    if change.state == "closed":
-        try:
-            item = missed_query.close_item(store, item["_id"], by=by, at=asked.now)
-        except NoSuchName:
-            raise
-        except CommandRefused as error:  # somebody else was faster
-            raise Problem(409, error.key, **error.facts) from error
-    return Answer(asked.cut(item))
+    try:
+        changed = missed_query.change_item(
+            store,
+            item["_id"],
+            by=by,
+            at=asked.now,
+            state=change.state,
+            owner=None if change.owner is None else change.owner.strip(),
+            note=None if change.note is None else change.note.strip(),
+        )
+    except NoSuchName:
+        raise
+    except CommandRefused as error:
+        raise Problem(409, error.key, **error.facts) from error
+    return Answer(asked.cut(changed))
 
 
 ROWS = (
@@ -242,7 +243,8 @@ ROWS = (
     Endpoint("GET", f"{BASE}/missed", "calls.read", "listMissed", "Who is to be called back, latest call first.",
              _list_missed, Page[MissedItem], MissedQuery, has_csv=True),
     Endpoint("PATCH", f"{BASE}/missed/{{id}}", "missed.write", "changeMissed",
-             "Close a missed call, say who sees to it, note what was agreed.", _change_missed, MissedItem,
-             body=MissedChange, others={404: "There is no such missed call.", 409: "It is closed already."}),
+             "Close a missed call or open it again, say who sees to it, note what was agreed.", _change_missed,
+             MissedItem, body=MissedChange, others={404: "There is no such missed call.",
+                                                    409: "It is closed already, or cannot be opened again."}),
 )  # fmt: skip
 """The endpoints of the log, of calls and of missed calls."""

@@ -11,6 +11,8 @@ from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.frames import Entry
 from ipecs_mw.api.stream.hub import Hub, Told
 from ipecs_mw.api.stream.position import Places, Spot, write_position
+from ipecs_mw.errors import PositionLost
+from ipecs_mw.messages.hosts import HostNews
 from ipecs_mw.messages.message import Message
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
@@ -122,6 +124,11 @@ async def _read(
     """Yield what a feed told between a spot and another one, from MongoDB; `spots` moves on with it."""
     if spots[name].order >= goal.order:
         return
+    if name == "live" and not site.store.has_change_streams:  # which has no instant of its changes
+        if "state" in selection.topics:
+            raise PositionLost("error.position_lost")
+        spots[name] = goal
+        return
     steps = _list_missed(site, name, spots[name], goal)
     with closing(steps):  # type: ignore[type-var]
         while batch := await asyncio.to_thread(_take, steps):
@@ -146,16 +153,20 @@ def _mask(site: Site) -> Callable[[Any], dict[str, Any]]:
 def _list_missed(site: Site, name: str, begin: Spot, goal: Spot) -> Iterator[tuple[Spot, Message]]:
     """Yield the messages between two spots, counted at their place as the hub counts them."""
     after = begin.place if begin.taken is None else place_before(begin.place)
-    last, count = "", 0
+    last, count, hosts = "", 0, HostNews()
     with closing(read_feed(site.store, site.clock, name, after=after, wait_seconds=_AWAIT_SECONDS)) as feed:
-        for place, changed in feed:
+        for number, (place, changed) in enumerate(feed):
+            if changed is None and number > 0 and not site.store.has_change_streams:
+                return  # what there is was told by then
             if Spot(place, 0).order > goal.order or (changed is None and Spot(place).order >= goal.order):
                 return
             last, count = place, count if place == last else 0
-            for message in () if changed is None else name_change(changed):
+            messages = [] if changed is None else list(name_change(changed))
+            news = set(map(id, hosts.choose(messages)))
+            for message in messages:
                 count += 1
                 spot = Spot(place, count)
-                if spot.order > begin.order:
+                if spot.order > begin.order and id(message) in news:
                     yield spot, message
                 if spot.order >= goal.order:
                     return

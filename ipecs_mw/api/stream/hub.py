@@ -60,6 +60,8 @@ class Hub:
         self._is_scheduled = False
         self._lock = threading.Lock()
         self._number = 0
+        self._begun: dict[str, Spot] = {}
+        self._begun_number = 0
         self._hosts = HostNews()
         self._groups: dict[Selection, dict[Client, None]] = {}
         self._narrow: dict[tuple[str, str], dict[Selection, None]] = {}
@@ -135,12 +137,14 @@ class Hub:
         """Have all clients begin anew: nobody knows what came in between."""
         self.spots.pop(name, None)
         self.told.clear()
+        self._begun, self._begun_number = dict(self.spots), self._number
         for client in list(self.clients):
             client.close("reset")
 
     def _tell(self, name: str, place: str, changed: Changed | None) -> None:
         """Tell a change; several may have one place, which is behind us only once the feed has moved on."""
         if changed is None:
+            self._begun.setdefault(name, Spot(place))
             self.spots[name] = Spot(place)
             return
         spot = self.spots.get(name)
@@ -208,16 +212,12 @@ class Hub:
 
     def find_number(self, spots: Places, feeds: Collection[str]) -> int | None:
         """Return after which message somebody at these spots is; None where memory does not reach back so far."""
-        if not self.told:
-            is_here = all(
-                name in self.spots and spots[name].order >= self.spots[name].order for name in feeds
-            )
-            return self._number if is_here else None
-        oldest = self.told[0]
-        for name in feeds:
-            if name not in oldest.before or spots[name].order < oldest.before[name].order:
-                return None
-        return oldest.number - 1
+        number = self.told[0].number - 1 if self.told else self._number
+        # as long as nothing was forgotten, memory reaches back to where the feeds began
+        reach = self._begun if number == self._begun_number else self.told[0].before
+        if any(name not in reach or spots[name].order < reach[name].order for name in feeds):
+            return None
+        return number
 
     def note(self, client: Client) -> None:
         """Have a client count, which does not get what is told yet."""

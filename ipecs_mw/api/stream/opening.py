@@ -8,8 +8,9 @@ from msgspec import Meta, Struct, field
 from ipecs_mw.api.answers import Problem
 from ipecs_mw.api.rows import NUMBERS
 from ipecs_mw.api.scoping import check_right
+from ipecs_mw.api.stream.position import Places
 from ipecs_mw.errors import CommandRefused, NoSuchName, Words
-from ipecs_mw.messages.rights import COMMANDS, TOPICS
+from ipecs_mw.messages.rights import COMMANDS, TOPICS, allows
 from ipecs_mw.messages.selection import Selection
 from ipecs_mw.model.configuration.settings import Kind
 from ipecs_mw.store.applications.tokens import Token
@@ -22,7 +23,9 @@ Values = Annotated[list[str], Meta(max_length=_MOST_VALUES)]
 class StreamQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """What is to be followed. Each filter may be given several times, or with commas between its values."""
 
-    topics: Annotated[Values, Meta(description=", ".join(sorted(TOPICS)))] = field(default_factory=list)
+    topics: Annotated[
+        Values, Meta(description=f"{', '.join(sorted(TOPICS))}; without it all that the token may follow")
+    ] = field(default_factory=list)
     host: Annotated[Values, Meta(description="phone systems")] = field(default_factory=list)
     kind: Annotated[Values, Meta(description="kinds of events")] = field(default_factory=list)
     type: Annotated[Values, Meta(description="types of events")] = field(default_factory=list)
@@ -42,19 +45,23 @@ class StreamQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Opening(NamedTuple):
-    """What a stream is to be: `after` is blank where it begins now, and a snapshot counts only then."""
+    """What a stream is to be: `after` is blank where it begins now, and a snapshot counts only then.
+
+    `begin` is where the feeds were before the client was told that it follows: what comes from then on is its.
+    """
 
     token: Token
     selection: Selection
     after: str
     has_snapshot: bool
+    begin: Places
 
 
 def read_opening(query: StreamQuery, token: Token, last_id: str) -> Opening:
     """Return what a stream is to be; raises Problem for a right that is missing, CommandRefused, NoSuchName."""
-    topics = _split(query.topics)
+    topics = _split(query.topics) or [topic for topic, right in TOPICS.items() if allows(token.rights, right)]
     if not topics:
-        raise CommandRefused("error.argument", name="topics", value="-", allowed=", ".join(sorted(TOPICS)))
+        check_right(token, TOPICS["state"])
     for topic in topics:
         if topic not in TOPICS:
             raise NoSuchName(
@@ -77,7 +84,7 @@ def read_opening(query: StreamQuery, token: Token, last_id: str) -> Opening:
         commands=frozenset(right for right in token.rights if right.startswith(COMMANDS)),
         sees_numbers=NUMBERS in token.rights,
     )
-    return Opening(token, selection, last_id or query.after or "", query.snapshot)
+    return Opening(token, selection, last_id or query.after or "", query.snapshot, {})
 
 
 _KINDS: Sequence[str] = get_args(Kind)

@@ -10,7 +10,7 @@ from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.catching_up import catch_up, is_ahead, is_of_other_kind, load_snapshot
 from ipecs_mw.api.stream.client import Client
 from ipecs_mw.api.stream.frames import Entry, Form, spell_alive, spell_frame
-from ipecs_mw.api.stream.hub import FEEDS, Hub
+from ipecs_mw.api.stream.hub import Hub
 from ipecs_mw.api.stream.opening import Opening
 from ipecs_mw.api.stream.position import Spot, read_position, write_position
 from ipecs_mw.errors import PositionLost, StoreError
@@ -35,13 +35,11 @@ async def serve_stream(site: Site, hub: Hub, opening: Opening, form: Form, send:
     Raises what `send` raises where the client has gone; CommandRefused where the position is none.
     """
     spots = read_position(opening.after) if opening.after else {}
-    await hub.start([*FEEDS, *(("events",) if "events" in opening.selection.topics else ())])
     client = Client(opening.token, opening.selection, form, opening.after)
     loop = asyncio.get_running_loop()
 
-    async def send_timed(
-        frames: Sequence[bytes],
-    ) -> None:  # a time-out of its own for each would cost as much again
+    # a time-out of its own for each would cost as much again
+    async def send_timed(frames: Sequence[bytes]) -> None:
         client.sending_since = loop.time()
         await send(frames)
         client.sending_since = 0.0
@@ -50,7 +48,7 @@ async def serve_stream(site: Site, hub: Hub, opening: Opening, form: Form, send:
         await send([b"retry: %d\n\n" % int(uniform(1000, 5000))])  # noqa: S311 - a jitter
     hub.note(client)
     try:
-        await _begin(site, hub, client, spots, has_snapshot=opening.has_snapshot, send=send_timed)
+        await _begin(site, hub, client, spots, opening, send_timed)
         await _go_on(client, send_timed)
     except StoreError as error:
         log.warning("api.stream_away", detail=logs.explain(error))
@@ -71,15 +69,13 @@ def end_stuck(hub: Hub) -> None:
 
 
 async def _begin(
-    site: Site, hub: Hub, client: Client, spots: dict[str, Spot], *, has_snapshot: bool, send: Send
+    site: Site, hub: Hub, client: Client, spots: dict[str, Spot], opening: Opening, send: Send
 ) -> None:
     """Send what the client missed, and attach it."""
     is_lost = bool(spots) and (is_ahead(hub, spots) or is_of_other_kind(hub, spots))
-    if (
-        not spots or is_lost
-    ):  # who comes back with a position wants what was missed, whatever the URL says still
-        begin = dict(hub.spots)
-        if is_lost or has_snapshot:
+    if not spots or is_lost:  # else what was missed is wanted, although the URL may still ask for a snapshot
+        begin = dict(opening.begin)
+        if is_lost or opening.has_snapshot:
             await _send_state(site, client, begin, send, is_reset=is_lost)
         spots = begin
     try:

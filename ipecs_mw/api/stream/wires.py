@@ -15,7 +15,7 @@ from ipecs_mw.api.reading import read_query
 from ipecs_mw.api.routing import Counters, build_problem
 from ipecs_mw.api.rows import BASE
 from ipecs_mw.api.site import Site
-from ipecs_mw.api.stream.hub import Hub
+from ipecs_mw.api.stream.hub import FEEDS, Hub
 from ipecs_mw.api.stream.opening import Opening, StreamQuery, read_opening
 from ipecs_mw.api.stream.position import read_position
 from ipecs_mw.api.stream.serving import serve_stream
@@ -77,7 +77,8 @@ class StreamEndpoint:
             read_position(opening.after)
         if len(self._hub.clients) >= self._site.settings.api.max_streams:
             raise Problem(429, "error.too_many_streams", most=self._site.settings.api.max_streams)
-        return opening
+        await self._hub.start([*FEEDS, *(("events",) if "events" in opening.selection.topics else ())])
+        return opening._replace(begin=dict(self._hub.spots))
 
     async def _serve_events(self, opening: Opening, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
@@ -99,7 +100,10 @@ class StreamEndpoint:
             for frame in frames:
                 if not frame.startswith(b"retry:"):
                     text: Message = {"type": "websocket.send", "text": frame.decode()}
-                    await send(text)
+                    try:
+                        await send(text)
+                    except RuntimeError as error:  # closed meanwhile
+                        raise ConnectionAbortedError from error
 
         code = await self._until_gone(
             serve_stream(self._site, self._hub, opening, "ws", send_frames), receive

@@ -24,7 +24,7 @@ from ipecs_mw.model.configuration.access_settings import SecretSource
 from ipecs_mw.model.configuration.formats import NumberSettings
 from ipecs_mw.model.validation import convert
 from ipecs_mw.service.session.credentials import Decrypt, read_secret
-from ipecs_mw.store.applications.webhook_secrets import Hidden
+from ipecs_mw.store.applications.webhook_secrets import Hidden, find_meaning
 
 _SHORTEST_HIDDEN = 6
 
@@ -62,7 +62,8 @@ def make_active(
     """Return what is needed to send for a webhook. Raises InvalidDocument, SecretUnreadable, StoreError."""
     webhook = parse_webhook(document)
     name = str(document["_id"])
-    variables = {**(document.get("variables") or {}), **hidden.variables}
+    is_meant = hidden.meant_for == find_meaning(document)  # else somebody has it sent elsewhere
+    variables = {**(document.get("variables") or {}), **(hidden.variables if is_meant else {})}
     for missing in find_missing_variables(webhook, frozenset(variables)):
         raise _fault(name, f"variables.{missing}", "error.field_missing")
     keys = [_read_key(name, hidden.secret, "secret", decrypt)]
@@ -76,7 +77,9 @@ def make_active(
         each: _read(value, f"webhooks/{name} variables.{each}", decrypt) if each in secret_names else value
         for each, value in variables.items()
     }
-    url = hidden.url if is_hidden(webhook.url) and hidden.url else webhook.url
+    url = hidden.url if is_hidden(webhook.url) and hidden.url and is_meant else webhook.url
+    if is_hidden(url):
+        raise _fault(name, "url", "error.field_value")
     secrets = {str(read[each]) for each in secret_names & read.keys()}
     secrets |= set(url.split("/")[3:]) if webhook.template and webhook.template.has_secret_url else set()
     for secret in secrets:

@@ -17,6 +17,7 @@ from ipecs_mw.errors import StoreError, WebhookNotSent
 from ipecs_mw.messages.formats.requests import Told, build_request, find_step, is_wanted, read_captured
 from ipecs_mw.messages.formats.template import Step
 from ipecs_mw.model.configuration.webhook_settings import WebhookSettings
+from ipecs_mw.model.numbering.masking import mask_outside
 from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.service.process.threads import WatchedThread
@@ -262,11 +263,17 @@ class Lane:
         """Send a delivery, and return what to note; None where it was not tried."""
         clock, settings = self._tools.clock, self._tools.read()
         now = clock.now()
-        told = Told(delivery.id, delivery.name, delivery.at, delivery.host, delivery.data, delivery.step)
+        # who changed the webhook since may see less than who it was made for
+        selection, data = active.selection, delivery.data
+        may_see = selection.still_has(delivery.name, delivery.host, data)
+        data = data if selection.sees_numbers else mask_outside(data, active.target.plan)
+        told = Told(delivery.id, delivery.name, delivery.at, delivery.host, data, delivery.step)
         known = {name: value for name, value in captured.items() if value != ""}
         step = find_step(active.target, delivery.step)
         end = partial(Noted, delivery, at=now, delete_at=now + timedelta(days=settings.keep_days))
-        is_of_use = delivery.step == "" or (step is not None and is_wanted(active.target, step, told, known))
+        is_of_use = may_see and (
+            delivery.step == "" or (step is not None and is_wanted(active.target, step, told, known))
+        )
         if is_of_use and step is not None and step.within_seconds is not None:
             is_of_use = now - delivery.at <= timedelta(seconds=step.within_seconds)
         if not is_of_use:

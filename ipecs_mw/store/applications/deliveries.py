@@ -204,8 +204,9 @@ def try_at_once(store: Store, webhook: str, now: datetime) -> None:
 def set_old_aside(
     store: Store, webhook: str, before: datetime, reason: str, at: datetime, delete_at: datetime
 ) -> int:
-    """Set aside what waits since before an instant; return how many. Raises StoreError."""
-    query = {"webhook": webhook, "state": "waiting", "at": {"$lt": before}}
+    """Set aside what waits since before an instant, unless it was replayed since; return how many."""
+    is_old = [{"replayed_at": {"$lt": before}}, {"replayed_at": {"$exists": False}, "at": {"$lt": before}}]
+    query = {"webhook": webhook, "state": "waiting", "at": {"$lt": before}, "$or": is_old}
     changes = {"state": "set_aside", "reason": reason, "ended_at": at, "delete_at": delete_at}
     with store_errors():
         return store.database[COLLECTION].update_many(query, {"$set": changes}).modified_count

@@ -6,9 +6,11 @@ Whoever makes a webhook puts its secret into the document of `webhooks`; at firs
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from msgspec import Struct, field
+from msgspec import Struct, field, json
 from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.errors import InvalidDocument
@@ -27,6 +29,7 @@ class Hidden(Struct, frozen=True):
     """What is kept of a webhook: each secret as it was written, a text or where it is kept.
 
     `former` counts until `former_until`. `url` is whole where that in `webhooks` is cut.
+    `meant_for` says for which receiver and format variables and URL were given.
     """
 
     secret: Any = None
@@ -34,6 +37,7 @@ class Hidden(Struct, frozen=True):
     former_until: datetime | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
+    meant_for: str = ""
 
 
 def hide_secrets(store: Store, document: Mapping[str, Any]) -> bool:
@@ -45,9 +49,14 @@ def hide_secrets(store: Store, document: Mapping[str, Any]) -> bool:
     found = _find_secrets(document)
     if not found:
         return False
-    changes: Document = {}
-    if "variables" in found:
-        changes["variables"] = {"$mergeObjects": ["$variables", {"$literal": found["variables"]}]}
+    given, meant_for = {"$literal": found.get("variables", {})}, {"$literal": find_meaning(document)}
+    is_same = {"$eq": ["$meant_for", meant_for]}
+    # what was given for another receiver, or another format, is not sent to this one
+    changes: Document = {
+        "meant_for": meant_for,
+        "variables": {"$cond": [is_same, {"$mergeObjects": ["$variables", given]}, given]},
+        "url": {"$cond": [is_same, "$url", "$$REMOVE"]},
+    }
     if "url" in found:
         changes["url"] = {"$literal": found["url"]}
     if "secret" in found:
@@ -69,8 +78,20 @@ def hide_first_secrets(store: Store, document: Mapping[str, Any]) -> None:
     """Move what is secret out of a new document of `webhooks`, by adding alone. Raises StoreError."""
     found = _find_secrets(document)
     with store_errors(), suppress(DuplicateKeyError):  # of a webhook that is no more: the sender sees to it
-        store.database[COLLECTION].insert_one({"_id": document["_id"], **found})
+        meaning = {"meant_for": find_meaning(document)}
+        store.database[COLLECTION].insert_one({"_id": document["_id"], **found, **meaning})
         _clear(store, document, found)
+
+
+def find_meaning(document: Mapping[str, Any]) -> str:
+    """Return for which receiver and which format what is secret of a webhook was given: it serves no other."""
+    try:
+        parts = urlsplit(str(document.get("url", "")))
+        origin = f"{parts.scheme}://{parts.netloc}".lower()
+    except ValueError:
+        origin = "-"
+    form = document.get("format", "standard")
+    return f"{origin} {form if isinstance(form, str) else blake2b(json.encode(form, order='sorted')).hexdigest()}"
 
 
 def _find_secrets(document: Mapping[str, Any]) -> Document:
@@ -130,6 +151,7 @@ def _read(found: Mapping[str, Any]) -> Hidden:
         changed_at + FORMER_LASTS if changed_at else None,
         found.get("variables") or {},
         found.get("url") or "",
+        found.get("meant_for") or "",
     )
 
 

@@ -74,11 +74,60 @@ def close_item(store: Store, beginning: str, *, by: str, at: datetime, note: str
 
     Raises NoSuchName for an id that none or several have, CommandRefused where it is closed already.
     """
-    closing: dict[str, Any] = {"closing": {"by": by, "at": at}, "closed_at": at, "closed_by": by}
-    entry = {"at": at, "by": by, "did": "closed"}
-    changed = {"state": "closed", **closing} | ({"note": note} if note else {})
+    return change_item(store, beginning, by=by, at=at, state="closed", note=note or None)
+
+
+def note_item(store: Store, beginning: str, text: str, *, by: str, at: datetime) -> Item:
+    """Write a note on an item, open or closed; an empty one takes it away. Raises as `close_item`."""
+    return change_item(store, beginning, by=by, at=at, note=text)
+
+
+def own_item(store: Store, beginning: str, name: str, *, by: str, at: datetime) -> Item:
+    """Say who sees to an item; an empty name means nobody. Raises as `close_item`."""
+    return change_item(store, beginning, by=by, at=at, owner=name)
+
+
+def change_item(
+    store: Store,
+    beginning: str,
+    *,
+    by: str,
+    at: datetime,
+    state: str | None = None,
+    owner: str | None = None,
+    note: str | None = None,
+) -> Item:
+    """Change an item, all or nothing, and return it; what is None stays as it is, what is empty is taken away.
+
+    An item that a person closed can be opened again, unless its number was missed anew since then; one that its
+    number closed, by a callback or another call, stays closed. Raises NoSuchName for an id that none or several
+    have, CommandRefused where the state is not to be had.
+    """
     item_id = find_id(store, LISTING, beginning)
-    found = _change(store, item_id, {"state": "open"}, changed, entry | ({"text": note} if note else {}), at)
+    with store_errors():
+        present = store.database["missed"].find_one({"_id": item_id}) or {}
+    fields: dict[str, Any] = {}
+    entries: list[dict[str, Any]] = []
+    only: dict[str, Any] = {}
+    if owner is not None:
+        fields["owner"] = owner
+        entries.append({"at": at, "by": by, "did": "owned", "text": owner})
+    if note is not None:
+        fields["note"] = note
+        entries.append({"at": at, "by": by, "did": "noted", "text": note})
+    if state == "closed":
+        only = {"state": "open"}
+        fields |= {"state": "closed", "closing": {"by": by, "at": at}, "closed_at": at, "closed_by": by}
+        entries = [each for each in entries if each["did"] != "noted"]
+        entries.append({"at": at, "by": by, "did": "closed"} | ({"text": note} if note else {}))
+    elif state == "open" and present.get("state") == "closed":
+        _check_openable(store, present)
+        only = {"closing": present["closing"]}
+        fields |= {"state": "open", "closing": "", "closed_at": "", "closed_by": ""}
+        entries.append({"at": at, "by": by, "did": "opened"})
+    if not entries:
+        return present
+    found = _change(store, item_id, only, fields, entries, at)
     if found is None:
         with store_errors():
             closed = store.database["missed"].find_one({"_id": item_id}) or {}
@@ -86,38 +135,33 @@ def close_item(store: Store, beginning: str, *, by: str, at: datetime, note: str
     return found
 
 
-def note_item(store: Store, beginning: str, text: str, *, by: str, at: datetime) -> Item:
-    """Write a note on an item, open or closed; an empty one takes it away. Raises as `close_item`."""
-    return _set(store, beginning, "note", text, {"at": at, "by": by, "did": "noted", "text": text})
-
-
-def own_item(store: Store, beginning: str, name: str, *, by: str, at: datetime) -> Item:
-    """Say who sees to an item; an empty name means nobody. Raises as `close_item`."""
-    return _set(store, beginning, "owner", name, {"at": at, "by": by, "did": "owned", "text": name})
-
-
-def _set(store: Store, beginning: str, field: str, value: str, entry: dict[str, Any]) -> Item:
-    item_id = find_id(store, LISTING, beginning)
-    found = _change(store, item_id, {}, {field: value}, entry, entry["at"])
-    return {"_id": item_id} if found is None else found
+def _check_openable(store: Store, item: Item) -> None:
+    """Refuse to open an item that no person closed, or whose number has another one that is open."""
+    if "closing" not in item:
+        raise CommandRefused("error.missed_settled", id=item["_id"], by=item.get("closed_by", "-"))
+    others = {"host": item.get("host"), "number": item.get("number"), "state": "open"}
+    with store_errors():
+        other = store.database["missed"].find_one(others, {"_id": 1})
+    if other is not None:
+        raise CommandRefused("error.missed_again", id=item["_id"], other=other["_id"])
 
 
 def _change(
     store: Store,
     item_id: str,
     only: dict[str, Any],
-    fields: dict[str, str],
-    entry: dict[str, Any],
+    fields: dict[str, Any],
+    entries: Sequence[dict[str, Any]],
     at: datetime,
 ) -> Item | None:
-    """Change an item and note in its `history` who did it; a field that is empty becomes absent."""
+    """Change an item and note in its `history` who did what; a field that is empty becomes absent."""
     filled = {name: value for name, value in fields.items() if value}
     update: dict[str, Any] = {
         "$set": {**filled, "updated_at": at},
         "$inc": {"revision": 1},
         "$push": {
             "history": {
-                "$each": [{name: value for name, value in entry.items() if value}],
+                "$each": [{name: value for name, value in entry.items() if value} for entry in entries],
                 "$slice": -_MOST_HISTORY,
             }
         },

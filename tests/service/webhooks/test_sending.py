@@ -1,6 +1,7 @@
 """Webhooks: each message once in the log, sent in order, signed, tried again, set aside, replayed."""
 
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hook_scene import Scene, answer, end, open_scene, ring
 from sites import make_schema, wait_until
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from ipecs_mw.service.webhooks.schedule import GIVE_UP
 from ipecs_mw.store.applications.webhook_tasks import ask_for_test, await_task, replay
 from ipecs_mw.store.applications.webhooks import (
     change_webhook,
@@ -163,6 +165,55 @@ def test_a_test_and_a_replay_are_done_by_the_sender(scene: Scene, receiver: Rece
     assert await_task(scene.store, task, 20, scene.clock) == {"count": 1}
     again = receiver.wait(3)[2]
     assert (again.body, again.headers["webhook-id"]) == (first.body, first.headers["webhook-id"])
+
+
+def test_what_is_replayed_is_not_too_old_because_it_was_made_long_ago(
+    scene: Scene, receiver: Receiver
+) -> None:
+    scene.add("crm", receiver.url)
+    scene.start_ready()
+    scene.begin()
+    receiver.wait(1)
+    wait_until(lambda: scene.deliveries(state="delivered"))
+    long_ago = scene.clock.now() - GIVE_UP - timedelta(hours=1)
+    old, very_old = {"at": long_ago, "state": "set_aside"}, {"at": long_ago, "state": "waiting"}
+    scene.store.database["deliveries"].update_many({}, {"$set": old})
+    receiver.answer = lambda _: Said(500)
+    replay(scene.store, "crm", by="test", now=scene.clock.now())
+    receiver.wait(2)
+    (first,) = scene.deliveries()
+    later = scene.clock.now() + timedelta(days=1)
+    another = {**first, **very_old, "_id": "msg_other", "call": "main:2", "next_at": later}
+    scene.store.database["deliveries"].insert_one({n: v for n, v in another.items() if n != "replayed_at"})
+    wait_until(lambda: scene.deliveries(_id="msg_other", state="set_aside"))
+    assert scene.deliveries(_id=first["_id"])[0]["state"] == "waiting"
+
+
+def test_a_webhook_that_may_see_less_by_now_is_sent_no_more_of_what_it_was_told_before(
+    scene: Scene, receiver: Receiver
+) -> None:
+    scene.add("crm", receiver.url)
+    scene.start_ready()
+    scene.begin("1", stations=["1001"])
+    scene.begin("2", stations=["1002"])
+    receiver.wait(2)
+    wait_until(lambda: len(scene.deliveries(state="delivered")) == 2)
+    limits = {"stations": ["1001"], "commands": [], "sees_numbers": False}
+    changes = {"url": f"{receiver.url}/elsewhere", "limits": limits}
+    change_webhook(scene.store, "crm", changes, by="test", now=scene.clock.now())
+    names = count(3)
+
+    def is_changed() -> bool:
+        scene.begin(str(next(names)), stations=["1001"])
+        return any(each.path == "/elsewhere" for each in receiver.told)
+
+    wait_until(is_changed)
+    replay(scene.store, "crm", by="test", now=scene.clock.now(), everything=True)
+    wait_until(lambda: scene.deliveries(state="skipped") and scene.deliveries(replays=1, state="delivered"))
+    told = [each for each in receiver.told if each.path == "/elsewhere"]
+    assert "main:1" in {each.json["data"]["id"] for each in told}
+    assert "main:2" not in {each.json["data"]["id"] for each in told}
+    assert not any(b"0305550142" in each.body for each in told)
 
 
 def test_a_paused_webhook_goes_on_where_it_stopped(scene: Scene, receiver: Receiver) -> None:

@@ -37,6 +37,9 @@ GROUPS = {"620": "Sales", "621": "Support", "622": "Orders", "623": "Switchboard
 AXE = Path(__file__).parent / "page" / "vendor" / "axe.min.js"
 VIEWS = ("wall", "calls", "missed", "figures", "station", "system")
 
+ZONE = f"Etc/GMT{datetime.now(UTC).hour - 16:+}" if datetime.now(UTC).hour > 2 else "Etc/GMT+8"
+"""The zone of the phone system: one in which it is afternoon, so that what was hours ago is today."""
+
 HUSHED = Event()
 """As long as it is set, daemon and reader give no sign of life."""
 
@@ -56,6 +59,7 @@ def fill(store: Store, *, agents: int = 24) -> None:
     names = {number: {"name": name} for number, name in GROUPS.items()}
     figures = {**content.get("figures", {}), "groups": names, "reasons": {"1": "Lunch", "2": "Training"}}
     kept = {name: value for name, value in content.items() if name not in ("_id", "revision")}
+    kept["hosts"] = [{**host, "timezone": ZONE} for host in kept["hosts"]]
     save_settings(store, "default", {**kept, "figures": figures}, "test", at=now)
     put(store, "live", *_make_live(now, agents))
     put(store, "calls", *_make_calls(now))
@@ -310,6 +314,11 @@ class Window:
         """Return the first element, as soon as there is one."""
         found: list[WebElement] = wait_until(lambda: self.all(selector), 60)
         return found[0]
+
+    def press(self, selector: str) -> None:
+        """Press a button as soon as it is there; it may be drawn anew meanwhile."""
+        script = "const b = document.querySelector(arguments[0]); b?.click(); return Boolean(b)"
+        wait_until(lambda: self.ask(script, selector), 60)
 
     def text(self, selector: str = "body") -> str:
         """Return all text of the elements that there are now."""

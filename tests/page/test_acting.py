@@ -43,9 +43,8 @@ def test_a_missed_call_is_taken_noted_and_closed(window: Window, number: str) ->
     press(window, number, "take")
     wait_until(lambda: item(window, number).get("owner"))
     press(window, number, "write")
-    area = window.one("textarea")
-    area.send_keys("Rings at nine <b>tomorrow</b>")
-    area.find_element("xpath", "following-sibling::button").click()
+    window.one("textarea").send_keys("Rings at nine <b>tomorrow</b>")
+    window.press("textarea + button")
     window.until("Rings at nine <b>tomorrow</b>", "tbody")
     assert item(window, number)["note"] == "Rings at nine <b>tomorrow</b>"
     press(window, number, "close")
@@ -66,7 +65,7 @@ def test_what_somebody_else_does_with_a_missed_call_is_seen_but_takes_no_note_aw
     window.place.store.database["missed"].update_one({"number": number}, {"$set": changes})
     window.one("textarea").send_keys("tence")
     assert window.one("textarea").get_attribute("value") == "half a sentence"
-    window.one("textarea").find_element("xpath", "following-sibling::button[2]").click()
+    window.press("textarea + button + button")
     window.browser.refresh()
     window.until("Bob", "tbody")
 
@@ -124,7 +123,7 @@ def test_a_station_shows_its_calls_and_acts_on_them(window: Window) -> None:
     window.enter("station?station=1001")
     name = ring(window, "1001")
     with carrying_out(window.place.store, lambda _: ("done", {"result": {}})) as done:
-        window.one("[data-command='call.answer']").click()
+        window.press("[data-command='call.answer']")
         wait_until(lambda: done)
         assert done[0]["args"]["deviceNumber"] == "1001"
         assert done[0]["args"]["callRefID"] >= 100
@@ -132,7 +131,7 @@ def test_a_station_shows_its_calls_and_acts_on_them(window: Window) -> None:
         window.place.store.database["calls"].update_one({"_id": name}, {"$set": put_talk})
         window.one("[data-command='call.hold']")
         window.one(".call input").send_keys("1002")
-        window.one("[data-command='call.transfer_single_step']").click()
+        window.press("[data-command='call.transfer_single_step']")
         wait_until(lambda: len(done) == 2)
         assert done[1]["args"]["transferDN"] == "1002"
     end(window, name)
@@ -144,7 +143,7 @@ def test_an_agent_says_why_not_to_be_ready(window: Window) -> None:
     window.enter("station?station=1001")
     window.one(".actions select").send_keys("2 Training")
     with carrying_out(window.place.store, lambda _: ("done", {"result": {}})) as done:
-        window.all("[data-command='agent.state']")[1].click()
+        window.press("select + [data-command='agent.state']")
         wait_until(lambda: done)
     wanted = {"agentId": "1001", "groupNumber": "620", "agentState": "dutyOff", "reasonCode": "2"}
     assert done[0]["args"] == {"deviceNumber": "1001", **wanted}

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import requests
 from api_scene import EVERYTHING, Served, read_problem
-from page_scene import Window
+from page_scene import ZONE, Window
 from selenium.webdriver.common.by import By
 from sites import wait_until
 
@@ -53,7 +53,7 @@ def test_who_one_is_is_told_without_the_token(place: Served) -> None:
     assert token not in told.text
     assert told.json()["rights"] == ["calls.read"]
     assert told.json()["scope"] == {"stations": ["1001"]}
-    assert told.json()["hosts"] == [{"name": "main", "timezone": "UTC"}]
+    assert told.json()["hosts"] == [{"name": "main", "timezone": ZONE}]
 
 
 def test_mongodb_has_neither_the_cookie_nor_the_token(place: Served) -> None:

@@ -23,6 +23,7 @@ const NEWS_MILLISECONDS = 2_000;
 export function open(root, choices) {
   const wanted = { ...choices };
   const problem = makeProblem();
+  const failed = makeProblem(); // of what was done, which loading anew does not take away
   const done = make('p', { role: 'status', class: 'hint' });
   const csv = makeCsvLink();
   const heads = ['number', 'group', 'count', 'last', 'attempts', 'owner', 'note', 'actions'].map((name) =>
@@ -76,6 +77,7 @@ export function open(root, choices) {
     ),
     make('p', { class: 'actions' }, csv),
     problem.element,
+    failed.element,
     done,
     table.element,
     none,
@@ -172,9 +174,9 @@ export function open(root, choices) {
       const isGone = changed.state === 'closed' && !wanted.state;
       items = items.flatMap((each) => (each.id !== item.id ? [each] : isGone ? [] : [changed]));
       done.textContent = say('page.missed.saved', { number: item.number });
-      problem.show(null);
+      failed.show(null);
     } catch (error) {
-      problem.show(error);
+      failed.show(error);
     }
     show();
   }
@@ -202,17 +204,17 @@ export function open(root, choices) {
   async function callBack(item) {
     const from = station ?? wanted.station;
     if (!from) {
-      problem.show(new Error(say('page.missed.no_station')));
+      failed.show(new Error(say('page.missed.no_station')));
       root.querySelector('#field-station')?.focus();
       return;
     }
     try {
       done.textContent = say('page.missed.calling', { number: item.number, station: from });
       await command('call.make', { deviceNumber: from, calledDN: item.number }, item.host);
-      problem.show(null);
+      failed.show(null);
     } catch (error) {
       done.textContent = '';
-      problem.show(error);
+      failed.show(error);
     }
   }
 

@@ -192,14 +192,18 @@ export function open(root, choices) {
   const nameOf = (key) => (state.me.reasons[key] ? `${key} ${state.me.reasons[key]}` : key);
   const list = () => [...state.calls.values()].filter((call) => call.stations?.includes(station()));
 
+  let drawn = '';
+  let drawnIds = '';
   function showCalls() {
-    if (calls.contains(document.activeElement) && document.activeElement.tagName === 'INPUT') return;
     const found = list();
-    if (found.length === 0) {
-      showNothing(calls, say('page.station.no_call'));
-      return;
-    }
-    fill(calls, found.map(makeCall));
+    const ids = found.map((call) => call.id).join(' ');
+    const mark = JSON.stringify([station(), found.map((call) => [call.id, call.call_refs, call.segments])]);
+    const isTyping = calls.contains(document.activeElement) && document.activeElement.tagName === 'INPUT';
+    if (drawn === mark || (isTyping && ids === drawnIds)) return; // who is about to act is not disturbed
+    drawn = mark;
+    drawnIds = ids;
+    if (found.length === 0) showNothing(calls, say('page.station.no_call'));
+    else fill(calls, found.map(makeCall));
   }
 
   function makeCall(call) {

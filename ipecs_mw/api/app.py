@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import structs
@@ -160,10 +160,9 @@ class Api:
         if not names:
             return
         try:
-            valid: Mapping[str, Token] = await asyncio.get_running_loop().run_in_executor(
-                self._executor, load_valid, self.site.store, names, self.site.now()
+            valid, are_open = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._load_valid, names, sessions
             )
-            are_open = await asyncio.to_thread(find_open, self.site.store, sessions)
         except StoreError as error:
             log.debug("api.tokens_not_checked", detail=logs.explain(error))
             return
@@ -174,6 +173,13 @@ class Api:
                 client.close("token_revoked" if token is None else "token_changed")
             elif session and session not in are_open:
                 client.close("signed_out")
+
+    def _load_valid(
+        self, names: Collection[str], sessions: Collection[str]
+    ) -> tuple[Mapping[str, Token], Collection[str]]:
+        """Return which of these tokens are valid, and which of these sessions are open, in a thread of its own."""
+        are_open = find_open(self.site.store, sessions) if sessions else ()
+        return load_valid(self.site.store, names, self.site.now()), are_open
 
     def close_streams(self) -> None:
         """Close every stream: the process ends."""

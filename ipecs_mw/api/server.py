@@ -150,9 +150,6 @@ class TolerantSocket(WebSocketsSansIOProtocol):
 class _Server(uvicorn.Server):
     """The server; who runs it catches the signals."""
 
-    def install_signal_handlers(self) -> None:
-        """Leave signals alone."""
-
     def capture_signals(self) -> Any:
         """Leave signals alone."""
         return nullcontext()

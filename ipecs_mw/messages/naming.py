@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 
 from msgspec import structs
 
+from ipecs_mw import logs
 from ipecs_mw.calls.missed import MISSED
-from ipecs_mw.messages.message import Changed, Document, Message, collect, spell_document
+from ipecs_mw.messages.message import Changed, Message, collect, spell_document
+
+log = logs.get_logger()
 
 ALL = frozenset({"events", "calls", "state", "missed", "figures"})
 """The topics of what concerns whoever follows a host at all: that it is away, that events are missing."""
@@ -20,10 +23,15 @@ _NEWS = timedelta(hours=1)
 _INSTANTS = (("call.ringing", "rang_at"), ("call.answered", "answered_at"))
 
 
-def name_change(changed: Changed) -> Iterator[Message]:
-    """Yield the messages that a change is, in their order."""
-    name = _NAMES.get(changed.collection)
-    return iter(()) if name is None else name(changed)
+def name_change(changed: Changed) -> list[Message]:
+    """Return the messages that a change is, in their order; none for a document that is not as ours are."""
+    try:
+        return list(_NAMES[changed.collection](changed))
+    except (TypeError, ValueError, AttributeError, LookupError) as error:  # somebody else wrote it
+        log.warning(
+            "messages.odd_document", collection=changed.collection, id=changed.id, reason=type(error).__name__
+        )
+        return []
 
 
 def _name_event(changed: Changed) -> Iterator[Message]:
@@ -182,8 +190,3 @@ _NAMES: Mapping[str, Callable[[Changed], Iterator[Message]]] = {
     "figures": _name_figures,
     "requests": _name_request,
 }
-
-
-def mask_message(message: Message, mask: Callable[[Document], Document]) -> Message:
-    """Return a message with the numbers of its content masked."""
-    return structs.replace(message, data=mask(message.data))

@@ -161,7 +161,7 @@ def _list_missed(site: Site, name: str, begin: Spot, goal: Spot) -> Iterator[tup
             if Spot(place, 0).order > goal.order or (changed is None and Spot(place).order >= goal.order):
                 return
             last, count = place, count if place == last else 0
-            messages = [] if changed is None else list(name_change(changed))
+            messages = [] if changed is None else name_change(changed)
             news = set(map(id, hosts.choose(messages)))
             for message in messages:
                 count += 1

@@ -74,6 +74,8 @@ class Feeding:
             except StoreError as error:
                 if self.is_up:
                     log.warning("api.feed_away", feed=self.name, detail=logs.explain(error))
+            except Exception:  # one fault of ours must not end the feed for all
+                log.critical("api.feed_failed", feed=self.name, exc_info=True)
             else:
                 wait = _FIRST_WAIT_SECONDS
             self.is_up = False

@@ -92,11 +92,6 @@ class Hub:
                 raise StoreUnavailable("error.mongo_away", reason=", ".join(names))
             await asyncio.sleep(_LOOK_SECONDS)
 
-    @property
-    def is_up(self) -> bool:
-        """Whether all feeds are read."""
-        return all(feeding.is_up for feeding in self.feedings.values())
-
     def take(self, name: str, place: str, changed: Changed | None) -> None:
         """Take a step of a feed, in the feed's thread."""
         self._waiting.append((name, place, changed))
@@ -149,7 +144,7 @@ class Hub:
             return
         spot = self.spots.get(name)
         taken = (spot.taken or 0) if spot is not None and spot.place == place else 0
-        messages = list(name_change(changed))
+        messages = name_change(changed)
         news = set(map(id, self._hosts.choose(messages)))
         for count, message in enumerate(messages, start=taken + 1):
             before = dict(self.spots)

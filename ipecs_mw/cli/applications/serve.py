@@ -27,7 +27,7 @@ def serve(address: str | None, port: int | None, allow_plain: bool) -> None:
     except ModuleNotFoundError as error:
         raise CannotStart("error.api_missing", package=(error.name or "?").partition(".")[0]) from error
     with context.open_store() as store:
-        site = Site(store, context.clock, context.profile)
+        site = Site(store.read_anything(), context.clock, context.profile)
         try:
             site.load()
         except StoreError as error:

@@ -119,6 +119,7 @@ def read_feed(
     Raises PositionLost where the server no longer has what came after it, CommandRefused for a place of another
     kind of server, StoreError.
     """
+    store = store.read_anything()
     if store.has_change_streams:
         return _watch(store, name, after, wait_seconds)
     if name == "live":
@@ -224,7 +225,7 @@ def read_state(
 
     For every topic: the hosts. Raises StoreError.
     """
-    database = store.database
+    database = store.read_anything().database
     with store_errors():
         of_hosts: Document = {} if topic == "state" else {"kind": "host"}
         for each in database["live"].find(of_hosts):

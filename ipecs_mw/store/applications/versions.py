@@ -13,14 +13,14 @@ class Versions:
     """Remembers the last documents with a `revision`, and makes the next of what an update changed."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Any, Document] = OrderedDict()
+        self._known: OrderedDict[str, Document] = OrderedDict()
 
     def read(self, change: Mapping[str, Any]) -> Document | None:
         """Return the document of a change as it was then; where the one before is not known, as it was looked up.
 
         None where it is gone.
         """
-        name = change["documentKey"]["_id"]
+        name = str(change["documentKey"]["_id"])
         before = self._known.pop(name, None)
         document: Document | None = change.get("fullDocument")
         if change["operationType"] == "delete":

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
-from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import ReturnDocument
 
 from ipecs_mw.clock import Clock
-from ipecs_mw.store.server.connection import Store
+from ipecs_mw.store.server.connection import TOLERANT, Store
 from ipecs_mw.store.server.failures import store_errors
 
 DONE_STATES = frozenset({"done", "failed", "expired", "unknown"})
@@ -52,13 +51,7 @@ _HAS_EXPIRED = {"$lte": [_EXPIRES_AT, "$$NOW"]}
 
 def open_requests(store: Store) -> Any:
     """Return the collection, read so that nothing that any driver may write is an error."""
-    return store.database["requests"].with_options(
-        codec_options=CodecOptions(
-            tz_aware=True,
-            datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-            unicode_decode_error_handler="replace",
-        )
-    )
+    return store.database["requests"].with_options(codec_options=TOLERANT)
 
 
 def mask_secrets(names: Secrets) -> Mapping[str, Any]:

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from bson import CodecOptions
+from bson.codec_options import DatetimeConversion
 from pymongo import MongoClient, ReadPreference, WriteConcern, timeout
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
@@ -57,6 +59,14 @@ STATED: Mapping[str, Any] = {
 logging.getLogger("pymongo.client").setLevel(logging.CRITICAL)
 
 
+TOLERANT: CodecOptions[Document] = CodecOptions(
+    tz_aware=True,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+"""How documents are read that any driver may have written: nothing in them is an error."""
+
+
 @dataclass
 class Store:
     """An open database. Writes are acknowledged by a majority and journalled; instants are aware UTC.
@@ -69,6 +79,10 @@ class Store:
     embedded: Embedded | None = None
     has_change_streams: bool = False
     server_version: str = "?"
+
+    def read_anything(self) -> "Store":
+        """Return the same store, which reads whatever any driver has written; who opened this one closes it."""
+        return replace(self, database=self.database.with_options(codec_options=TOLERANT))
 
     def greet(self, seconds: float = _SELECTION_SECONDS) -> None:
         """Ask the server what it is and whether it may be written to; raises StoreUnavailable or StoreRefused."""

@@ -4,20 +4,30 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from ipecs_mw.errors import CommandRefused
-from ipecs_mw.store.server.pages import Listing, Place
+from ipecs_mw.store.server.pages import Listing, Place, read_place
 
 _LONGEST_ID = 400
 
 
-def write_cursor(listing: Listing, last: dict[str, Any]) -> str:
-    """Return the cursor of the page after the one that ends with this document."""
-    content = [listing.collection, last[listing.instant].isoformat(), str(last["_id"])]
+def write_cursor(*content: Any) -> str:
+    """Return the text of a cursor: which list it is of, and where a page of it ends."""
     return urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+def _read(cursor: str, *of: str) -> list[Any]:
+    """Return where the page before ends, as a cursor of this list says; raises CommandRefused where it is none."""
+    try:
+        content = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if content[: len(of)] == list(of):
+            found: list[Any] = content[len(of) :]
+            return found
+    except (NotBase64, ValueError, TypeError, LookupError, RecursionError):
+        pass
+    raise CommandRefused("error.cursor_wrong", cursor=cursor[:80], list=of[0])
 
 
 def read_cursor(listing: Listing, cursor: str | None) -> Place | None:
@@ -25,17 +35,10 @@ def read_cursor(listing: Listing, cursor: str | None) -> Place | None:
     if cursor is None:
         return None
     try:
-        content = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        collection, at, name = content
-        instant = datetime.fromisoformat(at)
-        if (
-            collection == listing.collection
-            and instant.tzinfo
-            and isinstance(name, str)
-            and len(name) <= _LONGEST_ID
-        ):
-            return instant.astimezone(UTC), name
-    except (NotBase64, ValueError, TypeError, OverflowError, RecursionError):
+        milliseconds, name = _read(cursor, listing.collection)
+        if isinstance(name, str) and len(name) <= _LONGEST_ID and type(milliseconds) is int:
+            return read_place(milliseconds, name)
+    except (ValueError, TypeError, OverflowError):
         pass
     raise CommandRefused("error.cursor_wrong", cursor=cursor[:80], list=listing.collection)
 
@@ -47,22 +50,20 @@ def cut_page(
     items = list(islice(found, limit + 1))
     if len(items) <= limit:
         return items, None
-    return items[:limit], write_cursor(listing, items[limit - 1])
+    place = listing.find_place(items[limit - 1])
+    return items[:limit], None if place is None else write_cursor(listing.collection, *place)
 
 
 def write_delivery_cursor(webhook: str, last: str) -> str:
     """Return the cursor of the page of a webhook's deliveries after the one that ends with this id."""
-    return urlsafe_b64encode(json.dumps(["deliveries", webhook, last]).encode()).decode().rstrip("=")
+    return write_cursor("deliveries", webhook, last)
 
 
 def read_delivery_cursor(webhook: str, cursor: str | None) -> str | None:
     """Return the id after which a page of a webhook's deliveries begins; raises CommandRefused."""
     if cursor is None:
         return None
-    try:
-        collection, name, last = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if (collection, name) == ("deliveries", webhook) and isinstance(last, str):
-            return last
-    except (NotBase64, ValueError, TypeError, RecursionError):
-        pass
+    last = next(iter(_read(cursor, "deliveries", webhook)), None)
+    if isinstance(last, str):
+        return last
     raise CommandRefused("error.cursor_wrong", cursor=cursor[:80], list="deliveries")

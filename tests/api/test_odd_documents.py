@@ -4,29 +4,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from bson import Decimal128, Int64, Regex
-from bson.datetime_ms import DatetimeMS
 from following_scene import names, put_call, wait_open
+from odd_documents import ODD
 from serving import Served, following, make_token
 from sites import wait_until
 
 from ipecs_mw.store.server.connection import Store
 
 NOW = datetime(2026, 11, 29, 8, 0, tzinfo=UTC)
-FAR = DatetimeMS(10**15)
-ODD: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("calls", {"_id": 5, "host": 7, "stations": 1.5, "segments": "x", "is_open": True}),
-    ("calls", {"_id": "main:far", "host": "main", "is_open": True, "began_at": FAR, "rang_at": FAR}),
-    ("calls", {"_id": "main:late", "host": "main", "is_open": True, "rang_at": "yesterday", "segments": [1]}),
-    ("live", {"_id": "odd", "kind": 3, "groups": {"a": 1}}),
-    ("live", {"_id": "main:station:9", "host": "main", "kind": "station", "station": ["9"], "since": FAR}),
-    ("missed", {"_id": Decimal128("1.5"), "group": Regex("x")}),
-    ("figures", {"_id": Int64(2), "from": FAR, "stations": 5}),
-    (
-        "requests",
-        {"_id": {"a": 1}, "state": "done", "created_at": FAR, "args": {"x": b"\xff\x00"}, "result": FAR},
-    ),
-)
 
 
 @pytest.mark.parametrize(("collection", "document"), ODD, ids=[f"{name} {doc['_id']}" for name, doc in ODD])
@@ -49,3 +34,29 @@ def test_a_document_that_is_none_of_ours_holds_up_no_stream(
             store.database["live"].delete_one({"_id": document["_id"]})
         put_call(store, "best", is_open=True, began_at=NOW)
         wait_until(lambda: "call.began" in names(late))
+
+
+def test_lists_show_such_documents_page_by_page(site: Served, store: Store) -> None:
+    token = make_token(store)
+    for collection, document in ODD:
+        store.database[collection].insert_one(dict(document))
+    put_call(store, "good", is_open=True, began_at=NOW)
+    for path in (
+        "calls",
+        "missed?state=all",
+        "events",
+        "stations",
+        "agents",
+        "queues",
+        "status",
+        "figures/queues",
+    ):
+        assert site.ask("GET", f"/api/v1/{path}", token)[0] == 200, path
+    found, link = [], "/api/v1/calls?limit=1"
+    while link:
+        status, _, page = site.ask("GET", link, token)
+        assert status == 200, page
+        found += [each["id"] for each in page["items"]]
+        link = f"/api/v1/calls?limit=1&cursor={page['next']}" if page["next"] else ""
+    assert "main:good" in found
+    assert len(found) == len(set(map(str, found)))

@@ -11,7 +11,7 @@ from ipecs_mw.model.configuration.webhook_settings import WebhookSettings
 from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.process.sole_right import SoleRight
 from ipecs_mw.service.reports.context import Context
-from ipecs_mw.service.webhooks.shift import Shift
+from ipecs_mw.service.webhooks.lanes import Lanes
 from ipecs_mw.transport.tls import build_context_of
 from ipecs_mw.transport.webhook import Receiver
 
@@ -26,7 +26,7 @@ _LOOK_SECONDS = 1.0
 
 
 class Sender:
-    """Keeps the right, and a `Shift` while it is ours; `run` is its thread."""
+    """Keeps the right, and a `Lanes` while it is ours; `run` is its thread."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -38,35 +38,35 @@ class Sender:
             seconds=LEASE_SECONDS,
             renew_seconds=_RENEW_SECONDS,
         )
-        self._shift: Shift | None = None
+        self._lanes: Lanes | None = None
 
     def run(self) -> None:
         """Look each second until stopped, whatever becomes of MongoDB."""
         take_turns(self._take_turn, self._context.clock, self._context.stop, self._tell_stopped)
-        if self._end_shift():
+        if self._end_lanes():
             self._right.let_go()
 
     def describe(self) -> Mapping[str, Any]:
         """Return whether this daemon sends, and how each webhook is."""
-        shift = self._shift
-        return {"is_sender": shift is not None, "webhooks": [] if shift is None else shift.describe()}
+        lanes = self._lanes
+        return {"is_sender": lanes is not None, "webhooks": [] if lanes is None else lanes.describe()}
 
     def _take_turn(self) -> float:
         if not self._right.hold():
-            self._end_shift()
+            self._end_lanes()
             return _LOOK_SECONDS
-        if self._shift is None:
-            self._shift = Shift(self._context, self._may_send, self._make_receiver)
-        self._shift.turn()
+        if self._lanes is None:
+            self._lanes = Lanes(self._context, self._may_send, self._make_receiver)
+        self._lanes.turn()
         return _LOOK_SECONDS
 
     def _may_send(self, seconds: float) -> bool:
         return self._right.seconds_left > seconds
 
-    def _end_shift(self) -> bool:
+    def _end_lanes(self) -> bool:
         """Stop sending; tell whether nothing is on its way any more."""
-        shift, self._shift = self._shift, None
-        return shift is None or shift.end()
+        lanes, self._lanes = self._lanes, None
+        return lanes is None or lanes.end()
 
     def _make_receiver(self) -> Receiver:
         settings: WebhookSettings = self._context.read().settings.webhooks

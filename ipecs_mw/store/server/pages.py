@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from bson.datetime_ms import DatetimeMS
 from pymongo import ASCENDING, DESCENDING
 
 from ipecs_mw.errors import NoSuchName
@@ -12,7 +13,7 @@ from ipecs_mw.store.server.failures import store_errors
 
 OLDER, NEWER = "$lt", "$gt"
 Query = dict[str, Any]
-Place = tuple[datetime, str]
+Place = tuple[datetime | DatetimeMS, str]
 """The instant and the id of a document: where a page ends, also when that document is no more."""
 
 
@@ -59,7 +60,17 @@ class Listing(NamedTuple):
                 query = {"$and": [query, self._beside(store, name, side)]}
         return query
 
-    def lie(self, side: str, at: datetime, name: str) -> Query:
+    def find_place(self, document: Mapping[str, Any]) -> tuple[int, str] | None:
+        """Return the place of a document: its instant in milliseconds since 1970, and its id.
+
+        None where it has no instant: such documents come last.
+        """
+        at = document.get(self.instant)
+        if isinstance(at, datetime):
+            at = DatetimeMS(at)
+        return (int(at), str(document["_id"])) if isinstance(at, DatetimeMS) else None
+
+    def lie(self, side: str, at: datetime | DatetimeMS, name: str) -> Query:
         """Return the query for what lies on one side of an instant and `_id`."""
         # the bound on the instant lets the index start where the last page ended; the $or settles equal instants
         return {
@@ -79,6 +90,11 @@ class Listing(NamedTuple):
 def build_span(since: datetime | None, until: datetime | None) -> Query:
     """Return the condition on an instant: `since` ≤ it < `until`; empty where neither is given."""
     return {name: value for name, value in (("$gte", since), ("$lt", until)) if value is not None}
+
+
+def read_place(milliseconds: int, name: str) -> Place:
+    """Return what `Listing.find_place` told; raises ValueError, TypeError for what is no instant of MongoDB."""
+    return DatetimeMS(milliseconds), name
 
 
 def narrow(query: Query, within: Mapping[str, Any] | None) -> Query:

@@ -46,17 +46,17 @@ _END_SECONDS = 11.0
 _SAFE_SECONDS = 1.0
 
 
-class Shift:
+class Lanes:
     """All webhooks of a database, from its making until `end`; used by one thread."""
 
     def __init__(
         self, context: Context, may_send: Callable[[float], bool], make_receiver: Callable[[], Receiver]
     ) -> None:
         self._context = context
-        self._store, self._clock = context.store, context.clock
+        self._store, self._clock = context.store.read_anything(), context.clock
         self._may_send = may_send
         self._tools = Tools(
-            context.store,
+            self._store,
             context.clock,
             lambda: context.read().settings.webhooks,
             lambda: context.read().texts,

@@ -1,7 +1,6 @@
 """The API and its stream: how soon a frame reaches a thousand clients, what idle ones cost, pages and commands."""
 
 import http.client
-import json
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from typing import Any, Self
 
 from rates import running_daemon
 from rows import Row, percentile
-from scene import Scene, wait_until
+from scene import Child, Scene, wait_until
 from serve_process import ServeProcess
 
 from ipecs_mw.client import Client
@@ -30,38 +29,13 @@ _P99_MS = 250.0
 _SCRIPT = "a change stream a client"
 
 
-class Readers:
-    """Clients that follow, in a process of their own."""
+class Readers(Child):
+    """Clients that follow, in a process of their own; all have begun once it is made."""
 
     def __init__(self, port: int, token: str, paths: Sequence[str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("readers.py")), str(port), token, str(len(paths))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write("".join(f"{path}\n" for path in paths))
-        self._process.stdin.flush()
-        self._read()
-
-    def ask(self, *command: Any) -> Any:
-        """Give a command and return its answer."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def _read(self) -> Any:
-        assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
+        super().__init__("readers.py", str(port), token, str(len(paths)))
+        self.write("".join(f"{path}\n" for path in paths))
+        self.read()
 
 
 def measure_applications(mongo: Embedded, folder: Path, seconds: int, commands: int) -> list[Row]:

@@ -40,18 +40,23 @@ def wait_until(is_so: Callable[[], Any], seconds: float, every_seconds: float = 
     return answer
 
 
-class HostProcess:
-    """`host.py`, or another program of its kind, as a child; `ask` gives it a command and returns its answer."""
+class Child:
+    """A program of this folder that answers each line on its stdin, a JSON list, with one of JSON."""
 
-    def __init__(self, count: int = 1, program: str = "host.py") -> None:
+    def __init__(self, program: str, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name(program)), str(count)],
+            [sys.executable, str(Path(__file__).with_name(program)), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.hosts: list[dict[str, Any]] = self.read()
+
+    def write(self, text: str) -> None:
+        """Write to its stdin."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(text)
+        self._process.stdin.flush()
 
     def ask(self, *command: Any) -> Any:
         """Give a command and return its answer."""
@@ -60,9 +65,7 @@ class HostProcess:
 
     def tell(self, *command: Any) -> None:
         """Give a command whose answer `read` returns later."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
+        self.write(json.dumps(command) + "\n")
 
     def read(self) -> Any:
         """Return the next answer."""
@@ -75,6 +78,14 @@ class HostProcess:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
+
+
+class HostProcess(Child):
+    """`host.py`, or another program of its kind, as a child; `ask` gives it a command and returns its answer."""
+
+    def __init__(self, count: int = 1, program: str = "host.py") -> None:
+        super().__init__(program, str(count))
+        self.hosts: list[dict[str, Any]] = self.read()
 
 
 @dataclass

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import log_calls
+import options
 import tables
 
 DOCS = Path(__file__).parent
@@ -29,7 +30,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "lookups": tables.describe_lookups,
     "system_events": log_calls.describe_system_events,
     "log_events": log_calls.describe_log_events,
-    "command_line": tables.describe_command_line,
+    "command_line": options.describe_command_line,
     "api": tables.describe_api,
     "metrics": tables.describe_metrics,
     "formulas": tables.describe_formulas,

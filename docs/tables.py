@@ -5,13 +5,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import click
 from msgspec import NODEFAULT, inspect
 
 from ipecs_mw.api.app import ROWS
 from ipecs_mw.api.metrics import METRICS as API_METRICS
 from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE, BY_BODY
-from ipecs_mw.cli import cli
 from ipecs_mw.figures.answers.formulas import ALL
 from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.definitions import Command, Parameter, parse_command
@@ -51,7 +49,7 @@ _FORMS = {
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a Markdown table; what would end a cell is escaped."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines) + "\n"
+    return "\n".join("| " + " | ".join(escape_cell(cell) for cell in line) + " |" for line in lines) + "\n"
 
 
 def code(text: object) -> str:
@@ -194,22 +192,6 @@ def describe_lookups() -> str:
         for name, rows in CODES.items()
         if name not in events and not name.startswith("errors_")
     )
-
-
-def describe_command_line() -> str:
-    """Return every command of `ipecs-mw` with its options."""
-    return "\n".join([_describe_options("ipecs-mw", "", cli), *_describe_below(cli, "")])
-
-
-def _describe_below(group: click.Group, path: str) -> Iterator[str]:
-    context = click.Context(group, info_name=path)
-    for name in group.list_commands(context) if group is cli else group.commands:
-        command = group.get_command(context, name)
-        if command is None:
-            continue
-        yield _describe_options(f"ipecs-mw {path}{name}", f"{path}{name}.".replace(" ", "."), command)
-        if isinstance(command, click.Group):
-            yield from _describe_below(command, f"{path}{name} ")
 
 
 def describe_api() -> str:
@@ -365,39 +347,6 @@ def _describe_fields(name: str) -> str:
     )
 
 
-def _describe_options(title: str, prefix: str, command: click.Command) -> str:
-    rows = []
-    for parameter in command.params:
-        is_option = isinstance(parameter, click.Option)
-        long = max(parameter.opts, key=len)
-        key = f"help.{prefix}{long.lstrip('-').replace('-', '_')}"
-        said = parameter.help if isinstance(parameter, click.Option) else ""
-        rows.append(
-            (
-                codes(parameter.opts) if is_option else code(parameter.make_metavar(click.Context(command))),
-                _allowed_option(parameter),
-                "" if parameter.default in (None, False) or not is_option else _default(parameter),
-                TEXTS.render(key) if key in TEXTS else said or "",
-            )
-        )
-    key = "help." + (prefix.rstrip(".") or "ipecs_mw")
-    said = TEXTS.render(key) if key in TEXTS else command.help or ""
-    head = ("Option", "Allowed", "Default", "Meaning")
-    return f"### {title}\n\n{said}\n\n" + (table(head, rows) if rows else "")
-
-
-def _allowed_option(parameter: click.Parameter) -> str:
-    if getattr(parameter, "is_flag", False):
-        return "no value"
-    if isinstance(parameter.type, click.Choice):
-        return codes(map(str, parameter.type.choices))
-    return parameter.type.name
-
-
-def _default(parameter: click.Parameter) -> str:
-    default = parameter.default
-    return code(default) if isinstance(default, str | int | float) else ""
-
-
-def _cell(value: object) -> str:
+def escape_cell(value: object) -> str:
+    """Return a value as it may stand in a cell."""
     return str(value).replace("|", "\\|").replace("\n", " ")

@@ -19,10 +19,11 @@ from ipecs_mw import logs
 from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
 from ipecs_mw.api.endpoints import alarmed, commanded, counted, hooked, logged, present, signed_in
-from ipecs_mw.api.endpoints.about import STREAM, build_rows
+from ipecs_mw.api.endpoints.about import build_rows
 from ipecs_mw.api.metrics import Measured
 from ipecs_mw.api.page import Page
 from ipecs_mw.api.routing import Counters, build_problem, build_routes
+from ipecs_mw.api.rows import STREAM
 from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.frames import spell_alive
 from ipecs_mw.api.stream.hub import FEEDS, Hub

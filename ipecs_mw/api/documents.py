@@ -6,6 +6,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from ipecs_mw.calls.outcome import Direction, Outcome
+from ipecs_mw.model.configuration.settings import Kind
+from ipecs_mw.store.applications.deliveries import State
 
 Instant = Annotated[datetime, Meta(tz=True, description="ISO 8601, UTC")]
 T = TypeVar("T")
@@ -23,7 +25,7 @@ class Event(Struct, frozen=True):
 
     id: str
     host: str
-    kind: Literal["acd", "call", "presence", "smdr", "system", "unknown", "undecodable"]
+    kind: Kind
     type: str | UnsetType = UNSET
     code: int | UnsetType = UNSET
     at: Instant | UnsetType = UNSET
@@ -240,13 +242,6 @@ class CommandInfo(Struct, frozen=True):
     is_safe: bool
 
 
-class Commands(Struct, frozen=True):
-    """All commands that this token may give, on one page."""
-
-    items: list[CommandInfo]
-    next: None = None
-
-
 class RequestInfo(Struct, frozen=True):
     """A command and what became of it."""
 
@@ -277,3 +272,58 @@ class Health(Struct, frozen=True):
     """Whether the database can be asked."""
 
     status: Literal["ok", "down"]
+
+
+class WebhookInfo(Struct, frozen=True):
+    """A webhook as it is shown: `url` without its path. `secret` is there once, where it was made."""
+
+    name: str
+    url: str
+    topics: list[str]
+    state: str
+    secret: str | UnsetType = UNSET
+    hosts: list[str] | UnsetType = UNSET
+    kinds: list[str] | UnsetType = UNSET
+    types: list[str] | UnsetType = UNSET
+    stations: list[str] | UnsetType = UNSET
+    groups: list[str] | UnsetType = UNSET
+    format: Any = UNSET
+    variables: Any = UNSET
+    reason: str | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
+    created_at: Instant | UnsetType = UNSET
+    created_by: str | UnsetType = UNSET
+    updated_at: Instant | UnsetType = UNSET
+    updated_by: str | UnsetType = UNSET
+
+
+class DeliveryInfo(Struct, frozen=True):
+    """A delivery: its id is the header `webhook-id` of all its tries."""
+
+    id: str
+    webhook: str
+    name: str
+    state: State
+    tries: int
+    at: Instant
+    host: str | UnsetType = UNSET
+    next_at: Instant | UnsetType = UNSET
+    first_at: Instant | UnsetType = UNSET
+    ended_at: Instant | UnsetType = UNSET
+    call: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    attempts: list[Any] | UnsetType = UNSET
+
+
+class TestResult(Struct, frozen=True):
+    """What became of a test."""
+
+    status: int | UnsetType | None = UNSET
+    error: str | UnsetType = UNSET
+    duration_seconds: float | UnsetType = UNSET
+
+
+class ReplayResult(Struct, frozen=True):
+    """How many deliveries are sent again."""
+
+    count: int | UnsetType = UNSET

@@ -63,17 +63,16 @@ def _build(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         row = methods["GET" if request.method == "HEAD" else request.method]
-        texts = site.find_texts(request.headers.get("accept-language", ""))
+        language = request.headers.get("accept-language", "")
         try:
-            answer = await _answer(row, request, site, access)
-            response = _write(answer)
+            response = _write(await _answer(row, request, site, access))
         except ClientDisconnect:
             response = Response(status_code=400)
         except IpecsMwError as error:
-            response = build_problem(error, site, request.headers.get("accept-language", ""))
+            response = build_problem(error, site, language)
         except Exception:  # one fault of ours must not end the process; what it was is in the log alone
             log.critical("api.failed", path=row.path, exc_info=True)
-            response = build_problem(Problem(500, "error.api_failed"), site, texts.locale)
+            response = build_problem(Problem(500, "error.api_failed"), site, language)
         counters.count(response.status_code)
         return response
 
@@ -102,9 +101,7 @@ async def _answer(row: Endpoint, request: Request, site: Site, access: Access) -
         texts=site.find_texts(headers.get("accept-language", "")),
         now=site.now(),
         headers=headers,
-        url=str(request.url.replace(scheme="", netloc=""))
-        if request.url.hostname is None
-        else str(request.url),
+        url=str(request.url),
     )
     if row.is_slow:
         answer: Answer = await row.handle(asked)

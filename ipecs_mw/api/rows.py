@@ -14,6 +14,7 @@ from ipecs_mw.model.texts import Texts
 from ipecs_mw.store.applications.tokens import Token
 
 BASE = "/api/v1"
+STREAM = f"{BASE}/stream"
 
 ANYBODY = ""
 """The right of an endpoint that needs no token."""

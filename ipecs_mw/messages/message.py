@@ -29,7 +29,7 @@ class Message(Struct, frozen=True):
     """What an application is told: `data` under a `name` such as `call.ended`, to who follows one of `topics`.
 
     `data` is the document as in MongoDB, with `id` for `_id`; of one that is no more `id`, `host` and `is_gone`.
-    `stations`, `agents` and `groups` are all that it concerns; `kind` and `type` are those of an event. Of several
+    `stations` and `groups` are all that it concerns; `kind` and `type` are those of an event. Of several
     messages with one `key` the last alone tells what is so now: it is blank where each counts.
     """
 
@@ -38,7 +38,6 @@ class Message(Struct, frozen=True):
     host: str
     data: Document
     stations: frozenset[str] = frozenset()
-    agents: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     kind: str = ""
     type: str = ""
@@ -50,6 +49,16 @@ def spell_document(document: Document) -> dict[str, Any]:
     """Return a document as applications get it: `id` for `_id`, without what is of ourselves alone."""
     return {"id": document["_id"], **{name: document[name] for name in document if name not in _OURS}}
 
+
+def spell_request(request: Document) -> dict[str, Any]:
+    """Return a command and what became of it as applications get it, its arguments as they stand there."""
+    return {"id": str(request["_id"]), **{name: request[name] for name in _OF_REQUEST if name in request}}
+
+
+_OF_REQUEST = (
+    "host", "command", "args", "state", "result", "error", "created_at", "created_by", "expires_at", "claimed_at",
+    "ended_at", "resolved_at", "resolved_by",
+)  # fmt: skip
 
 _OURS = frozenset({"_id", "holder", "first", "numbers", "days", "closing"})
 

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from ipecs_mw import logs
 from ipecs_mw.calls.missed import MISSED
-from ipecs_mw.messages.message import Changed, Message, collect, spell_document
+from ipecs_mw.messages.message import Changed, Message, collect, spell_document, spell_request
 
 log = logs.get_logger()
 
@@ -59,14 +59,12 @@ def _name_call(changed: Changed) -> Iterator[Message]:
         if call is None:
             yield _tell_gone(changed, name, "calls")
             continue
-        agents = {str(each["agent"]) for each in call.get("segments") or () if each.get("agent")}
         yield Message(
             name,
             frozenset({"calls"}),
             str(call.get("host", "")),
             spell_document(call),
             collect(call, ("stations",)),
-            frozenset(agents),
             collect(call, ("groups",)),
         )
 
@@ -105,8 +103,8 @@ def _name_live(changed: Changed) -> Iterator[Message]:
         host, kind, item_name = (*changed.id.split(":", 2), "", "")[:3]
         if name := _LIVE.get(kind):
             gone = _tell_gone(changed, name, "state", host=host, key=changed.id)
-            side = {"station": "stations", "agent": "agents"}.get(kind, "groups")
-            yield structs.replace(gone, **{side: frozenset({item_name} - {""})})
+            side = {"station": "stations", "group": "groups"}.get(kind)
+            yield structs.replace(gone, **{side: frozenset({item_name})}) if side else gone
         return
     name = _LIVE.get(str(item.get("kind", "")), "")
     if name:
@@ -116,7 +114,6 @@ def _name_live(changed: Changed) -> Iterator[Message]:
             str(item.get("host", "")),
             spell_document(item),
             collect(item, ("station",)),
-            collect(item, ("agent",)),
             collect(item, ("group", "groups")),
             key=changed.id,
         )
@@ -146,7 +143,6 @@ def _name_figures(changed: Changed) -> Iterator[Message]:
         str(row.get("host", "")),
         spell_document(row),
         collect(row, ("stations",)),
-        collect(row, ("agent",)),
         collect(row, ("group", "groups")),
         key=changed.id,
     )
@@ -158,21 +154,13 @@ def _name_request(changed: Changed) -> Iterator[Message]:
     touched = (request or {}).keys() if changed.fields is None else changed.fields
     if request is None or "state" not in touched or request.get("state") in ("queued", "sent"):
         return
-    told = {name: request[name] for name in _OF_REQUEST if name in request}
-    data = {"id": str(request["_id"]), **told}
     yield Message(
         "request",
         frozenset({"requests"}),
         str(request.get("host", "")),
-        data,
+        spell_request(request),
         command=str(request.get("command", "")),
     )
-
-
-_OF_REQUEST = (
-    "host", "command", "args", "state", "result", "error", "created_at", "created_by", "expires_at", "claimed_at",
-    "ended_at", "resolved_at", "resolved_by",
-)  # fmt: skip
 
 
 def _tell_gone(changed: Changed, name: str, topic: str, *, host: str = "", key: str = "") -> Message:

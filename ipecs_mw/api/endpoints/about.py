@@ -8,13 +8,12 @@ from ipecs_mw.api.documents import Health, Ticket
 from ipecs_mw.api.metrics import render
 from ipecs_mw.api.openapi import build_openapi
 from ipecs_mw.api.reference import KIND, POLICY, build_page
-from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE, Answer, Asked, Endpoint
+from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE, STREAM, Answer, Asked, Endpoint
 from ipecs_mw.api.stream.opening import StreamQuery
 from ipecs_mw.errors import StoreError
 from ipecs_mw.store.applications.tokens import make_ticket
 
 _PATIENCE_SECONDS = 5.0
-STREAM = f"{BASE}/stream"
 
 
 async def _show_health(asked: Asked) -> Answer:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field, to_builtins
 
 from ipecs_mw.api.answers import Missing, Problem
-from ipecs_mw.api.documents import CommandInfo, Commands, RequestInfo
+from ipecs_mw.api.documents import CommandInfo, Page, RequestInfo
 from ipecs_mw.api.rows import BASE, Answer, Asked, Endpoint
 from ipecs_mw.api.scoping import check_right, choose_host
 from ipecs_mw.errors import ChangedMeanwhile, CommandRefused, NoSuchName, Words
@@ -17,7 +17,7 @@ from ipecs_mw.model.definitions import Command
 from ipecs_mw.protocol.arguments import check_arguments
 from ipecs_mw.store.applications.keyed_requests import (
     find_request,
-    spell_request,
+    show_request,
     submit_keyed,
 )
 from ipecs_mw.store.applications.tokens import Token
@@ -81,13 +81,13 @@ async def _send(asked: Asked) -> Answer:
         waited = clock.monotonic() - began_at
         if waited >= wait:
             location = f"{BASE}/requests/{request['_id']}"
-            return Answer(spell_request(request, secrets), 202, {"Location": location, "Retry-After": "1"})
+            return Answer(show_request(request, secrets), 202, {"Location": location, "Retry-After": "1"})
         await asyncio.sleep(min(max(waited * _POLL_SHARE, _FIRST_POLL_SECONDS), _LONGEST_POLL_SECONDS))
         found = await asked.site.run(find_request, asked.site.store, str(request["_id"]))
         if found is None:
             raise Missing("error.no_such_request", id=str(request["_id"]))
         request = found
-    return Answer(spell_request(request, secrets), 200, {"Location": f"{BASE}/requests/{request['_id']}"})
+    return Answer(show_request(request, secrets), 200, {"Location": f"{BASE}/requests/{request['_id']}"})
 
 
 def _submit(asked: Asked, body: CommandBody) -> tuple[Mapping[str, Any], Secrets]:
@@ -160,7 +160,7 @@ def _show_request(asked: Asked) -> Answer:
     is_own = request is not None and request.get("created_by") == f"token:{asked.token.name}"
     if request is None or not (is_own or _may_see(asked.token, request)):
         raise Missing("error.no_such_request", id=asked.path["id"][:80])
-    spelled = spell_request(request, find_secrets(asked.site.store))
+    spelled = show_request(request, find_secrets(asked.site.store))
     return Answer(spelled if is_own else asked.hide(spelled))  # who gave a command has seen its numbers
 
 
@@ -172,7 +172,7 @@ def _may_see(token: Token, request: Mapping[str, Any]) -> bool:
 
 ROWS = (
     Endpoint("GET", f"{BASE}/commands", COMMANDS, "listCommands", "The commands that this token may give.",
-             _list_commands, Commands),
+             _list_commands, Page[CommandInfo]),
     Endpoint("POST", f"{BASE}/requests", COMMANDS, "sendCommand",
              "Have a command carried out, at most once: with the same `Idempotency-Key` it is the same request.",
              _send, RequestInfo, body=CommandBody, is_slow=True,

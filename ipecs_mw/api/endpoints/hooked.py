@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, structs
+from msgspec import Meta, Struct, structs
 
 from ipecs_mw.api.answers import Missing, Problem
 from ipecs_mw.api.cursors import read_delivery_cursor, write_delivery_cursor
-from ipecs_mw.api.documents import Instant, Page
+from ipecs_mw.api.documents import DeliveryInfo, Page, ReplayResult, TestResult, WebhookInfo
 from ipecs_mw.api.endpoints.logged import Cursor, Limit
 from ipecs_mw.api.rows import BASE, NUMBERS, Answer, Asked, Endpoint
 from ipecs_mw.errors import ChangedMeanwhile, CommandRefused, NoSuchName, Words
@@ -84,68 +84,6 @@ class DeliveryQuery(Struct, frozen=True, forbid_unknown_fields=True):
     state: State | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
-
-
-class WebhookInfo(Struct, frozen=True):
-    """A webhook as it is shown: `url` without its path. `secret` is there once, where it was made."""
-
-    name: str
-    url: str
-    topics: list[str]
-    state: str
-    secret: str | UnsetType = UNSET
-    hosts: list[str] | UnsetType = UNSET
-    kinds: list[str] | UnsetType = UNSET
-    types: list[str] | UnsetType = UNSET
-    stations: list[str] | UnsetType = UNSET
-    groups: list[str] | UnsetType = UNSET
-    format: Any = UNSET
-    variables: Any = UNSET
-    reason: str | UnsetType = UNSET
-    revision: int | UnsetType = UNSET
-    created_at: Instant | UnsetType = UNSET
-    created_by: str | UnsetType = UNSET
-    updated_at: Instant | UnsetType = UNSET
-    updated_by: str | UnsetType = UNSET
-
-
-class Webhooks(Struct, frozen=True):
-    """All webhooks, on one page."""
-
-    items: list[WebhookInfo]
-    next: None = None
-
-
-class DeliveryInfo(Struct, frozen=True):
-    """A delivery: its id is the header `webhook-id` of all its tries."""
-
-    id: str
-    webhook: str
-    name: str
-    state: State
-    tries: int
-    at: Instant
-    host: str | UnsetType = UNSET
-    next_at: Instant | UnsetType = UNSET
-    first_at: Instant | UnsetType = UNSET
-    ended_at: Instant | UnsetType = UNSET
-    call: str | UnsetType = UNSET
-    reason: str | UnsetType = UNSET
-    attempts: list[Any] | UnsetType = UNSET
-
-
-class TestResult(Struct, frozen=True):
-    """What became of a test."""
-
-    status: int | UnsetType | None = UNSET
-    error: str | UnsetType = UNSET
-    duration_seconds: float | UnsetType = UNSET
-
-
-class ReplayResult(Struct, frozen=True):
-    """How many deliveries are sent again."""
-
-    count: int | UnsetType = UNSET
 
 
 def _list(asked: Asked) -> Answer:
@@ -301,7 +239,7 @@ _MISSING = {404: "There is no such webhook."}
 _SLOW = {**_MISSING, 202: "The sender has not done it yet; no daemon may be running."}
 
 ROWS = (
-    Endpoint("GET", f"{BASE}/webhooks", _RIGHT, "listWebhooks", "All webhooks.", _list, Webhooks),
+    Endpoint("GET", f"{BASE}/webhooks", _RIGHT, "listWebhooks", "All webhooks.", _list, Page[WebhookInfo]),
     Endpoint("POST", f"{BASE}/webhooks", _RIGHT, "addWebhook", "Add a webhook; its secret is shown this once.",
              _add, WebhookInfo, body=WebhookBody, success=201, others={409: "There is one of this name."}),
     Endpoint("GET", f"{BASE}/webhooks/{{id}}", _RIGHT, "getWebhook", "One webhook.", _get, WebhookInfo,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from random import uniform
 
 from ipecs_mw import logs
 from ipecs_mw.api.answers import encode
@@ -44,8 +43,6 @@ async def serve_stream(site: Site, hub: Hub, opening: Opening, form: Form, send:
         await send(frames)
         client.sending_since = 0.0
 
-    if form == "sse":
-        await send([b"retry: %d\n\n" % int(uniform(1000, 5000))])  # noqa: S311 - a jitter
     hub.note(client)
     try:
         await _begin(site, hub, client, spots, opening, send_timed)

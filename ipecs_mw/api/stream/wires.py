@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from random import uniform
 from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
@@ -13,7 +14,7 @@ from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
 from ipecs_mw.api.reading import read_query
 from ipecs_mw.api.routing import Counters, build_problem
-from ipecs_mw.api.rows import BASE
+from ipecs_mw.api.rows import STREAM
 from ipecs_mw.api.site import Site
 from ipecs_mw.api.stream.hub import FEEDS, Hub
 from ipecs_mw.api.stream.opening import Opening, StreamQuery, read_opening
@@ -29,7 +30,6 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-accel-buffering", b"no"),
 )
-STREAM_PATH = f"{BASE}/stream"
 _MOST_HEARD = 100
 """So many messages a client of a WebSocket may send: it has nothing to say."""
 
@@ -62,7 +62,7 @@ class StreamEndpoint:
         except OSError:
             return
         except Exception:  # one fault of ours must not end the others
-            log.critical("api.failed", path=STREAM_PATH, exc_info=True)
+            log.critical("api.failed", path=STREAM, exc_info=True)
 
     async def _open(self, scope: Scope, headers: Headers) -> Opening:
         if scope["type"] == "http" and scope["method"] != "GET":
@@ -87,6 +87,8 @@ class StreamEndpoint:
             body = frames[0] if len(frames) == 1 else b"".join(frames)
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
+        # not all at once, where a server with many clients is started anew
+        await send_frames([b"retry: %d\n\n" % int(uniform(1000, 5000))])  # noqa: S311 - a jitter
         await self._until_gone(serve_stream(self._site, self._hub, opening, "sse", send_frames), receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -98,12 +100,11 @@ class StreamEndpoint:
 
         async def send_frames(frames: Sequence[bytes]) -> None:
             for frame in frames:
-                if not frame.startswith(b"retry:"):
-                    text: Message = {"type": "websocket.send", "text": frame.decode()}
-                    try:
-                        await send(text)
-                    except RuntimeError as error:  # closed meanwhile
-                        raise ConnectionAbortedError from error
+                text: Message = {"type": "websocket.send", "text": frame.decode()}
+                try:
+                    await send(text)
+                except RuntimeError as error:  # closed meanwhile
+                    raise ConnectionAbortedError from error
 
         code = await self._until_gone(
             serve_stream(self._site, self._hub, opening, "ws", send_frames), receive

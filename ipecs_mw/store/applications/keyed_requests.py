@@ -10,16 +10,11 @@ from bson.errors import InvalidId
 from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.errors import ChangedMeanwhile
+from ipecs_mw.messages.message import spell_request
 from ipecs_mw.model.contents import MASK
-from ipecs_mw.store.coordination.requests import Request, Secrets, open_requests
+from ipecs_mw.store.coordination.requests import Request, Secrets, build_request, open_requests
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
-
-SHOWN = (
-    "host", "command", "args", "state", "result", "error", "created_at", "created_by", "expires_at", "claimed_at",
-    "ended_at", "resolved_at", "resolved_by",
-)  # fmt: skip
-"""The fields of a request that its application sees."""
 
 
 def submit_keyed(
@@ -40,18 +35,15 @@ def submit_keyed(
     `secrets` are the names of secret arguments, in lower case.
     Raises ChangedMeanwhile where the key was used for another command; StoreError.
     """
-    request: Request = {
-        "_id": ObjectId(),
-        "command": command,
-        "args": dict(arguments),
-        "state": "queued",
-        "created_at": created_at,
-        "expires_at": expires_at,
-        "created_by": f"token:{token}",
-        "profile": profile,
-    }
-    if host is not None:
-        request["host"] = host
+    request = build_request(
+        command,
+        arguments,
+        host=host,
+        by=f"token:{token}",
+        created_at=created_at,
+        expires_at=expires_at,
+        profile=profile,
+    )
     if key is None:
         with store_errors():
             store.database["requests"].insert_one(request)
@@ -85,9 +77,9 @@ def find_request(store: Store, request_id: str) -> Request | None:
     return found
 
 
-def spell_request(request: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
+def show_request(request: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
     """Return a request as an application sees it; `secrets` are the names of secret arguments, in lower case."""
-    shown = {"id": str(request["_id"]), **{name: request[name] for name in SHOWN if name in request}}
+    shown = spell_request(request)
     if isinstance(shown.get("args"), Mapping):
         shown["args"] = {
             name: MASK if str(name).lower() in secrets else value for name, value in shown["args"].items()

@@ -85,6 +85,31 @@ def submit_request(
     profile: str | None = None,
 ) -> Any:
     """Queue a command and return the request's id; without a `profile` it is for the daemons of all of them."""
+    request = build_request(
+        command,
+        arguments,
+        host=host,
+        by=by,
+        created_at=created_at,
+        expires_at=expires_at,
+        profile=profile,
+    )
+    with store_errors():
+        store.database["requests"].insert_one(request)
+    return request["_id"]
+
+
+def build_request(
+    command: str,
+    arguments: Mapping[str, Any],
+    *,
+    host: str | None,
+    by: str,
+    created_at: datetime,
+    expires_at: datetime,
+    profile: str | None,
+) -> Request:
+    """Return the document of a command that waits, as `submit_request` queues it."""
     request: Request = {
         "_id": ObjectId(),
         "command": command,
@@ -95,10 +120,7 @@ def submit_request(
         "created_by": by,
     }
     named = {"host": host, "profile": profile}
-    request.update({name: value for name, value in named.items() if value is not None})
-    with store_errors():
-        store.database["requests"].insert_one(request)
-    return request["_id"]
+    return request | {name: value for name, value in named.items() if value is not None}
 
 
 def await_request(store: Store, request_id: Any, seconds: float, clock: Clock) -> Request | None:

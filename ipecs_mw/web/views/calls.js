@@ -3,7 +3,6 @@
 import { link, note } from '/web/address.js';
 import { fill, make, quote } from '/web/dom.js';
 import {
-  aimCsvLink,
   atMostEvery,
   lasted,
   later,
@@ -17,6 +16,7 @@ import {
   nameGroup,
   showNothing,
 } from '/web/parts.js';
+import { makePages } from '/web/pages.js';
 import { showCourse } from '/web/course.js';
 import { get, link as aim } from '/web/server.js';
 import { may, now } from '/web/state.js';
@@ -51,7 +51,7 @@ export function open(root, choices) {
   );
   const more = make(
     'button',
-    { type: 'button', hidden: true, on: { click: () => load(true) } },
+    { type: 'button', hidden: true, on: { click: () => pages.load(true) } },
     say('page.calls.older'),
   );
   const heads = ['time', 'direction', 'from', 'to', 'by', 'outcome', 'lasted'].map((name) =>
@@ -59,11 +59,8 @@ export function open(root, choices) {
   );
   const table = makeTable(say('page.view.calls'), heads);
   const none = make('div', { role: 'status' });
-  let cursor = null;
-  let items = [];
-  let number = 0;
 
-  const search = later(() => load(), TYPING_MILLISECONDS);
+  const search = later(() => pages.load(), TYPING_MILLISECONDS);
   function choose(name, value) {
     wanted[name] = value;
     note({ [name]: value });
@@ -108,27 +105,13 @@ export function open(root, choices) {
     return query;
   }
 
-  async function load(isMore = false) {
-    const mine = ++number;
-    const query = ask();
-    aimCsvLink(csv, 'calls', { ...query, limit: 500 });
-    try {
-      const page = await get('calls', { ...query, cursor: isMore ? cursor : '', limit: 100 });
-      if (mine !== number) return;
-      items = isMore ? [...items, ...page.items] : page.items;
-      cursor = page.next;
-      problem.show(null);
-      show();
-    } catch (error) {
-      if (mine === number) problem.show(error);
-    }
-  }
+  const pages = makePages('calls', { ask, show, problem, csv });
 
   function show() {
     const text = (wanted.find ?? '').toLocaleLowerCase();
-    const found = items.filter((call) => !text || describe(call).toLocaleLowerCase().includes(text));
+    const found = pages.items.filter((call) => !text || describe(call).toLocaleLowerCase().includes(text));
     table.body.replaceChildren(...found.map(makeCallRow));
-    more.hidden = cursor === null;
+    more.hidden = !pages.hasMore;
     table.element.hidden = found.length === 0;
     if (found.length) fill(none);
     else showNothing(none, say('page.calls.none'));
@@ -143,12 +126,12 @@ export function open(root, choices) {
     }
   }
 
-  const news = atMostEvery(() => items.length <= 100 && load(), NEWS_MILLISECONDS);
-  load();
+  const news = atMostEvery(() => pages.isFirst && pages.load(), NEWS_MILLISECONDS);
+  pages.load();
   return {
     refresh: (changes) => changes.has('calls') && news(),
     close() {
-      number += 1;
+      pages.end();
       search.cancel();
       news.cancel();
     },

@@ -3,7 +3,6 @@
 import { link, note } from '/web/address.js';
 import { fill, make, quote } from '/web/dom.js';
 import {
-  aimCsvLink,
   atMostEvery,
   makeCsvLink,
   makeField,
@@ -13,7 +12,8 @@ import {
   nameGroup,
   showNothing,
 } from '/web/parts.js';
-import { ask, get } from '/web/server.js';
+import { makePages } from '/web/pages.js';
+import { ask } from '/web/server.js';
 import { command } from '/web/commands.js';
 import { may, now, state } from '/web/state.js';
 import { ago, count, makeTime, say } from '/web/words.js';
@@ -33,17 +33,14 @@ export function open(root, choices) {
   const none = make('div', { role: 'status' });
   const more = make(
     'button',
-    { type: 'button', hidden: true, on: { click: () => load(true) } },
+    { type: 'button', hidden: true, on: { click: () => pages.load(true) } },
     say('page.calls.older'),
   );
-  let items = [];
-  let cursor = null;
-  let number = 0;
 
   function choose(name, value) {
     wanted[name] = value.trim();
     note({ [name]: value.trim() });
-    load();
+    pages.load();
   }
   const canCall = may('commands.call.make') && may('numbers.read');
   const station = state.me.scope?.stations?.[0];
@@ -84,35 +81,26 @@ export function open(root, choices) {
     more,
   );
 
-  async function load(isMore = false) {
-    const mine = ++number;
-    const query = { state: wanted.state, group: wanted.group };
-    aimCsvLink(csv, 'missed', { ...query, limit: 500 });
-    try {
-      const page = await get('missed', { ...query, cursor: isMore ? cursor : '', limit: 100 });
-      if (mine !== number) return;
-      items = isMore ? [...items, ...page.items] : page.items;
-      cursor = page.next;
-      problem.show(null);
-      show();
-    } catch (error) {
-      if (mine === number) problem.show(error);
-    }
-  }
+  const pages = makePages('missed', {
+    ask: () => ({ state: wanted.state, group: wanted.group }),
+    show,
+    problem,
+    csv,
+  });
 
   function show() {
     if (table.body.querySelector('textarea')) return; // somebody writes a note
     const focused = document.activeElement?.dataset?.act;
     const ofItem = document.activeElement?.closest('tr')?.dataset.id;
-    table.body.replaceChildren(...items.map(makeItem));
+    table.body.replaceChildren(...pages.items.map(makeItem));
     if (focused)
       [...table.body.rows]
         .find((row) => row.dataset.id === ofItem)
         ?.querySelector(`[data-act="${focused}"]`)
         ?.focus();
-    more.hidden = cursor === null;
-    table.element.hidden = items.length === 0;
-    if (items.length) fill(none);
+    more.hidden = !pages.hasMore;
+    table.element.hidden = pages.items.length === 0;
+    if (pages.items.length) fill(none);
     else showNothing(none, say('page.missed.none'));
   }
 
@@ -172,7 +160,7 @@ export function open(root, choices) {
     try {
       const changed = await ask('PATCH', `missed/${encodeURIComponent(item.id)}`, { body });
       const isGone = changed.state === 'closed' && !wanted.state;
-      items = items.flatMap((each) => (each.id !== item.id ? [each] : isGone ? [] : [changed]));
+      pages.items = pages.items.flatMap((each) => (each.id !== item.id ? [each] : isGone ? [] : [changed]));
       done.textContent = say('page.missed.saved', { number: item.number });
       failed.show(null);
     } catch (error) {
@@ -218,12 +206,12 @@ export function open(root, choices) {
     }
   }
 
-  const news = atMostEvery(() => items.length <= 100 && load(), NEWS_MILLISECONDS);
-  load();
+  const news = atMostEvery(() => pages.isFirst && pages.load(), NEWS_MILLISECONDS);
+  pages.load();
   return {
     refresh: (changes) => changes.has('missed') && news(),
     close() {
-      number += 1;
+      pages.end();
       news.cancel();
     },
   };

@@ -21,8 +21,8 @@ import structlog
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.log_sinks import Direct, LogFile, Output, Queued, Sink, Stall
-from ipecs_mw.model.plain import escape, escape_json
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape, escape_json
 from ipecs_mw.outside import ask
 
 STDOUT = "stdout"

@@ -78,6 +78,7 @@ class Served:
     def __init__(self, store: Store, folder: Path, uri: str = "") -> None:
         self.store = store
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.log = folder / "serve.log"
         self._tokens: dict[Any, str] = {}
         self._open = requests.Session()
@@ -112,6 +113,10 @@ class Served:
     def kill(self) -> None:
         if self.process is not None:
             kill(self.process)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
 
     def logged(self) -> str:
         return self.log.read_text()

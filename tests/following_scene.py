@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from serving import Follower
 from sites import wait_until
+from stream_clients import Follower
 
 from ipecs_mw.store.server.connection import Store
 

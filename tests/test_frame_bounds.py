@@ -31,7 +31,7 @@ from ipecs_mw.model.configuration.settings import NumberMask
 from ipecs_mw.model.definitions import parse_codes, parse_command
 from ipecs_mw.model.numbering.masking import erase_number, mask_numbers
 from ipecs_mw.model.numbering.numbers import find_readings, find_spellings, read_number
-from ipecs_mw.model.plain import escape, escape_json
+from ipecs_mw.model.writing.plain import escape, escape_json
 from ipecs_mw.protocol.events import Decoder, build_undecodable, may_tell_of_host
 from ipecs_mw.protocol.host_time import to_utc
 from ipecs_mw.protocol.replies import find_missing, read_login, read_reply

@@ -15,7 +15,7 @@ from ipecs_mw.cli.help import Chapter, first_sentence
 from ipecs_mw.cli.printing.streams import make_tolerant
 from ipecs_mw.cli.variables import drop_cluster_variables
 from ipecs_mw.errors import IpecsMwError
-from ipecs_mw.model.plain import escape
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.seeds import shipped_texts
 
 _TEXTS = shipped_texts()
@@ -27,14 +27,14 @@ COMMANDS: Final = {
     "calls": ("calls", "call", "live", "missed", "rebuild"),
     "figures": ("figures", "report"),
     "applications": ("serve", "token", "webhook"),
-    "ask": ("events", "smdr", "erase"),
+    "events": ("events", "smdr", "erase"),
     "command": ("commands", "send"),
 }
 """Heading → its commands, each the name of its module and of its function there; in the order of the help."""
 
 _FOLDERS: Final = {
     name: f"{folder}."
-    for folder in ("set_up", "operate", "calls", "figures", "applications")
+    for folder in ("set_up", "operate", "calls", "figures", "applications", "events")
     for name in COMMANDS[folder]
 }
 """Command → the folder of its module, where that is not this one."""

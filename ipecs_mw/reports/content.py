@@ -9,8 +9,8 @@ from msgspec import Struct
 from ipecs_mw.figures.answers.cells import head_cell, measure_bar, spell_cell, title_table
 from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.answers.table import Column, Row, Table
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 
 _LIMITS = ("host", "group", "agent", "station", "hours")
 

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from ipecs_mw.figures.answers.csv_table import write_table
 from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.answers.table import Table
-from ipecs_mw.model.csv_text import BYTE_ORDER_MARK
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.csv_text import BYTE_ORDER_MARK
 from ipecs_mw.reports.content import build_content
 from ipecs_mw.reports.html_page import render_html
 from ipecs_mw.reports.plain_page import render_text

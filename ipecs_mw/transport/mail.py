@@ -15,7 +15,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import MailNotSent, MailUnsure
 from ipecs_mw.model.addresses import is_address
 from ipecs_mw.model.configuration.report_settings import MailSettings
-from ipecs_mw.model.plain import escape
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.outside import ask
 from ipecs_mw.transport.tls import (
     FingerprintMismatch,

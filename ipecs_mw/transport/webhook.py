@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import WebhookNotSent
-from ipecs_mw.model.plain import escape
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.outside import ask
 from ipecs_mw.transport.addresses import may_reach
 from ipecs_mw.transport.tls import find_certificate_error, unwrap

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import serving
-from api_scene import Served, served_anew
+from api_scene import Served, served, served_anew
 
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.embedded import Embedded
@@ -19,9 +18,9 @@ def api(mongo: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture
-def site(migrated: Store, mongo_uri: str, tmp_path: Path) -> Iterator[serving.Served]:
+def site(migrated: Store, mongo_uri: str, tmp_path: Path) -> Iterator[Served]:
     """A server of this test's own over an empty database, which the test may end and fill."""
     hosts = [{"name": "main", "timezone": "Asia/Singapore"}]
     migrated.database["config"].insert_one({"_id": "default", "revision": 1, "hosts": hosts})
-    with serving.served(mongo_uri, tmp_path) as process:
+    with served(migrated, tmp_path / "serve", uri=mongo_uri) as process:
         yield process

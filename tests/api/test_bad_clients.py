@@ -3,9 +3,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from api_scene import Served
 from following_scene import numbers, put_event, wait_open
-from serving import Served, following, make_token
 from sites import wait_until
+from stream_clients import following, make_token
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -109,7 +110,7 @@ def test_a_body_that_never_ends_and_heads_that_never_end_are_refused(site: Serve
     head = pour(b"GET /api/v1/calls HTTP/1.1\r\nHost: x\r\nX: ", b"y" * 65536)
     assert head == b"" or b" 4" in head.split(b"\r\n")[0]
     assert read_mebibytes(site) - before < _MOST_MEBIBYTES
-    assert site.ask("GET", "/healthz")[0] == 200
+    assert site.get("/healthz").status_code == 200
 
 
 @pytest.mark.fault(58)

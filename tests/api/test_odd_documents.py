@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from api_scene import Served
 from following_scene import names, put_call, wait_open
 from odd_documents import ODD
-from serving import Served, following, make_token
 from sites import wait_until
+from stream_clients import following, make_token
 
 from ipecs_mw.store.server.connection import Store
 
@@ -51,12 +52,11 @@ def test_lists_show_such_documents_page_by_page(site: Served, store: Store) -> N
         "status",
         "figures/queues",
     ):
-        assert site.ask("GET", f"/api/v1/{path}", token)[0] == 200, path
-    found, link = [], "/api/v1/calls?limit=1"
+        assert site.get(path, token).status_code == 200, path
+    found, link = [], "calls?limit=1"
     while link:
-        status, _, page = site.ask("GET", link, token)
-        assert status == 200, page
+        page = site.get(link, token).json()
         found += [each["id"] for each in page["items"]]
-        link = f"/api/v1/calls?limit=1&cursor={page['next']}" if page["next"] else ""
+        link = f"calls?limit=1&cursor={page['next']}" if page["next"] else ""
     assert "main:good" in found
     assert len(found) == len(set(map(str, found)))

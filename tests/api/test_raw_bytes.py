@@ -7,10 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from api_scene import Served
 from following_scene import numbers, put_event, wait_open
 from raw_fuzzing import fuzz
-from serving import Served, following, make_token
 from sites import wait_until
+from stream_clients import following, make_token
 
 from ipecs_mw.store.server.connection import Store
 
@@ -47,7 +48,7 @@ def test_no_bytes_bring_it_down(site: Served, store: Store) -> None:
         wait_until(lambda: numbers(follower) == [1], 30)
         assert follower.connections == 1
     statuses = sum(found, Counter())
-    more, log = read_mebibytes(site) - before, site.log.read_text()
+    more, log = read_mebibytes(site) - before, site.logged()
     told = f"seed {seed}, {SECONDS:.0f} s: {dict(statuses)}; {more:.0f} MiB more"
     if REPORT:
         Path(REPORT).write_text(told + "\n")

@@ -6,10 +6,11 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from api_scene import Served
 from following_scene import NOW, names, put_call, put_event, wait_open
 from pymongo.read_concern import ReadConcern
-from serving import Served, following, make_token, read_frames
 from sites import wait_until
+from stream_clients import following, make_token, read_frames
 
 from ipecs_mw.messages.rights import Scope
 from ipecs_mw.store.server.connection import Store

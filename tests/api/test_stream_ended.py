@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
+from api_scene import Served
 from following_scene import numbers, put_event, wait_open
-from serving import Served, following, make_token
 from sites import wait_until
+from stream_clients import following, make_token
 
 from ipecs_mw.store.applications.tokens import revoke_token
 from ipecs_mw.store.server.connection import Store
@@ -35,8 +36,8 @@ def test_a_stream_ends_within_two_seconds_of_its_token(site: Served, store: Stor
         "token_changed",
         "token_revoked",
     ]
-    assert site.ask("GET", "/api/v1/calls", revoked)[0] == 401
-    assert site.ask("GET", "/api/v1/calls", kept)[0] == 200
+    assert site.get("calls", revoked).status_code == 401
+    assert site.get("calls", kept).status_code == 200
 
 
 @pytest.mark.fault(59)
@@ -54,7 +55,7 @@ def test_a_token_that_is_revoked_ends_its_stream_also_while_others_ask_what_take
         before = admin.command("configureFailPoint", "failCommand", mode={"times": 10}, data=slow)["count"]
         stack.callback(admin.command, "configureFailPoint", "failCommand", mode="off")
         askers = stack.enter_context(ThreadPoolExecutor(10))
-        answers = [askers.submit(site.ask, "GET", "/api/v1/calls", asking) for _ in range(10)]
+        answers = [askers.submit(site.get, "calls", asking) for _ in range(10)]
         admin.command("waitForFailPoint", "failCommand", timesEntered=before + 6, maxTimeMS=20_000)
         revoke_token(store, "revoked", at=datetime.now(UTC), by="test")
         wait_until(
@@ -76,5 +77,5 @@ def test_who_reads_nothing_is_closed_and_the_others_are_served(site: Served, sto
             put_event(store, number, data={"x": "y" * 6000})
         wait_until(lambda: 1500 in numbers(other), 60)
         assert numbers(other) == list(range(1, 1501))
-        wait_until(lambda: b"api.stream_closed" in site.log.read_bytes(), 30)
-    assert b"too_slow" in site.log.read_bytes()
+        wait_until(lambda: "api.stream_closed" in site.logged(), 30)
+    assert "too_slow" in site.logged()

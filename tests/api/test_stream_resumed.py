@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from api_scene import Served, read_problem, served
 from following_scene import NOW, names, numbers, put_call, put_event, wait_open
-from serving import Served, following, make_token, served
 from sites import wait_until
+from stream_clients import following, make_token
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.store.schema.comparison import put_right
@@ -30,7 +31,7 @@ def test_who_comes_back_gets_what_was_missed_once_and_in_order(
     with ExitStack() as stack:
         port = site.port
         if not has_memory:  # another process, to which nothing was told yet but what came in its last seconds
-            other = stack.enter_context(served(mongo_uri, tmp_path))
+            other = stack.enter_context(served(store, tmp_path / "other", uri=mongo_uri))
             port = other.port
         second = stack.enter_context(following(port, token, topics="events,calls", last_id=first.last_id))
         wait_until(lambda: len(second.named()) >= 400)
@@ -50,7 +51,7 @@ def test_a_server_that_is_killed_costs_no_client_anything(
 ) -> None:
     token = make_token(store)
     with (
-        served(mongo_uri, tmp_path) as other,
+        served(store, tmp_path / "other", uri=mongo_uri) as other,
         following(site.port, token, topics="events", snapshot="true") as one,
         following(other.port, token, topics="events", snapshot="true") as two,
     ):
@@ -94,8 +95,8 @@ def test_what_is_no_position_is_refused(site: Served, store: Store, position: st
     from urllib.parse import quote  # noqa: PLC0415
 
     token = make_token(store)
-    status, _, problem = site.ask("GET", f"/api/v1/stream?topics=calls&after={quote(position)}", token)
-    assert (status, problem["name"]) in {(400, "position_wrong"), (400, "argument")}
+    told = read_problem(site.get(f"stream?topics=calls&after={quote(position)}", token))
+    assert told in {(400, "position_wrong"), (400, "argument")}
 
 
 def test_what_is_stored_on_a_dropped_collection_comes_still(site: Served, store: Store) -> None:
@@ -124,7 +125,7 @@ def test_who_comes_back_to_another_server_is_told_of_a_host_only_what_is_news(
         put_event(store, number)
     site.kill()
     with (
-        served(mongo_uri, tmp_path) as other,
+        served(store, tmp_path / "other", uri=mongo_uri) as other,
         following(other.port, token, last_id=follower.last_id, topics="events") as again,
     ):
         wait_until(lambda: 29 in numbers(again))
@@ -142,7 +143,7 @@ def test_without_change_streams_another_server_goes_on_after_a_position(
     store.database["config"].insert_one({"_id": "default", "revision": 1, "hosts": []})
     token, uri, live = make_token(store), standalone_uri + store.database.name, store.database["live"]
     live.insert_one({"_id": "main:group:620", "host": "main", "kind": "group", "group": "620", "waiting": 1})
-    with served(uri, tmp_path) as first:
+    with served(store, tmp_path / "first", uri=uri) as first:
         with following(first.port, token, topics="events,state", snapshot="true") as follower:
             wait_open(follower)
             put_event(store, 1)
@@ -153,7 +154,7 @@ def test_without_change_streams_another_server_goes_on_after_a_position(
         with following(first.port, token, last_id=position, topics="events,state") as same:
             wait_until(lambda: len(same.named()) >= 2)
         assert sorted(names(same)) == ["event", "queue"]
-    with served(uri, tmp_path) as second:
+    with served(store, tmp_path / "second", uri=uri) as second:
         with following(second.port, token, last_id=position, topics="events") as follower:
             wait_until(lambda: numbers(follower))
             put_event(store, 3)
@@ -178,7 +179,7 @@ def test_a_server_without_change_streams_is_asked_again_and_again(
     token = make_token(store)
     uri = standalone_uri + store.database.name
     with (
-        served(uri, tmp_path) as process,
+        served(store, tmp_path / "serve", uri=uri) as process,
         following(process.port, token, topics="calls,state,events", snapshot="true") as follower,
     ):
         wait_open(follower)

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from api_scene import served
 from faults.servers import ReplicaSet
 from following_scene import numbers, put_event, wait_open
 from pymongo.errors import PyMongoError
-from serving import following, make_token, served
 from sites import wait_until
+from stream_clients import following, make_token
 
 from ipecs_mw.bootstrap import Bootstrap
 from ipecs_mw.clock import SystemClock
@@ -39,7 +40,7 @@ def test_an_election_costs_no_client_anything(three: ReplicaSet, tmp_path: Path)
         store.database["config"].insert_one({"_id": "default", "revision": 1, "hosts": []})
         token = make_token(store)
         with (
-            served(uri, tmp_path) as process,
+            served(store, tmp_path / "serve", uri=uri) as process,
             following(process.port, token, topics="events", snapshot="true") as follower,
         ):
             wait_open(follower)

@@ -13,9 +13,9 @@ from ipecs_mw.api.rows import BASE, NUMBERS, Answer, Asked, Endpoint
 from ipecs_mw.api.scoping import build_scope, check_right, is_in_scope
 from ipecs_mw.calls.outcome import Direction, Outcome
 from ipecs_mw.errors import CommandRefused, NoSuchName, Words
-from ipecs_mw.model import columns
 from ipecs_mw.model.configuration.settings import Kind
-from ipecs_mw.model.csv_lines import write_fields
+from ipecs_mw.model.writing import columns
+from ipecs_mw.model.writing.csv_lines import write_fields
 from ipecs_mw.store.calls import call_query, missed_query
 from ipecs_mw.store.calls.call_events import find_call_events
 from ipecs_mw.store.calls.call_query import CallFilter, find_calls, load_call

@@ -15,8 +15,8 @@ from ipecs_mw.cli.printing.output import to_json
 from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.cli.times import Instant
 from ipecs_mw.messages.rights import Scope
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.applications.tokens import create_token, list_tokens, revoke_token, spell_rights
 

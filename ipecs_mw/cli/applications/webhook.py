@@ -22,7 +22,7 @@ from ipecs_mw.errors import InvalidDocument
 from ipecs_mw.messages.formats.presets import list_formats, list_presets, load_preset
 from ipecs_mw.messages.rights import TOPICS
 from ipecs_mw.messages.webhook import find_format_template, list_secret_variables
-from ipecs_mw.model.plain import escape
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.seeds import read_json, shipped_texts
 from ipecs_mw.store.applications.deliveries import STATES, list_deliveries
 from ipecs_mw.store.applications.webhook_tasks import ask_for_test, await_task

@@ -12,8 +12,8 @@ from ipecs_mw.cli.calls.words import (
     name_target,
     spell_seconds,
 )
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 
 DEEPER = (
     "numbers", "segments", "records", "quality.gaps", "quality.ended_between", "first", "revision", "updated_at",

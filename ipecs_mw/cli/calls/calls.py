@@ -22,8 +22,8 @@ from ipecs_mw.cli.printing.pages import (
     print_page,
 )
 from ipecs_mw.cli.times import Instant, check_span
-from ipecs_mw.model.columns import CALLS
-from ipecs_mw.model.csv_lines import write_fields
+from ipecs_mw.model.writing.columns import CALLS
+from ipecs_mw.model.writing.csv_lines import write_fields
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.call_query import CallFilter, count_calls, find_calls
 from ipecs_mw.store.calls.numbers import read_wanted

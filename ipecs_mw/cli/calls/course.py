@@ -17,8 +17,8 @@ from ipecs_mw.cli.calls.words import (
 )
 from ipecs_mw.cli.printing.table import screen_width, write_rows
 from ipecs_mw.cli.printing.words import local_time, local_zone
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 
 _DATE = len("2026-11-24 ")
 _TRUNK = "CO"

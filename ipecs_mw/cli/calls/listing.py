@@ -7,8 +7,8 @@ from typing import NamedTuple
 from ipecs_mw.cli.calls.words import Document, shorten_id
 from ipecs_mw.cli.printing.table import cell_len, is_narrow_screen, screen_width, write_rows
 from ipecs_mw.cli.printing.words import local_time, local_zone
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 
 _YEAR = len("2026-")
 _TIME = len("2026-11-24 10:00:00")

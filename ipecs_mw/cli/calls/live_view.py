@@ -6,8 +6,8 @@ from datetime import datetime
 from ipecs_mw.cli.calls.words import Document, name_state, shorten_id, spell_seconds
 from ipecs_mw.cli.printing.table import screen_width, write_rows
 from ipecs_mw.cli.printing.words import local_time, local_zone
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.store.calls.live_query import Live, LiveHost
 
 _GROUP_COLUMNS = {"group": 10, "waiting": 9, "longest": 12, "ringing": 9}

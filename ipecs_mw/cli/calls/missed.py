@@ -12,9 +12,9 @@ from ipecs_mw.cli.help import Chapter
 from ipecs_mw.cli.names import FILLED
 from ipecs_mw.cli.printing.output import FORMS
 from ipecs_mw.cli.printing.pages import form_option, limit_option, print_page
-from ipecs_mw.model.columns import MISSED
-from ipecs_mw.model.csv_lines import write_fields
-from ipecs_mw.model.plain import escape
+from ipecs_mw.model.writing.columns import MISSED
+from ipecs_mw.model.writing.csv_lines import write_fields
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.missed_query import (
     Item,

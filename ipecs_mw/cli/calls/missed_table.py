@@ -6,8 +6,8 @@ from datetime import datetime
 from ipecs_mw.calls.missed import NOT_MISSED
 from ipecs_mw.cli.calls.listing import Column, write_listing
 from ipecs_mw.cli.calls.words import Document
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 
 _BY_ITSELF = ("callback", "called_again", NOT_MISSED)
 

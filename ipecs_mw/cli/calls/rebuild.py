@@ -14,8 +14,8 @@ from ipecs_mw.cli.names import FILLED, check_host
 from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.cli.times import Instant, check_span
 from ipecs_mw.clock import Clock
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.process.garbage import search_seldom
 from ipecs_mw.service.readers.figure_maker import count_what_is_due

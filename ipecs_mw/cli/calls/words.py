@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ipecs_mw.calls.course import CLOSERS
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 
 Document = Mapping[str, Any]
 

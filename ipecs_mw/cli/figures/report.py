@@ -17,8 +17,8 @@ from ipecs_mw.errors import NoSuchName
 from ipecs_mw.figures.answers.cells import spell_instant
 from ipecs_mw.model.configuration.report_settings import ReportSettings, is_mail_address
 from ipecs_mw.model.configuration.settings import Settings
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.reports.content import build_content
 from ipecs_mw.reports.html_page import render_html
 from ipecs_mw.reports.message import render_csv

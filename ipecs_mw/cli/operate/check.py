@@ -13,8 +13,8 @@ from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.errors import IpecsMwError, NoSuchProfile
 from ipecs_mw.logs import mask
 from ipecs_mw.model.configuration.settings import HostSettings, Settings
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.doctor.alarm_findings import examine_alarms
 from ipecs_mw.service.doctor.api_findings import examine_api

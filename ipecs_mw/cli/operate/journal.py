@@ -19,7 +19,7 @@ from ipecs_mw.journal.file import find_files, is_open_elsewhere, read_owner, ren
 from ipecs_mw.journal.journal import Entry
 from ipecs_mw.journal.salvage import open_salvage
 from ipecs_mw.model.numbering.masking import build_masks
-from ipecs_mw.model.plain import escape
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.protocol.events import build_undecodable
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.intake.decoding import Reading, build_decode, build_reading, decode_reading

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.model.numbering.extensions import join_ranges, join_verdicts
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts, join_some
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.store.calls.live_query import Reader
 from ipecs_mw.store.coordination.report_runs import Run
 from ipecs_mw.store.figures.alarms import Raised

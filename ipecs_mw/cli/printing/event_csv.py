@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ipecs_mw.cli.printing.output import Event
-from ipecs_mw.model.csv_lines import spell
-from ipecs_mw.model.csv_text import write_line
+from ipecs_mw.model.writing.csv_lines import spell
+from ipecs_mw.model.writing.csv_text import write_line
 
 BASE = (
     "_id", "received_at", "at", "host", "kind", "type", "code", "call_ref", "serial", "stations", "group",

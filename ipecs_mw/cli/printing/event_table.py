@@ -7,8 +7,8 @@ from itertools import chain, islice
 from ipecs_mw.cli.printing.output import Event
 from ipecs_mw.cli.printing.table import AHEAD, cell_len, is_narrow_screen, screen_width, write_rows
 from ipecs_mw.cli.printing.words import describe_event, local_time, local_zone, name_event
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 
 _YEAR = len("2026-")
 _WIDEST_EVENT, _NARROW_EVENT = 26, 20

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from ipecs_mw.cli.calls.words import Document, name_state, shorten_id
 from ipecs_mw.cli.printing.words import describe_event, local_time, name_event
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.store.calls.live_query import Live
 
 _RATE_SECONDS = 5.0

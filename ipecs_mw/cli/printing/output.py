@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ipecs_mw.cli.printing.streams import has_every_sign
-from ipecs_mw.model import json_text
-from ipecs_mw.model.plain import escape_json
+from ipecs_mw.model.writing import json_text
+from ipecs_mw.model.writing.plain import escape_json
 
 Event = Mapping[str, Any]
 

@@ -8,8 +8,8 @@ import click
 
 from ipecs_mw.cli.printing.output import Write, write_as
 from ipecs_mw.cli.printing.streams import has_every_sign
-from ipecs_mw.model.csv_text import BYTE_ORDER_MARK
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.csv_text import BYTE_ORDER_MARK
 from ipecs_mw.seeds import shipped_texts
 
 MOST_DOCUMENTS = 1_000_000_000

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 
 from ipecs_mw.model.contents import Difference
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.seeds import read_json
 
 _CODE_TABLES = {"acd": "acd_events", "call": "call_events", "presence": "call_events"}

@@ -24,9 +24,9 @@ from ipecs_mw.logs import mask
 from ipecs_mw.model.configuration.settings import parse_settings, read_bookkeeping
 from ipecs_mw.model.contents import MASK, Difference, find_differences, mask_passwords
 from ipecs_mw.model.paths import find_value, put_value, split_path
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.schemas import build_config_schema
 from ipecs_mw.model.validation import refuse_duplicates
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.configuration.settings import (
     build_missing,

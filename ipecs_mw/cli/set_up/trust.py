@@ -9,7 +9,7 @@ from ipecs_mw.cli.printing.words import local_time
 from ipecs_mw.cli.set_up.saving import save
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.configuration.settings import HostSettings, parse_settings
-from ipecs_mw.model.plain import escape
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.configuration.settings import content_of, load_present
 from ipecs_mw.transport.certificate import read_certificate

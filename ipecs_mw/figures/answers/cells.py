@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from ipecs_mw.errors import Words
 from ipecs_mw.figures.answers.table import Column, Row, Table, Unit
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 
 NOTHING = "–"
 """What stands for a figure that there is none of, such as a rate of no calls."""

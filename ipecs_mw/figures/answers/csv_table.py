@@ -6,8 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ipecs_mw.figures.answers.table import Table
-from ipecs_mw.model.csv_text import guard_text, write_line
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.csv_text import guard_text, write_line
 
 
 def write_table(table: Table, texts: Texts, zone: ZoneInfo) -> Iterator[str]:

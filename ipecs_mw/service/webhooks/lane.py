@@ -18,8 +18,8 @@ from ipecs_mw.messages.formats.requests import Told, build_request, find_step, i
 from ipecs_mw.messages.formats.template import Step
 from ipecs_mw.model.configuration.webhook_settings import WebhookSettings
 from ipecs_mw.model.numbering.masking import mask_outside
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.service.process.threads import WatchedThread
 from ipecs_mw.service.webhooks.active import Active
 from ipecs_mw.service.webhooks.breaker import Breaker

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ipecs_mw.model.csv_text import guard_text, write_line
-from ipecs_mw.model.json_text import to_json
+from ipecs_mw.model.writing.csv_text import guard_text, write_line
+from ipecs_mw.model.writing.json_text import to_json
 
 
 def write_fields(documents: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[str]:

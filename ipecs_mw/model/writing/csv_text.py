@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from ipecs_mw.model.plain import escape
+from ipecs_mw.model.writing.plain import escape
 
 BYTE_ORDER_MARK = "\ufeff"
 """What tells some spreadsheets that a file is UTF-8."""

@@ -1,101 +1,19 @@
-"""`ipecs-mw serve` as a process of its own, and clients that follow its stream."""
+"""Clients that follow the stream of the API."""
 
 import http.client
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from sites import wait_until
+from api_scene import EVERYTHING as ALL_RIGHTS
 
 from ipecs_mw.messages.rights import EVERYTHING, Scope
 from ipecs_mw.store.applications.tokens import create_token
 from ipecs_mw.store.server.connection import Store
-
-ALL_RIGHTS = (
-    "calls.read", "commands.*", "events.read", "figures.read", "missed.write", "numbers.read", "state.read",
-    "webhooks.manage",
-)  # fmt: skip
-_START_SECONDS = 30.0
-_URL = re.compile(rb"http://127\.0\.0\.1:(\d+)/api/v1")
-
-
-class Served:
-    """A process that serves one database."""
-
-    def __init__(self, uri: str, folder: Path, *options: str) -> None:
-        bootstrap = folder / "serve.json"
-        bootstrap.write_text(json.dumps({"mongo_uri": uri}), "utf-8")
-        self.log = folder / f"serve-{id(self)}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ipecs_mw", f"--bootstrap={bootstrap}", "serve", "--port", "0", *options],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "IPECS_MW_LOCALE": "en-GB"},
-            )  # fmt: skip
-        wait_until(
-            lambda: _URL.search(self.log.read_bytes()) or self.process.poll() is not None, _START_SECONDS
-        )
-        found = _URL.search(self.log.read_bytes())
-        assert found is not None, self.log.read_text()
-        self.port = int(found[1])
-
-    def kill(self) -> None:
-        """Kill it."""
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        """Ask it to stop, and return its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
-
-    def ask(
-        self, method: str, path: str, token: str | None = None, body: Any = None, **headers: str
-    ) -> tuple[int, Mapping[str, str], Any]:
-        """Return status, headers and content (JSON where it is that) of an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if token is not None:
-            sent["Authorization"] = f"Bearer {token}"
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        if data is not None:
-            sent.setdefault("Content-Type", "application/json")
-        with suppress_close(connection):
-            connection.request(method, path, data, sent)
-            answer = connection.getresponse()
-            content = answer.read()
-            is_json = "json" in answer.headers.get("Content-Type", "")
-            return answer.status, answer.headers, json.loads(content) if is_json else content.decode()  # type: ignore[return-value]
-
-
-@contextmanager
-def suppress_close(connection: http.client.HTTPConnection) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        connection.close()
-
-
-@contextmanager
-def served(uri: str, folder: Path, *options: str) -> Iterator[Served]:
-    """Run `ipecs-mw serve`, and end it."""
-    process = Served(uri, folder, *options)
-    try:
-        yield process
-    finally:
-        process.stop()
 
 
 def make_token(

@@ -20,8 +20,8 @@ from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.configuration.formats import NumberSettings
 from ipecs_mw.model.configuration.settings import HostSettings
 from ipecs_mw.model.numbering.numbers import find_spellings, read_number
-from ipecs_mw.model.plain import escape
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.protocol.smdr import (
     MOST_RECORDS,
     Filter,

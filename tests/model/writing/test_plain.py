@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ipecs_mw.model.plain import escape, escape_json
+from ipecs_mw.model.writing.plain import escape, escape_json
 
 STEERING = [
     "\x1b[2J", "\x9b31m", "\x85", "\x7f", "\u202eoo", "\u2066a\u2069", "\u200f", "\u2028", "\u2029", "\ufeff",

@@ -1,0 +1,1 @@
+"""The commands of the event log: events, call records, erasing numbers."""

@@ -24,7 +24,7 @@ from typing import Any
 
 from frames import build_calls, build_frames, build_openings
 
-from ipecs_mw.simulator.certificate import make_certificate
+from ipecs_mw.simulator.wire.certificate import make_certificate
 
 USER, PASSWORD = "apiuser", "benchmark"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

@@ -14,7 +14,7 @@ from filling import insert, without_indexes
 from rows import Row
 from scene import Scene, open_scene, read_peak_bytes
 
-from ipecs_mw.calls.position import BEGINNING
+from ipecs_mw.calls.steps.position import BEGINNING
 from ipecs_mw.service.readers.host_reader import PAGE_EVENTS
 from ipecs_mw.store.calls.ordered import read_page
 from ipecs_mw.store.server.embedded import Embedded

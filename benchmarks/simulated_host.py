@@ -15,7 +15,7 @@ from typing import Any
 from frames import build_frames
 
 from ipecs_mw.simulator import Account, SimulatedHost
-from ipecs_mw.simulator.wire import TEXT
+from ipecs_mw.simulator.wire.wire import TEXT
 
 USER, PASSWORD = "apiuser", "benchmark"
 _MOST_PENDING = 4000

@@ -14,7 +14,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, NoReturn, Self, get_args
 
-from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES
+from ipecs_mw.calls.documents.outcome import DIRECTIONS, OUTCOMES
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CommandRefused, IpecsMwError, NoSuchName, Words
 from ipecs_mw.figures.answers.question import USUAL_INTERVALS, Question

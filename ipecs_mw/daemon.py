@@ -10,7 +10,7 @@ from typing import Any
 
 from ipecs_mw import __version__, logs
 from ipecs_mw.bootstrap import find_bootstrap, load_bootstrap
-from ipecs_mw.calls.options import find_reading_options
+from ipecs_mw.calls.steps.options import find_reading_options
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import CannotStart, IpecsMwError, JournalError
 from ipecs_mw.model.numbering.masking import build_masks

@@ -6,10 +6,10 @@ from typing import Any
 
 from call_frames import EPOCH, read_documents
 
-from ipecs_mw.calls.missed import find_missed, list_readings
-from ipecs_mw.calls.position import find_order
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.calls.record import build_record
+from ipecs_mw.calls.documents.missed import find_missed, list_readings
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.calls.documents.record import build_record
+from ipecs_mw.calls.steps.position import find_order
 from ipecs_mw.model.configuration.formats import NumberSettings
 from ipecs_mw.model.numbering.numbers import PLAIN, read_all
 from ipecs_mw.store.server.connection import Store

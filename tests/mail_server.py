@@ -16,7 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from ipecs_mw.model.configuration.access_settings import TlsSettings
 from ipecs_mw.model.configuration.report_settings import MailSettings
-from ipecs_mw.simulator.certificate import Certificate
+from ipecs_mw.simulator.wire.certificate import Certificate
 
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # what it says of itself is not ours
 

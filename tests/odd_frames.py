@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from ipecs_mw.calls.steps import ACD_VERBS, CALL_VERBS
+from ipecs_mw.calls.steps.steps import ACD_VERBS, CALL_VERBS
 
 STATIONS, TRUNKS, REFS = ("1001", "1002", "1003", "1099"), ("CO001", "CO002"), (7, 8, 9)
 GROUPS = ("", "0", "1", "2", "620")

@@ -21,7 +21,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from sites import wait_until
 from support import FakeClock
 
-from ipecs_mw.calls.position import find_order
+from ipecs_mw.calls.steps.position import find_order
 from ipecs_mw.model.days import list_days
 from ipecs_mw.service.readers.figure_maker import FigureMaker
 from ipecs_mw.store.calls.reader import take_over

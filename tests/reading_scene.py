@@ -7,11 +7,11 @@ from typing import Any
 
 from simulated_day import play_day, read_frame
 
-from ipecs_mw.calls.missed import find_missed, list_readings
-from ipecs_mw.calls.options import ReadingOptions, build_reading_options
-from ipecs_mw.calls.position import find_order
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.calls.record import build_record
+from ipecs_mw.calls.documents.missed import find_missed, list_readings
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.calls.documents.record import build_record
+from ipecs_mw.calls.steps.options import ReadingOptions, build_reading_options
+from ipecs_mw.calls.steps.position import find_order
 from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.numbering.numbers import read_all
 from ipecs_mw.service.readers.host_reader import HostReader

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from ipecs_mw.simulator.certificate import Certificate, make_certificate
+from ipecs_mw.simulator.wire.certificate import Certificate, make_certificate
 
 _FORWARDED = ("Authorization", "Content-Type")
 

@@ -21,9 +21,10 @@ from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.protocol.replies import find_missing
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.session.client import HostClient
-from ipecs_mw.simulator import Account, SimulatedHost, calls, features
-from ipecs_mw.simulator.exchange import LICENCES
-from ipecs_mw.simulator.smdr import CallRecords
+from ipecs_mw.simulator import Account, SimulatedHost
+from ipecs_mw.simulator.host.exchange import LICENCES
+from ipecs_mw.simulator.pbx import calls, features
+from ipecs_mw.simulator.wire.smdr import CallRecords
 from ipecs_mw.transport.stream import Stream, open_stream
 from ipecs_mw.transport.tls import build_context
 

@@ -11,12 +11,12 @@ import msgspec
 
 from ipecs_mw.protocol.events import Decoder
 from ipecs_mw.seeds import read_json
-from ipecs_mw.simulator.day import Day
-from ipecs_mw.simulator.pbx import Pbx
-from ipecs_mw.simulator.smdr import CallRecords
-from ipecs_mw.simulator.timetable import Timetable
-from ipecs_mw.simulator.truth import Truth
-from ipecs_mw.simulator.variants import Variants
+from ipecs_mw.simulator.pbx.day import Day
+from ipecs_mw.simulator.pbx.pbx import Pbx
+from ipecs_mw.simulator.pbx.timetable import Timetable
+from ipecs_mw.simulator.pbx.truth import Truth
+from ipecs_mw.simulator.wire.smdr import CallRecords
+from ipecs_mw.simulator.wire.variants import Variants
 from ipecs_mw.store.events.event_log import build_document
 
 BEGIN = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

@@ -13,12 +13,12 @@ from call_scene import keep
 from msgspec.structs import fields
 from support import START_AT
 
-from ipecs_mw.calls.agents import ACTIVITIES
-from ipecs_mw.calls.course import CLOSERS, RANKS
-from ipecs_mw.calls.missed import MISSED, Item, find_missed
-from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES, RECORDED
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.calls.record import KINDS, build_record
+from ipecs_mw.calls.course.course import CLOSERS, RANKS
+from ipecs_mw.calls.documents.agents import ACTIVITIES
+from ipecs_mw.calls.documents.missed import MISSED, Item, find_missed
+from ipecs_mw.calls.documents.outcome import DIRECTIONS, OUTCOMES, RECORDED
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.calls.documents.record import KINDS, build_record
 from ipecs_mw.store.calls.missed_query import close_item
 from ipecs_mw.store.server.connection import Store
 

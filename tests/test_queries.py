@@ -15,7 +15,7 @@ from bson import json_util
 from call_scene import keep_reading
 from support_queries import at, build_morning
 
-from ipecs_mw.calls.reading import HostReading
+from ipecs_mw.calls.documents.reading import HostReading
 from ipecs_mw.store.events.event_log import EventLog
 from ipecs_mw.store.server.connection import Store
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ipecs_mw.model.configuration.settings import HostSettings, TlsSettings
-from ipecs_mw.simulator.certificate import Certificate
+from ipecs_mw.simulator.wire.certificate import Certificate
 
 Serve = Callable[[socket.socket, threading.Event], None]
 

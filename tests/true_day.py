@@ -12,10 +12,10 @@ from typing import Any
 from msgspec import Struct
 from simulated_day import Frame, build_day, read_frame
 
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.calls.record import build_record
-from ipecs_mw.simulator.pbx import Pbx
-from ipecs_mw.simulator.variants import Variants
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.calls.documents.record import build_record
+from ipecs_mw.simulator.pbx.pbx import Pbx
+from ipecs_mw.simulator.wire.variants import Variants
 
 Document = dict[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from ipecs_mw.calls.outcome import Direction, Outcome
+from ipecs_mw.calls.documents.outcome import Direction, Outcome
 from ipecs_mw.model.configuration.settings import Kind
 from ipecs_mw.store.applications.deliveries import State
 

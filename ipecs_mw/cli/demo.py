@@ -121,7 +121,7 @@ def _serve(
 
 def _fingerprint(home: Path, context: Context) -> str:
     try:
-        from ipecs_mw.simulator.certificate import keep_certificate  # noqa: PLC0415 - an extra
+        from ipecs_mw.simulator.wire.certificate import keep_certificate  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise CannotStart("error.simulator_missing", package=error.name) from error
     kept = keep_certificate(home / "simulator", ("localhost", "127.0.0.1"), context.clock.now())

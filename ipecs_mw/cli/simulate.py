@@ -17,7 +17,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.logs import hide
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.simulator.variants import Choice, Variants, list_choices
+from ipecs_mw.simulator.wire.variants import Choice, Variants, list_choices
 
 _TEXTS = shipped_texts()
 _MOST_STATIONS = 1000
@@ -126,7 +126,7 @@ def simulate(
     hide(password)
     try:
         from ipecs_mw.simulator import Account, SimulatedHost  # noqa: PLC0415 - an extra
-        from ipecs_mw.simulator.control import Control  # noqa: PLC0415 - an extra
+        from ipecs_mw.simulator.host.control import Control  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise CannotStart("error.simulator_missing", package=error.name) from error
     numbers = _read_stations(stations)

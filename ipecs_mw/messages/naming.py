@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from msgspec import structs
 
 from ipecs_mw import logs
-from ipecs_mw.calls.missed import MISSED
+from ipecs_mw.calls.documents.missed import MISSED
 from ipecs_mw.messages.message import Changed, Message, collect, spell_document, spell_request
 
 log = logs.get_logger()

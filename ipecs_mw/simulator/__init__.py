@@ -6,14 +6,14 @@ What needs the packages of its extra is imported when it is asked for: the table
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ipecs_mw.simulator.variants import Variants
+from ipecs_mw.simulator.wire.variants import Variants
 
 if TYPE_CHECKING:
-    from ipecs_mw.simulator.host import SessionView, SimulatedHost
-    from ipecs_mw.simulator.sessions import Account
+    from ipecs_mw.simulator.host.host import SessionView, SimulatedHost
+    from ipecs_mw.simulator.wire.sessions import Account
 
 __all__ = ["Account", "SessionView", "SimulatedHost", "Variants"]
-_HOMES = {"Account": "sessions", "SessionView": "host", "SimulatedHost": "host"}
+_HOMES = {"Account": "wire.sessions", "SessionView": "host.host", "SimulatedHost": "host.host"}
 
 
 def __getattr__(name: str) -> Any:

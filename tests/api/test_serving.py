@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.simulator.certificate import make_certificate
+from ipecs_mw.simulator.wire.certificate import make_certificate
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.embedded import Embedded
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from odd_frames import odd_days, some
 from simulated_day import play_day, read_day
 
-from ipecs_mw.calls.agents import AgentStates
-from ipecs_mw.calls.joining import HostCalls
-from ipecs_mw.calls.steps import read_step
+from ipecs_mw.calls.documents.agents import AgentStates
+from ipecs_mw.calls.joining.joining import HostCalls
+from ipecs_mw.calls.steps.steps import read_step
 
 STATES = {
     "ready",

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from call_frames import EPOCH, read_documents
 
-from ipecs_mw.calls.joining import HostCalls
-from ipecs_mw.calls.record import build_record
-from ipecs_mw.calls.steps import read_step
+from ipecs_mw.calls.documents.record import build_record
+from ipecs_mw.calls.joining.joining import HostCalls
+from ipecs_mw.calls.steps.steps import read_step
 
 CASES = {
     f"{file.stem}: {name}": case

@@ -10,8 +10,8 @@ from hypothesis import given
 from odd_frames import odd_days, some
 from simulated_day import play_day, read_day
 
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.calls.snapshot import keep, restore
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.calls.documents.snapshot import keep, restore
 
 LOGIN = [
     (0, 11, "", "1001", "", "1", "0042"),

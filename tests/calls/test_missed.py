@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipecs_mw.calls.missed import Closing, Item, find_missed, list_open
+from ipecs_mw.calls.documents.missed import Closing, Item, find_missed, list_open
 from ipecs_mw.model.configuration.formats import NumberSettings
 
 EIGHT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ipecs_mw.calls.options import build_reading_options
+from ipecs_mw.calls.steps.options import build_reading_options
 from ipecs_mw.model.configuration.settings import parse_settings
 from ipecs_mw.seeds import read_json
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from odd_frames import STATIONS, TRUNKS, odd_days, some
 from simulated_day import play_day, read_day
 
-from ipecs_mw.calls.joining import HostCalls
-from ipecs_mw.calls.record import build_record
-from ipecs_mw.calls.steps import read_step
+from ipecs_mw.calls.documents.record import build_record
+from ipecs_mw.calls.joining.joining import HostCalls
+from ipecs_mw.calls.steps.steps import read_step
 
 
 class Reading:

@@ -22,9 +22,9 @@ from true_day import (
     tell,
 )
 
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.simulator.pbx import VOICE_MAIL
-from ipecs_mw.simulator.variants import Variants
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.simulator.pbx.pbx import VOICE_MAIL
+from ipecs_mw.simulator.wire.variants import Variants
 
 BINS = {"1": "620", "2": "621"}
 SEEDS = (1, 2, 3, 4) if IS_FULL else (1,)

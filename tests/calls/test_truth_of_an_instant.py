@@ -10,10 +10,10 @@ from faults.recording import IS_FULL
 from simulated_day import Frame, build_day, read_frame
 from true_day import tell
 
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.simulator.agent_states import state_of
-from ipecs_mw.simulator.parts import Station
-from ipecs_mw.simulator.pbx import Pbx
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.simulator.pbx.agent_states import state_of
+from ipecs_mw.simulator.pbx.parts import Station
+from ipecs_mw.simulator.pbx.pbx import Pbx
 
 BINS = {"1": "620", "2": "621"}
 TONES = ("talking", "busy_other")

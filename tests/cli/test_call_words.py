@@ -8,9 +8,9 @@ from call_frames import EPOCH, read_documents
 from hypothesis import given
 from odd_frames import odd_days, some
 
-from ipecs_mw.calls.missed import find_missed
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.calls.record import build_record
+from ipecs_mw.calls.documents.missed import find_missed
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.calls.documents.record import build_record
 from ipecs_mw.cli.calls.call_table import write_table
 from ipecs_mw.cli.calls.course import describe_call
 from ipecs_mw.cli.calls.live_view import describe_live

@@ -13,7 +13,7 @@ from sites import PASSWORD, Site, is_up, kill, wait_until
 from ipecs_mw.cli import cli
 from ipecs_mw.seeds import shipped_strings
 from ipecs_mw.simulator import Account, SimulatedHost
-from ipecs_mw.simulator.exchange import Exchange
+from ipecs_mw.simulator.host.exchange import Exchange
 
 Invoke = Callable[..., Result]
 

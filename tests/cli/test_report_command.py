@@ -19,7 +19,7 @@ from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.reports import asking
-from ipecs_mw.simulator.certificate import Certificate, make_certificate
+from ipecs_mw.simulator.wire.certificate import Certificate, make_certificate
 from ipecs_mw.store.configuration.settings import save_settings
 from ipecs_mw.store.coordination.report_runs import claim_run, end_run, note_run
 

@@ -10,7 +10,7 @@ from faults.scene import Scene
 from sites import kill, wait_until
 
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.simulator.faults import KINDS
+from ipecs_mw.simulator.wire.faults import KINDS
 from ipecs_mw.store.coordination.requests import submit_request
 
 REFUSED_BY_BSON = (

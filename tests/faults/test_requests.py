@@ -15,7 +15,7 @@ from stopwatch import Stopwatch
 
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.simulator.faults import KINDS
+from ipecs_mw.simulator.wire.faults import KINDS
 from ipecs_mw.store.schema.examination import STORED
 
 _UP_SECONDS = 60.0

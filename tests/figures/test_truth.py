@@ -9,12 +9,12 @@ import pytest
 from faults.recording import IS_FULL
 from true_day import Day, list_records, list_true_states, play, read, tell
 
-from ipecs_mw.calls.reading import HostReading
+from ipecs_mw.calls.documents.reading import HostReading
 from ipecs_mw.figures.answers.day_sums import name_figure
 from ipecs_mw.figures.counting.documents import Facts, count
 from ipecs_mw.figures.counting.sums import name_wait
 from ipecs_mw.figures.time.quarters import find_quarter, list_quarters, split
-from ipecs_mw.simulator.variants import Variants
+from ipecs_mw.simulator.wire.variants import Variants
 
 HOURS = 24.0 if IS_FULL else 2.0
 SEEDS = (1, 2, 3, 4) if IS_FULL else (1,)

@@ -11,7 +11,8 @@ import requests
 from stopwatch import Stopwatch
 from websockets.sync.client import ClientConnection, connect
 
-from ipecs_mw.simulator import SimulatedHost, calls
+from ipecs_mw.simulator import SimulatedHost
+from ipecs_mw.simulator.pbx import calls
 
 _PATIENCE_SECONDS = 60.0  # a busy machine is no reason to fail
 OUTSIDE = "61234567"

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from ipecs_mw.simulator import calls, features
-from ipecs_mw.simulator.parts import Call
-from ipecs_mw.simulator.pbx import Pbx
-from ipecs_mw.simulator.smdr import CallRecords
-from ipecs_mw.simulator.timetable import Timetable
-from ipecs_mw.simulator.variants import Variants
+from ipecs_mw.simulator.pbx import calls, features
+from ipecs_mw.simulator.pbx.parts import Call
+from ipecs_mw.simulator.pbx.pbx import Pbx
+from ipecs_mw.simulator.pbx.timetable import Timetable
+from ipecs_mw.simulator.wire.smdr import CallRecords
+from ipecs_mw.simulator.wire.variants import Variants
 
 BEGINS_AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 OUTSIDE = "61234567"

@@ -8,8 +8,9 @@ import pytest
 import requests
 from sites import wait_until
 
-from ipecs_mw.simulator import SimulatedHost, Variants, calls
-from ipecs_mw.simulator.control import Control
+from ipecs_mw.simulator import SimulatedHost, Variants
+from ipecs_mw.simulator.host.control import Control
+from ipecs_mw.simulator.pbx import calls
 
 Build = Callable[..., SimulatedHost]
 OUTSIDE = "61234567"

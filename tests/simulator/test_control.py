@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.simulator.control import ACTIONS, Control
+from ipecs_mw.simulator.host.control import ACTIONS, Control
 
 
 @pytest.mark.parametrize(

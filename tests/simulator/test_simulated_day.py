@@ -11,13 +11,13 @@ import pytest
 from simulator.pbx_scene import BEGINS_AT
 
 from ipecs_mw.seeds import read_json
-from ipecs_mw.simulator import calls, features
-from ipecs_mw.simulator.day import DAY_SECONDS, Day
-from ipecs_mw.simulator.pbx import Pbx
-from ipecs_mw.simulator.smdr import CallRecords
-from ipecs_mw.simulator.spelling import Oddities
-from ipecs_mw.simulator.timetable import Timetable
-from ipecs_mw.simulator.variants import Variants
+from ipecs_mw.simulator.pbx import calls, features
+from ipecs_mw.simulator.pbx.day import DAY_SECONDS, Day
+from ipecs_mw.simulator.pbx.pbx import Pbx
+from ipecs_mw.simulator.pbx.timetable import Timetable
+from ipecs_mw.simulator.wire.smdr import CallRecords
+from ipecs_mw.simulator.wire.spelling import Oddities
+from ipecs_mw.simulator.wire.variants import Variants
 
 _OPENING = (
     *("ringing", "proceeding", "retrieve"),

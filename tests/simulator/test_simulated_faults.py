@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.simulator import SimulatedHost
-from ipecs_mw.simulator.control import Control
+from ipecs_mw.simulator.host.control import Control
 
 New = Callable[..., Client]
 Build = Callable[..., SimulatedHost]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ipecs_mw.errors import CommandRefused
-from ipecs_mw.simulator.smdr import CallRecords
+from ipecs_mw.simulator.wire.smdr import CallRecords
 
 
 def fill(records: CallRecords) -> CallRecords:

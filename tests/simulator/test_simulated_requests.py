@@ -19,8 +19,8 @@ from simulator.client import (
 )
 
 from ipecs_mw.seeds import read_json
-from ipecs_mw.simulator import calls, features
-from ipecs_mw.simulator.requests import HANDLERS
+from ipecs_mw.simulator.host.requests import HANDLERS
+from ipecs_mw.simulator.pbx import calls, features
 
 New = Callable[..., Client]
 

@@ -6,10 +6,10 @@ import pytest
 from simulator.pbx_scene import BEGINS_AT, OUTSIDE, Scene
 
 from ipecs_mw.errors import CommandRefused
-from ipecs_mw.simulator import call_services, calls, features
-from ipecs_mw.simulator.conferences import Conferences
-from ipecs_mw.simulator.day import Day
-from ipecs_mw.simulator.truth import Truth
+from ipecs_mw.simulator.pbx import call_services, calls, features
+from ipecs_mw.simulator.pbx.conferences import Conferences
+from ipecs_mw.simulator.pbx.day import Day
+from ipecs_mw.simulator.pbx.truth import Truth
 
 
 def test_a_call_from_the_queue_to_the_hang_up_is_told_with_every_instant() -> None:

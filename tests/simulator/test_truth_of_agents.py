@@ -2,7 +2,7 @@
 
 from simulator.pbx_scene import Scene
 
-from ipecs_mw.simulator import call_services, calls, features
+from ipecs_mw.simulator.pbx import call_services, calls, features
 
 
 def test_the_states_of_an_agent_have_no_holes_and_no_overlap() -> None:

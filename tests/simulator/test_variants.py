@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from simulator.pbx_scene import OUTSIDE, Scene
 
-from ipecs_mw.simulator import call_services, calls
-from ipecs_mw.simulator.variants import Variants, list_choices
+from ipecs_mw.simulator.pbx import call_services, calls
+from ipecs_mw.simulator.wire.variants import Variants, list_choices
 
 
 def answered(scene: Scene, station: str = "1000") -> Any:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ipecs_mw.simulator.certificate import make_certificate
+from ipecs_mw.simulator.wire.certificate import make_certificate
 from ipecs_mw.transport.certificate import read_certificate
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

@@ -27,7 +27,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import MailNotSent, MailUnsure
 from ipecs_mw.model.configuration.access_settings import TlsSettings
 from ipecs_mw.model.configuration.report_settings import MailSettings
-from ipecs_mw.simulator.certificate import Certificate, make_certificate
+from ipecs_mw.simulator.wire.certificate import Certificate, make_certificate
 from ipecs_mw.transport.mail import send_mail, try_server
 
 TO = ["boss@example.com", "lead@example.com"]

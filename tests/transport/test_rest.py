@@ -25,7 +25,7 @@ from ipecs_mw.errors import (
     TransportError,
 )
 from ipecs_mw.protocol.requests import WireRequest
-from ipecs_mw.simulator.certificate import Certificate
+from ipecs_mw.simulator.wire.certificate import Certificate
 from ipecs_mw.transport import rest
 
 

@@ -14,7 +14,7 @@ from ipecs_mw.errors import (
 )
 from ipecs_mw.model.configuration.settings import TlsSettings
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.simulator.certificate import Certificate, make_certificate
+from ipecs_mw.simulator.wire.certificate import Certificate, make_certificate
 from ipecs_mw.transport.tls import (
     build_context,
     compute_fingerprint,

@@ -20,7 +20,7 @@ from ipecs_mw.errors import (
     TokenExpired,
 )
 from ipecs_mw.model.configuration.settings import TlsSettings
-from ipecs_mw.simulator.certificate import Certificate, make_certificate
+from ipecs_mw.simulator.wire.certificate import Certificate, make_certificate
 from ipecs_mw.transport import stream as module
 from ipecs_mw.transport.tls import normalise_fingerprint
 

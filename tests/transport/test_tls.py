@@ -22,7 +22,7 @@ from ipecs_mw.errors import HostUnreachable, ProtocolError
 from ipecs_mw.model.configuration.settings import HostSettings, TlsSettings
 from ipecs_mw.protocol.requests import WireRequest
 from ipecs_mw.seeds import shipped_texts
-from ipecs_mw.simulator.certificate import Certificate
+from ipecs_mw.simulator.wire.certificate import Certificate
 from ipecs_mw.transport.rest import RestClient
 from ipecs_mw.transport.stream import open_stream
 from ipecs_mw.transport.tls import build_context, fetch_certificate, fetch_trusted

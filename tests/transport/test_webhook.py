@@ -16,7 +16,7 @@ from support import explain
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import WebhookNotSent
 from ipecs_mw.model.configuration.access_settings import TlsSettings
-from ipecs_mw.simulator.certificate import Certificate, make_certificate
+from ipecs_mw.simulator.wire.certificate import Certificate, make_certificate
 from ipecs_mw.transport.addresses import may_reach
 from ipecs_mw.transport.tls import build_context_of
 from ipecs_mw.transport.webhook import MOST_BYTES, Answer, Receiver

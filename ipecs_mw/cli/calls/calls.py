@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES
+from ipecs_mw.calls.documents.outcome import DIRECTIONS, OUTCOMES
 from ipecs_mw.cli.calls.call_table import DEEPER, write_table
 from ipecs_mw.cli.calls.names import check_host, complete_group, say_reader
 from ipecs_mw.cli.complete import complete_host

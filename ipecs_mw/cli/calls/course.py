@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from ipecs_mw.calls.course import CLOSERS
-from ipecs_mw.calls.record import KINDS
+from ipecs_mw.calls.course.course import CLOSERS
+from ipecs_mw.calls.documents.record import KINDS
 from ipecs_mw.cli.calls.words import (
     Document,
     name_called,

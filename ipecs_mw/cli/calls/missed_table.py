@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from ipecs_mw.calls.missed import NOT_MISSED
+from ipecs_mw.calls.documents.missed import NOT_MISSED
 from ipecs_mw.cli.calls.listing import Column, write_listing
 from ipecs_mw.cli.calls.words import Document
 from ipecs_mw.model.texts import Texts

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ipecs_mw.calls.options import build_reading_options
+from ipecs_mw.calls.steps.options import build_reading_options
 from ipecs_mw.cli.complete import complete_host
 from ipecs_mw.cli.context import current, load_words, who
 from ipecs_mw.cli.names import FILLED, check_host

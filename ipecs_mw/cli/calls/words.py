@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ipecs_mw.calls.course import CLOSERS
+from ipecs_mw.calls.course.course import CLOSERS
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.model.writing.plain import escape
 

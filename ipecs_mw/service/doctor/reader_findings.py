@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ipecs_mw.calls.snapshot import FORMAT
+from ipecs_mw.calls.documents.snapshot import FORMAT
 from ipecs_mw.clock import Clock
 from ipecs_mw.service.doctor.findings import Explain, Finding, Notes
 from ipecs_mw.store.calls.live_query import Reader, load_reader

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from ipecs_mw import logs
-from ipecs_mw.calls.options import ReadingOptions
+from ipecs_mw.calls.steps.options import ReadingOptions
 from ipecs_mw.clock import Clock
 from ipecs_mw.errors import StoreError, StoreRefused
 from ipecs_mw.service.process.rounds import take_turns

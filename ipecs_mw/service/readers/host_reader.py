@@ -11,13 +11,13 @@ from functools import partial
 from typing import Any
 
 from ipecs_mw import logs
-from ipecs_mw.calls import snapshot
-from ipecs_mw.calls.index import LIMIT, Joined
-from ipecs_mw.calls.missed import list_readings
-from ipecs_mw.calls.options import ReadingOptions
-from ipecs_mw.calls.position import BEGINNING, find_order, split_order
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.calls.record import build_record
+from ipecs_mw.calls.documents import snapshot
+from ipecs_mw.calls.documents.missed import list_readings
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.calls.documents.record import build_record
+from ipecs_mw.calls.joining.index import LIMIT, Joined
+from ipecs_mw.calls.steps.options import ReadingOptions
+from ipecs_mw.calls.steps.position import BEGINNING, find_order, split_order
 from ipecs_mw.errors import CannotRestore
 from ipecs_mw.figures.counting.gaps import Gap, read_gap
 from ipecs_mw.figures.counting.touched import FindTouched, find_touched_by_call, find_touched_by_state

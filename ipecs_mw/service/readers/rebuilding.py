@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from ipecs_mw.calls.options import ReadingOptions
+from ipecs_mw.calls.steps.options import ReadingOptions
 from ipecs_mw.clock import Clock
 from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.store.calls.live_query import load_reader

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ipecs_mw.calls.joining import HostCalls
-from ipecs_mw.calls.options import ReadingOptions
-from ipecs_mw.calls.position import find_order, split_order
-from ipecs_mw.calls.steps import Moment, Step, read_step
+from ipecs_mw.calls.joining.joining import HostCalls
+from ipecs_mw.calls.steps.options import ReadingOptions
+from ipecs_mw.calls.steps.position import find_order, split_order
+from ipecs_mw.calls.steps.steps import Moment, Step, read_step
 from ipecs_mw.store.calls.options import load_options
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors

@@ -19,7 +19,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
-from ipecs_mw.calls.missed import name_item
+from ipecs_mw.calls.documents.missed import name_item
 from ipecs_mw.clock import Clock
 from ipecs_mw.model.configuration.formats import NumberSettings
 from ipecs_mw.model.numbering.masking import erase_number

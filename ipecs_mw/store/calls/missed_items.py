@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from ipecs_mw.calls.index import LIMIT
-from ipecs_mw.calls.missed import NOT_MISSED, Closing, Item, counts, find_missed
-from ipecs_mw.calls.options import ReadingOptions
+from ipecs_mw.calls.documents.missed import NOT_MISSED, Closing, Item, counts, find_missed
+from ipecs_mw.calls.joining.index import LIMIT
+from ipecs_mw.calls.steps.options import ReadingOptions
 from ipecs_mw.model.numbering.numbers import read_all
 from ipecs_mw.store.calls.writing import PEOPLES, Difference, Written, twice
 from ipecs_mw.store.server.connection import Store

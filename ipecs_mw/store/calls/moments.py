@@ -8,8 +8,8 @@ from typing import Any
 from bson.binary import Binary
 from msgspec import Struct
 
-from ipecs_mw.calls import snapshot
-from ipecs_mw.calls.position import split_order
+from ipecs_mw.calls.documents import snapshot
+from ipecs_mw.calls.steps.position import split_order
 from ipecs_mw.errors import StoreRefused
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors

@@ -1,6 +1,6 @@
 """How events are read, by the configuration in MongoDB, for those who may read that."""
 
-from ipecs_mw.calls.options import ReadingOptions, build_reading_options
+from ipecs_mw.calls.steps.options import ReadingOptions, build_reading_options
 from ipecs_mw.errors import CannotStart, StoreRefused
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.server.connection import Store

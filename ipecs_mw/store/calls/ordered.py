@@ -14,8 +14,8 @@ from bson import MaxKey, MinKey
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
-from ipecs_mw.calls.position import BEGINNING, begin_id, find_entry, find_order, split_order
-from ipecs_mw.calls.steps import KINDS, SYSTEM_VERBS
+from ipecs_mw.calls.steps.position import BEGINNING, begin_id, find_entry, find_order, split_order
+from ipecs_mw.calls.steps.steps import KINDS, SYSTEM_VERBS
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 

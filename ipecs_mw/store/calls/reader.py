@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import DeleteMany, DeleteOne, ReplaceOne, ReturnDocument
 from pymongo.errors import BulkWriteError
 
-from ipecs_mw.calls import snapshot
+from ipecs_mw.calls.documents import snapshot
 from ipecs_mw.errors import StoreRefused, WrittenElsewhere
 from ipecs_mw.store.coordination.leases import acquire_lease, release_lease
 from ipecs_mw.store.server.connection import Store

@@ -10,7 +10,7 @@ from support import explain
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.model.configuration.api_settings import ApiSettings
 from ipecs_mw.service.doctor.api_findings import examine_api
-from ipecs_mw.simulator.certificate import make_certificate
+from ipecs_mw.simulator.wire.certificate import make_certificate
 from ipecs_mw.store.server.connection import Store
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from call_scene import tell
 
-from ipecs_mw.calls.snapshot import FORMAT
+from ipecs_mw.calls.documents.snapshot import FORMAT
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import IpecsMwError
 from ipecs_mw.service.doctor.reader_findings import examine_reader

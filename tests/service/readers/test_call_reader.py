@@ -11,7 +11,7 @@ import pytest
 from reading_scene import OPTIONS, build_log, insert, read_at_once, read_stored
 from sites import wait_until
 
-from ipecs_mw.calls.options import ReadingOptions
+from ipecs_mw.calls.steps.options import ReadingOptions
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.service.readers.call_reader import CallReader
 from ipecs_mw.store.events.event_log import News

@@ -28,7 +28,7 @@ from reading_scene import (
 from sites import make_schema
 from support import FakeClock
 
-from ipecs_mw.calls.position import find_entry
+from ipecs_mw.calls.steps.position import find_entry
 from ipecs_mw.errors import WrittenElsewhere
 from ipecs_mw.service.readers.host_reader import HostReader
 from ipecs_mw.service.readers.rebuilding import rebuild

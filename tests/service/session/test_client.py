@@ -27,7 +27,7 @@ from ipecs_mw.errors import (
 from ipecs_mw.model.definitions import parse_codes, parse_command
 from ipecs_mw.seeds import read_json
 from ipecs_mw.service.session.client import HostClient
-from ipecs_mw.simulator.certificate import make_certificate
+from ipecs_mw.simulator.wire.certificate import make_certificate
 from ipecs_mw.transport.tls import build_context
 
 COMMANDS = {row["id"]: parse_command(row) for row in read_json("commands.json")["commands"]}

@@ -3,10 +3,10 @@
 import pytest
 from simulated_day import play_day, read_day
 
-from ipecs_mw.calls.index import Joined
-from ipecs_mw.calls.position import find_order
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.calls.record import build_record
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.calls.documents.record import build_record
+from ipecs_mw.calls.joining.index import Joined
+from ipecs_mw.calls.steps.position import find_order
 from ipecs_mw.store.calls.call_events import find_call_events
 from ipecs_mw.store.server.connection import Store
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from call_scene import CALLED, CALLER, MORNING, OTHER, instant, keep
 
-from ipecs_mw.calls.outcome import DIRECTIONS, OUTCOMES
+from ipecs_mw.calls.documents.outcome import DIRECTIONS, OUTCOMES
 from ipecs_mw.errors import NoSuchName
 from ipecs_mw.model.configuration.formats import NumberSettings
 from ipecs_mw.store.calls.call_events import find_call_events

@@ -8,9 +8,9 @@ import pytest
 from call_scene import CALLER, OTHER, instant, keep, tell
 from support import FakeClock
 
-from ipecs_mw.calls.missed import name_item
-from ipecs_mw.calls.reading import HostReading
-from ipecs_mw.calls.record import build_record
+from ipecs_mw.calls.documents.missed import name_item
+from ipecs_mw.calls.documents.reading import HostReading
+from ipecs_mw.calls.documents.record import build_record
 from ipecs_mw.errors import Words
 from ipecs_mw.figures.answers.alarms import Alarm
 from ipecs_mw.model.configuration.alarm_settings import AlarmSettings

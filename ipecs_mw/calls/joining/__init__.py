@@ -1,0 +1,1 @@
+"""Which call a step belongs to."""

@@ -1,0 +1,1 @@
+"""The phone system itself: stations, calls, groups, the day that it plays, what truly happened."""

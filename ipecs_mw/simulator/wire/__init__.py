@@ -1,0 +1,1 @@
+"""What the host says and understands on the wire, and how it says it."""

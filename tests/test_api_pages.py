@@ -86,3 +86,12 @@ def test_the_stream_is_followed_in_each_language(api: Served, tmp_path: Path, la
         wait_until(lambda: "snapshot" in output.read_text(), 60)
         name = make_missed(api.store)
         wait_until(lambda: name in output.read_text(), 60)
+
+
+def test_the_page_names_every_reason_why_a_stream_is_closed() -> None:
+    code = "\n".join(file.read_text("utf-8") for file in sorted((DOCS.parent / "ipecs_mw/api").rglob("*.py")))
+    calls = re.findall(r"\.close\(([^()]*)\)", code)
+    reasons = {reason for call in calls for reason in re.findall(r'"([a-z_]+)"', call)}
+    assert "too_slow" in reasons
+    page = (DOCS / "stream.md").read_text("utf-8")
+    assert sorted(reason for reason in reasons if f"| `{reason}` |" not in page) == []

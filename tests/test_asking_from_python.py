@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from call_scene import OTHER, instant, keep, tell
 from figures_scene import SINCE, UNTIL, make_day
+from server_failures import failing
 
 from ipecs_mw import Client
 from ipecs_mw.errors import CommandRefused, NoSuchName, PositionLost
@@ -200,10 +201,8 @@ def test_a_position_that_the_server_no_longer_has_is_lost(store: Store, mongo_ur
     with Client(mongo_uri) as client:
         with client.follow(timeout_seconds=SOON) as following:
             position = following.position
-        fail = {"errorCode": 286, "failCommands": ["aggregate"]}
-        admin = store.client.admin
-        admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=fail)
-        with pytest.raises(PositionLost, match="no longer has"):
+        lost = failing(store, "events", "aggregate", errorCode=286)
+        with lost, pytest.raises(PositionLost, match="no longer has"):
             client.follow(after=position)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from api_scene import Served
 from following_scene import numbers, put_event, wait_open
+from server_failures import failing
 from sites import wait_until
 from stream_clients import following, make_token
 
@@ -45,15 +46,11 @@ def test_a_token_that_is_revoked_ends_its_stream_also_while_others_ask_what_take
     site: Served, store: Store
 ) -> None:
     asking, revoked = make_token(store, "asking"), make_token(store, "revoked")
-    slow = {
-        "failCommands": ["find"], "namespace": f"{store.database.name}.calls", "blockConnection": True,
-        "blockTimeMS": 12_000, "appName": "ipecs-mw",
-    }  # fmt: skip
     with following(site.port, revoked, topics="events", is_once=True) as follower, ExitStack() as stack:
         wait_open(follower)
         admin = store.client.admin
-        before = admin.command("configureFailPoint", "failCommand", mode={"times": 10}, data=slow)["count"]
-        stack.callback(admin.command, "configureFailPoint", "failCommand", mode="off")
+        slow = failing(store, "calls", "find", times=10, blockConnection=True, blockTimeMS=12_000)
+        before = stack.enter_context(slow)
         askers = stack.enter_context(ThreadPoolExecutor(10))
         answers = [askers.submit(site.get, "calls", asking) for _ in range(10)]
         admin.command("waitForFailPoint", "failCommand", timesEntered=before + 6, maxTimeMS=20_000)

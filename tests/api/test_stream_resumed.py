@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from api_scene import Served, read_problem, served
 from following_scene import NOW, names, numbers, put_call, put_event, wait_open
+from server_failures import failing
 from sites import wait_until
 from stream_clients import following, make_token
 
@@ -75,9 +76,10 @@ def test_a_position_that_is_too_old_gets_one_reset_and_then_the_state(site: Serv
     put_call(store, "a", is_open=True, began_at=NOW)
     old = ".".join(f"{letter}0000100000000001" for letter in "cglm")
     # what a server says whose own log does not reach back so far: to fill one would take a gigabyte
-    fail = {"errorCode": 286, "failCommands": ["aggregate"], "appName": "ipecs-mw"}
-    store.client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=fail)
-    with following(site.port, token, topics="calls", last_id=old, is_once=True) as follower:
+    with (
+        failing(store, "calls", "aggregate", errorCode=286),
+        following(site.port, token, topics="calls", last_id=old, is_once=True) as follower,
+    ):
         wait_until(lambda: follower.named("snapshot"))
         put_call(store, "a", rang_at=datetime.now(UTC))
         wait_until(lambda: follower.named("call.ringing"))

@@ -1,8 +1,8 @@
 """The event log on a real MongoDB: once, whatever fails, and as long as it is wanted."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from fault_proxy import FaultProxy
 from pymongo import timeout
+from server_failures import failing
 from support import START_AT
 
 from ipecs_mw.bootstrap import Bootstrap
@@ -30,19 +31,6 @@ def nest(depth: int) -> Any:
     for _ in range(depth):
         value = {"a": value}
     return value
-
-
-@contextmanager
-def failing(store: Store, **data: Any) -> Iterator[None]:
-    """Let the server's next insert fail as `data` says."""
-    admin = store.client.admin
-    admin.command(
-        "configureFailPoint", "failCommand", mode={"times": 1}, data={"failCommands": ["insert"], **data}
-    )
-    try:
-        yield
-    finally:
-        admin.command("configureFailPoint", "failCommand", mode="off")
 
 
 @pytest.fixture
@@ -191,7 +179,7 @@ def test_a_batch_of_more_than_a_message_holds_is_stored_in_parts(store: Store, l
 def test_a_primary_that_goes_while_it_is_asked_is_asked_once_more(
     store: Store, log: EventLog, fault: dict[str, Any], *, is_plain: bool
 ) -> None:
-    with failing(store, **fault):
+    with failing(store, "events", "insert", **fault):
         log.append([build(n) for n in range(3)], is_plain=is_plain)
     assert ids(store) == ["e0000", "e0001", "e0002"]
 
@@ -245,7 +233,7 @@ def test_a_write_concern_error_is_no_success_and_its_repetition_leaves_one_copy(
     store: Store, log: EventLog, code: int
 ) -> None:
     concern = {"code": code, "errmsg": "waiting for replication timed out"}
-    with failing(store, writeConcernError=concern), pytest.raises(StoreError):
+    with failing(store, "events", "insert", writeConcernError=concern), pytest.raises(StoreError):
         log.append([build(n) for n in range(3)])
     assert ids(store) == ["e0000", "e0001", "e0002"], "it was written all the same"
     log.append([build(n) for n in range(3)])
@@ -255,10 +243,10 @@ def test_a_write_concern_error_is_no_success_and_its_repetition_leaves_one_copy(
 def test_a_batch_refused_as_a_whole_for_one_document_is_halved_until_that_one_is_alone(
     store: Store, log: EventLog
 ) -> None:
-    with failing(store, errorCode=15):
+    with failing(store, "events", "insert", errorCode=15):
         log.append([build(n) for n in range(5)])
     assert ids(store) == [f"e{n:04d}" for n in range(5)]
-    with failing(store, errorCode=15), pytest.raises(Refused) as caught:
+    with failing(store, "events", "insert", errorCode=15), pytest.raises(Refused) as caught:
         log.append([build(5)])
     assert list(caught.value.reasons) == [0]
 
@@ -274,7 +262,7 @@ def test_a_batch_refused_as_a_whole_for_one_document_is_halved_until_that_one_is
 def test_a_server_that_fails_blames_no_document(
     store: Store, log: EventLog, code: int, kind: type[StoreError], key: str
 ) -> None:
-    with failing(store, errorCode=code), pytest.raises(kind) as caught:
+    with failing(store, "events", "insert", errorCode=code), pytest.raises(kind) as caught:
         log.append([build(0)])
     assert not isinstance(caught.value, Refused)
     assert caught.value.key == key

@@ -6,6 +6,7 @@ from typing import Any
 import bson.errors
 import pytest
 from pymongo import errors, timeout
+from server_failures import failing
 
 from ipecs_mw.errors import StoreRefused, StoreUnavailable
 from ipecs_mw.store.server.connection import Store
@@ -113,10 +114,10 @@ def test_a_document_nested_too_deeply_is_refused(store: Store) -> None:
 def test_a_real_server_that_fails_is_told_apart(
     store: Store, failure: dict[str, Any], expected: type[Exception]
 ) -> None:
-    point = {"failCommands": ["insert"], "appName": "ipecs-mw", **failure}
-    store.client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=point)
-    try:
-        with pytest.raises(expected), store_errors(), timeout(0.5):  # the driver tries again until then
-            store.database["x"].insert_one({})
-    finally:
-        store.client.admin.command("configureFailPoint", "failCommand", mode="off")
+    with (
+        failing(store, "x", "insert", times=1_000_000, **failure),
+        pytest.raises(expected),
+        store_errors(),
+        timeout(0.5),  # the driver tries again until then
+    ):
+        store.database["x"].insert_one({})

@@ -7,7 +7,8 @@ What = Literal[
     "queues", "agents", "stations", "departments", "trunks", "dids", "numbers", "hours", "calls", "day"
 ]
 
-Interval = Literal["15m", "30m", "1h", "1d", "1w", "1M", "all"]
+Interval = Literal["15m", "30m", "1h", "1d", "1w", "1M", "all", "hour-of-day", "weekday"]
+"""`hour-of-day` and `weekday` have a row for each hour of the day, or day of the week, all days together."""
 
 Period = Literal["today", "yesterday", "this-week", "last-week", "this-month", "last-month", "this-year"]
 """A span of whole days by the calendar of a zone; weeks begin on Monday."""

@@ -116,8 +116,9 @@ _AT_FIRST = frozenset({"from"})
 def list_columns(what: str, rows: Sequence[Row]) -> Sequence[Column]:
     """Return the columns of a table: with the phone system where rows tell it, and each reason that they tell."""
     columns: list[Column] = []
+    has_hosts = any("host" in row for row in rows)
     for column in COLUMNS[what]:
-        if column.name not in _AT_FIRST and _HOST not in columns and any("host" in row for row in rows):
+        if column.name not in _AT_FIRST and _HOST not in columns and has_hosts:
             columns.append(_HOST)
         columns.append(column)
         if column.name == "not_ready":

@@ -35,15 +35,28 @@ class Formula(Struct, frozen=True):
 
     def compute(self, sums: Sums) -> float | None:
         """Return the value; None where the denominator is 0 or below, since nothing is to be said then."""
-        below = self.below(sums)
-        return self.above(sums) / below if below > 0 else None
+        return self.compute_each([sums])[0]
+
+    def compute_each(self, rows: Sequence[Sums]) -> list[float | None]:
+        """Return the value of each of many sums, as `compute`; for thousands much sooner than one by one."""
+        above, below = _add_each(rows, self.numerator), _add_each(rows, self.denominator)
+        if self.less:
+            below = [each - less for each, less in zip(below, _add_each(rows, self.less), strict=True)]
+        return [each / by if by > 0 else None for each, by in zip(above, below, strict=True)]
 
 
 def _add(sums: Sums, names: Sequence[str]) -> float:
-    total, get = 0.0, sums.get
-    for name in names:
-        total += get(name, 0)
-    return total
+    return sum([sums.get(name, 0) for name in names])
+
+
+def _add_each(rows: Sequence[Sums], names: Sequence[str]) -> list[float]:
+    columns = [read_column(rows, name) for name in names]
+    return columns[0] if len(columns) == 1 else [sum(each) for each in zip(*columns, strict=True)]
+
+
+def read_column(rows: Sequence[Sums], name: str) -> list[float]:
+    """Return what each of many sums has of a name; 0 where it has none."""
+    return [sums.get(name, 0) for sums in rows]
 
 
 _CONTACT = ("talk_seconds", "hold_seconds", "wrap_up_seconds")

@@ -4,14 +4,29 @@ Averages are never averaged: a total is made of the sums, as any row is. A group
 are counted by the waits, so that any formula and threshold can be asked for at any time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from ipecs_mw.figures.answers.formulas import AGENT_AHT, OCCUPANCY, RATES, SERVICE_LEVELS
+from ipecs_mw.figures.answers.formulas import (
+    AGENT_AHT,
+    OCCUPANCY,
+    RATES,
+    SERVICE_LEVELS,
+    Formula,
+    read_column,
+)
 from ipecs_mw.figures.counting.rules import Rule
-from ipecs_mw.figures.counting.sums import Sums, add, count_below, count_within, fill_buckets
+from ipecs_mw.figures.counting.sums import (
+    Sums,
+    add,
+    add_all,
+    count_below,
+    count_within,
+    fill_buckets,
+    prune,
+)
 
 Row = dict[str, Any]
 
@@ -41,6 +56,10 @@ NOT_SUMS = frozenset(
 """Fields of a document that do not add up, or that the waits tell better."""
 
 _COUNTS = ("offered", "answered", "abandoned", "short", "overflowed", "left", "unknown", "open", "transfers")
+_TIMES = {"talk_seconds": "talking", "hold_seconds": "holding", "wrap_up_seconds": "wrap_up"}
+"""An agent's seconds, and the state that they are of."""
+
+_OWN = Formula("own", ("numerator",), ("denominator",))
 _SECONDS = ("talk_seconds", "hold_seconds", "wrap_up_seconds", "longest_wait_seconds")
 
 
@@ -81,95 +100,99 @@ def apply_rule(sums: Sums, rule: Rule) -> Sums:
     }
 
 
-def describe_queue(sums: Sums, rule: Rule | None) -> Row:
-    """Return a group's figures as the contract has them in JSON.
+def describe_queues(many: Sequence[Sums], rule: Rule | None) -> list[Row]:
+    """Return figures of groups as the contract has them in JSON, a row for each of the sums.
 
-    `sums` have been given a rule. None where several groups are summed that do not have the same: then
-    `sums["level"]` has the `numerator` and `denominator` of their own.
+    `many` have been given the rule, and nothing in them is longer than to the millisecond. None where several
+    groups are summed that do not have the same: then `sums["level"]` has the `numerator` and `denominator` of
+    their own.
     """
-    row: Row = {name: int(sums.get(name, 0)) for name in _COUNTS}
-    row["service_level"] = describe_level(sums, rule)
+    rows: list[Row] = [{} for _ in many]
+    for name in _COUNTS:
+        _put_each(rows, name, read_column(many, name))
+    _put_each(rows, "service_level", describe_levels(many, rule))
     for name, formula in RATES.items():
-        _put(row, name, formula.compute(sums))
+        _put_rates(rows, name, formula.compute_each(many))
     for name in _SECONDS:
-        row[name] = round(sums.get(name, 0), 3)
-    row["waits"] = fill_buckets(sums.get("waits") or {})
-    row.update(_describe_states(sums))
-    return row
+        _put_each(rows, name, read_column(many, name))
+    _put_each(rows, "waits", [fill_buckets(sums.get("waits") or {}) for sums in many])
+    _put_states(rows, many)
+    return rows
 
 
-def describe_level(sums: Sums, rule: Rule | None) -> Row:
-    """Return a service level: by which formula and limits, and its value where there is one."""
-    level: Row = {}
+def describe_levels(many: Sequence[Sums], rule: Rule | None) -> list[Row]:
+    """Return the service level of each of the sums: by which formula and limits, and its value if any."""
     if rule is None:
-        own = sums.get("level") or {}
-        below = own.get("denominator", 0)
-        value = own.get("numerator", 0) / below if below > 0 else None
+        said: Row = {}
+        values = _OWN.compute_each([sums.get("level") or {} for sums in many])
     else:
-        level = {
+        said = {
             "formula": rule.formula,
             "threshold_seconds": rule.threshold_seconds,
             "short_seconds": rule.short_seconds,
         }
-        value = SERVICE_LEVELS[rule.formula].compute(sums)
-    _put(level, "value", value)
-    return level
+        values = SERVICE_LEVELS[rule.formula].compute_each(many)
+    return [said if value is None else {**said, "value": round(value, 6)} for value in values]
 
 
-def name_reasons(row: Row, names: Mapping[str, str]) -> Row:
-    """Return a row with the seconds by reason under the names that the keys have, where they have one."""
-    if not names:
-        return row
+def name_reasons(rows: list[Row], names: Mapping[str, str]) -> list[Row]:
+    """Return rows with the seconds by reason under the names that the keys have, where they have one."""
+    return [_name_reasons(row, names) for row in rows] if names else rows
+
+
+def _name_reasons(row: Row, names: Mapping[str, str]) -> Row:
     named: Sums = {}
     for reason, seconds in row["not_ready_seconds"].items():
         add(named, {names.get(reason, reason): seconds})
     return row | {"not_ready_seconds": named}
 
 
-def describe_agent(sums: Sums) -> Row:
-    """Return an agent's figures as the contract has them in JSON."""
-    states = sums.get("states") or {}
-    row: Row = {name: int(sums.get(name, 0)) for name in ("offered", "answered", "no_answer", "open")}
-    answered = {"answered": sums.get("answered", 0)}
-    _put(row, "aht_seconds", AGENT_AHT.compute({**states, **answered}))
-    row["talk_seconds"] = round(states.get("talking", 0), 3)
-    row["hold_seconds"] = round(states.get("holding", 0), 3)
-    row["wrap_up_seconds"] = round(states.get("wrap_up", 0), 3)
-    return row | _describe_states(sums)
+def describe_agents(many: Sequence[Sums]) -> list[Row]:
+    """Return figures of agents as the contract has them in JSON, a row for each of the sums."""
+    rows: list[Row] = [{} for _ in many]
+    for name in ("offered", "answered", "no_answer", "open"):
+        _put_each(rows, name, read_column(many, name))
+    states = [sums.get("states") or {} for sums in many]
+    handling = [
+        {**each, "answered": sums.get("answered", 0)} for each, sums in zip(states, many, strict=True)
+    ]
+    _put_rates(rows, "aht_seconds", AGENT_AHT.compute_each(handling))
+    for name, state in _TIMES.items():
+        _put_each(rows, name, read_column(states, state))
+    _put_states(rows, many)
+    return rows
 
 
-def _describe_states(sums: Sums) -> Row:
-    states = sums.get("states") or {}
-    row: Row = {
-        "logged_in_seconds": round(sum(states.values()), 3),
-        "states": {name: round(seconds, 3) for name, seconds in states.items()},
-        "not_ready_seconds": {
-            reason: round(seconds, 3) for reason, seconds in (sums.get("not_ready") or {}).items()
-        },
-    }
-    _put(row, "occupancy", OCCUPANCY.compute(states))
-    return row
+def _put_states(rows: Sequence[Row], many: Sequence[Sums]) -> None:
+    states = [sums.get("states") or {} for sums in many]
+    _put_each(rows, "logged_in_seconds", [round(sum(each.values()), 3) for each in states])
+    _put_each(rows, "states", states)
+    _put_each(rows, "not_ready_seconds", [sums.get("not_ready") or {} for sums in many])
+    _put_rates(rows, "occupancy", OCCUPANCY.compute_each(states))
 
 
-def _put(row: Row, name: str, value: float | None) -> None:
-    if value is not None:
-        row[name] = round(value, 6)
+def _put_each(rows: Sequence[Row], name: str, values: Iterable[Any]) -> None:
+    for row, value in zip(rows, values, strict=True):
+        row[name] = value
 
 
-def merge(parts: Iterable[tuple[Sums, Rule]]) -> tuple[Sums, Rule | None]:
-    """Return the sums of several groups, and the rule that all of them have; None where they differ.
+def _put_rates(rows: Sequence[Row], name: str, values: Iterable[float | None]) -> None:
+    for row, value in zip(rows, values, strict=True):
+        if value is not None:
+            row[name] = round(value, 6)
 
-    Calls count once a group, and add up. Seconds of agents do not: an agent of two groups is one person.
+
+def merge(parts: Sequence[tuple[Sums, Rule]]) -> tuple[Sums, Rule | None]:
+    """Return what sums of several groups add up to, and the rule that all of them have; None where they differ.
+
+    Each of the sums is of groups that have the same rule, and was given it. Seconds of agents add up as calls do,
+    though an agent of two groups is one person.
     """
-    total: Sums = {}
-    rules: set[Rule] = set()
-    for sums, rule in parts:
-        formula = SERVICE_LEVELS[rule.formula]
-        own = {
-            "numerator": formula.above(sums),
-            "denominator": formula.below(sums),
-        }
-        add(total, {name: each for name, each in sums.items() if name not in ("states", "not_ready")})
-        add(total, {"level": own})
-        rules.add(rule)
-    return total, rules.pop() if len(rules) == 1 else None
+    levels = [
+        {"numerator": formula.above(sums), "denominator": formula.below(sums)}
+        for sums, rule in parts
+        if (formula := SERVICE_LEVELS[rule.formula])
+    ]
+    total = add_all([sums for sums, _ in parts]) | {"level": add_all(levels)}
+    rules = {rule for _, rule in parts}
+    return prune(total), rules.pop() if len(rules) == 1 else None

@@ -4,8 +4,9 @@ A sum without a value is 0 and absent. Waits are counted by how long they were: 
 than 12 and less than 13. So whoever asks may choose any threshold in whole seconds.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 MAXIMA = frozenset({"longest_wait_seconds", "peak"})
@@ -29,6 +30,20 @@ def add(into: Sums, more: Mapping[str, Any]) -> None:
             into[name] = max(into.get(name, 0), value)
         else:
             into[name] = into.get(name, 0) + value
+
+
+def add_all(many: Sequence[Mapping[str, Any]]) -> Sums:
+    """Return what many sums add up to; for thousands much sooner than one by one."""
+    total: Sums = {}
+    for name in dict.fromkeys(chain.from_iterable(many)):
+        values = [sums[name] for sums in many if name in sums]
+        if type(values[0]) is dict:
+            total[name] = {}
+            for value in values:
+                add(total[name], value)
+        else:
+            total[name] = max(values) if name in MAXIMA else sum(values)
+    return total
 
 
 @lru_cache(maxsize=8192)

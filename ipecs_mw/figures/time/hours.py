@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 from ipecs_mw.model.configuration.figure_settings import Hours
 
-_WEEKDAYS: Sequence[str] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEKDAYS: Sequence[str] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""The days of a week, by the names that the configuration has for them."""
 _DAY = timedelta(days=1)
 
 OUTSIDE, OFFICE = "outside", "office"
@@ -16,7 +17,7 @@ def is_inside(hours: Hours, quarter: datetime, zone: ZoneInfo) -> bool:
     """Tell whether a quarter hour belongs to hours; those that end before they begin go on after midnight."""
     local = quarter.astimezone(zone)
     time = f"{local:%H:%M}"
-    today, yesterday = _WEEKDAYS[local.weekday()], _WEEKDAYS[(local - _DAY).weekday()]
+    today, yesterday = WEEKDAYS[local.weekday()], WEEKDAYS[(local - _DAY).weekday()]
     if hours.begin < hours.end:
         return today in hours.days and hours.begin <= time < hours.end
     return (today in hours.days and time >= hours.begin) or (yesterday in hours.days and time < hours.end)

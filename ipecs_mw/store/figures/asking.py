@@ -1,27 +1,22 @@
-"""Questions about figures: which documents answer them, and the table that they make.
-
-Groups and agents are asked for in the figures that are kept; days of the host's zone in their sums. What call
-accounting wants is summed from the calls themselves.
-"""
+"""Questions about figures: whether they can be answered, and what answering needs: intervals, rules, places."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import convert, structs
 
 from ipecs_mw.errors import CannotStart, NoSuchName, StoreRefused, Words
-from ipecs_mw.figures.answers.day_sums import name_figure
 from ipecs_mw.figures.answers.formulas import SERVICE_LEVELS
 from ipecs_mw.figures.answers.question import Question
-from ipecs_mw.figures.answers.rows import Part, new_part, put
 from ipecs_mw.figures.counting.rules import Rule, Rules, read_rules
 from ipecs_mw.figures.time.hours import OFFICE, OUTSIDE, find_filter
-from ipecs_mw.figures.time.intervals import begin_day, count_most, find_day, list_intervals, next_day
-from ipecs_mw.figures.time.quarters import QUARTER, find_quarter, split
+from ipecs_mw.figures.time.intervals import Span
+from ipecs_mw.figures.time.profiles import PROFILES, count_most_spans, divide
+from ipecs_mw.figures.time.quarters import QUARTER, find_quarter, list_quarters, split
 from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.figure_names import LIMITS
 from ipecs_mw.store.configuration.settings import load_settings
@@ -29,38 +24,15 @@ from ipecs_mw.store.figures.place import Place, load_places
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
-Document = dict[str, Any]
-
 MOST_ROWS = 200_000
 """A question for more intervals of all groups or agents is refused."""
 
 _OTHER = {"group": "agent", "agent": "group"}
-_OF_DAYS = frozenset({"1d", "1w", "1M", "all"})
-_LEFT_OUT = dict.fromkeys(
-    ("_id", "updated_at", "until", "day", "zone", "formula", "threshold_seconds", "short_seconds"), 0
-)
-
-
 _KEYS = {
     "host": "error.no_such_host_figures",
     "group": "error.no_such_group_figures",
     "agent": "error.no_such_agent_figures",
 }
-
-
-_NARROWS: Mapping[str, Mapping[str, str]] = {
-    "group": {"group": "group"},
-    "agent": {"agent": "agent", "stations": "station", "groups": "group"},
-}
-"""Kind of figures → their fields by which a question narrows them down, and its own name for each."""
-
-
-class Key(NamedTuple):
-    """Whose figures a row has, in which interval."""
-
-    at: int
-    host: str
-    name: str
 
 
 class Asked:
@@ -74,9 +46,13 @@ class Asked:
         self.since = find_quarter(question.since)
         until = find_quarter(question.until)
         self.until = until if until == question.until else until + QUARTER
-        self._check_rows(count_most(self.since, self.until, question.interval))
-        self.spans = list(list_intervals(self.since, self.until, question.interval, self.zone))
-        self.starts = [begin for begin, _ in self.spans]
+        self.check_rows(count_most_spans(self.since, self.until, question.interval))
+        self.profile = PROFILES.get(question.interval)
+        division = divide(self.since, self.until, question.interval, self.zone)
+        self._starts, self._rows = [begin for begin, _ in division.spans], division.rows
+        self.spans: dict[int, list[Span]] = {}
+        for row, span in zip(division.rows, division.spans, strict=True):
+            self.spans.setdefault(row, []).append(span)
         self.rules = self._read_rules()
         self.is_wanted = self._find_filter()
 
@@ -84,7 +60,8 @@ class Asked:
         """Return the same question with some of it changed."""
         return Asked(self.store, self.settings, structs.replace(self.question, **changes))
 
-    def _check_rows(self, rows: int) -> None:
+    def check_rows(self, rows: int) -> None:
+        """Refuse what would make more rows than anybody can read; raises NoSuchName."""
         if rows > MOST_ROWS:
             raise NoSuchName(
                 "error.too_many_rows", interval=self.question.interval, rows=rows, most=MOST_ROWS
@@ -132,60 +109,12 @@ class Asked:
         known = {host: as_of for host, as_of in reached.items() if host in configured}
         return min((known or reached).values(), default=None)
 
-    def read(self, kind: str) -> Iterator[Document]:
-        """Yield the documents of a kind that answer the question: quarter hours, and days where these do."""
-        question = self.question
-        named = {name: getattr(question, narrows) for name, narrows in _NARROWS.get(kind, {}).items()}
-        query: Document = {"kind": kind}
-        query |= {name: {"$eq": value} for name, value in named.items() if value is not None}
-        is_one = kind in query  # of a single group or agent; no document has both
-        if is_one:
-            query[_OTHER[kind]] = None
-        with store_errors():
-            for host, place in self.places.items():
-                for collection, since, until in self._plan(place, kind):
-                    span = {"host": host, **query, "from": {"$gte": since, "$lt": until}}
-                    found = self.store.database[collection].find(span, _LEFT_OUT, batch_size=10_000)
-                    found = found.hint("by_name" if is_one else "by_kind")
-                    yield from (
-                        found
-                        if self.is_wanted is None
-                        else (each for each in found if self.is_wanted(each["from"]))
-                    )
-
-    def _plan(self, place: Place, kind: str) -> Iterator[tuple[str, datetime, datetime]]:
-        """Yield which collection is read from when until when."""
-        since, until = self.since, self.until
-        has_days = self.question.interval in _OF_DAYS and place.zone == self.zone.key
-        is_of_parts = kind == "agent" and not {self.question.group, self.question.station} <= {None}
-        if (
-            has_days and self.is_wanted is None and not is_of_parts
-        ):  # an agent may be there for a part of a day
-            first = _begin_next_day(since, self.zone)
-            summed = begin_day(date.fromisoformat(place.summed), self.zone)
-            last = min(begin_day(find_day(until, self.zone), self.zone), summed)
-            if first < last:
-                yield from (("figures", since, first), ("figure_days", first, last))
-                since = last
-        if since < until:
-            yield "figures", since, until
-
-    def sum(self, kind: str) -> dict[Key, Part]:
-        """Return what documents of a kind add up to, by interval and whose they are."""
-        parts: dict[Key, Part] = {}
-        starts, is_one = self.starts, len(self.starts) == 1
-        for document in self.read(kind):
-            at = 0 if is_one else bisect_right(starts, document["from"]) - 1
-            key = Key(at, document["host"], name_figure(document)[1])
-            part = parts.get(key)
-            if part is None:
-                part = parts[key] = new_part()
-                self._check_rows(len(parts))
-            put(part, document)
-        return parts
+    def find_row(self, at: datetime) -> int:
+        """Return to which row an instant in the time asked for belongs."""
+        return self._rows[bisect_right(self._starts, at) - 1]
 
     def find_gaps(self) -> Mapping[tuple[int, str], float]:
-        """Return the seconds of gap by interval and host."""
+        """Return the seconds of gap by row and host."""
         gaps: dict[tuple[int, str], float] = {}
         with store_errors():
             for host in self.places:
@@ -193,19 +122,19 @@ class Asked:
                 query = {"host": host, "kind": "host", "from": span, "gap_seconds": {"$exists": True}}
                 for each in self.store.database["figures"].find(query, {"from": 1, "gap_seconds": 1}):
                     if self.is_wanted is None or self.is_wanted(each["from"]):
-                        key = bisect_right(self.starts, each["from"]) - 1, host
+                        key = self.find_row(each["from"]), host
                         gaps[key] = round(gaps.get(key, 0.0) + each["gap_seconds"], 3)
         return gaps
 
     @cached_property
     def waiting(self) -> Collection[tuple[int, str]]:
-        """The intervals, with their hosts, in which something is still to be counted anew."""
+        """The rows, with their hosts, in which something is still to be counted anew."""
         with store_errors():
             span = {"$gte": self.since, "$lt": self.until}
             found = self.store.database["figure_marks"].find(
                 {"host": {"$in": [*self.places]}, "quarter": span}
             )
-            return {(bisect_right(self.starts, each["quarter"]) - 1, each["host"]) for each in found}
+            return {(self.find_row(each["quarter"]), each["host"]) for each in found}
 
     def count_seconds(self, since: datetime, until: datetime) -> float:
         """Return how many seconds of a stretch are asked for, and counted by now."""
@@ -214,12 +143,14 @@ class Asked:
             return max(0.0, (known - since).total_seconds())
         return sum(seconds for quarter, seconds in split(since, known) if self.is_wanted(quarter))
 
+    def count_times(self, spans: Iterable[Span]) -> int:
+        """Return how many intervals are asked for, and have begun by what is counted."""
+        return sum(1 for since, until in spans if self._has_begun(since, until))
 
-def _begin_next_day(at: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first instant of a day that is not before an instant."""
-    day = find_day(at, zone)
-    begin = begin_day(day, zone)
-    return begin if begin == at else begin_day(next_day(day), zone)
+    def _has_begun(self, since: datetime, until: datetime) -> bool:
+        if self.as_of is None or since >= self.as_of:
+            return False
+        return self.is_wanted is None or any(map(self.is_wanted, list_quarters(since, until)))
 
 
 def load_what_is_allowed(store: Store, profile: str | None) -> Settings:

@@ -1,7 +1,8 @@
 """The tables that answer questions about figures."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
+from itertools import chain
 from typing import Any
 
 from ipecs_mw.errors import Words
@@ -9,7 +10,14 @@ from ipecs_mw.figures.answers.cells import spell_instant
 from ipecs_mw.figures.answers.columns import list_columns
 from ipecs_mw.figures.answers.formulas import AGENT_AHT, OCCUPANCY
 from ipecs_mw.figures.answers.question import Question
-from ipecs_mw.figures.answers.rows import apply_rule, describe_agent, describe_queue, merge, name_reasons
+from ipecs_mw.figures.answers.rows import (
+    Part,
+    apply_rule,
+    describe_agents,
+    describe_queues,
+    merge,
+    name_reasons,
+)
 from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.figures.counting.accounting import (
     count_dids,
@@ -20,18 +28,21 @@ from ipecs_mw.figures.counting.accounting import (
     sum_by,
 )
 from ipecs_mw.figures.counting.rules import Rule
-from ipecs_mw.figures.counting.sums import Sums, add
+from ipecs_mw.figures.counting.sums import Sums, add_all, prune
 from ipecs_mw.figures.time.quarters import find_quarter
 from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.numbering.extensions import expand_numbers
-from ipecs_mw.store.figures.asking import Asked, Key, check_names, note_progress
+from ipecs_mw.store.figures.asking import Asked, check_names, note_progress
 from ipecs_mw.store.figures.day import tell_day, tell_decimal, tell_trunks
+from ipecs_mw.store.figures.kept import Key, sum_kept
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
 Row = dict[str, Any]
 Answer = tuple[list[Row], Row | None, list[Words]]
+_Frames = Mapping[tuple[int, str], Row]
 
+_FEW = 100
 _CALLED = ("number", "did", "group", "station")
 
 _CALL_FIELDS = dict.fromkeys(
@@ -63,23 +74,47 @@ def _count_of(row: Row) -> int:
     return -int(row["offered"] if "offered" in row else row.get("calls", 0))
 
 
-def _frame(asked: Asked, key: Key, gaps: Mapping[tuple[int, str], float], *, is_complete: bool) -> Row:
-    """Return what each row says of its interval, and of how much it knows."""
-    since, until = asked.spans[key.at]
-    row: Row = {"from": since, "until": until}
+def _list_frames(asked: Asked, keys: Iterable[Key], gaps: Mapping[tuple[int, str], float]) -> _Frames:
+    """Return what each row says of its interval, and of how much it knows, by its number and host."""
+    return {each: _frame(asked, *each, gaps.get(each, 0.0)) for each in {(key.at, key.host) for key in keys}}
+
+
+def _frame(asked: Asked, at: int, host: str, gap: float) -> Row:
+    spans = asked.spans[at]
+    row: Row = {"from": spans[0][0], "until": spans[-1][1]}
+    if asked.profile is not None:
+        row |= {asked.profile.field: asked.profile.values[at], "times": asked.count_times(spans)}
     if len(asked.places) > 1:
-        row["host"] = key.host
-    as_of = asked.places[key.host].as_of
-    gap = gaps.get((key.at, key.host), 0.0)
-    is_over = as_of is not None and as_of >= until and (key.at, key.host) not in asked.waiting
-    return row | {"is_complete": is_complete and is_over and not gap, "gap_seconds": gap, "as_of": as_of}
+        row["host"] = host
+    as_of = asked.places[host].as_of
+    is_over = as_of is not None and as_of >= row["until"] and (at, host) not in asked.waiting
+    return row | {"is_complete": is_over and not gap, "gap_seconds": gap, "as_of": as_of}
+
+
+def _complete(frame: Row, part: Part) -> Row:
+    return frame if part.is_complete else {**frame, "is_complete": False}
+
+
+def _put_average(rows: Iterable[Row], name: str) -> None:
+    """Say in rows of a profile how much there was each time."""
+    for row in rows:
+        if row.get("times"):
+            row[f"average_{name}"] = round(row[name] / row["times"], 4)
+
+
+def _cut(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """Yield some keys after the other, so few that the processor has at hand what their rows are made of."""
+    for begin in range(0, len(keys), _FEW):
+        yield keys[begin : begin + _FEW]
 
 
 def _total_frame(asked: Asked, gaps: Mapping[tuple[int, str], float], *, is_complete: bool) -> Row:
     is_over = asked.as_of is not None and asked.as_of >= asked.until and not asked.waiting
+    spans = chain.from_iterable(asked.spans.values())
     return {
         "from": asked.since,
         "until": asked.until,
+        **({"times": asked.count_times(spans)} if asked.profile is not None else {}),
         "is_complete": is_complete and is_over and not gaps,
         "gap_seconds": round(sum(gaps.values()), 3),
         "as_of": asked.as_of,
@@ -101,44 +136,41 @@ def _note_gaps(total: Row) -> Iterator[Words]:
 
 
 def _answer_queues(asked: Asked) -> Answer:
-    gaps, names = asked.find_gaps(), asked.settings.figures.groups
-    rows: list[Row] = []
-    by_group: dict[tuple[str, str], Sums] = {}
-    for key, part in sorted(asked.sum("group").items()):
-        rule = asked.rules.find(key.name)
-        sums = apply_rule(part.sums, rule)
-        row = _frame(asked, key, gaps, is_complete=part.is_complete)
-        row["group"] = key.name
-        if (group := names.get(key.name)) is not None and group.name:
-            row["name"] = group.name
-        row.update(describe_queue(sums, rule), revision=part.sums.get("revision", 0))
-        rows.append(name_reasons(row, asked.settings.figures.reasons))
-        add(by_group.setdefault((key.host, key.name), {}), part.sums)
-    merged, rule_of_all = merge(
-        (apply_rule(sums, asked.rules.find(name)), asked.rules.find(name))
-        for (_, name), sums in by_group.items()
-    )
+    gaps, names, reasons = asked.find_gaps(), asked.settings.figures.groups, asked.settings.figures.reasons
+    parts = sum_kept(asked, "group")
+    frames = _list_frames(asked, parts, gaps)
+    by_rule: dict[Rule, list[Key]] = {}
+    for key in parts:
+        by_rule.setdefault(asked.rules.find(key.name), []).append(key)
+    found: dict[Key, Row] = {}
+    sums: list[tuple[Sums, Rule]] = []
+    for rule, keys in ((rule, few) for rule, all_of in by_rule.items() for few in _cut(all_of)):
+        many = [apply_rule(parts[key].sums, rule) for key in keys]
+        sums.append((add_all(many), rule))
+        for key, row in zip(keys, describe_queues(many, rule), strict=True):
+            part, named = parts[key], names.get(key.name)
+            who = {"group": key.name, "name": named.name} if named and named.name else {"group": key.name}
+            frame = _complete(frames[key.at, key.host], part)
+            found[key] = {**frame, **who, **row, "revision": part.sums.get("revision", 0)}
+    rows = name_reasons([found[key] for key in sorted(found)], reasons)
+    merged, rule_of_all = merge(sums)
     total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
-    total |= describe_queue(_with_states(asked, merged, by_group), rule_of_all or _find_rule(asked, by_group))
-    total = name_reasons(total, asked.settings.figures.reasons)
-    return rows, total if rows else None, [*_note_rule(asked, rule_of_all, by_group), *_note_gaps(total)]
+    of_persons = _find_states(asked, merged, groups=len({(key.host, key.name) for key in parts}))
+    said = rule_of_all or (None if parts else asked.rules.default)
+    total |= name_reasons(describe_queues([merged | of_persons], said), reasons)[0]
+    _put_average([*rows, total], "offered")
+    return rows, total if rows else None, [*_note_rule(asked, rule_of_all, parts), *_note_gaps(total)]
 
 
-def _find_rule(asked: Asked, by_group: Mapping[tuple[str, str], Sums]) -> Rule | None:
-    return asked.rules.default if not by_group else None
+def _find_states(asked: Asked, merged: Sums, groups: int) -> Sums:
+    """Return the seconds of agents: of one group its own, of several each person once."""
+    is_one = asked.question.group is not None or groups == 1
+    sums = merged if is_one else add_all([part.sums for part in sum_kept(asked, "host").values()])
+    return prune({name: sums.get(name, {}) for name in ("states", "not_ready")})
 
 
-def _with_states(asked: Asked, merged: Sums, by_group: Mapping[tuple[str, str], Sums]) -> Sums:
-    """Return sums with the seconds of agents: of one group its own, of several each person once."""
-    is_one = asked.question.group is not None or len(by_group) == 1
-    persons: Sums = {}
-    for sums in by_group.values() if is_one else (part.sums for part in asked.sum("host").values()):
-        add(persons, {name: sums[name] for name in ("states", "not_ready") if name in sums})
-    return merged | persons
-
-
-def _note_rule(asked: Asked, rule: Rule | None, by_group: Mapping[tuple[str, str], Sums]) -> Iterator[Words]:
-    if rule is None and by_group:
+def _note_rule(asked: Asked, rule: Rule | None, parts: Collection[Key]) -> Iterator[Words]:
+    if rule is None and parts:
         yield Words("figures.note.rules")
     else:
         said = rule or asked.rules.default
@@ -152,38 +184,47 @@ def _note_rule(asked: Asked, rule: Rule | None, by_group: Mapping[tuple[str, str
 
 def _answer_agents(asked: Asked) -> Answer:
     gaps, reasons = asked.find_gaps(), asked.settings.figures.reasons
+    parts = sum_kept(asked, "agent")
+    frames = _list_frames(asked, parts, gaps)
     rows: list[Row] = []
-    whole: Sums = {}
-    for key, part in sorted(asked.sum("agent").items()):
-        row = _frame(asked, key, gaps, is_complete=part.is_complete)
-        if key.name.startswith("@"):
-            row["station"] = key.name[1:]
-        else:
-            row |= {"agent": key.name, "stations": sorted(part.stations)}
-        row.update(describe_agent(part.sums), revision=part.sums.get("revision", 0))
-        rows.append(name_reasons(row, reasons))
-        add(whole, part.sums)
+    sums: list[Sums] = []
+    for keys in _cut(sorted(parts)):
+        many = [parts[key].sums for key in keys]
+        sums.append(add_all(many))
+        for key, row in zip(keys, describe_agents(many), strict=True):
+            part = parts[key]
+            frame, who = _complete(frames[key.at, key.host], part), _name_agent(key.name, part)
+            rows.append({**frame, **who, **row, "revision": part.sums.get("revision", 0)})
     total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
-    total = name_reasons(total | describe_agent(whole), reasons)
-    return rows, total if rows else None, [OCCUPANCY.words, AGENT_AHT.words, *_note_gaps(total)]
+    total |= describe_agents([prune(add_all(sums))])[0]
+    _put_average([*rows, total], "answered")
+    notes = [OCCUPANCY.words, AGENT_AHT.words, *_note_gaps(total)]
+    return name_reasons(rows, reasons), name_reasons([total], reasons)[0] if rows else None, notes
+
+
+def _name_agent(name: str, part: Part) -> Row:
+    return (
+        {"station": name[1:]} if name.startswith("@") else {"agent": name, "stations": sorted(part.stations)}
+    )
 
 
 # the host
 
 
 def _answer_hours(asked: Asked) -> Answer:
-    gaps = asked.find_gaps()
+    gaps, parts = asked.find_gaps(), sum_kept(asked, "host")
+    frames = _list_frames(asked, parts, gaps)
     rows: list[Row] = []
-    whole: Sums = {}
-    for key, part in sorted(asked.sum("host").items()):
-        since, until = asked.spans[key.at]
-        row = _frame(asked, key, gaps, is_complete=part.is_complete)
-        rows.append(row | _describe_host(part.sums, asked.count_seconds(since, until)))
-        add(whole, part.sums)
+    for key in sorted(parts):
+        seconds = sum(asked.count_seconds(*span) for span in asked.spans[key.at])
+        frame = _complete(frames[key.at, key.host], parts[key])
+        rows.append({**frame, **_describe_host(parts[key].sums, seconds)})
+    whole = add_all([part.sums for part in parts.values()])
     total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
     total |= _describe_host(whole, asked.count_seconds(asked.since, asked.until))
+    _put_average([*rows, total], "calls")
     busiest = max(rows, key=lambda row: row["erlangs"], default=None)
-    if busiest is not None and busiest["erlangs"]:
+    if busiest is not None and busiest["erlangs"] and asked.profile is None:
         total |= {"busiest_from": busiest["from"], "busiest_erlangs": busiest["erlangs"]}
     busy = _note_busiest(total, asked) if asked.question.interval == "1h" else ()
     return rows, total if rows else None, [*busy, *_note_gaps(total)]
@@ -257,9 +298,7 @@ def _describe_counts(
         for host, of in sorted(found)
     ]
     rows.sort(key=_count_of)
-    whole: Sums = {}
-    for sums in found.values():
-        add(whole, sums)
+    whole = add_all([*found.values()])
     total = _total_frame(asked, gaps, is_complete=not _lasts_any(asked)) | _describe_count(whole, seconds)
     return rows, total if rows else None, [*_note_gaps(total)]
 

@@ -1,6 +1,6 @@
 """Quarter hours → days of a zone, so that a year by day needs no more documents than it has days."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -15,9 +15,14 @@ Name = tuple[str, str]
 def name_figure(document: Mapping[str, Any]) -> Name:
     """Return whose figures a document has."""
     kind = str(document["kind"])
-    stations = document.get("stations") or ("",)
-    name = document.get("group") or document.get("agent") or (f"@{stations[0]}" if kind == "agent" else "")
-    return kind, str(name)
+    if kind == "agent":
+        return kind, name_agent(document.get("agent"), document.get("stations") or ())
+    return kind, str(document.get("group") or "")
+
+
+def name_agent(agent: str | None, stations: Sequence[str]) -> str:
+    """Return the name of an agent; of one whose number nobody told, where he is."""
+    return agent or f"@{stations[0] if stations else ''}"
 
 
 def name_day(host: str, name: Name, day: date) -> str:

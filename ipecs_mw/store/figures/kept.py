@@ -3,13 +3,13 @@
 Quarter hours answer any question; days of the phone system's zone are kept as sums, which are read where they do.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ipecs_mw.figures.answers.day_sums import name_figure
-from ipecs_mw.figures.answers.rows import Part, new_part, put
+from ipecs_mw.figures.answers.day_sums import name_agent
+from ipecs_mw.figures.answers.rows import Part, join
 from ipecs_mw.figures.counting.sums import prune
 from ipecs_mw.figures.time.intervals import begin_day, find_day, next_day
 from ipecs_mw.store.figures.asking import Asked
@@ -26,7 +26,7 @@ _NARROWS: Mapping[str, Mapping[str, str]] = {
 }
 """Kind of figures → their fields by which a question narrows them down, and its own name for each."""
 
-_OF_ALL = ("kind", "from", "is_complete", "revision", "states", "not_ready", "open")
+_OF_ALL = ("from", "is_complete", "revision", "states", "not_ready", "open")
 _FIELDS: Mapping[str, Collection[str]] = {
     "group": (
         *_OF_ALL, "group", "offered", "answered", "abandoned", "overflowed", "left", "unknown", "transfers",
@@ -39,29 +39,57 @@ _FIELDS: Mapping[str, Collection[str]] = {
 """Kind of figures → the fields that an answer is made of: to read all takes twice as long."""
 
 
-class Key(NamedTuple):
-    """Whose figures a row has, and the number of the row's interval."""
+_ENOUGH = 100
+"""With so many parts and more what is made of them is made at once: the processor has them at hand then."""
+
+
+class Interval(NamedTuple):
+    """What the groups, the agents or all of a host add up to in the interval of a row, by their names."""
 
     at: int
     host: str
-    name: str
+    parts: Mapping[str, Part]
 
 
-def sum_kept(asked: Asked, kind: str) -> dict[Key, Part]:
-    """Return what documents of a kind add up to, by row and whose they are. Raises NoSuchName, StoreError."""
-    parts: dict[Key, Part] = {}
-    several: set[Key] = set()
+def sum_kept(asked: Asked, kind: str) -> Iterator[Sequence[Interval]]:
+    """Yield what documents of a kind add up to: some intervals after the others, of one host after the other.
+
+    Raises NoSuchName for more than anybody can read, StoreError.
+    """
+    found: dict[tuple[int, str], dict[str, Part]] = {}
+    place, parts, count = None, {}, 0
     for host, at, document in _read(asked, kind):
-        key = Key(at, host, name_figure(document)[1])
-        if key in parts:
-            several.add(key)
+        if (at, host) != place:
+            if asked.profile is None and sum(map(len, found.values())) >= _ENOUGH:
+                yield _finish(found)
+                found = {}
+            place = at, host
+            parts = found.setdefault(place, {})
+        name, part = _take(kind, document)
+        if name in parts:
+            join(parts[name], part)
         else:
-            parts[key] = new_part()
-            asked.check_rows(len(parts))
-        put(parts[key], document)
-    for key in several:
-        parts[key].sums = prune(parts[key].sums)
-    return parts
+            parts[name] = part
+            count += 1
+            asked.check_rows(count)
+    yield _finish(found)
+
+
+def _take(kind: str, document: Document) -> tuple[str, Part]:
+    """Return whose figures a document has, and the rest of it, which adds up."""
+    stations = document.pop("stations", ())
+    part = Part(document, {*stations}, set(), document.pop("is_complete"))
+    if kind == "group":
+        return document.pop("group"), part
+    return name_agent(document.pop("agent", None), stations) if kind == "agent" else "", part
+
+
+def _finish(found: Mapping[tuple[int, str], Mapping[str, Part]]) -> Sequence[Interval]:
+    for parts in found.values():
+        for part in parts.values():
+            if part.is_joined:
+                part.sums = prune(part.sums)
+    return [Interval(at, host, parts) for (at, host), parts in found.items()]
 
 
 def _read(asked: Asked, kind: str) -> Iterator[tuple[str, int, Document]]:
@@ -83,9 +111,8 @@ def _read(asked: Asked, kind: str) -> Iterator[tuple[str, int, Document]]:
                 found = database[name].with_options(plain).find(span, fields, batch_size=1000)
                 last, at = None, None
                 for document in found.hint("by_name" if is_one else "by_kind"):  # both by time
-                    if document["from"] != last:
-                        last = document["from"]
-                        at = _find_row(asked, last.replace(tzinfo=UTC))
+                    if (begin := document.pop("from")) != last:
+                        last, at = begin, _find_row(asked, begin.replace(tzinfo=UTC))
                     if at is not None:
                         yield host, at, document
 

@@ -1,8 +1,9 @@
 """The tables that answer questions about figures."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from ipecs_mw.errors import Words
@@ -13,10 +14,11 @@ from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.answers.rows import (
     Part,
     apply_rule,
-    describe_agents,
-    describe_queues,
     merge,
     name_reasons,
+    put_agents,
+    put_queues,
+    put_revisions,
 )
 from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.figures.counting.accounting import (
@@ -34,15 +36,13 @@ from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.numbering.extensions import expand_numbers
 from ipecs_mw.store.figures.asking import Asked, check_names, note_progress
 from ipecs_mw.store.figures.day import tell_day, tell_decimal, tell_trunks
-from ipecs_mw.store.figures.kept import Key, sum_kept
+from ipecs_mw.store.figures.kept import Interval, sum_kept
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
 Row = dict[str, Any]
 Answer = tuple[list[Row], Row | None, list[Words]]
-_Frames = Mapping[tuple[int, str], Row]
-
-_FEW = 100
+_Place = tuple[int, str]
 _CALLED = ("number", "did", "group", "station")
 
 _CALL_FIELDS = dict.fromkeys(
@@ -74,12 +74,8 @@ def _count_of(row: Row) -> int:
     return -int(row["offered"] if "offered" in row else row.get("calls", 0))
 
 
-def _list_frames(asked: Asked, keys: Iterable[Key], gaps: Mapping[tuple[int, str], float]) -> _Frames:
-    """Return what each row says of its interval, and of how much it knows, by its number and host."""
-    return {each: _frame(asked, *each, gaps.get(each, 0.0)) for each in {(key.at, key.host) for key in keys}}
-
-
 def _frame(asked: Asked, at: int, host: str, gap: float) -> Row:
+    """Return what each row says of its interval, and of how much it knows."""
     spans = asked.spans[at]
     row: Row = {"from": spans[0][0], "until": spans[-1][1]}
     if asked.profile is not None:
@@ -91,8 +87,20 @@ def _frame(asked: Asked, at: int, host: str, gap: float) -> Row:
     return row | {"is_complete": is_over and not gap, "gap_seconds": gap, "as_of": as_of}
 
 
-def _complete(frame: Row, part: Part) -> Row:
-    return frame if part.is_complete else {**frame, "is_complete": False}
+def _begin_rows(
+    asked: Asked, intervals: Iterable[Interval], gaps: Mapping[tuple[int, str], float]
+) -> Iterator[tuple[_Place, str, Part, Row]]:
+    """Yield the number and host, the name and the part of each row, and the row so far, by their names."""
+    for at, host, parts in intervals:
+        frame = _frame(asked, at, host, gaps.get((at, host), 0.0))
+        for name, part in sorted(parts.items()):
+            row = {**frame, "is_complete": frame["is_complete"] and part.is_complete}
+            yield (at, host), name, part, row
+
+
+def _order(found: list[tuple[_Place, Row]]) -> list[Row]:
+    """Return rows by their intervals, those of one interval by their hosts."""
+    return [row for _, row in sorted(found, key=itemgetter(0))]
 
 
 def _put_average(rows: Iterable[Row], name: str) -> None:
@@ -100,12 +108,6 @@ def _put_average(rows: Iterable[Row], name: str) -> None:
     for row in rows:
         if row.get("times"):
             row[f"average_{name}"] = round(row[name] / row["times"], 4)
-
-
-def _cut(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
-    """Yield some keys after the other, so few that the processor has at hand what their rows are made of."""
-    for begin in range(0, len(keys), _FEW):
-        yield keys[begin : begin + _FEW]
 
 
 def _total_frame(asked: Asked, gaps: Mapping[tuple[int, str], float], *, is_complete: bool) -> Row:
@@ -137,40 +139,49 @@ def _note_gaps(total: Row) -> Iterator[Words]:
 
 def _answer_queues(asked: Asked) -> Answer:
     gaps, names, reasons = asked.find_gaps(), asked.settings.figures.groups, asked.settings.figures.reasons
-    parts = sum_kept(asked, "group")
-    frames = _list_frames(asked, parts, gaps)
-    by_rule: dict[Rule, list[Key]] = {}
-    for key in parts:
-        by_rule.setdefault(asked.rules.find(key.name), []).append(key)
-    found: dict[Key, Row] = {}
+    found: list[tuple[_Place, Row]] = []
     sums: list[tuple[Sums, Rule]] = []
-    for rule, keys in ((rule, few) for rule, all_of in by_rule.items() for few in _cut(all_of)):
-        many = [apply_rule(parts[key].sums, rule) for key in keys]
-        sums.append((add_all(many), rule))
-        for key, row in zip(keys, describe_queues(many, rule), strict=True):
-            part, named = parts[key], names.get(key.name)
-            who = {"group": key.name, "name": named.name} if named and named.name else {"group": key.name}
-            frame = _complete(frames[key.at, key.host], part)
-            found[key] = {**frame, **who, **row, "revision": part.sums.get("revision", 0)}
-    rows = name_reasons([found[key] for key in sorted(found)], reasons)
+    groups: set[tuple[str, str]] = set()
+    for intervals in sum_kept(asked, "group"):
+        by_rule: dict[Rule, tuple[list[Row], list[Sums]]] = {}
+        for place, name, part, row in _begin_rows(asked, intervals, gaps):
+            row["group"] = name
+            if (group := names.get(name)) is not None and group.name:
+                row["name"] = group.name
+            rule = asked.rules.find(name)
+            rows, many = by_rule.setdefault(rule, ([], []))
+            rows.append(row)
+            many.append(apply_rule(part.sums, rule))
+            found.append((place, row))
+            groups.add((place[1], name))
+        for rule, (rows, many) in by_rule.items():
+            put_queues(rows, many, rule)
+            put_revisions(rows, many)
+            sums.append((add_all(many), rule))
+    rows = name_reasons(_order(found), reasons)
     merged, rule_of_all = merge(sums)
     total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
-    of_persons = _find_states(asked, merged, groups=len({(key.host, key.name) for key in parts}))
-    said = rule_of_all or (None if parts else asked.rules.default)
-    total |= name_reasons(describe_queues([merged | of_persons], said), reasons)[0]
+    said = rule_of_all or (None if rows else asked.rules.default)
+    put_queues([total], [merged | _find_states(asked, merged, len(groups))], said)
+    total = name_reasons([total], reasons)[0]
     _put_average([*rows, total], "offered")
-    return rows, total if rows else None, [*_note_rule(asked, rule_of_all, parts), *_note_gaps(total)]
+    notes = [*_note_rule(asked, rule_of_all, has_groups=bool(groups)), *_note_gaps(total)]
+    return rows, total if rows else None, notes
 
 
 def _find_states(asked: Asked, merged: Sums, groups: int) -> Sums:
     """Return the seconds of agents: of one group its own, of several each person once."""
-    is_one = asked.question.group is not None or groups == 1
-    sums = merged if is_one else add_all([part.sums for part in sum_kept(asked, "host").values()])
-    return prune({name: sums.get(name, {}) for name in ("states", "not_ready")})
+    sums = merged if asked.question.group is not None or groups == 1 else prune(_sum_host(asked))
+    return {name: sums.get(name, {}) for name in ("states", "not_ready")}
 
 
-def _note_rule(asked: Asked, rule: Rule | None, parts: Collection[Key]) -> Iterator[Words]:
-    if rule is None and parts:
+def _sum_host(asked: Asked) -> Sums:
+    intervals = chain.from_iterable(sum_kept(asked, "host"))
+    return add_all([part.sums for interval in intervals for part in interval.parts.values()])
+
+
+def _note_rule(asked: Asked, rule: Rule | None, *, has_groups: bool) -> Iterator[Words]:
+    if rule is None and has_groups:
         yield Words("figures.note.rules")
     else:
         said = rule or asked.rules.default
@@ -184,42 +195,41 @@ def _note_rule(asked: Asked, rule: Rule | None, parts: Collection[Key]) -> Itera
 
 def _answer_agents(asked: Asked) -> Answer:
     gaps, reasons = asked.find_gaps(), asked.settings.figures.reasons
-    parts = sum_kept(asked, "agent")
-    frames = _list_frames(asked, parts, gaps)
-    rows: list[Row] = []
+    found: list[tuple[_Place, Row]] = []
     sums: list[Sums] = []
-    for keys in _cut(sorted(parts)):
-        many = [parts[key].sums for key in keys]
+    for intervals in sum_kept(asked, "agent"):
+        rows, many = [], []
+        for place, name, part, row in _begin_rows(asked, intervals, gaps):
+            if name.startswith("@"):
+                row["station"] = name[1:]
+            else:
+                row["agent"], row["stations"] = name, sorted(part.stations)
+            rows.append(row)
+            many.append(part.sums)
+            found.append((place, row))
+        put_agents(rows, many)
+        put_revisions(rows, many)
         sums.append(add_all(many))
-        for key, row in zip(keys, describe_agents(many), strict=True):
-            part = parts[key]
-            frame, who = _complete(frames[key.at, key.host], part), _name_agent(key.name, part)
-            rows.append({**frame, **who, **row, "revision": part.sums.get("revision", 0)})
+    rows = name_reasons(_order(found), reasons)
     total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
-    total |= describe_agents([prune(add_all(sums))])[0]
+    put_agents([total], [prune(add_all(sums))])
+    total = name_reasons([total], reasons)[0]
     _put_average([*rows, total], "answered")
-    notes = [OCCUPANCY.words, AGENT_AHT.words, *_note_gaps(total)]
-    return name_reasons(rows, reasons), name_reasons([total], reasons)[0] if rows else None, notes
-
-
-def _name_agent(name: str, part: Part) -> Row:
-    return (
-        {"station": name[1:]} if name.startswith("@") else {"agent": name, "stations": sorted(part.stations)}
-    )
+    return rows, total if rows else None, [OCCUPANCY.words, AGENT_AHT.words, *_note_gaps(total)]
 
 
 # the host
 
 
 def _answer_hours(asked: Asked) -> Answer:
-    gaps, parts = asked.find_gaps(), sum_kept(asked, "host")
-    frames = _list_frames(asked, parts, gaps)
-    rows: list[Row] = []
-    for key in sorted(parts):
-        seconds = sum(asked.count_seconds(*span) for span in asked.spans[key.at])
-        frame = _complete(frames[key.at, key.host], parts[key])
-        rows.append({**frame, **_describe_host(parts[key].sums, seconds)})
-    whole = add_all([part.sums for part in parts.values()])
+    gaps = asked.find_gaps()
+    found: list[tuple[_Place, Row]] = []
+    sums: list[Sums] = []
+    for place, _, part, row in _begin_rows(asked, chain.from_iterable(sum_kept(asked, "host")), gaps):
+        seconds = sum(asked.count_seconds(*span) for span in asked.spans[place[0]])
+        found.append((place, row | _describe_host(part.sums, seconds)))
+        sums.append(part.sums)
+    rows, whole = _order(found), add_all(sums)
     total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
     total |= _describe_host(whole, asked.count_seconds(asked.since, asked.until))
     _put_average([*rows, total], "calls")

@@ -116,7 +116,7 @@ _AT_FIRST = frozenset({"from"})
 def list_columns(what: str, rows: Sequence[Row]) -> Sequence[Column]:
     """Return the columns of a table: with the phone system where rows tell it, and each reason that they tell."""
     columns: list[Column] = []
-    has_hosts = any("host" in row for row in rows)
+    has_hosts = any("host" in row for row in rows[:1])  # all rows of a table tell it, or none
     for column in COLUMNS[what]:
         if column.name not in _AT_FIRST and _HOST not in columns and has_hosts:
             columns.append(_HOST)
@@ -128,7 +128,7 @@ def list_columns(what: str, rows: Sequence[Row]) -> Sequence[Column]:
 
 def _list_reasons(rows: Sequence[Row]) -> Iterator[Column]:
     """Yield a column for each reason for not being ready; none where nobody gave any."""
-    reasons = sorted({reason for row in rows for reason in row["not_ready_seconds"]})
+    reasons = sorted(set().union(*[row["not_ready_seconds"] for row in rows]))
     if reasons == [NO_REASON]:
         return
     for reason in reasons:

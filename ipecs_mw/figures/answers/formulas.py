@@ -39,19 +39,25 @@ class Formula(Struct, frozen=True):
 
     def compute_each(self, rows: Sequence[Sums]) -> list[float | None]:
         """Return the value of each of many sums, as `compute`; for thousands much sooner than one by one."""
-        above, below = _add_each(rows, self.numerator), _add_each(rows, self.denominator)
+        above, below = add_each(rows, self.numerator), add_each(rows, self.denominator)
         if self.less:
-            below = [each - less for each, less in zip(below, _add_each(rows, self.less), strict=True)]
-        return [each / by if by > 0 else None for each, by in zip(above, below, strict=True)]
+            below = [each - less for each, less in zip(below, add_each(rows, self.less), strict=True)]
+        return divide_each(above, below)
+
+
+def divide_each(above: Sequence[float], below: Sequence[float]) -> list[float | None]:
+    """Return each numerator by its denominator; None where that is 0 or below."""
+    return [each / by if by > 0 else None for each, by in zip(above, below, strict=True)]
 
 
 def _add(sums: Sums, names: Sequence[str]) -> float:
     return sum([sums.get(name, 0) for name in names])
 
 
-def _add_each(rows: Sequence[Sums], names: Sequence[str]) -> list[float]:
+def add_each(rows: Sequence[Sums], names: Sequence[str]) -> list[float]:
+    """Return what some names of each of many sums add up to."""
     columns = [read_column(rows, name) for name in names]
-    return columns[0] if len(columns) == 1 else [sum(each) for each in zip(*columns, strict=True)]
+    return columns[0] if len(columns) == 1 else [*map(sum, zip(*columns, strict=True))]
 
 
 def read_column(rows: Sequence[Sums], name: str) -> list[float]:

@@ -96,13 +96,17 @@ def join(part: Part, other: Part) -> None:
 
 def apply_rule(sums: Sums, rule: Rule) -> Sums:
     """Return sums with what a threshold and a short-call limit make of the waits."""
+    applied = {**sums}
+    put_rule(applied, rule)
+    return applied
+
+
+def put_rule(sums: Sums, rule: Rule) -> None:
+    """Put into sums what a threshold and a short-call limit make of the waits."""
     waits, abandoned = sums.get("waits") or {}, sums.get("abandon_waits") or {}
-    return {
-        **sums,
-        "answered_in": count_within(waits, rule.threshold_seconds),
-        "abandoned_in": count_within(abandoned, rule.threshold_seconds) if abandoned else 0,
-        "short": count_below(abandoned, rule.short_seconds) if abandoned else 0,
-    }
+    sums["answered_in"] = count_within(waits, rule.threshold_seconds)
+    sums["abandoned_in"] = count_within(abandoned, rule.threshold_seconds) if abandoned else 0
+    sums["short"] = count_below(abandoned, rule.short_seconds) if abandoned else 0
 
 
 def put_queues(rows: Sequence[Row], many: Sequence[Sums], rule: Rule | None) -> None:
@@ -195,8 +199,8 @@ def _round(value: float) -> float:
 def merge(parts: Sequence[tuple[Sums, Rule]]) -> tuple[Sums, Rule | None]:
     """Return what sums of several groups add up to, and the rule that all of them have; None where they differ.
 
-    Each of the sums is of groups that have the same rule, and was given it. Seconds of agents add up as calls do,
-    though an agent of two groups is one person.
+    Each of the sums is of groups that have the same rule, and was given it. Seconds of agents are not among them:
+    an agent of two groups is one person.
     """
     levels = [
         {"numerator": formula.above(sums), "denominator": formula.below(sums)}

@@ -4,7 +4,7 @@ A sum without a value is 0 and absent. Waits are counted by how long they were: 
 than 12 and less than 13. So whoever asks may choose any threshold in whole seconds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -32,17 +32,25 @@ def add(into: Sums, more: Mapping[str, Any]) -> None:
             into[name] = into.get(name, 0) + value
 
 
-def add_all(many: Sequence[Mapping[str, Any]]) -> Sums:
-    """Return what many sums add up to; for thousands much sooner than one by one."""
+def add_all(many: Sequence[Mapping[str, Any]], without: Collection[str] = ()) -> Sums:
+    """Return what many sums add up to, but for some of them; for thousands much sooner than one by one."""
     total: Sums = {}
     for name in dict.fromkeys(chain.from_iterable(many)):
+        if name in without:
+            continue
         values = [sums[name] for sums in many if name in sums]
         if type(values[0]) is dict:
-            total[name] = {}
-            for value in values:
-                add(total[name], value)
+            total[name] = _add_flat(values)
         else:
             total[name] = max(values) if name in MAXIMA else sum(values)
+    return total
+
+
+def _add_flat(many: Sequence[Mapping[str, Any]]) -> Sums:
+    total: Sums = {}
+    for name, value in chain.from_iterable([sums.items() for sums in many]):
+        known = total.get(name, 0)
+        total[name] = max(known, value) if name in MAXIMA else known + value
     return total
 
 

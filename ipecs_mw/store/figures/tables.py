@@ -13,12 +13,12 @@ from ipecs_mw.figures.answers.formulas import AGENT_AHT, OCCUPANCY
 from ipecs_mw.figures.answers.question import Question
 from ipecs_mw.figures.answers.rows import (
     Part,
-    apply_rule,
     merge,
     name_reasons,
     put_agents,
     put_queues,
     put_revisions,
+    put_rule,
 )
 from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.figures.counting.accounting import (
@@ -43,6 +43,7 @@ from ipecs_mw.store.server.failures import store_errors
 Row = dict[str, Any]
 Answer = tuple[list[Row], Row | None, list[Words]]
 _Place = tuple[int, str]
+_OF_PERSONS = ("states", "not_ready")
 _CALLED = ("number", "did", "group", "station")
 
 _CALL_FIELDS = dict.fromkeys(
@@ -151,28 +152,36 @@ def _answer_queues(asked: Asked) -> Answer:
             rule = asked.rules.find(name)
             rows, many = by_rule.setdefault(rule, ([], []))
             rows.append(row)
-            many.append(apply_rule(part.sums, rule))
+            put_rule(part.sums, rule)
+            many.append(part.sums)
             found.append((place, row))
             groups.add((place[1], name))
         for rule, (rows, many) in by_rule.items():
             put_queues(rows, many, rule)
             put_revisions(rows, many)
-            sums.append((add_all(many), rule))
-    rows = name_reasons(_order(found), reasons)
+            sums.append((add_all(many, _OF_PERSONS), rule))
+    rows = _order(found)
     merged, rule_of_all = merge(sums)
     total = _total_frame(asked, gaps, is_complete=_is_complete(rows))
     said = rule_of_all or (None if rows else asked.rules.default)
-    put_queues([total], [merged | _find_states(asked, merged, len(groups))], said)
-    total = name_reasons([total], reasons)[0]
+    put_queues([total], [merged | _find_states(asked, rows, len(groups))], said)
+    rows, (total,) = name_reasons(rows, reasons), name_reasons([total], reasons)
     _put_average([*rows, total], "offered")
     notes = [*_note_rule(asked, rule_of_all, has_groups=bool(groups)), *_note_gaps(total)]
     return rows, total if rows else None, notes
 
 
-def _find_states(asked: Asked, merged: Sums, groups: int) -> Sums:
-    """Return the seconds of agents: of one group its own, of several each person once."""
-    sums = merged if asked.question.group is not None or groups == 1 else prune(_sum_host(asked))
-    return {name: sums.get(name, {}) for name in ("states", "not_ready")}
+def _find_states(asked: Asked, rows: Sequence[Row], groups: int) -> Sums:
+    """Return the seconds of agents: of one group those of its rows, of several each person once."""
+    if asked.question.group is None and groups != 1:
+        sums = _sum_host(asked)
+        return prune({name: sums.get(name, {}) for name in _OF_PERSONS})
+    return prune(
+        {
+            "states": add_all([row["states"] for row in rows]),
+            "not_ready": add_all([row["not_ready_seconds"] for row in rows]),
+        }
+    )
 
 
 def _sum_host(asked: Asked) -> Sums:

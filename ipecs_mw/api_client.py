@@ -173,7 +173,7 @@ class ApiClient:
     def figures(
         self, what: str = "queues", *, threshold_seconds: int | None = None, **question: Any
     ) -> Document:
-        """Return figures of `queues` or `agents`: `items`, and their `total`; ask as `Client.figures`."""
+        """Return figures of `queues`, `agents` or `hours`: `items`, and their `total`; ask as `Client.figures`."""
         return self._get(f"/figures/{_quote(what)}", **question, threshold=threshold_seconds)
 
     # following

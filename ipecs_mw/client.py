@@ -19,10 +19,9 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CommandRefused, IpecsMwError, NoSuchName, Words
 from ipecs_mw.figures.answers.question import USUAL_INTERVALS, Question
 from ipecs_mw.figures.answers.table import describe_table
-from ipecs_mw.figures.time.intervals import INTERVALS
 from ipecs_mw.figures.time.periods import choose_span
 from ipecs_mw.model.configuration.rules import is_timezone
-from ipecs_mw.model.figure_names import Period, What
+from ipecs_mw.model.figure_names import Interval, Period, What
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls import call_query
@@ -208,7 +207,7 @@ class Client:
         for name, value, allowed in (
             ("what", what, get_args(What)),
             ("period", period, get_args(Period)),
-            ("interval", interval, INTERVALS),
+            ("interval", interval, get_args(Interval)),
         ):
             _check_choice(name, value, allowed, self._texts)
         self._check(

@@ -175,7 +175,11 @@ class ServiceLevel(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """The figures of a group or an agent in an interval. Rates are from 0 to 1, absent where nothing counts."""
+    """The figures of a group, an agent or a phone system in an interval.
+
+    Rates are from 0 to 1, absent where nothing counts. A row of a profile has its `hour` or `weekday`, and an
+    average of as many `times`.
+    """
 
     began_at: Annotated[Instant | UnsetType, Meta()] = field(name="from", default=UNSET)
     until: Instant | UnsetType = UNSET
@@ -213,10 +217,29 @@ class Figures(Struct, frozen=True):
     gap_seconds: float | UnsetType = UNSET
     as_of: Instant | UnsetType = UNSET
     revision: int | UnsetType = UNSET
+    hour: int | UnsetType = UNSET
+    weekday: str | UnsetType = UNSET
+    times: int | UnsetType = UNSET
+    average_offered: float | UnsetType = UNSET
+    average_answered: float | UnsetType = UNSET
+    average_calls: float | UnsetType = UNSET
+    calls: int | UnsetType = UNSET
+    incoming: int | UnsetType = UNSET
+    incoming_answered: int | UnsetType = UNSET
+    outgoing: int | UnsetType = UNSET
+    outgoing_answered: int | UnsetType = UNSET
+    internal: int | UnsetType = UNSET
+    internal_answered: int | UnsetType = UNSET
+    cost: float | UnsetType = UNSET
+    trunks_at_once: int | UnsetType = UNSET
+    all_busy_seconds: float | UnsetType = UNSET
+    erlangs: float | UnsetType = UNSET
+    busiest_from: Instant | UnsetType = UNSET
+    busiest_erlangs: float | UnsetType = UNSET
 
 
 class FiguresTable(Struct, frozen=True):
-    """A row an interval and a group or agent; `total` is the same over all rows."""
+    """A row an interval and a group, agent or phone system; `total` is the same over all rows."""
 
     items: list[Figures]
     total: Figures | UnsetType = UNSET

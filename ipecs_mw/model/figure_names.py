@@ -13,6 +13,9 @@ Interval = Literal["15m", "30m", "1h", "1d", "1w", "1M", "all", "hour-of-day", "
 Period = Literal["today", "yesterday", "this-week", "last-week", "this-month", "last-month", "this-year"]
 """A span of whole days by the calendar of a zone; weeks begin on Monday."""
 
+BY_INTERVAL: Collection[What] = frozenset({"queues", "agents", "hours", "day"})
+"""What has a row for each interval; all else is of the whole time that is asked for."""
+
 _OF_CALLS = frozenset({"host", "group", "station"})
 
 LIMITS: Mapping[What, Collection[str]] = {

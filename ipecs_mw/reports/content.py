@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ipecs_mw.figures.answers.cells import head_cell, measure_bar, spell_cell, title_table
 from ipecs_mw.figures.answers.question import Question
-from ipecs_mw.figures.answers.table import Column, Row, Table
+from ipecs_mw.figures.answers.table import NAMES_OF_ROWS, Column, Row, Table
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.model.writing.plain import escape
 
@@ -93,7 +93,7 @@ def _build_total(total: Row, table: Table, texts: Texts, zone: ZoneInfo) -> Sequ
 
 
 def _is_number(column: Column) -> bool:
-    return column.unit not in ("text", "instant")
+    return column.unit not in NAMES_OF_ROWS
 
 
 def _spell_days(question: Question, zone: ZoneInfo) -> str:

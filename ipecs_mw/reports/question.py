@@ -7,6 +7,7 @@ from ipecs_mw.figures.answers.question import USUAL_INTERVALS, Question
 from ipecs_mw.figures.time.periods import find_span
 from ipecs_mw.model.configuration.report_settings import ReportSettings
 from ipecs_mw.model.configuration.settings import Settings
+from ipecs_mw.model.figure_names import BY_INTERVAL
 
 
 def find_zone(settings: Settings, report: ReportSettings) -> str:
@@ -20,11 +21,12 @@ def find_zone(settings: Settings, report: ReportSettings) -> str:
 def build_question(report: ReportSettings, zone: str, due_at: datetime) -> Question:
     """Return what a report asks for that is due at an instant, however late it is sent."""
     since, until = find_span(report.period, ZoneInfo(zone), due_at)
+    interval = report.interval if report.what in BY_INTERVAL else None
     return Question(
         what=report.what,
         since=since,
         until=until,
-        interval=report.interval or USUAL_INTERVALS.get(report.what, "all"),
+        interval=interval or USUAL_INTERVALS.get(report.what, "all"),
         zone=zone,
         host=report.host,
         group=report.group,

@@ -110,6 +110,8 @@ def test_figures_are_those_of_the_scope(api: Served) -> None:
         ("figures/agents", {"stations": "1001"}, {"station": "1002"}),
         ("figures/queues", {"stations": "1001"}, {}),
         ("figures/queues", {"stations": "1001"}, {"group": "620"}),
+        ("figures/hours", {"stations": "1001"}, {}),
+        ("figures/hours", {"groups": "620"}, {}),
     ],
 )
 def test_figures_outside_the_scope_are_refused(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from figures_scene import SINCE, UNTIL, make_day
+from msgspec import structs
 from sites import seed
 
 from ipecs_mw.cli import cli
@@ -59,7 +60,9 @@ def test_every_field_that_is_kept_or_answered_is_explained(migrated: Store) -> N
     answered = set()
     for what in ("queues", "agents"):
         question = Question(what=what, since=SINCE, until=UNTIL, zone="UTC")  # type: ignore[arg-type]
-        answered |= {name for row in ask(migrated, Settings(hosts=[]), question).rows for name in walk(row)}
+        for interval in ("all", "hour-of-day", "weekday"):
+            table = ask(migrated, Settings(hosts=[]), structs.replace(question, interval=interval))
+            answered |= {name for row in table.rows for name in walk(row)}
     told = {"value"}  # of a service level
     assert sorted(name for name in (kept | answered) - OF_TIME - told if f"`{name}`" not in PAGE) == []
 

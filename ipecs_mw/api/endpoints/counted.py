@@ -1,4 +1,4 @@
-"""Figures of groups and agents."""
+"""Figures of groups, agents and the phone system."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -30,7 +30,7 @@ class FigureQuery(Struct, frozen=True, forbid_unknown_fields=True):
     since: Since | None = None
     until: Until | None = None
     period: Annotated[Period, Meta(description="in place of since and until")] | None = None
-    interval: Interval = "all"
+    interval: Annotated[Interval, Meta(description="without it `1h` for hours, else `all`")] | None = None
     zone: Annotated[str, Meta(description="IANA time zone; without it that of the phone system")] | None = (
         None
     )
@@ -54,6 +54,9 @@ def _ask(what: What) -> Callable[[Asked], Answer]:
         query: FigureQuery = asked.query
         site, scope = asked.site, asked.token.scope
         host = choose_host(scope, query.host)
+        if what == "hours" and scope.is_narrow:
+            allowed = ", ".join(sorted(scope.stations | scope.groups))
+            raise Problem(403, "error.outside_scope", name="figures", value=what, allowed=allowed)
         is_of_group = what == "queues" or not scope.stations
         if is_of_group and scope.is_narrow and not scope.groups:
             allowed = ", ".join(sorted(scope.stations))
@@ -102,6 +105,9 @@ ROWS = (
              FiguresTable, FigureQuery, has_csv=True),
     Endpoint("GET", f"{BASE}/figures/agents", "figures.read", "getAgentFigures",
              "Figures of agents: calls, handling time, seconds by state.", _ask("agents"), FiguresTable,
+             FigureQuery, has_csv=True),
+    Endpoint("GET", f"{BASE}/figures/hours", "figures.read", "getHourFigures",
+             "Figures of the phone system by the hour: calls, trunks.", _ask("hours"), FiguresTable,
              FigureQuery, has_csv=True),
 )  # fmt: skip
 """The endpoints of figures."""

@@ -10,6 +10,7 @@ from ipecs_mw.errors import CannotStart, StoreError
 from ipecs_mw.logs import configure
 from ipecs_mw.model.configuration.api_settings import ApiSettings
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.process.garbage import search_seldom
 
 _TEXTS = shipped_texts()
 
@@ -27,6 +28,7 @@ def serve(address: str | None, port: int | None, allow_plain: bool) -> None:
     except ModuleNotFoundError as error:
         raise CannotStart("error.api_missing", package=(error.name or "?").partition(".")[0]) from error
     with context.open_store() as store:
+        search_seldom()
         site = Site(store.read_anything(), context.clock, context.profile)
         try:
             site.load()

@@ -81,4 +81,6 @@ _SPELL: Mapping[Unit, Callable[[Any, Texts, ZoneInfo], str]] = {
     "share": lambda value, texts, _: f"{_spell_decimal(100 * value, texts, 1)} %",
     "decimal": lambda value, texts, _: _spell_decimal(value, texts, 2),
     "instant": lambda value, _, zone: spell_instant(value, zone),
+    "hour": lambda value, *_: f"{value:02}:00",
+    "weekday": lambda value, texts, _: texts.render(f"figures.weekday.{value}"),
 }

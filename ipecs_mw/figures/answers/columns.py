@@ -110,17 +110,27 @@ COLUMNS: Mapping[str, Sequence[Column]] = {
 """Question → its columns, as they stand beside each other."""
 
 _HOST = Column("host", "host", "text")
+_PROFILES = (Column("hour", "hour", "hour"), Column("weekday", "weekday", "weekday"))
+_MAIN = {"queues": "offered", "day": "offered", "agents": "answered", "hours": "calls"}
+"""Question → the count of which a profile says how much there was on average."""
+
 _AT_FIRST = frozenset({"from"})
 
 
 def list_columns(what: str, rows: Sequence[Row]) -> Sequence[Column]:
-    """Return the columns of a table: with the phone system where rows tell it, and each reason that they tell."""
+    """Return the columns of a table: with the phone system where rows tell it, and each reason that they tell.
+
+    Rows of a profile begin with the hour or the day of the week, and say how much there was each time.
+    """
     columns: list[Column] = []
+    profile = next((column for column in _PROFILES if rows and column.name in rows[0]), None)
     has_hosts = any("host" in row for row in rows[:1])  # all rows of a table tell it, or none
     for column in COLUMNS[what]:
         if column.name not in _AT_FIRST and _HOST not in columns and has_hosts:
             columns.append(_HOST)
-        columns.append(column)
+        columns.append(column if column != _SINCE or profile is None else profile)
+        if profile is not None and column.name == _MAIN[what]:
+            columns += Column("average", f"average_{column.name}", "decimal"), Column("times", "times")
         if column.name == "not_ready":
             columns += _list_reasons(rows)
     return columns

@@ -9,8 +9,14 @@ from ipecs_mw.errors import Words
 
 Row = Mapping[str, Any]
 
-Unit = Literal["text", "count", "seconds", "share", "decimal", "instant"]
-"""How a value is shown: `share` is a fraction from 0 to 1, `instant` an aware UTC date."""
+Unit = Literal["text", "count", "seconds", "share", "decimal", "instant", "hour", "weekday"]
+"""How a value is shown: `share` is a fraction from 0 to 1, `instant` an aware UTC date.
+
+`hour` is one of the day, from 0 to 23, and `weekday` a day of the week, from `mon` to `sun`.
+"""
+
+NAMES_OF_ROWS = frozenset({"text", "instant", "hour", "weekday"})
+"""Units of what is no amount, but says what a row is of."""
 
 
 class Column(Struct, frozen=True):

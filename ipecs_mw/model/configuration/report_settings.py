@@ -169,7 +169,8 @@ class ReportSettings(Struct, frozen=True, forbid_unknown_fields=True):
     interval: Annotated[
         Interval | None,
         Meta(
-            description="a row for each interval, `all`: for the whole period; null: `1h` for `hours`, else `all`"
+            description="a row for each interval, `all`: for the whole period, `hour-of-day` and `weekday`: all"
+            " days together; null: `1h` for `hours`, else `all`; only of `queues`, `agents`, `hours` and `day`"
         ),
     ] = None
     host: Annotated[str | None, Meta(description="only this phone system; null: all")] = None

@@ -18,7 +18,7 @@ from ipecs_mw.figures.time.intervals import Span
 from ipecs_mw.figures.time.profiles import PROFILES, count_most_spans, divide
 from ipecs_mw.figures.time.quarters import QUARTER, find_quarter, list_quarters, split
 from ipecs_mw.model.configuration.settings import Settings
-from ipecs_mw.model.figure_names import LIMITS
+from ipecs_mw.model.figure_names import BY_INTERVAL, LIMITS
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.figures.place import Place, load_places
 from ipecs_mw.store.server.connection import Store
@@ -177,7 +177,7 @@ def find_zone(store: Store, settings: Settings, name: str | None, host_name: str
 
 
 def check_names(store: Store, settings: Settings, question: Question) -> None:
-    """Refuse a formula, a host, a group or an agent that nobody has, and what does not narrow down what is asked.
+    """Refuse a formula, a host, a group or an agent that nobody has, and what cannot be asked of such figures.
 
     Raises NoSuchName, which says what there is.
     """
@@ -187,6 +187,8 @@ def check_names(store: Store, settings: Settings, question: Question) -> None:
             raise NoSuchName(
                 "error.no_such_limit", name=limit, what=question.what, allowed=", ".join(sorted(allowed))
             )
+    if question.interval != "all" and question.what not in BY_INTERVAL:
+        raise NoSuchName("error.no_interval_of", what=question.what, interval=question.interval)
     if question.formula is not None and question.formula not in SERVICE_LEVELS:
         raise NoSuchName("error.no_such_formula", name=question.formula, allowed=", ".join(SERVICE_LEVELS))
     configured: Sequence[set[str]] = (

@@ -17,6 +17,7 @@ from ipecs_mw.figures.time.periods import choose_span
 from ipecs_mw.model.configuration.figure_settings import FigureSettings, Hours
 from ipecs_mw.model.configuration.settings import HostSettings, Settings
 from ipecs_mw.model.days import list_days
+from ipecs_mw.model.figure_names import BY_INTERVAL
 from ipecs_mw.reports.content import build_content
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.reader import take_over, tell
@@ -93,7 +94,8 @@ def test_a_total_is_not_complete_before_the_time_asked_for_is_over(migrated: Sto
     prepare(migrated, [make_call(0, TEN, 5)])
     for what in ("queues", "agents", "hours", "stations", "trunks"):
         for until, is_over in ((NEXT_DAY, False), (TEN + timedelta(hours=1), True)):
-            total = ask(migrated, NO_HOSTS, make_question(what, until=until, interval="15m")).total
+            interval = "15m" if what in BY_INTERVAL else "all"
+            total = ask(migrated, NO_HOSTS, make_question(what, until=until, interval=interval)).total
             assert total is not None
             assert total["is_complete"] == is_over, what
 

@@ -72,7 +72,7 @@ def test_an_average_is_of_what_has_begun_and_is_asked_for(days: Store) -> None:
     )
     (row,) = ask(days, NO_HOSTS, question).rows
     assert (row["times"], row["is_complete"]) == (DAYS, False)
-    monday = Settings(hosts=[], figures=FigureSettings(office_hours=Hours(("mon",), "08:00", "17:00")))
+    monday = Settings(hosts=[], figures=FigureSettings(office_hours=Hours("08:00", "17:00", ["mon"])))
     office = Question(
         what="queues", since=DAY, until=AFTER, interval="hour-of-day", zone="UTC", hours="office"
     )

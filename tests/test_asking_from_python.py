@@ -52,10 +52,11 @@ def test_what_there_is_not_is_an_error_that_says_what_there_is(client: Client) -
         lambda: client.follow("news"),
         lambda: client.figures("news"),
         lambda: client.figures(period="tomorrow"),
+        lambda: client.figures("stations", interval="hour-of-day"),
         lambda: client.figures(formula="best"),
     ):
         with pytest.raises(
-            NoSuchName, match=r"inbound|abandoned|open, closed|events, calls|queues|yesterday|offered"
+            NoSuchName, match=r"inbound|abandoned|open, closed|events, calls|queues|yesterday|: all|offered"
         ):
             ask()  # type: ignore[no-untyped-call]
     with pytest.raises(NoSuchName, match="There is no call nowhere"):

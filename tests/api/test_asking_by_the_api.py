@@ -15,7 +15,10 @@ from figures_scene import SINCE, UNTIL
 from ipecs_mw import ApiClient
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import ApiRefused, ApiUnreachable, CommandFailed
+from ipecs_mw.figures.answers.question import Question
+from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.store.applications.tokens import revoke_token
+from ipecs_mw.store.figures.tables import ask
 from ipecs_mw.store.server.mongod import find_free_port
 
 CALL = {"deviceNumber": "1001", "calledDN": "1002"}
@@ -53,6 +56,13 @@ def test_questions_are_answered_as_by_the_client_of_mongodb(api: Served, client:
     assert {item["kind"] for item in client.live(BRANCH)["items"]} == {"station", "agent", "group"}
     figures = client.figures("agents", since=SINCE, until=UNTIL, zone="UTC", interval="1h")
     assert figures["items"]
+    asked = Question(what="hours", since=SINCE, until=UNTIL, zone="UTC", interval="hour-of-day")
+    rows = client.figures("hours", since=SINCE, until=UNTIL, zone="UTC", interval="hour-of-day")["items"]
+    names = ("hour", "calls", "times", "average_calls", "talk_seconds", "erlangs", "is_complete")
+    expected = ask(api.store, Settings(hosts=[]), asked).rows
+    assert [[row[name] for name in names] for row in rows] == [
+        [row[name] for name in names] for row in expected
+    ]
     assert client.status()["version"]
     assert "call.make" in {command["id"] for command in client.commands()}
 

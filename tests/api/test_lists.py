@@ -169,6 +169,17 @@ def test_a_list_is_a_table_too(api: Served, path: str) -> None:
     assert len(api.get(path, params={"format": "csv", "limit": 1}).links) == 1
 
 
+def test_hours_are_hours_unless_another_interval_is_asked_for(api: Served) -> None:
+    params = {"since": SINCE.isoformat(), "until": UNTIL.isoformat(), "zone": "UTC"}
+    hours, profile = (
+        api.items("figures/hours", **params, **more) for more in ({}, {"interval": "hour-of-day"})
+    )
+    assert [row["hour"] for row in profile] == [8, 9, 10]
+    assert [row["calls"] for row in profile] == [row["calls"] for row in hours]
+    (whole,) = api.items("figures/hours", **params, interval="all")
+    assert whole["calls"] == sum(row["calls"] for row in hours)
+
+
 @pytest.mark.parametrize("what", ["queues", "agents"])
 def test_figures_are_rows_and_a_total_and_a_table_too(api: Served, what: str) -> None:
     params = {"since": SINCE.isoformat(), "until": UNTIL.isoformat(), "zone": "UTC"}
@@ -187,6 +198,7 @@ def test_figures_are_rows_and_a_total_and_a_table_too(api: Served, what: str) ->
     [
         ({"zone": "Mars/Base"}, "zone"),
         ({"interval": "2h"}, "interval"),
+        ({"since": "1000-01-01T00:00:00Z", "interval": "hour-of-day"}, "hour-of-day"),
         ({"period": "tomorrow"}, "period"),
         ({"since": "2026-03-02"}, "since"),
         ({"since": "2026-03-03T00:00:00Z", "until": "2026-03-02T00:00:00Z"}, "until"),

@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from itertools import product
 from typing import Any
 
 import pytest
@@ -66,8 +67,8 @@ def test_every_document_that_is_there_is_as_the_description_says(
     for path, name in paths.items():
         for item in api.items(path, **({} if "/" in path or path[0] in "saq" else {"limit": 500})):
             assert set(item) - set(schemas[name]["properties"]) == set(), path
-    for what in ("queues", "agents"):
-        params = {"since": SINCE.isoformat(), "until": UNTIL.isoformat(), "zone": "UTC"}
+    for what, interval in product(("queues", "agents", "hours"), ("all", "hour-of-day", "weekday")):
+        params = {"since": SINCE.isoformat(), "until": UNTIL.isoformat(), "zone": "UTC", "interval": interval}
         table = api.get(f"figures/{what}", params=params).json()
         for row in (*table["items"], table["total"]):
             assert set(row) - set(schemas["Figures"]["properties"]) == set(), what

@@ -21,6 +21,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from sites import wait_until
 from support import FakeClock
 
+from ipecs_mw.calls.documents.found_by import list_beginnings
 from ipecs_mw.calls.steps.position import find_order
 from ipecs_mw.model.days import list_days
 from ipecs_mw.service.readers.figure_maker import FigureMaker
@@ -152,7 +153,7 @@ def make_call(
                 **({"result": result} if result else {}),
             }
         )
-    return {
+    call = {
         "_id": f"main:{name}", "host": "main", "call_refs": [7], "direction": "inbound", "is_open": False,
         "began_at": began, "queued_at": began, "rang_at": at[1], "answered_at": at[2], "ended_at": at[5],
         "caller": {"number": "0301234567", "name": "Kim"}, "dialed": {"group": group},
@@ -164,6 +165,7 @@ def make_call(
         "quality": {"is_complete": True}, "revision": 1, "updated_at": datetime.now(UTC),
         **facts,
     }  # fmt: skip
+    return {**call, "found_by": list_beginnings(call)}
 
 
 def _place(began: datetime) -> str:

@@ -130,10 +130,10 @@ def test_the_address_says_what_the_wall_shows_and_in_which_order(window: Window)
 
 def test_calls_are_searched_as_one_types(window: Window) -> None:
     show(window, "calls")
-    window.one("#field-find").send_keys("schmi")
+    window.one("#field-name").send_keys("schmi")
     wait_until(lambda: set(window.text(".calls tbody tr td:nth-child(3)").split("\n")) == {"Schmidt"})
-    window.one("#field-find").clear()
-    window.one("#field-find").send_keys(Keys.SPACE, Keys.BACKSPACE)
+    window.one("#field-name").clear()
+    window.one("#field-name").send_keys(Keys.SPACE, Keys.BACKSPACE)
     window.one("#field-outcome").send_keys("gave up")
     wait_until(lambda: set(window.text(".calls tbody td:nth-child(6)").split("\n")) == {"gave up"})
     assert "outcome=abandoned" in window.browser.current_url
@@ -142,6 +142,31 @@ def test_calls_are_searched_as_one_types(window: Window) -> None:
     window.one("#field-number").send_keys("0300000")
     window.until("No call matches")
     assert "number=0300000" in str(window.one("a.csv").get_attribute("href"))
+
+
+def test_a_name_is_looked_for_in_all_calls_not_only_in_those_that_are_shown(window: Window) -> None:
+    """Also where hundreds of others are newer, and in whatever spelling."""
+    began, day = datetime.now(UTC) - timedelta(days=40), timedelta(days=1)
+    calls = window.place.store.database["calls"]
+    calls.insert_one(make_call("old", began, caller={"name": "Zoë Çelik-Ångström"}))
+    calls.insert_many([make_call(f"newer{number}", began + day) for number in range(100)])
+    try:
+        window.enter("calls")
+        window.one(".calls tbody tr")
+        assert "Zoë" not in window.text(".calls tbody")
+        field = window.one("#field-name")
+        for typed in ("angst zo", "ÇEL", "z"):
+            field.clear()
+            field.send_keys(typed)
+            wait_until(lambda: window.text(".calls tbody tr td:nth-child(3)") == "Zoë Çelik-Ångström")
+            field.send_keys("qq")
+            window.until("No call matches")
+        assert "name=zqq" in window.browser.current_url
+        field.clear()
+        field.send_keys("030")
+        window.until("at least one letter", ".problem")
+    finally:
+        calls.delete_many({"began_at": {"$lte": began + day}})
 
 
 def test_the_csv_of_a_view_is_what_it_shows(window: Window) -> None:

@@ -61,7 +61,10 @@ class CallQuery(Struct, frozen=True, forbid_unknown_fields=True):
     number: (
         Annotated[str, Meta(description="number outside, in any spelling; needs `numbers.read`")] | None
     ) = None
-    name: Annotated[str, Meta(description="how words of the caller's name begin, without case and accents")] | None = None
+    name: (
+        Annotated[str, Meta(description="how words of the caller's name begin, without case and accents")]
+        | None
+    ) = None
     direction: Direction | None = None
     outcome: Outcome | None = None
     open: Annotated[bool, Meta(description="true: those that last")] | None = None

@@ -32,8 +32,8 @@ def read_name(text: str) -> Sequence[str]:
 def fill_next(store: Store) -> bool:
     """Have the next calls of former versions be found by their names; tell whether there may be more of them.
 
-    Where it stopped, it goes on: who calls it may end at any time. A call that somebody else writes meanwhile stays
-    as that one writes it. Raises StoreError.
+    Where it stopped, it goes on: who calls it may end at any time. What somebody else writes meanwhile stays.
+    Raises StoreError.
     """
     with store_errors():
         marks, calls = store.database["readers"], store.database["calls"]

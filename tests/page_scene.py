@@ -57,7 +57,8 @@ def fill(store: Store, *, agents: int = 24) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     configure(store, "main")
     content = store.database["config"].find_one({"_id": "default"}) or {}
-    names = {number: {"name": name} for number, name in GROUPS.items()}
+    names: Document = {number: {"name": name} for number, name in GROUPS.items()}
+    names["621"]["service_level"] = {"goal_percent": 5}
     figures = {**content.get("figures", {}), "groups": names, "reasons": {"1": "Lunch", "2": "Training"}}
     kept = {name: value for name, value in content.items() if name not in ("_id", "revision")}
     kept["hosts"] = [{**host, "timezone": ZONE} for host in kept["hosts"]]

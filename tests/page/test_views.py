@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from sites import wait_until
 
 READY = {
-    "wall": ".tile.group meter:not([hidden])",
+    "wall": ".tile.group .gauge:not([hidden])",
     "calls": ".calls tbody tr",
     "missed": ".missed tbody tr",
     "figures": ".figures .chart canvas",
@@ -116,7 +116,7 @@ def test_the_address_says_what_the_wall_shows_and_in_which_order(window: Window)
     wait_until(lambda: len(window.all(".tile.group")) == 2)
     titles = [each.text for each in window.all(".tile.group h2")]
     assert titles == ["Orders (622)", "Sales (620)"]
-    window.one("meter:not([hidden])")
+    window.one(".gauge:not([hidden])")
     assert window.all(".tile.group.alert") == []
     assert window.text(".warning").strip() == ""
     assert not window.one(".agents").is_displayed()
@@ -126,6 +126,18 @@ def test_the_address_says_what_the_wall_shows_and_in_which_order(window: Window)
     field.send_keys("2", Keys.TAB)
     window.until("waits too long", ".warning")
     assert "wait=2" in window.browser.current_url
+
+
+def test_the_goal_is_that_of_the_configuration_unless_the_address_names_another(window: Window) -> None:
+    show(window, "wall")
+    window.until("below the goal of 80 %", ".tile.group .warning")
+    shown = "return [...document.querySelectorAll('.gauge meter')].map(each => each.title)"
+    assert window.ask(shown) == ["Goal: 80 %", "Goal: 5 %", "Goal: 80 %", "Goal: 80 %"]
+    assert window.all(".tile.group")[1].find_element(By.CSS_SELECTOR, ".warning").text == ""
+    assert str(window.one("#field-goal").get_attribute("value")) == ""
+    window.go("wall?goal=91")
+    wait_until(lambda: set(window.ask(shown)) == {"Goal: 91 %"})
+    window.until("below the goal of 91 %", ".tile.group:nth-child(2) .warning")
 
 
 def test_calls_are_searched_as_one_types(window: Window) -> None:

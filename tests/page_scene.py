@@ -238,8 +238,13 @@ def tell_all(store: Store, stop: Event) -> None:
 
 
 @contextmanager
-def browsing(*options: str, size: str = "1920,1080", language: str = "en-GB") -> Iterator[WebDriver]:
-    """Open a browser of one's own: nothing is kept, and nothing is asked from outside."""
+def browsing(
+    *options: str, size: str = "1920,1080", language: str = "en-GB", has_logs: bool = True
+) -> Iterator[WebDriver]:
+    """Open a browser of one's own: nothing is kept, and nothing is asked from outside.
+
+    It notes what scripts and the network do, unless it has no logs: noting costs, too.
+    """
     wanted = webdriver.ChromeOptions()
     wanted.binary_location = str(BROWSER)
     for option in (
@@ -249,7 +254,8 @@ def browsing(*options: str, size: str = "1920,1080", language: str = "en-GB") ->
     ):  # fmt: skip
         wanted.add_argument(option)
     wanted.add_experimental_option("prefs", {"intl.accept_languages": language})
-    wanted.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    if has_logs:
+        wanted.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options=wanted, service=webdriver.ChromeService(str(DRIVER)))
     try:
         yield browser

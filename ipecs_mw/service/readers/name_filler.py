@@ -11,7 +11,7 @@ from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
 
-_PAUSE_SECONDS = 0.1
+_PAUSE_SECONDS = 0.5  # a step takes about as long
 _STAND_BY_SECONDS = 2.0
 _AFTER_TROUBLE_SECONDS = 30.0
 

@@ -95,8 +95,10 @@ def test_what_is_refused_is_told_in_a_sentence(api: Served, client: ApiClient) -
     with pytest.raises(ApiRefused, match="direction") as caught:
         list(client.calls(direction="inwards"))
     assert caught.value.status == 400
-    with ApiClient(api.url, "ipecsmw_wrong") as stranger, pytest.raises(ApiRefused, match="token"):
-        stranger.status()
+    with ApiClient(api.url, "ipecsmw_wrong") as stranger:
+        stranger._session = api.elsewhere()  # others fail to sign in from the usual address
+        with pytest.raises(ApiRefused, match="token"):
+            stranger.status()
 
 
 def test_nobody_at_the_address_is_told_in_a_sentence() -> None:

@@ -290,6 +290,7 @@ class WebhookInfo(Struct, frozen=True):
     format: Any = UNSET
     variables: Any = UNSET
     reason: str | UnsetType = UNSET
+    token: str | UnsetType = UNSET
     revision: int | UnsetType = UNSET
     created_at: Instant | UnsetType = UNSET
     created_by: str | UnsetType = UNSET

@@ -15,15 +15,14 @@ from ipecs_mw.api.stream.frames import Entry
 from ipecs_mw.api.stream.position import Places, Spot, write_position
 from ipecs_mw.errors import StoreUnavailable
 from ipecs_mw.messages.hosts import HostNews
-from ipecs_mw.messages.message import Changed, Document
+from ipecs_mw.messages.message import Changed
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
-from ipecs_mw.model.numbering.masking import mask_outside
 
 log = logs.get_logger()
 
 FEEDS = ("calls", "figures", "gaps", "live", "missed", "requests")
-"""The feeds that are read always; `events` is, once somebody follows it."""
+"""The feeds that are read always; the others are, once somebody follows them."""
 
 _MOST_KEPT = 4096
 _MOST_BEFORE_YIELD = 200
@@ -151,15 +150,12 @@ class Hub:
             self.spots[name] = Spot(place, count)
             if id(message) in news:
                 self._number += 1
-                entry = Entry(message, write_position(self.spots), self._mask)
+                entry = Entry(message, write_position(self.spots), self._site.settings.numbers)
                 self.told.append(Told(self._number, name, self.spots[name], before, entry))
                 self._deliver(entry)
                 entry.forget()  # who wants it later is one of few
         if not messages:
             self.spots[name] = Spot(place, taken)
-
-    def _mask(self, document: Document) -> Document:
-        return mask_outside(document, self._site.settings.numbers)
 
     def _deliver(self, entry: Entry) -> None:
         message = entry.message

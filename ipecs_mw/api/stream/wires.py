@@ -16,6 +16,7 @@ from ipecs_mw.api.reading import read_query
 from ipecs_mw.api.routing import Counters, build_problem
 from ipecs_mw.api.rows import STREAM
 from ipecs_mw.api.site import Site
+from ipecs_mw.api.stream.catching_up import list_feeds
 from ipecs_mw.api.stream.hub import FEEDS, Hub
 from ipecs_mw.api.stream.opening import Opening, StreamQuery, read_opening
 from ipecs_mw.api.stream.position import read_position
@@ -77,7 +78,7 @@ class StreamEndpoint:
             read_position(opening.after)
         if len(self._hub.clients) >= self._site.settings.api.max_streams:
             raise Problem(429, "error.too_many_streams", most=self._site.settings.api.max_streams)
-        await self._hub.start([*FEEDS, *(("events",) if "events" in opening.selection.topics else ())])
+        await self._hub.start(sorted({*FEEDS, *list_feeds(opening.selection.topics)}))
         return opening._replace(begin=dict(self._hub.spots))
 
     async def _serve_events(self, opening: Opening, receive: Receive, send: Send) -> None:

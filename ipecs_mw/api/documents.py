@@ -269,9 +269,13 @@ class Ticket(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """Whether the database can be asked."""
+    """Whether the database can be asked.
+
+    `lag_seconds` is how far streams are behind its changes, by the feed that is furthest behind.
+    """
 
     status: Literal["ok", "down"]
+    lag_seconds: float | UnsetType = UNSET
 
 
 class WebhookInfo(Struct, frozen=True):

@@ -172,6 +172,14 @@ def test_a_webhook_whose_token_is_no_more_is_taken_over_by_the_next(api: Served)
     assert not limits["sees_numbers"]
 
 
+def test_a_document_that_is_none_of_a_webhook_is_shown_as_one_that_is_not_used(api: Served) -> None:
+    name = f"wrong-{uuid.uuid4().hex[:8]}"
+    api.store.database["webhooks"].insert_one({"_id": name, "url": 7, "topics": "calls", "hosts": {"a": 1}})
+    assert api.ask("GET", f"webhooks/{name}").json()["state"] == "refused"
+    assert name in {each["name"] for each in api.items("webhooks")}
+    api.store.database["webhooks"].delete_one({"_id": name})
+
+
 def test_tests_and_replays_are_asked_of_the_sender(api: Served) -> None:
     name, _ = make(api)
     answers: list[Any] = []

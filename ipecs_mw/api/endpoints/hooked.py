@@ -17,6 +17,7 @@ from ipecs_mw.messages.rights import MANAGE
 from ipecs_mw.messages.webhook import Limits, Topic, find_scope, limit, read_limits
 from ipecs_mw.model.configuration.settings import Kind
 from ipecs_mw.model.configuration.webhook_settings import WebhookName
+from ipecs_mw.model.validation import find_faults
 from ipecs_mw.store.applications import webhook_tasks
 from ipecs_mw.store.applications.deliveries import State, list_deliveries
 from ipecs_mw.store.applications.tokens import Token, load_valid
@@ -100,7 +101,11 @@ def _is_in_scope(token: Token, shown: Mapping[str, Any]) -> bool:
 
 
 def _show(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if name in _SHOWN}
+    """Return a webhook as the schema has it; of one that somebody wrote otherwise, that it is not used."""
+    shown = {name: value for name, value in document.items() if name in _SHOWN}
+    if any(find_faults(shown, WebhookInfo)):
+        return {"name": str(document["name"]), "url": str(document["url"]), "topics": [], "state": "refused"}
+    return shown
 
 
 _SHOWN = frozenset(field.encode_name for field in structs.fields(WebhookInfo))

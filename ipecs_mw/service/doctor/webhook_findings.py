@@ -18,6 +18,7 @@ from ipecs_mw.store.server.connection import Store
 _BEGIN_SECONDS = 60.0
 _STOPPED = {"paused": "webhook_paused", "disabled": "webhook_disabled"}
 _GONE = "410"
+_LATE_SECONDS = 900
 _LATELY = timedelta(days=1)
 
 
@@ -77,9 +78,16 @@ def _examine(
         return
     if told.get("is_unreachable"):
         notes.add("webhook_unreachable", "warning", webhook=name, waiting=told.get("waiting", 0))
+    oldest_at = told.get("oldest_at")
+    seconds = (now - oldest_at).total_seconds() if isinstance(oldest_at, datetime) else 0.0
+    is_late = seconds > _LATE_SECONDS and not told.get("is_unreachable")
+    if is_late:
+        notes.add(
+            "webhook_behind", "warning", webhook=name, waiting=told.get("waiting", 0), seconds=round(seconds)
+        )
     if count := count_set_aside(store, name, now - _LATELY):
         notes.add("webhook_set_aside", "warning", webhook=name, count=count)
-    if not (told.get("is_unreachable") or count):
+    if not (told.get("is_unreachable") or count or is_late):
         notes.add("webhook", webhook=name, waiting=told.get("waiting", 0))
 
 

@@ -213,7 +213,7 @@ def show_webhook(document: Mapping[str, Any]) -> Document:
         shown["variables"] = {
             name: value for name, value in document["variables"].items() if name not in hidden
         }
-    return {"name": document["_id"], **_without_blanks(shown)}
+    return {"name": document["_id"], "state": "active", **_without_blanks(shown)}
 
 
 def load_all(store: Store) -> Iterator[Document]:

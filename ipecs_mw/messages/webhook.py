@@ -13,6 +13,7 @@ from ipecs_mw.messages.formats.signing import decode_secret
 from ipecs_mw.messages.formats.template import Template, check_template
 from ipecs_mw.messages.rights import COMMANDS, EVERYTHING, NUMBERS, TOPICS, Scope, allows
 from ipecs_mw.messages.selection import Selection
+from ipecs_mw.model.addresses import is_address
 from ipecs_mw.model.configuration.access_settings import SecretSource
 from ipecs_mw.model.configuration.rules import Wrong, check_secret
 from ipecs_mw.model.configuration.settings import Kind
@@ -56,7 +57,7 @@ def find_url_fault(url: str) -> Words | None:
     """Return what is allowed where a URL is not; None where it is."""
     try:
         parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_url = parts.scheme in ("http", "https") and is_address(parts.hostname or "") and parts.port != 0
     except ValueError:
         is_url = False
     is_plain = url.removesuffix(_HIDDEN).isascii() and url.isprintable() and not {" ", "\\"} & {*url}

@@ -11,6 +11,7 @@ from ipecs_mw.api.answers import Missing, Problem
 from ipecs_mw.api.cursors import read_delivery_cursor, write_delivery_cursor
 from ipecs_mw.api.documents import DeliveryInfo, Page, ReplayResult, TestResult, WebhookInfo
 from ipecs_mw.api.endpoints.logged import Cursor, Limit
+from ipecs_mw.api.reading import read_instant
 from ipecs_mw.api.rows import BASE, Answer, Asked, Endpoint
 from ipecs_mw.errors import ChangedMeanwhile, CommandRefused, NoSuchName, Words
 from ipecs_mw.messages.rights import MANAGE
@@ -233,6 +234,7 @@ async def _test(asked: Asked) -> Answer:
 
 async def _replay(asked: Asked) -> Answer:
     body: ReplayBody = asked.body
+    since = None if body.since is None else read_instant("since", body.since.isoformat())
     await asyncio.to_thread(_load, asked)
 
     def ask() -> str:
@@ -242,7 +244,7 @@ async def _replay(asked: Asked) -> Answer:
             by=asked.token.name,
             now=asked.now,
             ids=body.ids,
-            since=body.since,
+            since=since,
             everything=body.everything,
         )
 

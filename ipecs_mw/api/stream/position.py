@@ -19,7 +19,7 @@ _LETTERS: Mapping[str, str] = {
     "requests": "r",
 }
 _NAMES = {letter: name for name, letter in _LETTERS.items()}
-_PART = re.compile(r"([acefglmpr])([~0-9A-Za-z_=-]{1,400}?)(?:\+(\d{1,3}))?")
+_PART = re.compile(r"([acefglmpr])([~0-9A-Za-z_=-]{1,400}?)(?:\+([0-9]{1,3}))?")
 _LONGEST = 1500
 
 Places = Mapping[str, "Spot"]

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from ipecs_mw import logs
 from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
-from ipecs_mw.api.reading import read_query
+from ipecs_mw.api.reading import check_headers, read_query
 from ipecs_mw.api.routing import Counters, build_problem
 from ipecs_mw.api.rows import STREAM
 from ipecs_mw.api.site import Site
@@ -70,6 +70,7 @@ class StreamEndpoint:
             raise Problem(
                 405, "error.method", headers={"Allow": "GET"}, method=scope["method"], allowed="GET"
             )
+        check_headers(headers)
         query = read_query(QueryParams(scope.get("query_string", b"")).multi_items(), StreamQuery)
         address = scope["client"][0] if scope.get("client") else "-"
         token = await self._access.find(headers, query.ticket, address)

@@ -43,6 +43,8 @@ class Raised(Struct, frozen=True):
     state: str
     told: Sequence[str] = ()
     ended_at: datetime | None = None
+    stations: Sequence[str] = ()
+    groups: Sequence[str] = ()
 
     @property
     def words(self) -> Words:

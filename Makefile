@@ -35,9 +35,10 @@ soak: $(VENV)/dev
 	@PYTHONPATH=.:tests $(BIN)/python -m faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 # Every figure of docs/performance.md, which it writes; BENCH=GROUP (rates, latency, memory, recovery, hosts, log,
-# steps, streams, calls, figures) measures one group anew; BENCH=small, or "small GROUP", looks quickly and writes nothing.
+# steps, streams, applications, webhooks, page, calls, figures) measures one group anew; BENCH=small, or "small GROUP",
+# looks quickly and writes nothing. BENCH=page watches the page for 2 minutes (MINUTES=n).
 bench: $(VENV)/dev
-	@$(BIN)/python benchmarks/run.py $(BENCH)
+	@$(BIN)/python benchmarks/run.py $(BENCH) $(if $(MINUTES),--minutes $(MINUTES))
 
 # The pictures of docs/page.md, taken anew by the tests that look at the page.
 pictures: $(VENV)/dev

@@ -44,6 +44,7 @@ _FIELDS: Mapping[str, Callable[[Document], Any]] = {
     "agent": lambda call: next((each["agent"] for each in call.get("segments", ()) if "agent" in each), None),
     "group": lambda call: next(iter(call.get("groups", ())), None),
     "numbers": lambda call: call.get("numbers"),
+    "words": lambda call: [call["found_by"][0]] if "found_by" in call else None,
     "direction": lambda call: call["direction"],
     "outcome": lambda call: call.get("outcome"),
     "is_open": lambda call: call["is_open"],

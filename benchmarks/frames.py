@@ -27,7 +27,7 @@ _ZONE = ZoneInfo("Asia/Singapore")  # of the hosts in the settings that ship
 _GROUP = "620"
 
 LANES = 500
-"""So many calls go on at once in `build_calls`, each on a trunk and at a station that have no other."""
+"""So many calls go on at once in `build_calls`, unless it is told otherwise."""
 
 _CALL: tuple[tuple[str, dict[str, Any]], ...] = (
     ("line", {"eventCode": 3, "eventString": "CO IN RING", "destNumber": _GROUP, "data1": "1", "data2": "5"}),
@@ -92,19 +92,34 @@ def build_openings(count: int, first: int = 1, *, begin: datetime, rate: float) 
         yield _dump("acd", data | ends)
 
 
-def build_calls(count: int, *, begin: datetime, rate: float) -> Iterator[str]:
+def build_logins(agents: int, group_bin: str, *, begin: datetime) -> Iterator[str]:
+    """Yield the frames of agents who log in to a group at the first stations, each under the station's number."""
+    for lane in range(agents):
+        ends = {
+            "sourceType": "Station",
+            "sourceNumber": _name_station(lane),
+            "destType": "",
+            "destNumber": "",
+        }
+        facts = {"data1": group_bin, "data2": _name_station(lane)}
+        yield _dump(
+            "acd", {"time": _tell_time(begin, 0), **ends, "eventCode": 11, "eventString": "", **facts}
+        )
+
+
+def build_calls(count: int, *, begin: datetime, rate: float, lanes: int = LANES) -> Iterator[str]:
     """Yield the frames of calls to a group as a host sends them, many at once; so many a second from `begin`.
 
-    Of `LANES * CALL_FRAMES` frames or a multiple every call has ended. The references count from 1; the calls of
-    the last `LANES` end last.
+    `lanes` of them go on at once, each on a trunk and at a station that have no other. Of `lanes * CALL_FRAMES`
+    frames or a multiple every call has ended. The references count from 1; the last `lanes` calls end last.
     """
     for number in range(count):
-        block, lane = divmod(number, LANES)
+        block, lane = divmod(number, lanes)
         turn, place = divmod(block, CALL_FRAMES)
         earlier = turn * len(_SERIALS) + sum(each < place for each in _SERIALS)
-        ref, at = turn * LANES + lane + 1, _tell_time(begin, number / rate)
+        ref, at = turn * lanes + lane + 1, _tell_time(begin, number / rate)
         kind, fields = _CALL[place]
-        yield _WRITERS[kind](fields, ref, lane, at, earlier * LANES + lane + 1)
+        yield _WRITERS[kind](fields, ref, lane, at, earlier * lanes + lane + 1)
 
 
 def _write_line(fields: dict[str, Any], ref: int, lane: int, at: str, _serial: int) -> str:

@@ -4,7 +4,8 @@ Started with the number of hosts, it prints one JSON line once they listen, then
 list, with one line. `["send", FIRST, COUNT]` writes frames as fast as they are taken, as many at a time as a
 record of TLS holds, and `["singly", FIRST, COUNT]` each in a record of its own; `["pace", FIRST, COUNT, RATE]` so
 many a second, divided among the hosts, and `["open", FIRST, COUNT, RATE]` those that open a call each.
-`["calls", COUNT, RATE]` has the first host write the frames of calls, so many a second at the most.
+`["calls", COUNT, RATE]` has the first host write the frames of calls, so many a second at the most, and
+`["write", FRAMES, RATE]` those that are given.
 Instants are those of the monotonic clock, which the processes of a machine share.
 """
 
@@ -167,6 +168,17 @@ def pace(
     return {"began": began, "ended": time.monotonic(), "left": left}
 
 
+def write(hosts: Sequence[Host], frames: Sequence[str], rate: float) -> dict[str, Any]:
+    """Write frames of somebody else at a rate; return when each left."""
+    left = []
+    began = time.monotonic()
+    for number, frame in enumerate(frames):
+        time.sleep(max(0.0, began + number / rate - time.monotonic()))
+        left.append(time.monotonic())
+        hosts[0].stream.sendall(frame_wire(frame.encode()))
+    return {"left": left}
+
+
 def open_calls(hosts: Sequence[Host], first: int, count: int, rate: float) -> dict[str, Any]:
     """Write frames that open a call each at a rate; return when each left, by its number."""
     return pace(hosts, first, count, rate, partial(build_openings, begin=datetime.now(UTC), rate=rate))
@@ -196,7 +208,8 @@ def frame_wire(body: bytes) -> bytes:
 def main() -> None:
     """Serve until stdin ends."""
     hosts = [Host() for _ in range(int(sys.argv[1]))]
-    acts = {"send": send, "singly": singly, "pace": pace, "open": open_calls, "calls": write_calls}
+    acts = {"send": send, "singly": singly, "pace": pace, "write": write, "open": open_calls}
+    acts["calls"] = write_calls
     print(
         json.dumps([{"port": host.server_address[1], "fingerprint": host.fingerprint} for host in hosts]),
         flush=True,

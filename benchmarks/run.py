@@ -1,7 +1,8 @@
 """`make bench`: measures every figure, prints the table and writes it to docs/performance.json and .md.
 
 `run.py` for all (about half an hour), `run.py GROUP` for some groups, whose rows replace the earlier ones; `small`
-before these for a quick look that writes nothing; `--log-events N` for an event log of one more size.
+before these for a quick look that writes nothing; `--log-events N` for an event log of one more size, `--minutes
+N` for a page that is watched so long.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from applications import measure_applications
+from browser import measure_page
 from call_pages import measure_call_pages
 from calls import measure_call_latency, measure_flood, measure_log_beside_reader
 from figures import measure_figures, measure_live_figures
@@ -62,6 +64,7 @@ FULL: Size = {
     "figure_days": 365,
     "stream_seconds": 60,
     "deliveries": 20_000,
+    "page_minutes": 2,
 }
 SMALL: Size = {
     "rate_frames": 10_000,
@@ -82,6 +85,7 @@ SMALL: Size = {
     "figure_days": 2,
     "stream_seconds": 5,
     "deliveries": 2_000,
+    "page_minutes": 0.5,
 }
 
 MEASURES: dict[str, Sequence[Measure]] = {
@@ -101,6 +105,7 @@ MEASURES: dict[str, Sequence[Measure]] = {
     "streams": [lambda m, f, s: measure_streams(m, f, s["rate_frames"])],
     "applications": [lambda m, f, s: measure_applications(m, f, s["stream_seconds"], s["commands"])],
     "webhooks": [lambda m, f, s: measure_webhooks(m, f, s["deliveries"])],
+    "page": [lambda m, f, s: measure_page(m, f, s["page_minutes"])],
     "calls": [
         lambda m, f, s: measure_call_latency(m, f, s["call_latency_frames"]),
         lambda m, f, s: measure_flood(m, f, s["call_frames"]),
@@ -120,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", help=f"small, or groups of {', '.join(MEASURES)}")
     parser.add_argument("--log-events", type=int)
+    parser.add_argument("--minutes", type=float, help="how long the page is watched")
     options = parser.parse_args()
     is_small = options.what[:1] == ["small"]
     groups = options.what[is_small:]
@@ -128,10 +134,12 @@ def main() -> None:
     size = dict(SMALL if is_small else FULL)
     if options.log_events:
         size["log_events"] = tuple(sorted({*size["log_events"], options.log_events}))
+    if options.minutes:
+        size["page_minutes"] = options.minutes
     rows = [row.describe() for row in measure(groups or list(MEASURES), size)]
     print(render_table(rows))
     if not is_small:
-        save(groups or list(MEASURES), rows)
+        save(rows)
 
 
 def measure(groups: Sequence[str], size: Size) -> list[Row]:
@@ -150,11 +158,12 @@ def measure(groups: Sequence[str], size: Size) -> list[Row]:
     return rows
 
 
-def save(groups: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """Write the results, those of other groups as they were, and the page made from them."""
+def save(rows: Sequence[dict[str, Any]]) -> None:
+    """Write the results, those of groups that were not measured as they were, and the page made from them."""
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else []
     at = f"{datetime.now(UTC):%Y-%m-%d}"
-    kept = [row for row in known if row["group"] not in groups]
+    measured = {row["group"] for row in rows}
+    kept = [row for row in known if row["group"] not in measured]
     order = list(MEASURES)
     both = sorted([*kept, *({**row, "at": at} for row in rows)], key=lambda row: order.index(row["group"]))
     RESULTS.write_text(json.dumps(both, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -37,6 +37,11 @@ class ServeProcess:
         self.token = create_token(scene.store, name, _RIGHTS, EVERYTHING, at=now, by="benchmark")
 
     @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def resident_mebibytes(self) -> float:
         """The memory that it has."""
         return read_memory_bytes(self.process.pid) / 2**20

@@ -29,6 +29,7 @@ from ipecs_mw.store.calls import call_query
 from ipecs_mw.store.calls.call_query import CallFilter, find_calls, load_call
 from ipecs_mw.store.calls.live_query import load_live
 from ipecs_mw.store.calls.missed_query import STATES, MissedFilter, find_items
+from ipecs_mw.store.calls.names import read_name
 from ipecs_mw.store.calls.numbers import read_wanted
 from ipecs_mw.store.coordination.sending import send
 from ipecs_mw.store.events import event_query
@@ -111,6 +112,7 @@ class Client:
         agent: str | None = None,
         group: str | None = None,
         number: str | None = None,
+        name: str | None = None,
         direction: str | None = None,
         outcome: str | None = None,
         is_open: bool | None = None,
@@ -122,15 +124,23 @@ class Client:
     ) -> Iterator[dict[str, Any]]:
         """Return the calls that match, newest first: documents of `calls`, `limit` at the most (0: all).
 
-        A station, agent or group is one that was involved in any way, a number one of outside in any spelling.
+        A station, agent or group is one that was involved in any way, a number one of outside in any spelling, a
+        name what words of the caller's name begin with, without case and accents.
         `since` ≤ began < `until`, aware. `before` and `after` are ids of calls: the next page is `before` the last
-        one. Raises NoSuchName for a direction or outcome that there is not, CommandRefused for what is no text, no
-        aware instant or a limit below 0, StoreError as `send`.
+        one. Raises NoSuchName for a direction or outcome that there is not, CommandRefused for what is no text, a
+        name without a letter, no aware instant or a limit below 0, StoreError as `send`.
         """
         _check_choice("direction", direction, DIRECTIONS, self._texts)
         _check_choice("outcome", outcome, OUTCOMES, self._texts)
         self._check(
-            host=host, station=station, agent=agent, group=group, number=number, since=since, until=until
+            host=host,
+            station=station,
+            agent=agent,
+            group=group,
+            number=number,
+            name=name,
+            since=since,
+            until=until,
         )
         _check_limit(limit, self._texts)
         wanted = CallFilter(
@@ -139,6 +149,7 @@ class Client:
             agent=agent,
             group=group,
             numbers=self._read_number(number),
+            words=self._read_name(name),
             direction=direction,
             outcome=outcome,
             is_open=is_open,
@@ -282,6 +293,10 @@ class Client:
     def _read_number(self, number: str | None) -> Sequence[str] | None:
         with _told_in_words(self._texts):
             return None if number is None else read_wanted(self._store, self._profile, number)
+
+    def _read_name(self, name: str | None) -> Sequence[str] | None:
+        with _told_in_words(self._texts):
+            return None if name is None else read_name(name)
 
     def _tell(self, found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         with _told_in_words(self._texts):

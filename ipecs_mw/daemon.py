@@ -35,6 +35,7 @@ from ipecs_mw.service.process.turns import WatchedClock
 from ipecs_mw.service.readers.call_reader import CallReader
 from ipecs_mw.service.readers.figure_maker import FigureMaker
 from ipecs_mw.service.readers.group_watch import GroupWatch
+from ipecs_mw.service.readers.name_filler import fill_names
 from ipecs_mw.service.reports.context import Context, Spoken
 from ipecs_mw.service.reports.tasks import build_tasks
 from ipecs_mw.service.session.credentials import find_key_file
@@ -260,8 +261,12 @@ class Daemon:
             self._threads.start("read-calls", self._reader.run, self._has_drained),
             self._threads.start("count-figures", self._figures.run, self._stop),
             self._threads.start("watch-groups", self._groups.run, self._stop),
+            self._threads.start("fill-names", self._fill_names, self._stop),
             *(self._threads.start(name, run, self._stop) for name, run in self._tasks.items()),
         )
+
+    def _fill_names(self) -> None:
+        fill_names(self._store, lambda: self._reader.describe() is not None, self._clock, self._stop)
 
     def _watch(self) -> None:
         """Follow what changes in MongoDB from now on."""

@@ -21,6 +21,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from sites import wait_until
 from support import FakeClock
 
+from ipecs_mw.calls.documents.found_by import list_beginnings
 from ipecs_mw.calls.steps.position import find_order
 from ipecs_mw.model.days import list_days
 from ipecs_mw.service.readers.figure_maker import FigureMaker
@@ -56,7 +57,8 @@ def fill(store: Store, *, agents: int = 24) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     configure(store, "main")
     content = store.database["config"].find_one({"_id": "default"}) or {}
-    names = {number: {"name": name} for number, name in GROUPS.items()}
+    names: Document = {number: {"name": name} for number, name in GROUPS.items()}
+    names["621"]["service_level"] = {"goal_percent": 5}
     figures = {**content.get("figures", {}), "groups": names, "reasons": {"1": "Lunch", "2": "Training"}}
     kept = {name: value for name, value in content.items() if name not in ("_id", "revision")}
     kept["hosts"] = [{**host, "timezone": ZONE} for host in kept["hosts"]]
@@ -152,7 +154,7 @@ def make_call(
                 **({"result": result} if result else {}),
             }
         )
-    return {
+    call = {
         "_id": f"main:{name}", "host": "main", "call_refs": [7], "direction": "inbound", "is_open": False,
         "began_at": began, "queued_at": began, "rang_at": at[1], "answered_at": at[2], "ended_at": at[5],
         "caller": {"number": "0301234567", "name": "Kim"}, "dialed": {"group": group},
@@ -164,6 +166,7 @@ def make_call(
         "quality": {"is_complete": True}, "revision": 1, "updated_at": datetime.now(UTC),
         **facts,
     }  # fmt: skip
+    return {**call, "found_by": list_beginnings(call)}
 
 
 def _place(began: datetime) -> str:
@@ -235,8 +238,13 @@ def tell_all(store: Store, stop: Event) -> None:
 
 
 @contextmanager
-def browsing(*options: str, size: str = "1920,1080", language: str = "en-GB") -> Iterator[WebDriver]:
-    """Open a browser of one's own: nothing is kept, and nothing is asked from outside."""
+def browsing(
+    *options: str, size: str = "1920,1080", language: str = "en-GB", has_logs: bool = True
+) -> Iterator[WebDriver]:
+    """Open a browser of one's own: nothing is kept, and nothing is asked from outside.
+
+    It notes what scripts and the network do, unless it has no logs: noting costs, too.
+    """
     wanted = webdriver.ChromeOptions()
     wanted.binary_location = str(BROWSER)
     for option in (
@@ -246,7 +254,8 @@ def browsing(*options: str, size: str = "1920,1080", language: str = "en-GB") ->
     ):  # fmt: skip
         wanted.add_argument(option)
     wanted.add_experimental_option("prefs", {"intl.accept_languages": language})
-    wanted.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    if has_logs:
+        wanted.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options=wanted, service=webdriver.ChromeService(str(DRIVER)))
     try:
         yield browser

@@ -29,6 +29,7 @@ def test_calls_are_given_by_filters_and_pages(migrated: Store, client: Client) -
     assert [call["call_refs"] for call in found] == [[12], [8], [7]]
     assert [call["call_refs"] for call in client.calls(number="06-12345678", before=found[0]["_id"])] == [[7]]
     assert client.call(found[2]["_id"][:12]) == found[2]
+    assert [call["call_refs"] for call in client.calls(name="LEE")] == [[8]]
     assert [call["_id"] for call in client.calls(is_open=True)] == [found[0]["_id"]]
 
 
@@ -72,6 +73,8 @@ def test_what_there_is_not_is_an_error_that_says_what_there_is(client: Client) -
         ({"number": 612345678}, "number is 612345678"),
         ({"station": ""}, "station is ''"),
         ({"number": " "}, "number is ' '"),
+        ({"name": "4711"}, "name is '4711'. Allowed: text with at least one letter"),
+        ({"name": 7}, "name is 7"),
         ({"since": "2026-03-02"}, "since is '2026-03-02'. Allowed: a datetime with a time zone"),
         ({"until": datetime(2026, 3, 2)}, "until is datetime"),  # noqa: DTZ001 - that is what is wrong
     ],

@@ -138,6 +138,44 @@ def test_every_filter_of_calls_has_a_plan_by_index(
     assert [row.group for row in pages.measure_call_pages(mongo, tmp_path, 4000)] == ["calls"] * 3
 
 
+def test_calls_at_the_phones_of_agents_who_logged_in_are_whole_too(load: Callable[[str], ModuleType]) -> None:
+    frames, agents = load("frames"), 20
+    decode = Decoder(read_json("codes.json"), ZoneInfo("Asia/Singapore")).decode
+    begin = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    written = [*frames.build_logins(agents, "1", begin=begin)]
+    written += frames.build_calls(agents * frames.CALL_FRAMES, begin=begin, rate=50, lanes=agents)
+    events = []
+    for number, frame in enumerate(written):
+        event = decode(frame.encode(), begin + timedelta(seconds=number / 50))
+        assert not event.problems
+        events.append(build_document(f"main:aaaa:{number:012}:0", "main", number, event) | {"connection": 1})
+    read = read_at_once(events)
+    assert {call["outcome"] for call in read["calls"].values()} == {"answered"}
+    states = {(each["agent"], each["state"]) for each in read["agent_states"].values()}
+    assert {(str(1000 + lane), "ringing") for lane in range(agents)} <= states
+
+
+def test_without_a_browser_the_page_is_not_measured_and_its_figures_stay(
+    load: Callable[[str], ModuleType],
+    mongo: Embedded,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    browser, run = load("browser"), load("run")
+    monkeypatch.setattr(browser, "BROWSER", None)
+    assert browser.measure_page(mongo, tmp_path, 1) == []
+    assert "no chromium" in capsys.readouterr().err
+    results, page = tmp_path / "performance.json", tmp_path / "performance.md"
+    results.write_bytes(MEASURED.read_bytes())
+    page.write_bytes(MEASURED.with_suffix(".md").read_bytes())
+    monkeypatch.setattr(run, "RESULTS", results)
+    monkeypatch.setattr(run, "PAGE", page)
+    before = json.loads(results.read_text("utf-8"))
+    run.save([])
+    assert json.loads(results.read_text("utf-8")) == before
+
+
 def test_a_rebuild_takes_no_more_memory_where_there_is_more_history(
     load: Callable[[str], ModuleType], mongo: Embedded, tmp_path: Path
 ) -> None:

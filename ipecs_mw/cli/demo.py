@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from ipecs_mw.cli.printing.live_view import Picture, draw, find_stations, summar
 from ipecs_mw.errors import CannotStart, IpecsMwError
 from ipecs_mw.messages.rights import EVERYTHING
 from ipecs_mw.seeds import read_json, shipped_texts
+from ipecs_mw.service.process.stopping import Stop
 from ipecs_mw.store.applications.tokens import create_token
 from ipecs_mw.store.calls.live_query import load_live
 from ipecs_mw.store.configuration.seeding import apply, plan, read_seeds
@@ -61,9 +61,8 @@ _KINDS = ("acd", "call", "presence", "smdr", "system", "unknown", "undecodable")
 def demo(seconds: int | None, folder: str, speed: float) -> None:
     """Run the whole thing; Ctrl-C or --seconds ends it, with everything that it started."""
     context = current()
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
+    stop = Stop(context.clock)
+    stop.attend_signals()
     home = Path(folder).absolute()
     home.mkdir(parents=True, exist_ok=True)
     bootstrap = home / "bootstrap.json"
@@ -96,7 +95,7 @@ def demo(seconds: int | None, folder: str, speed: float) -> None:
             served = _serve(home, store, context, arguments[:-1], environment)
             for process in served:
                 beside.enter_context(_ended(process))
-            _watch(store, context, (host, daemon, *served), seconds, stop)
+            _watch(store, context, (host, daemon, *served), seconds, stop.event)
             click.echo(texts.render("demo.stopping"))
         _report(store, texts, before, folder)
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -17,6 +15,7 @@ from ipecs_mw.clock import SystemClock
 from ipecs_mw.errors import CannotStart
 from ipecs_mw.logs import hide
 from ipecs_mw.seeds import shipped_texts
+from ipecs_mw.service.process.stopping import Stop
 from ipecs_mw.simulator.wire.variants import Choice, Variants, list_choices
 
 _TEXTS = shipped_texts()
@@ -132,9 +131,9 @@ def simulate(
     numbers = _read_stations(stations)
     _check_timezone(timezone)
     _check_announcement(variants["announcement"])
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
+    clock = SystemClock()
+    stop = Stop(clock)
+    stop.attend_signals()
     host = SimulatedHost(
         port=port,
         address=address,
@@ -169,7 +168,7 @@ def simulate(
         if control_port is not None:
             control = stack.enter_context(Control(host, control_port))
             click.echo(_TEXTS.render("simulate.control", port=control.port))
-        SystemClock().wait(stop, seconds)
+        clock.wait(stop.event, seconds)
     click.echo(_TEXTS.render("simulate.stopped", sent=host.sent))
 
 

@@ -49,7 +49,7 @@ class Message(Struct, frozen=True):
 
 def spell_document(document: Document) -> dict[str, Any]:
     """Return a document as applications get it: `id` for `_id`, without what is of ourselves alone."""
-    return {"id": document["_id"], **{name: document[name] for name in document if name not in _OURS}}
+    return {"id": document["_id"], **{name: document[name] for name in document if name not in UNSEEN}}
 
 
 def spell_request(request: Document) -> dict[str, Any]:
@@ -62,7 +62,8 @@ _OF_REQUEST = (
     "ended_at", "resolved_at", "resolved_by",
 )  # fmt: skip
 
-_OURS = frozenset({"_id", "holder", "first", "numbers", "days", "closing"})
+UNSEEN = frozenset({"_id", "holder", "first", "numbers", "found_by", "days", "closing"})
+"""Fields of documents that are of ourselves alone: no message has them, and none is told of a change of them."""
 
 
 def collect(document: Document, names: Sequence[str]) -> frozenset[str]:

@@ -10,7 +10,15 @@ from msgspec import structs
 
 from ipecs_mw import logs
 from ipecs_mw.calls.documents.missed import MISSED
-from ipecs_mw.messages.message import Changed, Document, Message, collect, spell_document, spell_request
+from ipecs_mw.messages.message import (
+    UNSEEN,
+    Changed,
+    Document,
+    Message,
+    collect,
+    spell_document,
+    spell_request,
+)
 
 log = logs.get_logger()
 
@@ -24,7 +32,12 @@ _INSTANTS = (("call.ringing", "rang_at"), ("call.answered", "answered_at"))
 
 
 def name_change(changed: Changed) -> list[Message]:
-    """Return the messages that a change is, in their order; none for a document that is not as ours are."""
+    """Return the messages that a change is, in their order.
+
+    None for a document that is not as ours are, and where only what no message has was touched.
+    """
+    if changed.fields and changed.fields <= UNSEEN:
+        return []
     try:
         return list(_NAMES[changed.collection](changed))
     except (TypeError, ValueError, AttributeError, LookupError) as error:  # somebody else wrote it

@@ -91,7 +91,7 @@ export function showFrame(signOut) {
     if (state.lostAt) {
       tell(
         'lost',
-        say('page.stale.lost'),
+        say(state.isFull ? 'page.stale.full' : 'page.stale.lost'),
         ' ',
         makeTime(new Date(state.lostAt).toISOString(), '', 'time'),
         '. ',

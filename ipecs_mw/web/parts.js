@@ -11,7 +11,7 @@ const SIGNS = {
   idle: '○',
   ringing: '◉',
   talking: '▶',
-  holding: '❚❚',
+  holding: '‖',
   wrap_up: '✎',
   not_ready: '■',
   busy_other: '◆',

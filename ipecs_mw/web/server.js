@@ -14,7 +14,22 @@ export class Refused extends Error {
 const WAIT_MILLISECONDS = 30_000;
 
 /** Return the JSON of an answer, its text where that is CSV, null for none. Throws Refused. */
-export async function ask(method, path, { query = {}, body, wait = WAIT_MILLISECONDS, key } = {}) {
+export async function ask(method, path, options = {}) {
+  const answer = await send(method, path, options);
+  if (answer.status === 204) return null;
+  return isJson(answer) ? answer.json() : answer.text();
+}
+
+/** Ask for a stream and leave it at once: an EventSource does not tell why it is refused. Throws Refused. */
+export async function tryStream(query) {
+  const leaving = new AbortController();
+  await send('GET', 'stream', { query, signal: leaving.signal });
+  leaving.abort();
+}
+
+const isJson = (answer) => (answer.headers.get('Content-Type') ?? '').includes('json');
+
+async function send(method, path, { query = {}, body, wait = WAIT_MILLISECONDS, key, signal } = {}) {
   let answer;
   try {
     answer = await fetch(link(path, query), {
@@ -26,20 +41,16 @@ export async function ask(method, path, { query = {}, body, wait = WAIT_MILLISEC
         ...(key ? { 'Idempotency-Key': key } : {}),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(wait),
+      signal: signal ?? AbortSignal.timeout(wait),
       cache: 'no-store',
     });
   } catch {
     throw new Refused(0, 'unreachable', say('page.problem.unreachable'));
   }
-  const kind = answer.headers.get('Content-Type') ?? '';
-  if (!answer.ok) {
-    const problem = kind.includes('json') ? await answer.json().catch(() => ({})) : {};
-    const detail = problem.detail ?? say('page.problem.answer', { status: answer.status });
-    throw new Refused(answer.status, problem.name ?? '', detail);
-  }
-  if (answer.status === 204) return null;
-  return kind.includes('json') ? answer.json() : answer.text();
+  if (answer.ok) return answer;
+  const problem = isJson(answer) ? await answer.json().catch(() => ({})) : {};
+  const detail = problem.detail ?? say('page.problem.answer', { status: answer.status });
+  throw new Refused(answer.status, problem.name ?? '', detail);
 }
 
 export const get = (path, query, options) => ask('GET', path, { query, ...options });

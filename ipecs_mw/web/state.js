@@ -5,7 +5,8 @@ const PAUSE_OF_A_CHANGE_MILLISECONDS = 15;
 const LONGEST_PAUSE_MILLISECONDS = 500;
 const KINDS = { station: 'stations', agent: 'agents', queue: 'queues', host: 'hosts', missed: 'missed' };
 
-/** `me` is who is signed in; of each kind a map of documents by id. `lostAt` is since when the server is away. */
+/** `me` is who is signed in; of each kind a map of documents by id. `lostAt` is since when the server is away,
+ * or gives no stream because it `isFull`. */
 export const state = {
   me: null,
   stations: new Map(),
@@ -17,6 +18,7 @@ export const state = {
   status: null,
   isLoaded: false,
   lostAt: null,
+  isFull: false,
   skew: 0,
 };
 

@@ -1,6 +1,6 @@
 // The one stream of the page: it begins with what is so, goes on with what changes, and finds its way back.
 
-import { Refused, get } from '/web/server.js';
+import { Refused, get, tryStream } from '/web/server.js';
 import { clear, may, noteClock, now, state, take, touch } from '/web/state.js';
 
 const TOPICS = { state: 'state.read', calls: 'calls.read', missed: 'calls.read', figures: 'figures.read' };
@@ -24,12 +24,14 @@ const PATIENCE_MILLISECONDS = 8_000;
 const FIRST_WAIT_MILLISECONDS = 1_000;
 const LONGEST_WAIT_MILLISECONDS = 15_000;
 const TRIES_WITH_POSITION = 2;
+const TOO_MANY = 429;
 const OVER = ['signed_out', 'token_revoked'];
 
 let source = null;
 let position = '';
 let wait = FIRST_WAIT_MILLISECONDS;
 let tries = 0;
+let isRefused = false;
 let timers = [];
 let leave = () => {};
 
@@ -52,10 +54,13 @@ export function stop() {
   state.status = null;
   state.isLoaded = false;
   state.lostAt = null;
+  state.isFull = false;
 }
 
+const listTopics = () => Object.keys(TOPICS).filter((topic) => may(TOPICS[topic]));
+
 function open() {
-  const topics = Object.keys(TOPICS).filter((topic) => may(TOPICS[topic]));
+  const topics = listTopics();
   if (topics.length === 0) return;
   const query = new URLSearchParams({ topics: topics.join(','), snapshot: 'true' });
   if (position) query.set('after', position);
@@ -84,7 +89,9 @@ function open() {
   opened.addEventListener('error', () => {
     if (opened !== source) return;
     lose();
-    if (opened.readyState === EventSource.CLOSED) comeBack();
+    if (opened.readyState !== EventSource.CLOSED) return;
+    isRefused = true;
+    comeBack();
   });
 }
 
@@ -96,12 +103,14 @@ function lose() {
 function found() {
   wait = FIRST_WAIT_MILLISECONDS;
   tries = 0;
+  isRefused = false;
   state.lostAt = null;
+  state.isFull = false;
   state.isLoaded ||= position !== '';
   touch('connection');
 }
 
-/** Open the stream anew after a while, and ask first whether one is still signed in. */
+/** Open the stream anew after a while, and ask first whether one is still signed in, and why it was refused. */
 function comeBack() {
   lose();
   const jitter = wait * (0.75 + Math.random() / 2);
@@ -111,9 +120,11 @@ function comeBack() {
       if (source === null) return;
       try {
         state.me = await get('session', {}, { wait: PATIENCE_MILLISECONDS });
+        if (isRefused) await tryStream({ topics: listTopics()[0] });
         if (++tries > TRIES_WITH_POSITION) position = ''; // it may be what the server does not take
         open();
       } catch (error) {
+        state.isFull = error.status === TOO_MANY;
         if (error.status === 401) leave(error.problem);
         else comeBack();
       }
@@ -135,6 +146,6 @@ async function look() {
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if (error.status === 401) leave(error.problem);
-    else if (error.status !== 429) lose();
+    else if (error.status !== TOO_MANY) lose();
   }
 }

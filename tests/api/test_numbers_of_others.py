@@ -7,6 +7,8 @@ import pytest
 from api_scene import BRANCH, Served, carrying_out, make_missed
 from call_scene import CALLED, CALLER, OTHER
 
+from ipecs_mw.calls.documents.found_by import list_beginnings
+
 NUMBERS = (CALLER, OTHER, CALLED)
 RIGHTS = ("calls.read", "events.read", "missed.write", "figures.read", "state.read", "commands.*")
 
@@ -48,6 +50,24 @@ def test_the_filter_by_number_needs_the_right_to_see_numbers(api: Served, path: 
     assert api.refused(f"{path}?number={CALLER}", api.make_token(*RIGHTS)) == (403, "right_missing")
     assert api.items(path, api.make_token(*RIGHTS, "numbers.read"), number=CALLER)
     assert api.items(path, number=f"+{CALLER}0000") == []
+
+
+def test_a_number_that_stands_in_the_place_of_a_name_is_not_found_by_it(api: Served) -> None:
+    token = api.make_token(*RIGHTS)
+    call = api.store.database["calls"].find_one({"caller.number": CALLER}) or {}
+    call["caller"]["name"] = f"Kim {CALLER}"
+    named = {**call, "_id": f"{BRANCH}:named", "host": BRANCH, "found_by": list(list_beginnings(call))}
+    api.store.database["calls"].replace_one({"_id": named["_id"]}, named, upsert=True)
+    try:
+        for given in (CALLER, CALLER[:3], CALLER[-1]):
+            assert api.refused(f"calls?name={given}", token) == (400, "argument")
+        (found, *_) = api.items("calls", token, name="kim", host=BRANCH, limit=500)
+        assert "found_by" not in found
+        assert api.items("calls", token, name=f"kim {CALLER}") == api.items(
+            "calls", token, name=f"kim {OTHER}"
+        )
+    finally:
+        api.store.database["calls"].delete_one({"_id": named["_id"]})
 
 
 @pytest.mark.parametrize("name", ["station", "agent", "group", "owner", "cursor", "type"])

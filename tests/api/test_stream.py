@@ -60,6 +60,18 @@ def test_the_first_who_follows_events_gets_what_is_stored_once_it_is_told_that_i
     assert frame.data["id"] == "main:000001"
 
 
+def test_nobody_is_told_that_a_former_call_is_found_by_its_name_now(site: Served, store: Store) -> None:
+    with following(site.port, make_token(store), topics="calls", snapshot="true") as follower:
+        wait_open(follower)
+        put_call(store, "a", is_open=True, began_at=datetime.now(UTC), caller={"name": "Kim"})
+        wait_until(lambda: names(follower) == ["call.began"])
+        store.database["calls"].update_one({"_id": "main:a"}, {"$set": {"found_by": ["k", "ki", "kim"]}})
+        put_call(store, "a", seconds={"talk": 3.0})
+        wait_until(lambda: len(names(follower)) >= 2)
+    assert names(follower) == ["call.began", "call.changed"]
+    assert follower.named("call.changed")[0].data["seconds"] == {"talk": 3.0}
+
+
 def test_a_correction_of_an_old_call_is_no_news(site: Served, store: Store) -> None:
     token = make_token(store)
     old = datetime.now(UTC) - timedelta(days=3)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+import requests
 from call_scene import tell
 from page_scene import HUSHED, Window, make_group, make_host, make_person, put, serving
 from sites import wait_until
@@ -80,6 +81,40 @@ def test_a_position_that_is_too_old_begins_anew(window: Window, tmp_path: Path) 
     finally:
         window.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
     window.place.store.database["live"].delete_one({"_id": "main:group:673"})
+
+
+def test_a_server_that_is_full_says_so_and_the_page_follows_once_there_is_room(
+    window: Window, tmp_path: Path
+) -> None:
+    store, port = window.place.store, find_port()
+    allow = lambda most: store.database["config"].update_one(  # noqa: E731
+        {"_id": "default"}, {"$set": {"api.max_streams": most}, "$inc": {"revision": 1}}
+    )
+    show_group(window, "676", 1)
+    with serving(window.place, tmp_path, port) as own:
+        allow(1)
+        try:
+            signed = {"Authorization": f"Bearer {own.all}"}
+            wanted = {"headers": signed, "stream": True, "timeout": 60}
+            stream = f"{own.url}/api/v1/stream?topics=state"
+            with requests.get(stream, **wanted) as held:  # type: ignore[arg-type]
+                assert held.status_code == 200
+
+                def is_refused() -> bool:
+                    with requests.get(stream, **wanted) as refused:  # type: ignore[arg-type]
+                        return refused.status_code == 429
+
+                wait_until(is_refused)
+                window.enter("wall?groups=676", url=own.url)
+                window.until("holds as many streams open as it may", ".notices")
+                assert LOST not in window.text(".notices")
+                window.save("wall-full")
+            window.until("676", ".tile.group")
+            wait_until(lambda: window.all(".notices:empty"), 60)
+            assert "not current" not in window.text(".tile.group")
+        finally:
+            allow(10_000)
+    store.database["live"].delete_one({"_id": "main:group:676"})
 
 
 def test_a_phone_system_that_is_away_makes_everything_of_it_old(window: Window) -> None:

@@ -9,7 +9,7 @@ from sites import wait_until
 
 DOCS = Path(__file__).parents[2] / "docs" / "pictures"
 TAKEN = {
-    "wall": ("wall?goal=30", ".tile.group meter:not([hidden])", 620),
+    "wall": ("wall?goal=30", ".tile.group .gauge:not([hidden])", 620),
     "call": ("calls?call=main:call000", ".course .bar", 560),
     "missed": ("missed", ".missed tbody tr", 360),
     "figures": ("figures", ".figures .chart canvas", 640),

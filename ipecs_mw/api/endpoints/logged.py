@@ -21,6 +21,7 @@ from ipecs_mw.store.calls import call_query, missed_query
 from ipecs_mw.store.calls.call_events import find_call_events
 from ipecs_mw.store.calls.call_query import CallFilter, find_calls, load_call
 from ipecs_mw.store.calls.missed_query import MissedFilter, find_items, load_item
+from ipecs_mw.store.calls.names import read_name
 from ipecs_mw.store.events import event_query
 from ipecs_mw.store.events.event_query import Filter, find_events
 from ipecs_mw.store.server.pages import Listing
@@ -60,6 +61,10 @@ class CallQuery(Struct, frozen=True, forbid_unknown_fields=True):
     group: str | None = None
     number: (
         Annotated[str, Meta(description="number outside, in any spelling; needs `numbers.read`")] | None
+    ) = None
+    name: (
+        Annotated[str, Meta(description="how words of the caller's name begin, without case and accents")]
+        | None
     ) = None
     direction: Direction | None = None
     outcome: Outcome | None = None
@@ -125,6 +130,7 @@ def _list_calls(asked: Asked) -> Answer:
         agent=query.agent,
         group=query.group,
         numbers=_read_number(asked, query.number),
+        words=None if query.name is None else read_name(query.name),
         direction=query.direction,
         outcome=query.outcome,
         is_open=query.open,

@@ -27,13 +27,18 @@ class PlaceInfo(Struct, frozen=True):
 
 
 class SessionInfo(Struct, frozen=True):
-    """Who is signed in, what it may do, and the names that the site has for things."""
+    """Who is signed in, what it may do, the names that the site has for things, and what it wants to reach.
+
+    `goal_percent` is that of the service level, of the groups that have none of their own in `goals_percent`.
+    """
 
     token: str
     rights: list[str]
     hosts: list[PlaceInfo]
     groups: dict[str, str]
     reasons: dict[str, str]
+    goal_percent: int
+    goals_percent: dict[str, int]
     as_of: datetime
     version: str
     scope: dict[str, list[str]] = field(default_factory=dict)
@@ -79,6 +84,12 @@ def _describe(asked: Asked) -> SessionInfo:
         ],
         groups={number: group.name for number, group in settings.figures.groups.items() if group.name},
         reasons=dict(settings.figures.reasons),
+        goal_percent=settings.figures.default.service_level.goal_percent,
+        goals_percent={
+            number: group.service_level.goal_percent
+            for number, group in settings.figures.groups.items()
+            if group.service_level is not None
+        },
         as_of=asked.now,
         version=__version__,
         scope={name: sorted(values) for name, values in parts.items() if values},

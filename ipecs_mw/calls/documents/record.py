@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ipecs_mw.calls.course.course import Course, Segment
+from ipecs_mw.calls.documents.found_by import list_beginnings
 from ipecs_mw.calls.documents.outcome import find_direction, judge_outcome
 from ipecs_mw.calls.joining.index import Joined
 from ipecs_mw.calls.joining.records import find_span, is_recorded_only, read_parties
@@ -27,6 +28,7 @@ def build_record(joined: Joined, host: str) -> dict[str, Any]:
     document["direction"] = direction
     document["caller"] = _find_caller(course, direction)
     document["dialed"] = _find_dialed(course, direction)
+    document["found_by"] = list_beginnings(document)
     document["records"] = [_clean(step.facts) for step in recorded]
     if course.end is not None:
         document["outcome"] = judge_outcome(course, direction, letters)

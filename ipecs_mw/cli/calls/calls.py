@@ -22,10 +22,12 @@ from ipecs_mw.cli.printing.pages import (
     print_page,
 )
 from ipecs_mw.cli.times import Instant, check_span
+from ipecs_mw.errors import CommandRefused
 from ipecs_mw.model.writing.columns import CALLS
 from ipecs_mw.model.writing.csv_lines import write_fields
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.calls.call_query import CallFilter, count_calls, find_calls
+from ipecs_mw.store.calls.names import read_name
 from ipecs_mw.store.calls.numbers import read_wanted
 
 _TEXTS = shipped_texts()
@@ -34,12 +36,21 @@ _TEXTS = shipped_texts()
 _APART = {"count": ("before", "after", "columns", "bom"), "open": ("outcome",)}
 
 
+def _read_name(_: click.Context, __: click.Parameter, name: str | None) -> Sequence[str] | None:
+    """Return the words of a name; one without a letter is wrong usage."""
+    try:
+        return None if name is None else read_name(name)
+    except CommandRefused as error:
+        raise click.BadParameter(_TEXTS.explain(error)) from error
+
+
 @click.command(help=_TEXTS.render("help.calls"))
 @click.option("--host", type=FILLED, shell_complete=complete_host, help=_TEXTS.render("help.calls.host"))
 @click.option("--station", type=FILLED, help=_TEXTS.render("help.calls.station"))
 @click.option("--agent", type=FILLED, help=_TEXTS.render("help.calls.agent"))
 @click.option("--group", type=FILLED, shell_complete=complete_group, help=_TEXTS.render("help.calls.group"))
 @click.option("--number", type=FILLED, help=_TEXTS.render("help.calls.number"))
+@click.option("--name", callback=_read_name, help=_TEXTS.render("help.calls.name"))
 @click.option("--direction", type=click.Choice(DIRECTIONS), help=_TEXTS.render("help.calls.direction"))
 @click.option("--outcome", type=click.Choice(OUTCOMES), help=_TEXTS.render("help.calls.outcome"))
 @click.option("--open", "is_open", is_flag=True, help=_TEXTS.render("help.calls.open"))
@@ -61,6 +72,7 @@ def calls(
     agent: str | None,
     group: str | None,
     number: str | None,
+    name: Sequence[str] | None,
     direction: str | None,
     outcome: str | None,
     is_open: bool,
@@ -87,6 +99,7 @@ def calls(
             agent=agent,
             group=group,
             numbers=None if number is None else read_wanted(store, context.profile, number),
+            words=name,
             direction=direction,
             outcome=outcome,
             is_open=True if is_open else None,

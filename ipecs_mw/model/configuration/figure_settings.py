@@ -33,6 +33,9 @@ class ServiceLevel(Struct, frozen=True, forbid_unknown_fields=True):
     threshold_seconds: Annotated[
         int, Meta(ge=1, le=3600, description="a call that waits no longer is answered in time")
     ] = 20
+    goal_percent: Annotated[
+        int, Meta(ge=1, le=100, description="goal of the service level on the [wall](page.md#wall)")
+    ] = 80
 
 
 class GroupSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -40,11 +40,12 @@ class Stop:
             self._asked_at, self._exit_code = self._clock.monotonic(), exit_code
             self.event.set()
 
-    def attend_signals(self, on_hang_up: Callable[[], None]) -> None:
+    def attend_signals(self, on_hang_up: Callable[[], None] | None = None) -> None:
         """Attend signals from now on; for the main thread.
 
         SIGTERM and SIGINT ask to stop, a second one ends the process at once. SIGHUP calls `on_hang_up`, which
-        must not block; where it comes because the terminal has closed, it asks to stop.
+        must not block; where it comes because the terminal has closed, it asks to stop. Without `on_hang_up` it
+        does what it did before.
         """
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
@@ -52,12 +53,14 @@ class Stop:
         # a handler runs between any two steps of the main thread, which may hold any lock: it does nothing, and a
         # thread of its own reads what came, also while the main thread hangs
         may_end_by_hang_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # ignored by `nohup`
-        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for name in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if on_hang_up else ())):
             signal.signal(name, lambda *_: None)
-        terminal = Terminal(self._clock) if may_end_by_hang_up else None
+        terminal = Terminal(self._clock) if on_hang_up and may_end_by_hang_up else None
         start_thread("signals", partial(self._read_signals, reader, terminal, on_hang_up))
 
-    def _read_signals(self, reader: int, terminal: Terminal | None, on_hang_up: Callable[[], None]) -> None:
+    def _read_signals(
+        self, reader: int, terminal: Terminal | None, on_hang_up: Callable[[], None] | None
+    ) -> None:
         while True:
             if terminal is not None and terminal.is_there and not select.select((reader,), (), (), 1.0)[0]:
                 terminal.look()
@@ -67,7 +70,7 @@ class Stop:
                     self._on_stop_signal(number)
                 elif terminal is not None and terminal.has_just_closed():
                     self.ask()
-                else:
+                elif on_hang_up is not None:
                     on_hang_up()
 
     def _on_stop_signal(self, number: int) -> None:

@@ -25,7 +25,8 @@ Call = dict[str, Any]
 class CallFilter(Struct, frozen=True):
     """Which calls: every field that is given must match; `since` ≤ began < `until` (aware UTC).
 
-    A station, an agent or a group is one that was involved in any way, `numbers` what the number outside may mean.
+    A station, an agent or a group is one that was involved in any way, `numbers` what the number outside may mean,
+    `words` how words of the caller's name begin, as `names.read_name` reads them.
     `is_open`: only those that last. `within` is a query that they must match as well.
     """
 
@@ -34,6 +35,7 @@ class CallFilter(Struct, frozen=True):
     agent: str | None = None
     group: str | None = None
     numbers: Sequence[str] | None = None
+    words: Sequence[str] | None = None
     direction: str | None = None
     outcome: str | None = None
     is_open: bool | None = None
@@ -57,6 +59,8 @@ class CallFilter(Struct, frozen=True):
             query["began_at"] = began
         if self.numbers is not None:
             query["numbers"] = {"$in": list(self.numbers)}
+        if self.words is not None:
+            query["found_by"] = {"$all": sorted(self.words, key=len, reverse=True)}
         return narrow(query, self.within)
 
 

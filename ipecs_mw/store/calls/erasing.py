@@ -19,6 +19,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 
+from ipecs_mw.calls.documents.found_by import list_beginnings
 from ipecs_mw.calls.documents.missed import name_item
 from ipecs_mw.clock import Clock
 from ipecs_mw.model.configuration.formats import NumberSettings
@@ -171,7 +172,7 @@ def _find_moments(store: Store, number: str, plan: NumberSettings) -> Iterator[A
 
 def _build_writes(place: _Place, document: Document, masked: Document, at: datetime) -> Iterator[_Write]:
     same = {"_id": document["_id"]}
-    fields = {name: part for name, part in masked.items() if part != document[name]}
+    fields = {name: part for name, part in masked.items() if part != document.get(name)}
     if place.is_derived:
         fields |= {"revision": int(document.get("revision") or 0) + 1, "updated_at": at}
     if place.name == "live":  # the reader writes it anew
@@ -181,7 +182,8 @@ def _build_writes(place: _Place, document: Document, masked: Document, at: datet
         yield ReplaceOne({"_id": new}, {**masked, **fields, "_id": new}, upsert=True)
         yield DeleteOne(same)
     else:
-        yield UpdateOne(same, {"$set": fields})
+        gone = dict.fromkeys(document.keys() - masked.keys(), "")
+        yield UpdateOne(same, {"$set": fields} | ({"$unset": gone} if gone else {}))
 
 
 def _mask(place: _Place, document: Document, number: str, plan: NumberSettings) -> Document:
@@ -191,6 +193,10 @@ def _mask(place: _Place, document: Document, number: str, plan: NumberSettings) 
     masked |= {name: document[name] for name in place.references & document.keys()}
     if place.is_derived and masked.get("numbers") != document.get("numbers"):
         masked["numbers"] = list(dict.fromkeys(masked["numbers"]))  # its readings have one mask
+    if place.name == "calls" and masked.get("caller") != document.get("caller"):
+        found_by = list_beginnings(masked)
+        masked = {name: part for name, part in masked.items() if name != "found_by"}
+        masked |= {"found_by": found_by} if found_by else {}
     return masked
 
 

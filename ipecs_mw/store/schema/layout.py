@@ -77,6 +77,7 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         _filter("segments.agent", _CALLS, name="agent"),
         _filter("groups", _CALLS),
         _filter("numbers", _CALLS),
+        _filter("found_by", _CALLS, name="name", is_sparse=True),
         _filter("direction", _CALLS),
         _filter("outcome", _CALLS),
         _filter("is_open", _CALLS),

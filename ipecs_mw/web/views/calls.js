@@ -13,7 +13,6 @@ import {
   makeTable,
   nameCalled,
   nameCaller,
-  nameGroup,
   showNothing,
 } from '/web/parts.js';
 import { makePages } from '/web/pages.js';
@@ -24,7 +23,7 @@ import { clock, makeTime, say, word } from '/web/words.js';
 
 const TYPING_MILLISECONDS = 250;
 const NEWS_MILLISECONDS = 2_000;
-const FILTERS = ['number', 'station', 'agent', 'group', 'direction', 'outcome', 'since', 'until'];
+const FILTERS = ['name', 'number', 'station', 'agent', 'group', 'direction', 'outcome', 'since', 'until'];
 const DIRECTIONS = ['inbound', 'outbound', 'internal', 'tandem', 'unknown'];
 const OUTCOMES = [
   'answered',
@@ -76,7 +75,7 @@ export function open(root, choices) {
     make(
       'form',
       { class: 'fields', role: 'search', on: { submit: (event) => event.preventDefault() } },
-      field('find', { hint: say('page.calls.find_hint'), autocomplete: 'off' }),
+      field('name', { hint: say('page.calls.name_hint'), autocomplete: 'off' }),
       may('numbers.read') ? field('number', { autocomplete: 'off', inputmode: 'tel' }) : null,
       field('station'),
       field('agent'),
@@ -108,12 +107,10 @@ export function open(root, choices) {
   const pages = makePages('calls', { ask, show, problem, csv });
 
   function show() {
-    const text = (wanted.find ?? '').toLocaleLowerCase();
-    const found = pages.items.filter((call) => !text || describe(call).toLocaleLowerCase().includes(text));
-    table.body.replaceChildren(...found.map(makeCallRow));
+    table.body.replaceChildren(...pages.items.map(makeCallRow));
     more.hidden = !pages.hasMore;
-    table.element.hidden = found.length === 0;
-    if (found.length) fill(none);
+    table.element.hidden = pages.items.length === 0;
+    if (pages.items.length) fill(none);
     else showNothing(none, say('page.calls.none'));
   }
 
@@ -136,24 +133,6 @@ export function open(root, choices) {
       news.cancel();
     },
   };
-}
-
-/** Return everything of a call that one may look for. */
-function describe(call) {
-  const parts = [
-    nameCaller(call),
-    call.caller?.number,
-    nameCalled(call),
-    call.dialed?.did,
-    call.answered_by?.agent,
-    call.id,
-  ];
-  return [
-    ...parts,
-    ...(call.stations ?? []),
-    ...(call.groups ?? []).map(nameGroup),
-    word('page.outcome', call.outcome),
-  ].join(' ');
 }
 
 /** Return a call as a row of seven cells; its time leads to its course. */

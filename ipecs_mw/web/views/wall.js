@@ -9,7 +9,7 @@ import { clock, count, percent, say, word } from '/web/words.js';
 
 const FIGURES_MILLISECONDS = 15_000;
 const SHOWN = 'ipecs-mw shown'; // for who measures
-const DEFAULTS = { goal: '80', wait: '60', calls: '5' };
+const DEFAULTS = { wait: '60', calls: '5' };
 
 export function open(root, choices) {
   const wanted = { ...DEFAULTS, ...choices };
@@ -53,7 +53,7 @@ export function open(root, choices) {
             ['no', say('page.no')],
           ],
         }),
-        field('goal', 'number', { min: 0, max: 100 }),
+        field('goal', 'number', { min: 1, max: 100, hint: say('page.wall.choice.configured') }),
         field('wait', 'number', { min: 1, max: 3600 }),
         field('calls', 'number', { min: 1, max: 999 }),
       ),
@@ -67,6 +67,10 @@ export function open(root, choices) {
     if (document.fullscreenElement) document.exitFullscreen();
     else document.documentElement.requestFullscreen();
   }
+
+  /** Return the goal of a group in percent: that of the address, else that of the configuration. */
+  const findGoal = (group) =>
+    Number(wanted.goal) || (state.me.goals_percent[group] ?? state.me.goal_percent);
 
   /** Return the groups that are wanted, in the order of the address. */
   function listGroups() {
@@ -136,6 +140,8 @@ export function open(root, choices) {
     const longest = make('span', { class: 'big' });
     const level = make('span', { class: 'big' });
     const meter = make('meter', { min: 0, max: 1, 'aria-label': say('figures.column.service_level') });
+    const mark = make('span', { class: 'goal' });
+    const gauge = make('div', { class: 'gauge' }, meter, mark);
     const sums = make('p', { class: 'sums' });
     const people = make('p', { class: 'people' });
     const warning = make('p', { class: 'warning' });
@@ -153,7 +159,7 @@ export function open(root, choices) {
         fact(say('page.wall.longest'), longest),
         fact(say('page.wall.level'), level),
       ),
-      meter,
+      gauge,
       sums,
       people,
       warning,
@@ -168,23 +174,20 @@ export function open(root, choices) {
       element.classList.toggle('stale', isStale);
       write(stale, isStale ? say('page.stale.short') : '');
       write(waiting, count(queue.waiting ?? 0));
-      showFigures(today.get(`${queue.host}:${queue.group}`));
+      showFigures(today.get(`${queue.host}:${queue.group}`), findGoal(queue.group));
       showPeople(queue.agents ?? {});
       tick();
     }
 
-    function showFigures(row) {
+    function showFigures(row, goal) {
       const share = row?.service_level?.value;
       write(level, share === undefined || share === null ? '–' : percent(share));
-      meter.hidden = share === undefined || share === null;
-      if (!meter.hidden) {
-        Object.assign(meter, {
-          value: share,
-          low: Number(wanted.goal) / 100,
-          high: Number(wanted.goal) / 100,
-          optimum: 1,
-        });
+      gauge.hidden = share === undefined || share === null;
+      if (!gauge.hidden) {
+        Object.assign(meter, { value: share, low: goal / 100, high: goal / 100, optimum: 1 });
         meter.textContent = percent(share);
+        meter.title = mark.title = say('page.wall.goal', { goal });
+        mark.style.left = `${goal}%`;
       }
       write(
         sums,
@@ -223,13 +226,14 @@ export function open(root, choices) {
       const share = today.get(`${queue.host}:${queue.group}`)?.service_level?.value;
       const isLong = queue.longest_wait_since && seconds >= Number(wanted.wait);
       const isMany = (queue.waiting ?? 0) >= Number(wanted.calls);
-      const isBelow = share !== undefined && share !== null && share < Number(wanted.goal) / 100;
+      const goal = findGoal(queue.group);
+      const isBelow = share !== undefined && share !== null && share < goal / 100;
       const told = [
         isLong && 'page.wall.too_long',
         isMany && 'page.wall.too_many',
         isBelow && 'page.wall.below',
       ].filter(Boolean);
-      write(warning, told.length ? `▲ ${told.map((key) => say(key, wanted)).join(' · ')}` : '');
+      write(warning, told.length ? `▲ ${told.map((key) => say(key, { ...wanted, goal })).join(' · ')}` : '');
       element.classList.toggle('alert', Boolean(isLong || isMany));
       element.classList.toggle('below', isBelow);
     }

@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from stopwatch import Stopwatch
 from support import FakeClock
 
+import ipecs_mw
 from ipecs_mw.service.process.stopping import Stop
 
 HANGS = """
@@ -120,3 +122,17 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
 def test_a_hang_up_without_a_terminal_asks_for_new_log_files_and_nothing_else(is_ignored: bool) -> None:
     ignore = ["env", "--ignore-signal=HUP"] if is_ignored else []
     assert signalled("hang up", signal.SIGHUP, before=ignore, start_new_session=True) == 40
+
+
+def test_no_handler_of_a_signal_takes_a_lock() -> None:
+    """A handler runs at any step of the main thread, which may hold that lock: both wait for ever then."""
+    package = Path(ipecs_mw.__file__).parent
+    lines = [
+        line.strip()
+        for file in sorted(package.rglob("*.py"))
+        for line in file.read_text("utf-8").splitlines()
+        if "signal.signal(" in line
+    ]
+    harmless = ("signal.SIG_DFL)", "lambda *_: None)", "_interrupt)")  # the last one raises
+    assert len(lines) == len(harmless)
+    assert all(line.partition("#")[0].strip().endswith(harmless) for line in lines), lines

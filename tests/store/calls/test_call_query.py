@@ -6,10 +6,11 @@ import pytest
 from call_scene import CALLED, CALLER, MORNING, OTHER, instant, keep
 
 from ipecs_mw.calls.documents.outcome import DIRECTIONS, OUTCOMES
-from ipecs_mw.errors import NoSuchName
+from ipecs_mw.errors import CommandRefused, NoSuchName
 from ipecs_mw.model.configuration.formats import NumberSettings
 from ipecs_mw.store.calls.call_events import find_call_events
 from ipecs_mw.store.calls.call_query import CallFilter, count_calls, find_calls, load_call
+from ipecs_mw.store.calls.names import read_name
 from ipecs_mw.store.calls.numbers import read_wanted
 from ipecs_mw.store.configuration.settings import load_document, save_settings
 from ipecs_mw.store.server.connection import Store
@@ -79,6 +80,50 @@ def test_a_masked_number_stands_for_itself(seeded: Store) -> None:
     keep(seeded, [(0, 3, 1, "CO001", "1001"), (0, 72, 1, "CO001", "1001", "0612***678")])
     assert refs(seeded, numbers=read_wanted(seeded, "default", "0612***678")) == [1]
     assert refs(seeded, numbers=read_wanted(seeded, "default", CALLER)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("kim", [12, 7]),
+        ("K", [12, 7]),
+        (" LÉ ", [8]),
+        ("<b>Kim</b>", []),
+        (".*", None),
+        ("$regex", []),
+        ("im", []),
+        ("kim lee", []),
+        ("x" * 4096, []),
+        ("\u202ekim", [12, 7]),
+        (CALLER, None),
+        ("", None),
+        ("   ", None),
+    ],
+)
+def test_a_call_is_found_by_how_words_of_the_name_begin(
+    migrated: Store, name: str, expected: list[int] | None
+) -> None:
+    keep(migrated)
+    if expected is None:
+        with pytest.raises(CommandRefused) as raised:
+            read_name(name)
+        assert raised.value.facts["name"] == "name"
+    else:
+        assert refs(migrated, words=read_name(name)) == expected
+
+
+def test_all_words_of_a_name_have_to_begin_so_in_any_order(migrated: Store) -> None:
+    names = ("Anna Müller", "Ann Meier", "Müller GmbH", "Anna-Lena Schmidt-Müller")
+    frames = [
+        frame
+        for ref, name in enumerate(names, 1)
+        for frame in ((ref, 3, ref, "CO001", "1001"), (ref, 72, ref, "CO001", "1001", "65551234", name))
+    ]
+    keep(migrated, frames)
+    assert refs(migrated, words=read_name("mull an")) == [4, 1]
+    assert refs(migrated, words=read_name("ann")) == [4, 2, 1]
+    assert refs(migrated, words=read_name("MÜ")) == [4, 3, 1]
+    assert refs(migrated, words=read_name("ann"), until=instant(3)) == [2, 1]
 
 
 def test_pages_show_every_call_once_also_those_of_one_instant(migrated: Store) -> None:

@@ -56,6 +56,16 @@ def test_a_number_and_its_name_are_gone_from_all_that_was_derived(migrated: Stor
     assert not find_mentions(migrated, OTHER).is_any
 
 
+def test_a_name_that_was_erased_finds_no_call_any_more(migrated: Store, clock: FakeClock) -> None:
+    keep(migrated)
+    calls = migrated.database["calls"]
+    assert calls.count_documents({"found_by": "lee"}) == 1
+    erase(migrated, OTHER, clock)
+    assert list(calls.find({"found_by": {"$in": ["l", "le", "lee"]}})) == []
+    assert calls.count_documents({"found_by": "kim"}) == 2
+    assert calls.count_documents({"found_by": []}) == 0
+
+
 def test_a_number_is_gone_from_alarms_and_their_call_is_still_named(
     migrated: Store, clock: FakeClock
 ) -> None:

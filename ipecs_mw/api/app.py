@@ -20,7 +20,7 @@ from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
 from ipecs_mw.api.endpoints import alarmed, commanded, counted, hooked, logged, present, signed_in
 from ipecs_mw.api.endpoints.about import build_rows
-from ipecs_mw.api.metrics import Measured
+from ipecs_mw.api.metrics import FEED_LAG, Measured
 from ipecs_mw.api.page import Page
 from ipecs_mw.api.routing import Counters, build_problem, build_routes
 from ipecs_mw.api.rows import STREAM
@@ -101,6 +101,7 @@ class Api:
             "ipecs_mw_api_streams": {"sse": forms["sse"], "ws": forms["ws"]},
             "ipecs_mw_api_messages_total": {"": self.hub.delivered},
             "ipecs_mw_api_feed_up": {name: feeding.is_up for name, feeding in self.hub.feedings.items()},
+            FEED_LAG: self.hub.measure_lags(),
         }
 
     async def _refuse(self, request: Request, error: Exception) -> Response:

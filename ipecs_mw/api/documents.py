@@ -292,9 +292,13 @@ class Ticket(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """Whether the database can be asked."""
+    """Whether the database can be asked.
+
+    `lag_seconds` is how far streams are behind its changes, by the feed that is furthest behind.
+    """
 
     status: Literal["ok", "down"]
+    lag_seconds: float | UnsetType = UNSET
 
 
 class WebhookInfo(Struct, frozen=True):
@@ -313,6 +317,7 @@ class WebhookInfo(Struct, frozen=True):
     format: Any = UNSET
     variables: Any = UNSET
     reason: str | UnsetType = UNSET
+    token: str | UnsetType = UNSET
     revision: int | UnsetType = UNSET
     created_at: Instant | UnsetType = UNSET
     created_by: str | UnsetType = UNSET

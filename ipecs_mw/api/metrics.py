@@ -18,12 +18,20 @@ class Metric(NamedTuple):
     meaning: str
 
 
+FEED_LAG = "ipecs_mw_api_feed_lag_seconds"
+
 METRICS = (
     Metric("ipecs_mw_api_answers_total", "counter", ("status",), "answers of `serve`, by status"),
     Metric("ipecs_mw_api_sign_in_failures_total", "counter", (), "requests whose token was not valid"),
     Metric("ipecs_mw_api_streams", "gauge", ("wire",), "open streams of `serve`: `sse` or `ws`"),
     Metric("ipecs_mw_api_messages_total", "counter", (), "messages that streams were given"),
     Metric("ipecs_mw_api_feed_up", "gauge", ("feed",), "1 while `serve` reads the changes of MongoDB"),
+    Metric(
+        FEED_LAG,
+        "gauge",
+        ("feed",),
+        "how far behind the changes of MongoDB is what `serve` has told; up to 2 where nothing is late",
+    ),
 )
 """Every metric of the API; the process's own (`process_…`, Linux) come beside them."""
 

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, inspect
+from starlette.datastructures import Headers
 
+from ipecs_mw.api.answers import Problem
 from ipecs_mw.errors import CommandRefused, InvalidDocument, NoSuchName, Words
 from ipecs_mw.model.validation import convert, find_faults, refuse, refuse_duplicates
 
@@ -20,6 +22,17 @@ _YEARS = range(1000, 9999)  # room on both sides for what is reckoned with an in
 _DEEPEST = 20
 
 T = TypeVar("T", bound=Struct)
+
+
+_ONCE = ("authorization", "content-type", "idempotency-key", "last-event-id")
+"""Headers of which a proxy and this server might each take another one, if there were two."""
+
+
+def check_headers(headers: Headers) -> None:
+    """Refuse a header that comes twice and of which one alone can count; raises Problem."""
+    for name in _ONCE:
+        if (count := len(headers.getlist(name))) > 1:
+            raise Problem(400, "error.header_twice", header=name.title(), count=count)
 
 
 def read_query(pairs: Sequence[tuple[str, str]], kind: type[T]) -> T:

@@ -20,7 +20,7 @@ from ipecs_mw.api.answers import (
     find_headers,
     find_status,
 )
-from ipecs_mw.api.reading import MOST_BODY_BYTES, read_body, read_query
+from ipecs_mw.api.reading import MOST_BODY_BYTES, check_headers, read_body, read_query
 from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BY_BODY, Answer, Asked, Endpoint
 from ipecs_mw.api.scoping import check_right
 from ipecs_mw.api.site import Site
@@ -81,6 +81,7 @@ def _build(
 
 async def _answer(row: Endpoint, request: Request, site: Site, access: Access) -> Answer:
     headers = request.headers
+    check_headers(headers)
     token = _NOBODY
     address = request.client.host if request.client else "-"
     if row.right not in (ANYBODY, BY_BODY):

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ipecs_mw.api.site import Site
 from ipecs_mw.messages.message import spell_document
+from ipecs_mw.messages.rights import NUMBERS
 from ipecs_mw.model.numbering.masking import mask_outside
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.store.applications.tokens import Token
@@ -25,9 +26,6 @@ ANY_TOKEN = "*"  # noqa: S105 - a right
 
 BY_BODY = "body"
 """The right of the endpoint whose body holds the token that it needs."""
-
-NUMBERS = "numbers.read"
-"""Who has not this right gets outside numbers masked."""
 
 
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from ipecs_mw.cli.context import current
 from ipecs_mw.seeds import shipped_texts
 
 _TEXTS = shipped_texts()
-_AGO = re.compile(r"(\d+)\s*([smhdw])")
+_AGO = re.compile(r"([0-9]+)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -22,14 +22,18 @@ class Instant(click.ParamType[datetime]):
         self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
         """Return the instant in UTC."""
-        if isinstance(value, datetime):
-            return value
         try:
-            if ago := _AGO.fullmatch(value.strip()):
-                return current().clock.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-            return datetime.fromisoformat(value.strip()).astimezone(UTC)
+            return self.read(value)
         except (ValueError, OverflowError):
             self.fail(_TEXTS.render("cli.events.bad_time", value=value), param, ctx)
+
+    def read(self, value: str | datetime) -> datetime:
+        """Return the instant in UTC; raises ValueError, OverflowError."""
+        if isinstance(value, datetime):
+            return value
+        if ago := _AGO.fullmatch(value.strip()):
+            return current().clock.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return datetime.fromisoformat(value.strip()).astimezone(UTC)
 
 
 def check_span(since: datetime | None, until: datetime | None) -> None:

@@ -30,7 +30,8 @@ class Message(Struct, frozen=True):
 
     `data` is the document as in MongoDB, with `id` for `_id`; of one that is no more `id`, `host` and `is_gone`.
     `stations` and `groups` are all that it concerns; `kind` and `type` are those of an event. Of several
-    messages with one `key` the last alone tells what is so now: it is blank where each counts.
+    messages with one `key` the last alone tells what is so now: it is blank where each counts. `webhooks` are the
+    only ones that get it, where somebody named some.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Message(Struct, frozen=True):
     type: str = ""
     command: str = ""
     key: str = ""
+    webhooks: frozenset[str] = frozenset()
 
 
 def spell_document(document: Document) -> dict[str, Any]:

@@ -10,7 +10,15 @@ from msgspec import structs
 
 from ipecs_mw import logs
 from ipecs_mw.calls.documents.missed import MISSED
-from ipecs_mw.messages.message import UNSEEN, Changed, Message, collect, spell_document, spell_request
+from ipecs_mw.messages.message import (
+    UNSEEN,
+    Changed,
+    Document,
+    Message,
+    collect,
+    spell_document,
+    spell_request,
+)
 
 log = logs.get_logger()
 
@@ -168,6 +176,39 @@ def _name_request(changed: Changed) -> Iterator[Message]:
     )
 
 
+def _name_alarm(changed: Changed) -> Iterator[Message]:
+    """Yield that an alarm is raised, or that it is over; what was told of it elsewhere is no news."""
+    alarm = changed.document
+    if alarm is None:
+        return
+    if changed.is_new or changed.fields == frozenset():
+        yield _tell_of(alarm, "alarm.raised", "alarms")
+    elif alarm.get("state") == "ended" and (changed.fields is None or "state" in changed.fields):
+        yield _tell_of(alarm, "alarm.ended", "alarms")
+
+
+def _name_report(changed: Changed) -> Iterator[Message]:
+    if changed.document is not None:
+        yield _tell_of(changed.document, "report", "reports")
+
+
+_NO_NEWS = frozenset({"profile", "told", "is_told", "webhooks"})
+
+
+def _tell_of(document: Document, name: str, topic: str) -> Message:
+    """Return a message of a document that says whom it is for."""
+    data = {field: value for field, value in spell_document(document).items() if field not in _NO_NEWS}
+    return Message(
+        name,
+        frozenset({topic}),
+        str(document.get("host", "")),
+        data,
+        collect(document, ("station", "stations")),
+        collect(document, ("group", "groups")),
+        webhooks=collect(document, ("webhooks",)),
+    )
+
+
 def _tell_gone(changed: Changed, name: str, topic: str, *, host: str = "", key: str = "") -> Message:
     """Return that a document is no more; its host is the beginning of its id."""
     host = host or changed.id.partition(":")[0]
@@ -182,4 +223,6 @@ _NAMES: Mapping[str, Callable[[Changed], Iterator[Message]]] = {
     "missed": _name_missed,
     "figures": _name_figures,
     "requests": _name_request,
+    "alarms": _name_alarm,
+    "reports": _name_report,
 }

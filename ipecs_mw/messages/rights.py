@@ -19,6 +19,9 @@ RIGHTS: Final = (
 """Every right. What ends in a dot is followed by the id of a command, or by a pattern such as `call.*`."""
 
 COMMANDS: Final = "commands."
+MANAGE: Final = "webhooks.manage"
+NUMBERS: Final = "numbers.read"
+"""Who has not this right gets outside numbers masked."""
 
 TOPICS: Final[Mapping[str, str]] = {
     "events": "events.read",
@@ -27,6 +30,8 @@ TOPICS: Final[Mapping[str, str]] = {
     "missed": "calls.read",
     "figures": "figures.read",
     "requests": COMMANDS,
+    "alarms": "state.read",
+    "reports": "figures.read",
 }
 """Topic of the stream and of webhooks → the right that it needs."""
 
@@ -69,6 +74,14 @@ class Scope(Struct, frozen=True):
             return False
         return not self.is_narrow or not (
             self.stations.isdisjoint(stations) and self.groups.isdisjoint(groups)
+        )
+
+    def covers(self, other: "Scope") -> bool:
+        """Tell whether all that is in another scope is in this one."""
+        if self.hosts and not (other.hosts and other.hosts <= self.hosts):
+            return False
+        return not self.is_narrow or (
+            other.is_narrow and other.stations <= self.stations and other.groups <= self.groups
         )
 
 

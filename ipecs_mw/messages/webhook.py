@@ -1,21 +1,23 @@
 """A webhook: who is told what, where, and in which format; checked as people write it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 from ipecs_mw.errors import Words
 from ipecs_mw.messages.formats.presets import find_template, list_formats
 from ipecs_mw.messages.formats.signing import decode_secret
 from ipecs_mw.messages.formats.template import Template, check_template
-from ipecs_mw.messages.rights import EVERYTHING, TOPICS, Scope
+from ipecs_mw.messages.rights import COMMANDS, EVERYTHING, NUMBERS, TOPICS, Scope, allows
 from ipecs_mw.messages.selection import Selection
+from ipecs_mw.model.addresses import is_address
 from ipecs_mw.model.configuration.access_settings import SecretSource
 from ipecs_mw.model.configuration.rules import Wrong, check_secret
 from ipecs_mw.model.configuration.settings import Kind
+from ipecs_mw.model.configuration.webhook_settings import WebhookName
 from ipecs_mw.model.contents import MASK
 from ipecs_mw.model.validation import Fault, convert, find_faults, refuse
 
@@ -31,9 +33,6 @@ _LONGEST_URL = 2048
 _HIDDEN = "…"
 
 Topic = Literal[tuple(TOPICS)]  # type: ignore[valid-type]
-WebhookName = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z", extra={"words": "allowed.webhook_name"})
-]
 Filter = list[Annotated[str, Meta(min_length=1, max_length=128)]]
 Value = str | int | bool
 
@@ -58,7 +57,7 @@ def find_url_fault(url: str) -> Words | None:
     """Return what is allowed where a URL is not; None where it is."""
     try:
         parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_url = parts.scheme in ("http", "https") and is_address(parts.hostname or "") and parts.port != 0
     except ValueError:
         is_url = False
     is_plain = url.removesuffix(_HIDDEN).isascii() and url.isprintable() and not {" ", "\\"} & {*url}
@@ -90,7 +89,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
-    """A document of `webhooks` without its `_id`, the name; `secret` and `variables` are checked apart."""
+    """A document of `webhooks` without its `_id`, the name; `secret` and `variables` are checked apart.
+
+    `token` is the name of the one by whose leave it is: without it nothing is sent.
+    """
 
     url: Annotated[str, Meta(extra={"rule": _check_url})]
     topics: Annotated[list[Topic], Meta(min_length=1)]  # type: ignore[valid-type]
@@ -102,6 +104,7 @@ class Webhook(Struct, frozen=True, forbid_unknown_fields=True):
     format: Annotated[str | Template, Meta(extra={"rule": _check_format})] = "standard"
     state: Literal[STATES] = "active"  # type: ignore[valid-type]
     limits: Limits | None = None
+    token: str | None = None
     created_at: datetime | None = None
     created_by: str | None = None
     updated_at: datetime | None = None
@@ -133,12 +136,39 @@ def parse_webhook(document: Mapping[str, Any]) -> Webhook:
     return webhook
 
 
+def read_limits(document: Mapping[str, Any]) -> Limits | None:
+    """Return the limits of a webhook's document; None where it has none, or wrong ones: it is not sent then."""
+    limits = document.get("limits")
+    is_sound = limits is not None and not any(find_faults(limits, Limits))
+    return convert(limits, Limits, source="limits") if is_sound else None
+
+
+def find_scope(limits: Limits | None) -> Scope:
+    """Return the part of the site that a webhook may be told of."""
+    if limits is None or not (limits.hosts or limits.stations or limits.groups):
+        return EVERYTHING
+    return Scope(frozenset(limits.hosts), frozenset(limits.stations), frozenset(limits.groups))
+
+
+def limit(limits: Limits | None, rights: Collection[str], scope: Scope) -> Limits:
+    """Return the limits of a webhook that somebody makes (None) or changes: no wider than before, nor than theirs.
+
+    `scope` is theirs, which must cover that of the webhook.
+    """
+    theirs = sorted(right for right in rights if right.startswith(COMMANDS))
+    sees_numbers = NUMBERS in rights
+    if limits is None:
+        parts = (sorted(scope.hosts), sorted(scope.stations), sorted(scope.groups))
+        return Limits(*parts, commands=theirs, sees_numbers=sees_numbers)
+    both = {right for right in limits.commands if allows(theirs, right)}
+    both |= {right for right in theirs if allows(limits.commands, right)}
+    return structs.replace(limits, commands=sorted(both), sees_numbers=limits.sees_numbers and sees_numbers)
+
+
 def build_selection(webhook: Webhook) -> Selection:
     """Return which messages a webhook gets."""
     limits = webhook.limits
-    scope = EVERYTHING
-    if limits is not None and (limits.hosts or limits.stations or limits.groups):
-        scope = Scope(frozenset(limits.hosts), frozenset(limits.stations), frozenset(limits.groups))
+    scope = find_scope(limits)
     return Selection(
         topics=frozenset(webhook.topics),
         hosts=frozenset(webhook.hosts),

@@ -41,5 +41,13 @@ def test_answers_refusals_and_streams_are_counted(api: Served) -> None:
     assert found['ipecs_mw_api_feed_up{feed="calls"}'] == 1
 
 
+def test_how_far_streams_are_behind_is_told_in_seconds(api: Served) -> None:
+    wait_until(lambda: 0 <= read(api)['ipecs_mw_api_feed_lag_seconds{feed="calls"}'] < 5)
+    health = wait_until(
+        lambda: (found := api.get("/healthz", "").json()).get("lag_seconds", 99) < 5 and found
+    )
+    assert health["status"] == "ok"
+
+
 def test_metrics_need_the_right_to_see_the_state(api: Served) -> None:
     assert api.refused("/metrics", api.make_token("calls.read")) == (403, "right_missing")

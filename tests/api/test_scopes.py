@@ -1,10 +1,16 @@
 """A token that is bound to hosts, groups or stations sees and commands these alone."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from api_scene import BRANCH, EVERYTHING, MAIN, Served, make_missed, read_problem
 from figures_scene import SINCE, UNTIL
+
+from ipecs_mw.errors import Words
+from ipecs_mw.figures.answers.alarms import Alarm
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
+from ipecs_mw.store.figures.alarms import end_alarm, load_lasting, raise_alarm
 
 LISTS = ("events", "calls", "stations", "agents", "queues", "missed")
 FIGURES = {"since": SINCE.isoformat(), "until": UNTIL.isoformat(), "zone": "UTC"}
@@ -168,3 +174,18 @@ def test_requests_of_others_are_seen_in_the_scope_alone(api: Served) -> None:
 def test_a_stream_of_another_host_is_refused(api: Served, filters: str) -> None:
     path = f"stream?topics=events&{filters}"
     assert api.refused(path, make(api, hosts=BRANCH)) == (403, "outside_scope")
+
+
+def test_of_alarms_a_token_sees_those_of_its_part(api: Served) -> None:
+    rule = AlarmSettings(name="queue", when="waiting", more_than_calls=5)
+    now = datetime.now(UTC)
+    for group in ("620", "621"):
+        says = Words("alarm.says.waiting", group=group, waiting=7, seconds=130)
+        assert raise_alarm(api.store, "default", rule, MAIN, Alarm(group, now, says), "", now)
+    groups = {"620": 1, "620,621": 2, "999": 0}
+    for wanted, count in groups.items():
+        narrow = api.make_token("state.read", groups=wanted)
+        assert len(api.get("alarms", narrow).json()["items"]) == count
+    assert api.get("alarms", api.make_token("state.read", hosts=BRANCH)).json()["items"] == []
+    for alarm in load_lasting(api.store):
+        end_alarm(api.store, alarm, now, now)

@@ -12,7 +12,12 @@ from pymongo.read_concern import ReadConcern
 from sites import wait_until
 from stream_clients import following, make_token, read_frames
 
+from ipecs_mw.errors import Words
+from ipecs_mw.figures.answers.alarms import Alarm
 from ipecs_mw.messages.rights import Scope
+from ipecs_mw.model.configuration.alarm_settings import AlarmSettings
+from ipecs_mw.store.figures.alarms import end_alarm, load_lasting, raise_alarm
+from ipecs_mw.store.figures.reports import keep_report
 from ipecs_mw.store.server.connection import Store
 
 
@@ -246,3 +251,35 @@ def test_outside_numbers_are_masked_for_who_may_not_see_them(site: Served, store
     assert "91234567" not in text
     assert "1001" in text
     assert "67001234" in text
+
+
+def test_alarms_and_reports_are_told_and_alarms_that_last_are_what_is_so_now(
+    site: Served, store: Store
+) -> None:
+    rule = AlarmSettings(name="queue", when="waiting", more_than_calls=5)
+
+    def put_alarm(group: str) -> None:
+        says = Words("alarm.says.waiting", group=group, waiting=7, seconds=130)
+        assert raise_alarm(store, "default", rule, "main", Alarm(group, NOW, says), "much waits", NOW)
+
+    put_alarm("620")
+    narrow = make_token(store, "narrow", ["state.read", "figures.read"], Scope(groups=frozenset({"621"})))
+    with (
+        following(site.port, make_token(store), topics="alarms,reports", snapshot="true") as follower,
+        following(site.port, narrow, topics="alarms,reports", snapshot="true") as other,
+    ):
+        wait_open(follower)
+        wait_open(other)
+        put_alarm("621")
+        (first,) = (each for each in load_lasting(store) if each.cause == "620")
+        end_alarm(store, first, datetime.now(UTC), datetime.now(UTC))
+        keep_report(store, "one", {"report": "daily", "group": "621", "items": [{"offered": 12345678}]})
+        keep_report(store, "two", {"report": "whole", "items": []})
+        wait_until(lambda: len(follower.named("report")) == 2)
+        wait_until(lambda: other.named("report"))
+    assert names(follower) == [
+        "alarm.raised", "alarm.raised", "alarm.ended", "report", "report",
+    ]  # fmt: skip
+    assert follower.named("alarm.ended")[0].data["rule"] == "queue"
+    assert [each.data["groups"] for each in other.named("alarm.raised")] == [["621"]]
+    assert [each.data["items"] for each in other.named("report")] == [[{"offered": 12345678}]]

@@ -54,6 +54,14 @@ def test_a_right_that_there_is_not_makes_no_token(api: Served, right: str) -> No
     assert api.store.database["tokens"].find_one({"_id": "wrong"}) is None
 
 
+@pytest.mark.parametrize("until", ["５d", "0d", "-1d", "2020-01-01", "99999999d", "soon", "7d ago"])
+def test_an_expiry_that_is_no_time_to_come_is_refused_by_what_is_allowed(api: Served, until: str) -> None:
+    made = run(api, "token", "create", "wrong", "--right", "calls.read", "--expires", until)
+    assert made.exit_code == 2
+    assert "from now" in made.stderr
+    assert api.store.database["tokens"].find_one({"_id": "wrong"}) is None
+
+
 def test_the_database_has_no_token(api: Served) -> None:
     _, token = api.make_own_token("calls.read")
     assert api.get("calls", token).status_code == 200

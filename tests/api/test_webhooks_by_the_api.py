@@ -9,7 +9,9 @@ import pytest
 from api_scene import MAIN, Served, read_problem
 
 from ipecs_mw.store.applications.deliveries import Delivery, keep_deliveries
+from ipecs_mw.store.applications.tokens import revoke_token
 from ipecs_mw.store.applications.webhook_tasks import end_task, take_task
+from ipecs_mw.store.applications.webhooks import disable_webhook
 
 MANAGE = ("webhooks.manage", "calls.read", "events.read", "numbers.read", "commands.*", "state.read")
 
@@ -90,15 +92,92 @@ def test_a_webhook_gets_no_more_than_the_token_that_made_it_may_see(api: Served)
     body = {"name": f"n-{uuid.uuid4().hex[:6]}", "url": "https://crm.example.com/", "topics": ["calls"]}
     assert api.ask("POST", "webhooks", narrow, json=body).status_code == 201
     stored = api.store.database["webhooks"].find_one({"_id": body["name"]}) or {}
-    assert stored["limits"] == {"hosts": [MAIN], "stations": ["1001"], "commands": [], "sees_numbers": False}
-    # nor by changing one that somebody else made
-    wide, _ = make(api, topics=["events"])
+    assert stored["limits"] == {
+        "hosts": [MAIN], "stations": ["1001"], "groups": [], "commands": [], "sees_numbers": False,
+    }  # fmt: skip
+    # nor by a change of somebody who may see more
+    changed = api.ask("PATCH", f"webhooks/{body['name']}", json={"topics": ["calls", "events"]})
+    assert changed.status_code == 200, changed.text
+    assert (api.store.database["webhooks"].find_one({"_id": body["name"]}) or {})["limits"] == stored[
+        "limits"
+    ]
+
+
+def test_a_change_leaves_a_webhook_no_more_than_who_changes_it_may_see(api: Served) -> None:
+    name, _ = make(api, topics=["events"])
+    poor = api.make_token("webhooks.manage", "commands.call.*")
+    assert api.ask("PATCH", f"webhooks/{name}", poor, json={"state": "paused"}).status_code == 200
+    stored = api.store.database["webhooks"].find_one({"_id": name}) or {}
+    assert stored["limits"]["sees_numbers"]  # who pauses it changes nothing else
     assert (
-        api.ask("PATCH", f"webhooks/{wide}", narrow, json={"url": "https://other.example.com/"}).status_code
-        == 200
+        api.ask("PATCH", f"webhooks/{name}", poor, json={"url": "https://x.example.com/"}).status_code == 200
     )
-    changed = api.store.database["webhooks"].find_one({"_id": wide}) or {}
-    assert changed["limits"] == stored["limits"]
+    stored = api.store.database["webhooks"].find_one({"_id": name}) or {}
+    assert stored["limits"] == {
+        "hosts": [], "stations": [], "groups": [], "commands": ["commands.call.*"], "sees_numbers": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [{"hosts": MAIN}, {"groups": "620"}, {"stations": "1001"}, {"hosts": MAIN, "stations": "1001,1002"}],
+)
+def test_a_token_of_a_part_of_the_site_finds_no_webhook_that_is_told_of_more(
+    api: Served, scope: dict[str, str]
+) -> None:
+    wide, _ = make(api)
+    by_hand = f"hand-{uuid.uuid4().hex[:8]}"
+    api.store.database["webhooks"].insert_one(
+        {"_id": by_hand, "url": "https://crm.example.com/", "topics": ["calls"], "groups": ["620"]}
+    )
+    narrow = api.make_token("webhooks.manage", **scope)
+    own = {"name": f"own-{uuid.uuid4().hex[:8]}", "url": "https://crm.example.com/", "topics": ["calls"]}
+    assert api.ask("POST", "webhooks", narrow, json=own).status_code == 201
+    listed = api.ask("GET", "webhooks", narrow)
+    names = {each["name"] for each in listed.json()["items"]}
+    assert own["name"] in names
+    assert not {wide, by_hand} & names
+    for name in (wide, by_hand):
+        for method, path, body in (
+            ("GET", "", None),
+            ("PATCH", "", {"url": "https://evil.example.com/"}),
+            ("PATCH", "", {"state": "paused"}),
+            ("DELETE", "", None),
+            ("GET", "/deliveries", None),
+            ("POST", "/test", None),
+            ("POST", "/replay", {"everything": True}),
+        ):
+            answer = api.ask(method, f"webhooks/{name}{path}", narrow, json=body)
+            assert read_problem(answer) == (404, "webhook_unknown")
+            assert wide not in answer.json()["detail"].replace(name, "")
+        assert api.ask("GET", f"webhooks/{name}").json()["state"] == "active"
+    # a narrower one is found by a wider one
+    assert api.ask("GET", f"webhooks/{own['name']}").status_code == 200
+    api.store.database["webhooks"].delete_one({"_id": by_hand})
+
+
+def test_a_webhook_whose_token_is_no_more_is_taken_over_by_the_next(api: Served) -> None:
+    first, secret = api.make_own_token("webhooks.manage", "numbers.read")
+    body = {"name": f"o-{uuid.uuid4().hex[:6]}", "url": "https://crm.example.com/", "topics": ["calls"]}
+    assert api.ask("POST", "webhooks", secret, json=body).json()["token"] == first
+    path = f"webhooks/{body['name']}"
+    second, heir = api.make_own_token("webhooks.manage")
+    assert api.ask("PATCH", path, heir, json={"state": "paused"}).json()["token"] == first
+    revoke_token(api.store, first, at=datetime.now(UTC), by="test")
+    disable_webhook(api.store, body["name"], "its token is over", datetime.now(UTC))
+    shown = api.ask("PATCH", path, heir, json={"state": "active"}).json()
+    assert (shown["token"], shown["state"]) == (second, "active")
+    assert "reason" not in shown
+    limits = (api.store.database["webhooks"].find_one({"_id": body["name"]}) or {})["limits"]
+    assert not limits["sees_numbers"]
+
+
+def test_a_document_that_is_none_of_a_webhook_is_shown_as_one_that_is_not_used(api: Served) -> None:
+    name = f"wrong-{uuid.uuid4().hex[:8]}"
+    api.store.database["webhooks"].insert_one({"_id": name, "url": 7, "topics": "calls", "hosts": {"a": 1}})
+    assert api.ask("GET", f"webhooks/{name}").json()["state"] == "refused"
+    assert name in {each["name"] for each in api.items("webhooks")}
+    api.store.database["webhooks"].delete_one({"_id": name})
 
 
 def test_tests_and_replays_are_asked_of_the_sender(api: Served) -> None:

@@ -1,7 +1,10 @@
 """What nobody should send gets a problem document that names what is wrong, and never a fault of ours."""
 
+import http.client
 import json
 import socket
+import uuid
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -146,6 +149,36 @@ def test_a_key_that_is_none_is_refused(api: Served, key: str) -> None:
     answer = api.ask("POST", "requests", json=SHORT, headers={"Idempotency-Key": key.encode("latin-1")})
     assert answer.status_code == 400
     assert api.ask("POST", "requests", json=SHORT, headers={"Idempotency-Key": "é-1"}).status_code == 202
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key", "Last-Event-Id", "Content-Type"])
+@pytest.mark.parametrize("path", ["session", "stream?topics=calls"])
+def test_a_header_that_comes_twice_is_refused_where_one_alone_can_count(
+    api: Served, name: str, path: str
+) -> None:
+    place = urlsplit(api.url)
+    connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
+    with closing(connection):
+        connection.putrequest("GET", f"/api/v1/{path}")
+        if name != "Authorization":
+            connection.putheader("Authorization", f"Bearer {api.all}")
+        for _ in range(2):
+            connection.putheader(name, f"Bearer {api.all}" if name == "Authorization" else "application/json")
+        connection.endheaders()
+        answer = connection.getresponse()
+        problem = json.loads(answer.read())
+    assert (answer.status, problem["name"]) == (400, "header_twice")
+    assert name in problem["detail"]
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_an_instant_of_a_body_is_one_that_can_be_reckoned_with(api: Served, since: str) -> None:
+    name = f"late-{uuid.uuid4().hex[:8]}"
+    body = {"name": name, "url": "https://crm.example.com/", "topics": ["calls"]}
+    assert api.ask("POST", "webhooks", json=body).status_code == 201
+    answer = api.ask("POST", f"webhooks/{name}/replay", json={"since": since})
+    assert read_problem(answer) == (400, "argument")
+    assert "since" in answer.json()["detail"]
 
 
 def connect(api: Served) -> socket.socket:

@@ -187,7 +187,7 @@ def test_alarms_that_last_are_told(invoke: Invoke, store: Store) -> None:
     rule = AlarmSettings("all", "call_to", numbers=["0*"])
     for number in range(25):
         said = Words("alarm.says.call_to", station="1001", number=f"0900{number:03}")
-        raise_alarm(store, "default", rule, "main", Alarm(f"main:{number}", now, said), now)
+        raise_alarm(store, "default", rule, "main", Alarm(f"main:{number}", now, said), "", now)
     shown = invoke("status").stdout
     assert shown.count("ALARM all, main, since ") == 20
     assert "station 1001 called 0900" in shown

@@ -16,10 +16,35 @@ def parse(**fields: Any) -> Any:
 
 
 @pytest.mark.parametrize(
+    "host", ["my_crm:8080", "xn--bcher-kva.example", "[::1]:9", "192.168.1.7", "CRM.Example", "localhost"]
+)
+def test_any_name_or_address_of_a_server_will_do(host: str) -> None:
+    assert parse(url=f"http://{host}/hook?a=b").url.startswith("http://")
+
+
+@pytest.mark.parametrize(
     ("fields", "path"),
     [
         ({"url": "http://u:canary@a/"}, "url"),
         ({"url": 5}, "url"),
+        *(
+            ({"url": f"http://{host}/canary"}, "url")
+            for host in (
+                "h..example",
+                "-",
+                "0x7f.1",
+                "2130706433",
+                "1.2.3.4.5",
+                "%31",
+                "bücher.example",
+                "h.example:0",
+                "h.example:８０",
+                "[::1",
+                "h.example\\@evil",
+                "a" * 64 + ".example",
+                "fe80::1",
+            )
+        ),
         ({"topics": []}, "topics"),
         ({"topics": ["weather"]}, "topics[0]"),
         ({"secret": "canary"}, "secret"),

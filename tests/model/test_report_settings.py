@@ -51,7 +51,7 @@ def test_a_report_needs_a_name_what_of_which_days_how_often_and_to_whom() -> Non
         ({"at": "24:00"}, "reports[0].at", "00:00 to 23:59"),
         ({"zone": "Mars/Olympus"}, "reports[0].zone", "IANA"),
         ({"language": "English"}, "reports[0].language", "de-DE"),
-        ({"to": []}, "reports[0].to", "a list"),
+        ({"to": []}, "reports[0].to", "one webhook"),
         ({"to": ["boss"]}, "reports[0].to[0]", "a mail address"),
         ({"to": ["Boss <boss@example.com>"]}, "reports[0].to[0]", "a mail address"),
         ({"to": ["boss@example.com\r\nBcc: x@example.com"]}, "reports[0].to[0]", "a mail address"),
@@ -80,6 +80,14 @@ def test_two_reports_of_one_name_are_refused() -> None:
     path, sentence = refuse(build(MAIL, {}, {"what": "agents"}))
     assert path == "reports[1].name"
     assert "no other report" in sentence
+
+
+def test_a_report_for_webhooks_alone_needs_no_mail_server() -> None:
+    settings = parse_settings(build(None, {"to": [], "webhooks": ["office"]}), source="x")
+    assert settings.reports[0].webhooks == ["office"]
+    for wrong in ([], ["two words"], ["office\n"], "office"):
+        path, _ = refuse(build(None, {"to": [], "webhooks": wrong}))
+        assert path.startswith("reports[0].webhooks")
 
 
 def test_a_report_without_a_mail_server_is_refused() -> None:

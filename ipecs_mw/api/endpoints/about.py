@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import UNSET
+
 from ipecs_mw.api.documents import Health, Ticket
-from ipecs_mw.api.metrics import render
+from ipecs_mw.api.metrics import FEED_LAG, render
 from ipecs_mw.api.openapi import build_openapi
 from ipecs_mw.api.reference import KIND, POLICY, build_page
 from ipecs_mw.api.rows import ANY_TOKEN, ANYBODY, BASE, STREAM, Answer, Asked, Endpoint
@@ -22,7 +24,8 @@ async def _show_health(asked: Asked) -> Answer:
         await asyncio.wait_for(asyncio.to_thread(asked.site.store.greet), _PATIENCE_SECONDS)
     except (StoreError, TimeoutError):
         return Answer(Health("down"), 503, {"Retry-After": "5"})
-    return Answer(Health("ok"))
+    lags = asked.site.measure().get(FEED_LAG, {}).values()
+    return Answer(Health("ok", round(max(lags), 1) if lags else UNSET))
 
 
 def _make_ticket(asked: Asked) -> Answer:

@@ -26,11 +26,11 @@ class Alarms(Struct, frozen=True):
 
 
 def _list(asked: Asked) -> Answer:
-    """Return the alarms of phone systems; they concern whole ones, so that a narrow scope has none."""
+    """Return the alarms that are in the scope of the token."""
     scope = asked.token.scope
     items = []
     for alarm in load_lasting(asked.site.store, asked.site.profile):
-        if scope.is_narrow or not scope.has(alarm.host):
+        if not scope.has(alarm.host, alarm.stations, alarm.groups):
             continue
         facts = asked.hide(dict(alarm.words.facts))
         says = str(asked.texts.say(Words(alarm.words.key, **facts)))

@@ -5,29 +5,34 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct, structs, to_builtins
 
 from ipecs_mw.api.answers import Missing, Problem
 from ipecs_mw.api.cursors import read_delivery_cursor, write_delivery_cursor
 from ipecs_mw.api.documents import DeliveryInfo, Page, ReplayResult, TestResult, WebhookInfo
 from ipecs_mw.api.endpoints.logged import Cursor, Limit
-from ipecs_mw.api.rows import BASE, NUMBERS, Answer, Asked, Endpoint
+from ipecs_mw.api.reading import read_instant
+from ipecs_mw.api.rows import BASE, Answer, Asked, Endpoint
 from ipecs_mw.errors import ChangedMeanwhile, CommandRefused, NoSuchName, Words
-from ipecs_mw.messages.rights import COMMANDS
-from ipecs_mw.messages.webhook import Topic, WebhookName
+from ipecs_mw.messages.rights import MANAGE
+from ipecs_mw.messages.webhook import Limits, Topic, find_scope, limit, read_limits
 from ipecs_mw.model.configuration.settings import Kind
+from ipecs_mw.model.configuration.webhook_settings import WebhookName
+from ipecs_mw.model.validation import find_faults
 from ipecs_mw.store.applications import webhook_tasks
 from ipecs_mw.store.applications.deliveries import State, list_deliveries
-from ipecs_mw.store.applications.tokens import Token
+from ipecs_mw.store.applications.tokens import Token, load_valid
 from ipecs_mw.store.applications.webhooks import (
     add_webhook,
     change_webhook,
+    is_orphan,
+    list_tokens_of,
     list_webhooks,
     load_webhook,
     remove_webhook,
 )
 
-_RIGHT = "webhooks.manage"
+_RIGHT = MANAGE
 _ANSWER_SECONDS = 20.0
 _MOST_IDS = 500
 
@@ -87,11 +92,21 @@ class DeliveryQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _list(asked: Asked) -> Answer:
-    return Answer({"items": [_show(each) for each in list_webhooks(asked.site.store)], "next": None})
+    items = [_show(each) for each in list_webhooks(asked.site.store) if _is_in_scope(asked.token, each)]
+    return Answer({"items": items, "next": None})
+
+
+def _is_in_scope(token: Token, shown: Mapping[str, Any]) -> bool:
+    """Tell whether a webhook is told of nothing outside the scope of a token."""
+    return token.scope.covers(find_scope(read_limits(shown)))
 
 
 def _show(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if name in _SHOWN}
+    """Return a webhook as the schema has it; of one that somebody wrote otherwise, that it is not used."""
+    shown = {name: value for name, value in document.items() if name in _SHOWN}
+    if any(find_faults(shown, WebhookInfo)):
+        return {"name": str(document["name"]), "url": str(document["url"]), "topics": [], "state": "refused"}
+    return shown
 
 
 _SHOWN = frozenset(field.encode_name for field in structs.fields(WebhookInfo))
@@ -99,7 +114,7 @@ _SHOWN = frozenset(field.encode_name for field in structs.fields(WebhookInfo))
 
 def _add(asked: Asked) -> Answer:
     body: WebhookBody = asked.body
-    fields = _read_fields(asked.token, body)
+    fields = _read_fields(body) | _vouch(asked.token, None)
     name = fields.pop("name")
     try:
         shown, secret = add_webhook(
@@ -113,19 +128,19 @@ def _add(asked: Asked) -> Answer:
     return Answer(_show(shown) | told, 201, {"Location": f"{BASE}/webhooks/{name}"})
 
 
-def _read_fields(token: Token, body: _Fields) -> dict[str, Any]:
-    """Return the fields that are given; a webhook gets no more than is in the scope of who makes or changes it.
+def _read_fields(body: _Fields) -> dict[str, Any]:
+    """Return the fields that are given.
 
     Its topics need no right of their own: who manages webhooks decides who is told what.
     """
     given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not None}
     _refuse_sources(given.get("variables"))
-    scope = token.scope
-    parts = {"hosts": scope.hosts, "stations": scope.stations, "groups": scope.groups}
-    limits: dict[str, Any] = {name: sorted(values) for name, values in parts.items() if values}
-    limits["commands"] = sorted(right for right in token.rights if right.startswith(COMMANDS))
-    limits["sees_numbers"] = NUMBERS in token.rights
-    return given | {"limits": limits}
+    return given
+
+
+def _vouch(token: Token, limits: Limits | None) -> dict[str, Any]:
+    """Return what a webhook has of who makes or changes it: their leave, and limits no wider than theirs."""
+    return {"limits": to_builtins(limit(limits, token.rights, token.scope)), "token": token.name}
 
 
 def _refuse_sources(variables: Any) -> None:
@@ -141,10 +156,20 @@ def _refuse_sources(variables: Any) -> None:
 
 
 def _load(asked: Asked) -> Mapping[str, Any]:
+    """Return a webhook; raises Missing where there is none, or where it is told more than the token may see."""
+    name = asked.path["id"]
     try:
-        return load_webhook(asked.site.store, asked.path["id"])
+        found = load_webhook(asked.site.store, name)
     except NoSuchName as error:
-        raise Missing(error.key, **error.facts) from error
+        raise _miss(asked, name) from error
+    if not _is_in_scope(asked.token, found):
+        raise _miss(asked, name)
+    return found
+
+
+def _miss(asked: Asked, name: str) -> Missing:
+    names = [each["name"] for each in list_webhooks(asked.site.store) if _is_in_scope(asked.token, each)]
+    return Missing("error.webhook_unknown", webhook=name, allowed=", ".join(names) or "-")
 
 
 def _get(asked: Asked) -> Answer:
@@ -152,18 +177,20 @@ def _get(asked: Asked) -> Answer:
 
 
 def _change(asked: Asked) -> Answer:
-    _load(asked)
-    fields = _read_fields(asked.token, asked.body)
-    if fields.keys() == {"limits"}:
+    found = _load(asked)
+    fields = _read_fields(asked.body)
+    if not fields:
         names = ", ".join(WebhookChange.__struct_fields__)
         raise CommandRefused(
             "error.argument", name="body", value="{}", allowed=Words("allowed.some_of", names=names)
         )
-    if fields.keys() == {"limits", "state"}:  # who pauses it or has it go on gives it nothing that it had not
-        del fields["limits"]
+    store, token = asked.site.store, asked.token
+    # who pauses it or has it go on gives it nothing that it had not, unless it needs another one to answer for it
+    if fields.keys() != {"state"} or is_orphan(found, load_valid(store, list_tokens_of([found]), asked.now)):
+        fields |= _vouch(token, read_limits(found))
     try:
         shown = change_webhook(
-            asked.site.store, asked.path["id"], fields, by=f"token:{asked.token.name}", now=asked.now
+            store, asked.path["id"], fields, by=f"token:{token.name}", now=asked.now, seen=found
         )
     except ChangedMeanwhile as error:
         raise Problem(409, error.key, **error.facts) from error
@@ -207,6 +234,7 @@ async def _test(asked: Asked) -> Answer:
 
 async def _replay(asked: Asked) -> Answer:
     body: ReplayBody = asked.body
+    since = None if body.since is None else read_instant("since", body.since.isoformat())
     await asyncio.to_thread(_load, asked)
 
     def ask() -> str:
@@ -216,7 +244,7 @@ async def _replay(asked: Asked) -> Answer:
             by=asked.token.name,
             now=asked.now,
             ids=body.ids,
-            since=body.since,
+            since=since,
             everything=body.everything,
         )
 

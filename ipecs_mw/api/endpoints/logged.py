@@ -9,10 +9,11 @@ from msgspec import Meta, Struct
 from ipecs_mw.api.answers import Missing, Problem
 from ipecs_mw.api.cursors import cut_page, read_cursor
 from ipecs_mw.api.documents import Call, Event, MissedItem, Page
-from ipecs_mw.api.rows import BASE, NUMBERS, Answer, Asked, Endpoint
+from ipecs_mw.api.rows import BASE, Answer, Asked, Endpoint
 from ipecs_mw.api.scoping import build_scope, check_right, is_in_scope
 from ipecs_mw.calls.documents.outcome import Direction, Outcome
 from ipecs_mw.errors import CommandRefused, NoSuchName, Words
+from ipecs_mw.messages.rights import NUMBERS
 from ipecs_mw.model.configuration.settings import Kind
 from ipecs_mw.model.writing import columns
 from ipecs_mw.model.writing.csv_lines import write_fields

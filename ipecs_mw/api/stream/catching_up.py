@@ -1,7 +1,7 @@
 """What a client missed: read from memory, else from MongoDB; or the state where its position is too old."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import closing
 from itertools import islice
 from typing import Any
@@ -16,7 +16,6 @@ from ipecs_mw.messages.hosts import HostNews
 from ipecs_mw.messages.message import Message
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
-from ipecs_mw.model.numbering.masking import mask_outside
 from ipecs_mw.store.applications.feed import (
     Order,
     find_second,
@@ -38,6 +37,8 @@ _FEEDS = {
     "missed": ("missed", "gaps", "live"),
     "figures": ("figures", "gaps", "live"),
     "requests": ("requests",),
+    "alarms": ("alarms",),
+    "reports": ("reports",),
 }
 """Topic → the feeds that its messages come from."""
 
@@ -115,7 +116,7 @@ def _spell_after(told: Told, spots: Places) -> Entry:
     }
     if not ahead:
         return told.entry
-    return Entry(told.entry.message, write_position(reached | ahead), told.entry.mask)
+    return Entry(told.entry.message, write_position(reached | ahead), told.entry.plan)
 
 
 async def _read(
@@ -136,7 +137,7 @@ async def _read(
             for spot, message in batch:
                 spots[name] = spot
                 if selection.has(message):
-                    entries.append(Entry(message, write_position(spots), _mask(site)))
+                    entries.append(Entry(message, write_position(spots), site.settings.numbers))
             if entries:
                 yield entries
     spots[name] = max(spots[name], goal, key=_order)
@@ -144,10 +145,6 @@ async def _read(
 
 def _take(steps: Iterator[tuple[Spot, Message]]) -> list[tuple[Spot, Message]]:
     return list(islice(steps, _AT_ONCE))
-
-
-def _mask(site: Site) -> Callable[[Any], dict[str, Any]]:
-    return lambda document: mask_outside(document, site.settings.numbers)
 
 
 def _list_missed(site: Site, name: str, begin: Spot, goal: Spot) -> Iterator[tuple[Spot, Message]]:
@@ -179,7 +176,7 @@ async def load_snapshot(site: Site, selection: Selection) -> list[Message]:
 
 def _load_snapshot(site: Site, selection: Selection) -> list[Message]:
     found: dict[tuple[str, str], Message] = {}  # hosts are of every topic
-    for topic in sorted(selection.topics - {"events", "requests"}):
+    for topic in sorted(selection.topics - {"events", "requests", "reports"}):
         for changed in read_state(site.store, topic, site.now(), _build_scope(selection, topic)):
             for message in filter(selection.has, name_change(changed)):
                 found[message.name, changed.id] = message
@@ -188,5 +185,5 @@ def _load_snapshot(site: Site, selection: Selection) -> list[Message]:
 
 def _build_scope(selection: Selection, topic: str) -> Any:
     """Return the query for the scope of a selection in the collection of a topic."""
-    fields = {"calls": ("stations", "groups"), "missed": ("", "group")}
+    fields = dict.fromkeys(("alarms", "calls"), ("stations", "groups")) | {"missed": ("", "group")}
     return build_scope(selection.scope, *fields[topic]) if topic in fields else None

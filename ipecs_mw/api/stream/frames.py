@@ -1,12 +1,13 @@
 """A message on the wire: as Server-Sent Events, or as one JSON message of a WebSocket."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Raw, Struct
 
 from ipecs_mw.api.answers import encode
+from ipecs_mw.messages.hiding import hide_numbers
 from ipecs_mw.messages.message import Message
+from ipecs_mw.model.configuration.formats import NumberSettings
 
 Form = Literal["sse", "ws"]
 
@@ -16,7 +17,7 @@ class Entry(Struct):
 
     message: Message
     position: str
-    mask: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    plan: NumberSettings
     bodies: dict[bool, bytes] = {}
     frames: dict[tuple[Form, bool], bytes] = {}
 
@@ -28,7 +29,9 @@ class Entry(Struct):
             body = self.bodies.get(sees_numbers)
             if body is None:
                 data = self.message.data
-                body = self.bodies[sees_numbers] = encode(data if sees_numbers else self.mask(data))
+                if not sees_numbers:
+                    data = hide_numbers(self.message.name, data, self.plan)
+                body = self.bodies[sees_numbers] = encode(data)
             frame = self.frames[key] = spell_frame(form, self.message.name, body, self.position)
         return frame
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,15 +16,14 @@ from ipecs_mw.api.stream.frames import Entry
 from ipecs_mw.api.stream.position import Places, Spot, write_position
 from ipecs_mw.errors import StoreUnavailable
 from ipecs_mw.messages.hosts import HostNews
-from ipecs_mw.messages.message import Changed, Document
+from ipecs_mw.messages.message import Changed
 from ipecs_mw.messages.naming import name_change
 from ipecs_mw.messages.selection import Selection
-from ipecs_mw.model.numbering.masking import mask_outside
 
 log = logs.get_logger()
 
 FEEDS = ("calls", "figures", "gaps", "live", "missed", "requests")
-"""The feeds that are read always; `events` is, once somebody follows it."""
+"""The feeds that are read always; the others are, once somebody follows them."""
 
 _MOST_KEPT = 4096
 _MOST_BEFORE_YIELD = 200
@@ -56,7 +56,8 @@ class Hub:
         self._site = site
         self._stop = stop
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: deque[tuple[str, str, Changed | None] | str] = deque()
+        self._waiting: deque[tuple[str, str, Changed | None, datetime] | str] = deque()
+        self._told_up_to: dict[str, datetime] = {}
         self._is_scheduled = False
         self._lock = threading.Lock()
         self._number = 0
@@ -94,7 +95,8 @@ class Hub:
 
     def take(self, name: str, place: str, changed: Changed | None) -> None:
         """Take a step of a feed, in the feed's thread."""
-        self._waiting.append((name, place, changed))
+        at = changed.at if changed is not None and changed.at is not None else self._site.now()
+        self._waiting.append((name, place, changed, at))
         self._schedule()
         while len(self._waiting) > _MOST_WAITING and not self._stop.is_set():
             self._site.clock.wait(self._stop, _LOOK_SECONDS)  # it reads faster than this process can tell
@@ -125,8 +127,15 @@ class Hub:
             if isinstance(step, str):
                 self._reset(step)
             else:
-                self._tell(*step)
+                name, place, changed, at = step
+                self._tell(name, place, changed)
+                self._told_up_to[name] = at
         self._schedule()
+
+    def measure_lags(self) -> dict[str, float]:
+        """Return feed → by how many seconds what was told is behind the changes; a second or two are none."""
+        now = self._site.now()
+        return {name: max(0.0, (now - at).total_seconds()) for name, at in sorted(self._told_up_to.items())}
 
     def _reset(self, name: str) -> None:
         """Have all clients begin anew: nobody knows what came in between."""
@@ -151,15 +160,12 @@ class Hub:
             self.spots[name] = Spot(place, count)
             if id(message) in news:
                 self._number += 1
-                entry = Entry(message, write_position(self.spots), self._mask)
+                entry = Entry(message, write_position(self.spots), self._site.settings.numbers)
                 self.told.append(Told(self._number, name, self.spots[name], before, entry))
                 self._deliver(entry)
                 entry.forget()  # who wants it later is one of few
         if not messages:
             self.spots[name] = Spot(place, taken)
-
-    def _mask(self, document: Document) -> Document:
-        return mask_outside(document, self._site.settings.numbers)
 
     def _deliver(self, entry: Entry) -> None:
         message = entry.message

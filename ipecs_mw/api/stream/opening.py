@@ -6,11 +6,10 @@ from typing import Annotated, NamedTuple, get_args
 from msgspec import Meta, Struct, field
 
 from ipecs_mw.api.answers import Problem
-from ipecs_mw.api.rows import NUMBERS
 from ipecs_mw.api.scoping import check_right
 from ipecs_mw.api.stream.position import Places
 from ipecs_mw.errors import CommandRefused, NoSuchName, Words
-from ipecs_mw.messages.rights import COMMANDS, TOPICS, allows
+from ipecs_mw.messages.rights import COMMANDS, NUMBERS, TOPICS, allows
 from ipecs_mw.messages.selection import Selection
 from ipecs_mw.model.configuration.settings import Kind
 from ipecs_mw.store.applications.tokens import Token

@@ -8,16 +8,18 @@ from ipecs_mw.errors import CommandRefused
 from ipecs_mw.store.applications.feed import Order, read_order
 
 _LETTERS: Mapping[str, str] = {
+    "alarms": "a",
     "calls": "c",
     "events": "e",
     "figures": "f",
     "gaps": "g",
     "live": "l",
     "missed": "m",
+    "reports": "p",
     "requests": "r",
 }
 _NAMES = {letter: name for name, letter in _LETTERS.items()}
-_PART = re.compile(r"([cefglmr])([~0-9A-Za-z_=-]{1,400}?)(?:\+(\d{1,3}))?")
+_PART = re.compile(r"([acefglmpr])([~0-9A-Za-z_=-]{1,400}?)(?:\+([0-9]{1,3}))?")
 _LONGEST = 1500
 
 Places = Mapping[str, "Spot"]

@@ -13,7 +13,6 @@ from ipecs_mw.api.stream.hub import Hub
 from ipecs_mw.api.stream.opening import Opening
 from ipecs_mw.api.stream.position import Spot, read_position, write_position
 from ipecs_mw.errors import PositionLost, StoreError
-from ipecs_mw.model.numbering.masking import mask_outside
 
 log = logs.get_logger()
 
@@ -112,9 +111,9 @@ async def _send_state(
         body = encode({"reason": "position_lost", "as_of": site.now()})
         await send([spell_frame(client.form, "reset", body, client.position)])
     messages = await load_snapshot(site, client.selection)
-    mask = lambda document: mask_outside(document, site.settings.numbers)  # noqa: E731
+    plan = site.settings.numbers
     for first in range(0, len(messages), _AT_ONCE):
-        some = [Entry(message, client.position, mask) for message in messages[first : first + _AT_ONCE]]
+        some = [Entry(message, client.position, plan) for message in messages[first : first + _AT_ONCE]]
         await send([entry.spell(client.form, sees_numbers=client.selection.sees_numbers) for entry in some])
     body = encode({"items": len(messages), "as_of": site.now()})
     await send([spell_frame(client.form, "snapshot", body, position)])

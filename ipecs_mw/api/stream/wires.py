@@ -12,10 +12,11 @@ from starlette.types import Message, Receive, Scope, Send
 from ipecs_mw import logs
 from ipecs_mw.api.access import Access
 from ipecs_mw.api.answers import Problem
-from ipecs_mw.api.reading import read_query
+from ipecs_mw.api.reading import check_headers, read_query
 from ipecs_mw.api.routing import Counters, build_problem
 from ipecs_mw.api.rows import STREAM
 from ipecs_mw.api.site import Site
+from ipecs_mw.api.stream.catching_up import list_feeds
 from ipecs_mw.api.stream.hub import FEEDS, Hub
 from ipecs_mw.api.stream.opening import Opening, StreamQuery, read_opening
 from ipecs_mw.api.stream.position import read_position
@@ -69,6 +70,7 @@ class StreamEndpoint:
             raise Problem(
                 405, "error.method", headers={"Allow": "GET"}, method=scope["method"], allowed="GET"
             )
+        check_headers(headers)
         query = read_query(QueryParams(scope.get("query_string", b"")).multi_items(), StreamQuery)
         address = scope["client"][0] if scope.get("client") else "-"
         token = await self._access.find(headers, query.ticket, address)
@@ -77,7 +79,7 @@ class StreamEndpoint:
             read_position(opening.after)
         if len(self._hub.clients) >= self._site.settings.api.max_streams:
             raise Problem(429, "error.too_many_streams", most=self._site.settings.api.max_streams)
-        await self._hub.start([*FEEDS, *(("events",) if "events" in opening.selection.topics else ())])
+        await self._hub.start(sorted({*FEEDS, *list_feeds(opening.selection.topics)}))
         return opening._replace(begin=dict(self._hub.spots))
 
     async def _serve_events(self, opening: Opening, receive: Receive, send: Send) -> None:

@@ -8,6 +8,7 @@ from msgspec import structs
 from ipecs_mw.cli.context import current
 from ipecs_mw.errors import CannotStart, StoreError
 from ipecs_mw.logs import configure
+from ipecs_mw.model.addresses import is_address
 from ipecs_mw.model.configuration.api_settings import ApiSettings
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.process.garbage import search_seldom
@@ -15,8 +16,25 @@ from ipecs_mw.service.process.garbage import search_seldom
 _TEXTS = shipped_texts()
 
 
+class Address(click.ParamType[str]):
+    """What names a machine."""
+
+    name = "address"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the address as it is."""
+        if not is_address(value.removeprefix("[").removesuffix("]")):
+            allowed = _TEXTS.render("allowed.address")
+            self.fail(
+                _TEXTS.render("error.argument", name="address", value=repr(value), allowed=allowed),
+                param,
+                ctx,
+            )
+        return value
+
+
 @click.command(help=_TEXTS.render("help.serve"))
-@click.option("--address", metavar="ADDRESS", help=_TEXTS.render("help.serve.address"))
+@click.option("--address", type=Address(), metavar="ADDRESS", help=_TEXTS.render("help.serve.address"))
 @click.option("--port", type=click.IntRange(0, 65535), help=_TEXTS.render("help.serve.port"))
 @click.option("--allow-plain", is_flag=True, help=_TEXTS.render("help.serve.allow_plain"))
 def serve(address: str | None, port: int | None, allow_plain: bool) -> None:

@@ -21,7 +21,7 @@ from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.store.applications.tokens import create_token, list_tokens, revoke_token, spell_rights
 
 _TEXTS = shipped_texts()
-_AHEAD = re.compile(r"(\d{1,5})\s*([hdw])")
+_AHEAD = re.compile(r"([0-9]{1,5})\s*([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -34,13 +34,12 @@ class Expiry(Instant):
         """Return the instant in UTC; refuses one that is over."""
         ahead = _AHEAD.fullmatch(value.strip()) if isinstance(value, str) else None
         now = current().clock.now()
-        at = (
-            now + timedelta(**{_UNITS[ahead[2]]: int(ahead[1])})
-            if ahead
-            else super().convert(value, param, ctx)
-        )
+        try:
+            at = now + timedelta(**{_UNITS[ahead[2]]: int(ahead[1])}) if ahead else self.read(value)
+        except (ValueError, OverflowError):
+            at = now
         if at <= now:
-            self.fail(_TEXTS.render("cli.events.bad_time", value=value), param, ctx)
+            self.fail(_TEXTS.render("cli.token.bad_expiry", value=value), param, ctx)
         return at
 
 

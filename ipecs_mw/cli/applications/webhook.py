@@ -33,6 +33,7 @@ from ipecs_mw.store.applications.webhooks import (
     list_webhooks,
     load_webhook,
     remove_webhook,
+    resume_webhook,
     rotate_secret,
 )
 from ipecs_mw.store.server.connection import Store
@@ -186,14 +187,22 @@ def remove(name: str) -> None:
 @_NAME
 def pause(name: str) -> None:
     """Send nothing more for a webhook until it is resumed."""
-    _set_state(name, "paused")
+    context = current()
+    with context.open_store() as store:
+        texts = load_words(store, context)
+        change_webhook(store, name, {"state": "paused"}, by=who(), now=context.clock.now())
+    click.echo(texts.render("cli.webhook.paused", webhook=escape(name)))
 
 
 @webhook.command(help=_TEXTS.render("help.webhook.resume"))
 @_NAME
 def resume(name: str) -> None:
     """Go on with a webhook that was paused or disabled."""
-    _set_state(name, "active")
+    context = current()
+    with context.open_store() as store:
+        texts = load_words(store, context)
+        resume_webhook(store, name, by=who(), now=context.clock.now())
+    click.echo(texts.render("cli.webhook.active", webhook=escape(name)))
 
 
 @webhook.command(help=_TEXTS.render("help.webhook.test"))
@@ -291,14 +300,6 @@ def presets(name: str | None) -> None:
         return
     for each in list_presets():
         click.echo(describe_preset(each, load_preset(each), _TEXTS))
-
-
-def _set_state(name: str, state: str) -> None:
-    context = current()
-    with context.open_store() as store:
-        texts = load_words(store, context)
-        change_webhook(store, name, {"state": state}, by=who(), now=context.clock.now())
-    click.echo(texts.render(f"cli.webhook.{state}", webhook=escape(name)))
 
 
 def _read_format(form: str) -> Any:

@@ -28,6 +28,7 @@ def describe_webhook(document: Mapping[str, Any], texts: Texts) -> list[str]:
         "format": form if isinstance(form, str) else texts.render("webhook.template"),
         **{name: ", ".join(map(str, document.get(name) or ())) for name in _LISTS},
         "variables": ", ".join(document.get("variables") or ()),
+        "token": str(document.get("token") or ""),
         "made": f"{local_time(document['created_at'])} {document.get('created_by', '')}".strip()
         if "created_at" in document
         else "",

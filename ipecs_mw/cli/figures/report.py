@@ -27,9 +27,18 @@ from ipecs_mw.reports.question import find_zone
 from ipecs_mw.reports.schedule import build_schedule, find_next
 from ipecs_mw.seeds import shipped_texts
 from ipecs_mw.service.reports import asking
-from ipecs_mw.service.reports.sending import Answer, answer_report, read_password, require_mail, send_report
+from ipecs_mw.service.reports.sending import (
+    Answer,
+    answer_report,
+    describe_report,
+    read_password,
+    require_mail,
+    send_report,
+)
+from ipecs_mw.store.applications.webhooks import list_webhooks
 from ipecs_mw.store.configuration.settings import load_settings
 from ipecs_mw.store.coordination.report_runs import Run, load_runs
+from ipecs_mw.store.figures.reports import keep_report
 from ipecs_mw.store.server.connection import Store
 
 _TEXTS = shipped_texts()
@@ -129,10 +138,20 @@ def send(name: str, to: Sequence[str]) -> None:
         settings = load_settings(store, context.profile)[0]
         texts = load_words(store, context)
         addresses = list(to) or _find(settings, name, context).to
-        mail = require_mail(settings, context.profile)
-        password = read_password(mail, context.profile, context.build_decrypt(store))
+        mail, password = None, None
+        if addresses:
+            mail = require_mail(settings, context.profile)
+            password = read_password(mail, context.profile, context.build_decrypt(store))
+        found, now = _find(settings, name, context), context.clock.now()
+        run = f"{context.profile}:{name}:{now.isoformat()}"
         answer = _answer(store, context, settings, name)
-    run = f"{context.profile}:{name}:{context.clock.now().isoformat()}"
+        if not to:
+            keep_report(store, run, describe_report(answer, found, due_at=now, made_at=now))
+            told = ", ".join(_list_webhooks(store, found))
+            if told or not addresses:
+                click.echo(texts.render("cli.report.told", report=name, webhooks=told or "-"))
+    if mail is None:
+        return
     refused = send_report(answer, mail, password, run=run, to=addresses, left=addresses, clock=context.clock)
     sent = ", ".join(address for address in addresses if address not in refused)
     click.echo(texts.render("cli.report.sent", report=name, to=sent))
@@ -140,6 +159,13 @@ def send(name: str, to: Sequence[str]) -> None:
         click.echo(texts.render("cli.report.refused", address=address, reply=reply), err=True)
     if refused:
         sys.exit(1)
+
+
+def _list_webhooks(store: Store, found: ReportSettings) -> Iterator[str]:
+    """Yield the webhooks that are told a report."""
+    for each in list_webhooks(store):
+        if "reports" in each.get("topics", ()) and (not found.webhooks or each["name"] in found.webhooks):
+            yield each["name"]
 
 
 def _find(settings: Settings, name: str, context: Context) -> ReportSettings:
@@ -202,6 +228,7 @@ def _to_document(
         "period": found.period,
         "every": found.every,
         "to": found.to,
+        "webhooks": found.webhooks,
         "zone": zone,
         "next_at": at,
         **({"last": {name: value for name, value in last.items() if value is not None}} if last else {}),

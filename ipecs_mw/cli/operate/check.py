@@ -38,7 +38,7 @@ from ipecs_mw.service.doctor.host_findings import (
 )
 from ipecs_mw.service.doctor.mail_findings import examine_mail
 from ipecs_mw.service.doctor.reader_findings import examine_reader
-from ipecs_mw.service.doctor.webhook_findings import examine_webhooks
+from ipecs_mw.service.doctor.webhook_findings import examine_named, examine_webhooks
 from ipecs_mw.store.configuration.definitions import load_codes, load_commands
 from ipecs_mw.store.coordination.instances import load_instances
 from ipecs_mw.store.coordination.sending import send
@@ -93,6 +93,7 @@ def examine(context: Context, *, may_log_in: bool) -> Iterator[Finding]:
             running = [instance for instance in load_instances(store) if instance["is_alive"]]
             yield from examine_webhooks(store, running, context.clock, explain)
             if settings is not None:
+                yield from examine_named(store, settings, explain)
                 yield from _examine_hosts(store, context, settings, may_log_in=may_log_in)
                 yield from examine_api(store, context.profile, settings.api, context.clock, explain)
                 yield from _examine_alarms(store, context, settings)

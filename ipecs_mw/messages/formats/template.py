@@ -12,6 +12,8 @@ from ipecs_mw.model.configuration.rules import Wrong
 
 MESSAGES: Final = (
     "agent",
+    "alarm.ended",
+    "alarm.raised",
     "call.answered",
     "call.began",
     "call.changed",
@@ -24,6 +26,7 @@ MESSAGES: Final = (
     "host",
     "missed",
     "queue",
+    "report",
     "request",
     "station",
     "test",

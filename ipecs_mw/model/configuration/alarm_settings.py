@@ -9,6 +9,7 @@ from ipecs_mw.errors import Words
 from ipecs_mw.model.configuration.figure_settings import GroupNumber
 from ipecs_mw.model.configuration.report_settings import Locale, MailAddress
 from ipecs_mw.model.configuration.rules import Wrong
+from ipecs_mw.model.configuration.webhook_settings import WebhookNames
 from ipecs_mw.model.numbering.emergency_numbers import EMERGENCY_NUMBERS
 from ipecs_mw.model.validation import Fault
 
@@ -34,7 +35,7 @@ KINDS: Mapping[str, Fields] = {
     "waiting": Fields(one_of=("more_than_calls", "longer_than_seconds"), allowed=("group",)),
     "service_level": Fields(needed=("below_percent",), allowed=("at_least_calls", "group")),
 }
-"""Each kind of alarm; `name`, `when`, `to`, `language` and `host` are of all."""
+"""Each kind of alarm; `name`, `when`, `to`, `webhooks`, `language` and `host` are of all."""
 
 _OWN = tuple(dict.fromkeys(name for fields in KINDS.values() for part in fields for name in part))
 
@@ -55,8 +56,13 @@ class AlarmSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[list[MailAddress], Meta(max_length=100)],
         Meta(description="addresses that it is mailed to; none: it is an event, and stands in `status`"),
     ] = field(default_factory=list)
+    webhooks: Annotated[
+        WebhookNames | None,
+        Meta(description="[webhooks](webhooks.md) with the topic `alarms` that are told; null: all of these"),
+    ] = None
     language: Annotated[
-        Locale | None, Meta(description="language of the mail, such as de-DE; null: `locale`")
+        Locale | None,
+        Meta(description="language of the mail and of what webhooks get, such as de-DE; null: `locale`"),
     ] = None
     host: Annotated[str | None, Meta(description="only of this phone system; null: of each")] = None
     group: Annotated[GroupNumber | None, Meta(description="only of this group; null: of each")] = None

@@ -11,6 +11,7 @@ from ipecs_mw.model.addresses import is_address
 from ipecs_mw.model.configuration.access_settings import SecretSource, TlsSettings
 from ipecs_mw.model.configuration.figure_settings import GroupNumber
 from ipecs_mw.model.configuration.rules import Wrong, check_address, check_secret, check_timezone, check_tls
+from ipecs_mw.model.configuration.webhook_settings import WebhookNames
 from ipecs_mw.model.figure_names import LIMITS, Interval, Period, What
 from ipecs_mw.model.validation import Fault
 
@@ -49,7 +50,9 @@ def check_mail(mail: "MailSettings | None") -> Wrong:
 
 
 def check_report(report: "ReportSettings") -> Wrong:
-    """Refuse limits of other figures, a day of the month in a week, a weekday in a month, either every day."""
+    """Refuse what is for nobody, limits of other figures, and an `on` that `every` does not have."""
+    if not report.to and not report.webhooks:
+        yield ".to", report.to, Words("allowed.report_for_somebody")
     limits = LIMITS[report.what]
     for limit in ("group", "agent", "station"):
         value = getattr(report, limit)
@@ -120,7 +123,7 @@ class MailSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReportSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """Figures that are mailed at their times."""
+    """Figures that are sent at their times."""
 
     name: Annotated[
         str,
@@ -137,9 +140,15 @@ class ReportSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     every: Annotated[Every, Meta(description="how often it is sent")]
     to: Annotated[
-        Annotated[list[MailAddress], Meta(min_length=1, max_length=100)],
-        Meta(description="addresses that it is sent to"),
-    ]
+        Annotated[list[MailAddress], Meta(max_length=100)],
+        Meta(description="addresses that it is mailed to; none: name `webhooks`"),
+    ] = field(default_factory=list)
+    webhooks: Annotated[
+        WebhookNames | None,
+        Meta(
+            description="[webhooks](webhooks.md) with the topic `reports` that are told; null: all of these"
+        ),
+    ] = None
     on: Annotated[
         Weekday | Annotated[int, Meta(ge=1, le=_LAST_DAY)] | None,
         Meta(
@@ -164,7 +173,8 @@ class ReportSettings(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = None
     language: Annotated[
-        Locale | None, Meta(description="language of the mail, such as de-DE; null: `locale`")
+        Locale | None,
+        Meta(description="language of the mail and of what webhooks get, such as de-DE; null: `locale`"),
     ] = None
     interval: Annotated[
         Interval | None,
@@ -213,7 +223,7 @@ def find_report_faults(content: Mapping[str, Any]) -> Iterator[Fault]:
         if isinstance(host, str) and host not in hosts:
             known = ", ".join(map(str, hosts)) or "-"
             yield Fault("error.field_value", f"reports[{index}].host", host, known)
-    if reports and content.get("mail") is None:
+    if content.get("mail") is None and any(report.get("to") for _, report in reports):
         yield Fault("error.field_value", "mail", None, Words("allowed.mail_for_reports"))
 
 

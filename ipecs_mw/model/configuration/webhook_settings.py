@@ -6,6 +6,11 @@ from msgspec import Meta, Struct
 
 from ipecs_mw.model.configuration.rules import check_file
 
+WebhookName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z", extra={"words": "allowed.webhook_name"})
+]
+WebhookNames = Annotated[list[WebhookName], Meta(min_length=1, max_length=100)]
+
 
 class WebhookSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How all [webhooks](webhooks.md) are sent."""

@@ -101,20 +101,24 @@ def mask_numbers(
     return _replace(document, _choose_by(masks, plan)) if masks else document
 
 
-def mask_outside(document: Mapping[str, Any], plan: NumberSettings = PLAIN) -> dict[str, Any]:
+def mask_outside(
+    document: Mapping[str, Any], plan: NumberSettings = PLAIN, *, has_integers: bool = True
+) -> dict[str, Any]:
     """Return a document, of whatever collection, for who may not see numbers of outside; two digits are kept.
 
-    The stations and groups that it names, and a number of our own that was called, are none of outside. A frame
-    that was not decoded is left out.
+    The stations and groups that it names, and a number of our own that was called, are none of outside; integers
+    are only with `has_integers`. A frame that was not decoded is left out.
     """
     if isinstance(document.get("raw"), bytes):
         document = {name: value for name, value in document.items() if name != "raw"}
     inside = _find_inside(document)
     masks: dict[str, str] = {}
-    for number in set(_find_numbers(document)) - inside:
+    for number in set(_find_numbers(document, has_integers=has_integers)) - inside:
         if len(number) > _LONGEST_INSIDE or is_outside(number, plan):
             masks |= dict.fromkeys(find_readings(number, plan), MASK + number[-2:])
-    masked: dict[str, Any] = _replace(document, _choose_by(masks, plan)) if masks else dict(document)
+    if not masks:
+        return dict(document)
+    masked: dict[str, Any] = _replace(document, _choose_by(masks, plan), has_integers=has_integers)
     return masked
 
 
@@ -186,15 +190,15 @@ def _mask_bytes(raw: bytes, choose: Choose) -> bytes:
     return _replace_text(text, masks.get).encode("latin-1") if masks else raw
 
 
-def _find_numbers(value: Any) -> Iterator[str]:
+def _find_numbers(value: Any, *, has_integers: bool = True) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, part in value.items():
             if name not in _NO_NUMBERS:
-                yield from _find_numbers(part)
+                yield from _find_numbers(part, has_integers=has_integers)
     elif isinstance(value, list):
         for part in value:
-            yield from _find_numbers(part)
-    elif isinstance(value, str | int) and not isinstance(value, bool):
+            yield from _find_numbers(part, has_integers=has_integers)
+    elif isinstance(value, str) or (has_integers and isinstance(value, int) and not isinstance(value, bool)):
         number = (
             read_number(str(value)) if isinstance(value, str) or 0 <= value < 10**LONGEST_NUMBER else None
         )

@@ -82,7 +82,8 @@ class AlarmKeeper:
         of_calls = [each.cause for each in lasting if each.when in OF_CALLS]
         facts, seen = load_facts(self._context.store, spoken.settings, rules, seen_at, of_calls, now)
         judgements = _judge_all(rules, facts)
-        self._raise(rules, judgements, lasting, {name: mark["since"] for name, mark in marks.items()}, now)
+        since = {name: mark["since"] for name, mark in marks.items()}
+        self._raise(spoken, judgements, lasting, since, now)
         self._end(rules, judgements, lasting, now)
         for alarm in load_untold(self._context.store, self._context.profile):
             self._tell(alarm, spoken, now)
@@ -92,20 +93,23 @@ class AlarmKeeper:
 
     def _raise(
         self,
-        rules: Sequence[AlarmSettings],
+        spoken: Spoken,
         judgements: _Judgements,
         lasting: Sequence[Raised],
         since: Mapping[str, datetime],
         now: datetime,
     ) -> None:
         known = {(each.rule, each.host, each.cause) for each in lasting}
-        by_name = {rule.name: rule for rule in rules}
+        by_name = {rule.name: rule for rule in spoken.settings.alarms}
         for (name, host), judgement in judgements.items():
             floor = max(since[name], now - LATEST)
             for alarm in judgement.alarms:
                 is_old = alarm.until is not None and alarm.until < floor
                 if not is_old and (name, host, alarm.cause) not in known:
-                    raise_alarm(self._context.store, self._context.profile, by_name[name], host, alarm, now)
+                    rule = by_name[name]
+                    texts = spoken.texts.speak(rule.language or spoken.settings.locale)
+                    what = str(texts.say(alarm.says))
+                    raise_alarm(self._context.store, self._context.profile, rule, host, alarm, what, now)
 
     def _end(
         self,
@@ -118,9 +122,9 @@ class AlarmKeeper:
         for each in lasting:
             judgement = judgements.get((each.rule, each.host))
             if judgement is None or kinds[each.rule] != each.when:  # nobody looks for it any more
-                end_alarm(self._context.store, each, now)
+                end_alarm(self._context.store, each, now, now)
             elif (ended_at := self._find_end(each, judgement, now)) is not None:
-                end_alarm(self._context.store, each, ended_at)
+                end_alarm(self._context.store, each, ended_at, now)
 
     def _find_end(self, alarm: Raised, judgement: Judgement, now: datetime) -> datetime | None:
         """Return when an alarm was over; None while it lasts, or may."""

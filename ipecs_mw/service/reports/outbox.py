@@ -41,6 +41,23 @@ class Outbox:
         self._clock = clock
         self._tell = tell
 
+    def prepare(self, run: Run, texts: Texts, do: Callable[[], None]) -> bool:
+        """Do what comes before a mail; tell whether it is done, else the run is tried again later.
+
+        Raises StoreError.
+        """
+        try:
+            do()
+        except IpecsMwError as error:
+            self._put_off(run, texts.explain(error), sent_to=run.sent_to, is_doubtful=False)
+            return False
+        return True
+
+    def end(self, run: Run) -> None:
+        """Note that nothing of a run is left to be sent. Raises StoreError."""
+        if end_run(self._store, run, "sent"):
+            self._tell(run, "sent", "")
+
     def send(
         self,
         run: Run,
@@ -66,8 +83,8 @@ class Outbox:
             reason = "; ".join(f"{address}: {reply}" for address, reply in refused.items())
             gone = [*run.sent_to, *(address for address in left if address not in refused)]
             self._put_off(run, reason, sent_to=gone, is_doubtful=False)
-        elif end_run(self._store, run, "sent"):
-            self._tell(run, "sent", "")
+        else:
+            self.end(run)
 
     def give_up(self, run: Run, state: GivenUp, reason: str) -> None:
         """Try a mail no more. Raises StoreError."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from functools import cache
 
 from ipecs_mw import logs
 from ipecs_mw.errors import StoreError, StoreRefused
@@ -15,8 +16,9 @@ from ipecs_mw.service.process.rounds import take_turns
 from ipecs_mw.service.reports.asking import Ask
 from ipecs_mw.service.reports.context import Context, Spoken
 from ipecs_mw.service.reports.outbox import MOST_DOUBTS, GivenUp, Outbox, Outcome
-from ipecs_mw.service.reports.sending import answer_report, write_report
+from ipecs_mw.service.reports.sending import Answer, answer_report, describe_report, write_report
 from ipecs_mw.store.coordination.report_runs import Run, claim_run, find_newest, note_run
+from ipecs_mw.store.figures.reports import keep_report
 from ipecs_mw.transport.mail import spell_server
 
 log = logs.get_logger()
@@ -56,9 +58,9 @@ class Reporter:
         """Note what is due, and see to all that is to be tried now. Raises StoreError."""
         spoken = self._context.read()
         mail = spoken.settings.mail
-        if mail is None:
+        if mail is None and all(report.to for report in spoken.settings.reports):
             return
-        if mail != self._mail and mail.security != "none" and mail.tls.verify == "off":
+        if mail and mail != self._mail and mail.security != "none" and mail.tls.verify == "off":
             log.warning("mail.unverified", server=spell_server(mail))
         self._mail = mail
         for report in spoken.settings.reports:
@@ -106,14 +108,26 @@ class Reporter:
             self._try(run, report, spoken)
 
     def _try(self, run: Run, report: ReportSettings, spoken: Spoken) -> None:
-        """Send a report to whom it has not gone yet; what becomes of it is noted."""
-        settings, texts = spoken.settings, spoken.texts
+        """Tell a report to webhooks, and mail it to whom it has not gone yet; what becomes of it is noted."""
+        settings, texts, clock = spoken.settings, spoken.texts, self._context.clock
+
+        @cache
+        def answer() -> Answer:
+            return answer_report(settings, report, texts, self._build_ask(settings), run.due_at)
+
+        def keep() -> None:
+            content = describe_report(answer(), report, due_at=run.due_at, made_at=clock.now())
+            keep_report(self._context.store, run.id, content)
 
         def build(mail: MailSettings) -> EmailMessage:
-            answer = answer_report(settings, report, texts, self._build_ask(settings), run.due_at)
-            return write_report(answer, mail, run=run.id, to=report.to, clock=self._context.clock)
+            return write_report(answer(), mail, run=run.id, to=report.to, clock=clock)
 
-        self._outbox.send(run, report.to, settings, texts, build)
+        if not self._outbox.prepare(run, texts, keep):
+            return
+        if report.to:
+            self._outbox.send(run, report.to, settings, texts, build)
+        else:
+            self._outbox.end(run)
 
     def _tell(self, run: Run, outcome: Outcome, reason: str) -> None:
         due = f"{run.due_at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"

@@ -1,8 +1,9 @@
-"""One report, made and handed to the mail server."""
+"""One report, made, and handed to applications and the mail server."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from email.message import EmailMessage
+from typing import Any
 
 from msgspec import Struct
 
@@ -13,6 +14,7 @@ from ipecs_mw.figures.answers.table import Table
 from ipecs_mw.model.configuration.report_settings import MailSettings, ReportSettings
 from ipecs_mw.model.configuration.settings import Settings
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.reports.document import build_document
 from ipecs_mw.reports.message import build_message
 from ipecs_mw.reports.question import build_question, find_zone
 from ipecs_mw.service.reports.asking import Ask
@@ -35,6 +37,21 @@ def answer_report(
     """Return what a report says that is due at an instant. Raises IpecsMwError."""
     question = build_question(report, find_zone(settings, report), due_at)
     return Answer(report.name, question, ask(question), texts.speak(report.language or settings.locale))
+
+
+def describe_report(
+    answer: Answer, report: ReportSettings, *, due_at: datetime, made_at: datetime
+) -> dict[str, Any]:
+    """Return a report as the document that applications are told."""
+    return build_document(
+        answer.name,
+        answer.question,
+        answer.table,
+        answer.texts,
+        due_at=due_at,
+        made_at=made_at,
+        webhooks=report.webhooks,
+    )
 
 
 def require_mail(settings: Settings, profile: str) -> MailSettings:

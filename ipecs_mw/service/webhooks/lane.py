@@ -16,8 +16,8 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import StoreError, WebhookNotSent
 from ipecs_mw.messages.formats.requests import Told, build_request, find_step, is_wanted, read_captured
 from ipecs_mw.messages.formats.template import Step
+from ipecs_mw.messages.hiding import hide_numbers
 from ipecs_mw.model.configuration.webhook_settings import WebhookSettings
-from ipecs_mw.model.numbering.masking import mask_outside
 from ipecs_mw.model.texts import Texts
 from ipecs_mw.model.writing.plain import escape
 from ipecs_mw.service.process.threads import WatchedThread
@@ -266,7 +266,7 @@ class Lane:
         # who changed the webhook since may see less than who it was made for
         selection, data = active.selection, delivery.data
         may_see = selection.still_has(delivery.name, delivery.host, data)
-        data = data if selection.sees_numbers else mask_outside(data, active.target.plan)
+        data = data if selection.sees_numbers else hide_numbers(delivery.name, data, active.target.plan)
         told = Told(delivery.id, delivery.name, delivery.at, delivery.host, data, delivery.step)
         known = {name: value for name, value in captured.items() if value != ""}
         step = find_step(active.target, delivery.step)

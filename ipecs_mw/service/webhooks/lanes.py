@@ -27,6 +27,7 @@ from ipecs_mw.store.applications.deliveries import (
     set_old_aside,
 )
 from ipecs_mw.store.applications.feed import find_place_now
+from ipecs_mw.store.applications.tokens import load_valid
 from ipecs_mw.store.applications.webhook_positions import forget_places, load_places, save_places
 from ipecs_mw.store.applications.webhook_secrets import (
     Hidden,
@@ -36,7 +37,14 @@ from ipecs_mw.store.applications.webhook_secrets import (
     set_secret,
 )
 from ipecs_mw.store.applications.webhook_tasks import take_task
-from ipecs_mw.store.applications.webhooks import adopt_named, load_all, make_secret
+from ipecs_mw.store.applications.webhooks import (
+    adopt_named,
+    disable_webhook,
+    is_orphan,
+    list_tokens_of,
+    load_all,
+    make_secret,
+)
 from ipecs_mw.transport.webhook import Receiver
 
 log = logs.get_logger()
@@ -128,6 +136,7 @@ class Lanes:
         documents = {str(each["_id"]): each for each in load_all(self._store)}
         if any(hide_secrets(self._store, each) for each in documents.values()):
             documents = {str(each["_id"]): each for each in load_all(self._store)}
+        self._disable_orphans(documents, now)
         hidden = load_all_hidden(self._store)
         problems: dict[str, str] = {}
         for name, document in documents.items():
@@ -157,6 +166,19 @@ class Lanes:
             if self._problems.get(name) != said:
                 log.warning("webhook.refused", webhook=name, reason=said)
         self._problems = problems
+
+    def _disable_orphans(self, documents: dict[str, dict[str, Any]], now: datetime) -> None:
+        """Disable the webhooks whose token allows them no more."""
+        sending = [each for each in documents.values() if each.get("state", "active") == "active"]
+        tokens = list_tokens_of(sending)
+        valid = load_valid(self._store, tokens, now) if tokens else {}
+        for each in sending:
+            if is_orphan(each, valid):
+                name = str(each["_id"])
+                reason = self._tools.texts().render("webhook.token_over", token=each["token"])
+                disable_webhook(self._store, name, reason, now)
+                documents[name] = {**each, "state": "disabled"}
+                log.warning("webhook.stopped", webhook=name, reason=reason)
 
     def _follow(self) -> None:
         """Have every webhook that sends be fed, a new one from the last look on."""

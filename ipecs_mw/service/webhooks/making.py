@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from ipecs_mw.messages.formats.requests import list_steps
 from ipecs_mw.messages.formats.template import Template
+from ipecs_mw.messages.hiding import hide_numbers
 from ipecs_mw.messages.hosts import HostNews
 from ipecs_mw.messages.message import Changed, Message
 from ipecs_mw.messages.naming import name_change
-from ipecs_mw.model.numbering.masking import mask_outside
 from ipecs_mw.service.webhooks.active import Active
 from ipecs_mw.store.applications.deliveries import Delivery, name_delivery
 from ipecs_mw.store.applications.feed import read_order
@@ -21,15 +21,22 @@ _ONCE: Mapping[str, str] = {
     "call.answered": "answered_at",
     "call.ended": "ended_at",
     "call.missed": "ended_at",
+    "alarm.raised": "raised_at",
+    "alarm.ended": "ended_at",
+    "event": "received_at",
+    "gap": "received_at",
+    "report": "made_at",
 }
-"""Messages that a call has once for an instant: however often the change is read, or made anew, they are one."""
+"""Messages that a document has once for an instant: however often the change is read or made, they are one."""
 
 _OF_TOPICS: Mapping[str, str] = {"state": "live"}
 _OF_ALL = ("gaps", "live")  # that events are missing, and that a host is away
+_ALONE = frozenset({"requests", "alarms", "reports"})  # topics without these
 
 _OF_NAMES: Mapping[str, str] = {
     "call": "calls", "event": "events", "gap": "gaps", "missed": "missed", "figures": "figures",
     "request": "requests", "station": "live", "agent": "live", "queue": "live", "host": "live",
+    "alarm": "alarms", "report": "reports",
 }  # fmt: skip
 
 
@@ -43,7 +50,7 @@ class Follower(Struct, frozen=True):
 def list_collections(active: Active) -> frozenset[str]:
     """Return the feeds that a webhook has to follow."""
     wanted = {_OF_TOPICS.get(topic, topic) for topic in active.webhook.topics}
-    wanted |= set(_OF_ALL) if wanted - {"requests"} else set()
+    wanted |= set(_OF_ALL) if wanted - _ALONE else set()
     template = active.target.format
     if isinstance(template, Template):
         names = {name for step in template.steps for name in step.on}
@@ -69,7 +76,8 @@ def make_deliveries(
         if read_order(follower.place) >= order:
             continue
         for number, message in enumerate(messages):
-            if follower.active.selection.has(message):
+            is_meant = not message.webhooks or follower.active.name in message.webhooks
+            if is_meant and follower.active.selection.has(message):
                 yield from _make(follower.active, message, place, changed.id, now, (count, number))
 
 
@@ -79,7 +87,7 @@ def _make(
     data = message.data
     mark = data.get(_ONCE.get(message.name, ""))
     told = mark.isoformat() if isinstance(mark, datetime) else place
-    data = data if active.selection.sees_numbers else mask_outside(data, active.target.plan)
+    data = data if active.selection.sees_numbers else hide_numbers(message.name, data, active.target.plan)
     for number, step in enumerate(list_steps(active.target, message.name, data)):
         yield Delivery(
             name_delivery(active.name, told, document, message.name, step),

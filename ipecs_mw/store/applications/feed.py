@@ -41,6 +41,8 @@ SOURCES: Mapping[str, Source] = {
     ),
     "figures": following.SOURCE,
     "requests": Source(Listing("requests", "ended_at", ""), ("insert", "replace", "update"), version="state"),
+    "alarms": Source(Listing("alarms", "changed_at", ""), ("insert", "update"), version="state"),
+    "reports": Source(Listing("reports", "made_at", ""), ("insert",)),
 }
 """What applications are told of: feed → the collection whose changes it tells, and how they come.
 
@@ -215,13 +217,17 @@ def _find_now(store: Store) -> str:
 
 # what is so now
 
-_STATES: Mapping[str, Document] = {"calls": {"is_open": True}, "missed": {"state": "open"}}
+_STATES: Mapping[str, Document] = {
+    "calls": {"is_open": True},
+    "missed": {"state": "open"},
+    "alarms": {"state": "raised"},
+}
 
 
 def read_state(
     store: Store, topic: str, now: datetime, within: Mapping[str, Any] | None
 ) -> Iterator[Changed]:
-    """Yield what is so now of a topic: stations, agents, groups; open calls; open missed calls; this quarter hour.
+    """Yield what is so now of a topic: stations, agents, groups; calls, missed calls, alarms; this quarter hour.
 
     For every topic: the hosts. Raises StoreError.
     """

@@ -4,7 +4,7 @@ What is shown has no secret, and of a URL only its scheme and host.
 """
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -13,15 +13,19 @@ from pymongo.errors import DuplicateKeyError
 
 from ipecs_mw.errors import ChangedMeanwhile, CommandRefused, InvalidDocument, NoSuchName, StoreRefused, Words
 from ipecs_mw.messages.formats.signing import spell_secret
+from ipecs_mw.messages.rights import MANAGE
 from ipecs_mw.messages.webhook import (
     SECRET_FIELDS,
     Webhook,
     find_missing_variables,
+    find_scope,
     is_hidden,
     list_secret_variables,
     parse_webhook,
+    read_limits,
     show_url,
 )
+from ipecs_mw.store.applications.tokens import Token, load_valid
 from ipecs_mw.store.applications.webhook_positions import forget_places
 from ipecs_mw.store.applications.webhook_secrets import (
     forget_secrets,
@@ -44,6 +48,7 @@ _CHANGEABLE = frozenset(
         "groups",
         "format",
         "limits",
+        "token",
         "state",
         "variables",
         "secret",
@@ -101,13 +106,21 @@ def load_webhook(store: Store, name: str) -> Document:
 
 
 def change_webhook(
-    store: Store, name: str, changes: Mapping[str, Any], *, by: str, now: datetime
+    store: Store,
+    name: str,
+    changes: Mapping[str, Any],
+    *,
+    by: str,
+    now: datetime,
+    seen: Mapping[str, Any] | None = None,
 ) -> Document:
     """Change fields of a webhook (None: as if not given); return it as it is shown.
 
-    Raises NoSuchName, InvalidDocument, ChangedMeanwhile, StoreError.
+    `seen` is how it was when that was decided. Raises NoSuchName, InvalidDocument, ChangedMeanwhile, StoreError.
     """
     present = _load(store, name)
+    if seen is not None and seen.get("revision") != present.get("revision"):
+        raise ChangedMeanwhile("error.webhook_changed", webhook=name)
     for field in changes:
         if field not in _CHANGEABLE:
             allowed = ", ".join(sorted(_CHANGEABLE))
@@ -154,8 +167,35 @@ def rotate_secret(store: Store, name: str, *, by: str, now: datetime, secret: An
     return new if isinstance(new, str) else ""
 
 
+def resume_webhook(store: Store, name: str, *, by: str, now: datetime) -> None:
+    """Have a webhook go on; where its token is valid no more, without one. Raises as `change_webhook`."""
+    present = _load(store, name)
+    changes: Document = {"state": "active"}
+    if is_orphan(present, load_valid(store, list_tokens_of([present]), now)):
+        changes["token"] = None
+    change_webhook(store, name, changes, by=by, now=now, seen=present)
+
+
+def list_tokens_of(documents: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the names of the tokens by whose leave webhooks are."""
+    return {token for each in documents if isinstance(token := each.get("token"), str)}
+
+
+def is_orphan(document: Mapping[str, Any], valid: Mapping[str, Token]) -> bool:
+    """Tell whether a webhook's token is not among those that are valid, or no longer allows it."""
+    name = document.get("token")
+    if not isinstance(name, str):
+        return False
+    token = valid.get(name)
+    return (
+        token is None
+        or MANAGE not in token.rights
+        or not token.scope.covers(find_scope(read_limits(document)))
+    )
+
+
 def disable_webhook(store: Store, name: str, reason: str, now: datetime) -> None:
-    """Note that a receiver wants nothing more. Raises StoreError."""
+    """Note that nothing more is sent, and why: `410` where the receiver wants it so. Raises StoreError."""
     changes = {"$set": {"state": "disabled", "reason": reason, "updated_at": now}, "$inc": {"revision": 1}}
     with store_errors():
         store.database[COLLECTION].update_one({"_id": {"$eq": name}, "state": "active"}, changes)
@@ -173,7 +213,7 @@ def show_webhook(document: Mapping[str, Any]) -> Document:
         shown["variables"] = {
             name: value for name, value in document["variables"].items() if name not in hidden
         }
-    return {"name": document["_id"], **_without_blanks(shown)}
+    return {"name": document["_id"], "state": "active", **_without_blanks(shown)}
 
 
 def load_all(store: Store) -> Iterator[Document]:

@@ -68,6 +68,7 @@ _PLACES: Mapping[str, _Place] = {
         _Place("missed", is_ours=True, is_derived=True, references=frozenset({"calls"})),
         _Place("live", is_ours=True, references=frozenset({"call", "calls"})),
         _Place("alarms", is_ours=True, references=frozenset({"cause"})),
+        _Place("reports", is_ours=True),
         _Place("deliveries", is_ours=True, references=frozenset({"order", "webhook", "call"})),
     )
 }

@@ -20,7 +20,7 @@ from ipecs_mw.store.server.failures import store_errors
 
 _COLLECTION = "alarms"
 _PREFIX = "alarms:"
-_NOT_WHAT_RAISES = ("to", "language")
+_NOT_WHAT_RAISES = ("to", "webhooks", "language")
 
 Document = dict[str, Any]
 
@@ -43,6 +43,8 @@ class Raised(Struct, frozen=True):
     state: str
     told: Sequence[str] = ()
     ended_at: datetime | None = None
+    stations: Sequence[str] = ()
+    groups: Sequence[str] = ()
 
     @property
     def words(self) -> Words:
@@ -71,9 +73,12 @@ def name_lease(profile: str) -> str:
 
 
 def raise_alarm(
-    store: Store, profile: str, rule: AlarmSettings, host: str, alarm: Alarm, now: datetime
+    store: Store, profile: str, rule: AlarmSettings, host: str, alarm: Alarm, what: str, now: datetime
 ) -> bool:
-    """Note an alarm, unless it is known or one of its cause lasts; tell whether it was new. Raises StoreError."""
+    """Note an alarm, unless it is known or one of its cause lasts; tell whether it was new. Raises StoreError.
+
+    `what` is its sentence for whoever gets the document.
+    """
     document = {
         "_id": _name(profile, rule, host, alarm),
         "profile": profile,
@@ -82,12 +87,19 @@ def raise_alarm(
         "host": host,
         "cause": alarm.cause,
         "says": _write_words(alarm.says),
+        "what": what,
         "since": alarm.since,
         "raised_at": now,
+        "changed_at": now,
         "state": "raised",
+        "revision": 1,
         "told": [],
         "is_told": False,
     }
+    known = {"stations": alarm.says.facts.get("station"), "groups": alarm.says.facts.get("group")}
+    document |= {name: [str(value)] for name, value in known.items() if value is not None}
+    if rule.webhooks:
+        document["webhooks"] = list(rule.webhooks)
     if alarm.until is not None:  # over already: it is told once
         document |= {"state": "ended", "ended_at": alarm.until, "told": ["ended"]}
     with store_errors():
@@ -120,9 +132,15 @@ def _name(profile: str, rule: AlarmSettings, host: str, alarm: Alarm) -> str:
     return f"{profile}:{rule.name}:{host}:{alarm.cause}:{alarm.since:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
-def end_alarm(store: Store, alarm: Raised, ended_at: datetime) -> None:
+def end_alarm(store: Store, alarm: Raised, ended_at: datetime, now: datetime) -> None:
     """Note that an alarm is over. Raises StoreError."""
-    changes = {"state": "ended", "ended_at": max(ended_at, alarm.since), "is_told": False}
+    changes = {
+        "state": "ended",
+        "ended_at": max(ended_at, alarm.since),
+        "changed_at": now,
+        "revision": 2,
+        "is_told": False,
+    }
     with store_errors():
         store.database[_COLLECTION].update_one({"_id": alarm.id, "state": "raised"}, {"$set": changes})
 

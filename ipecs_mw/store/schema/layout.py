@@ -132,6 +132,10 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         Index("open", (("profile", ASCENDING), ("state", ASCENDING))),
         Index("retention", (("due_at", ASCENDING),), {"expireAfterSeconds": _RUNS_SECONDS}),
     ),
+    "reports": (
+        Index("newest", _newest_by("made_at")),
+        Index("retention", (("made_at", ASCENDING),), {"expireAfterSeconds": _MONTH_SECONDS}),
+    ),
     "alarms": (
         Index(
             "lasting",  # of one cause at most one alarm lasts
@@ -140,6 +144,7 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         ),
         Index("untold", (("profile", ASCENDING),), {"partialFilterExpression": {"is_told": False}}),
         Index("newest", _newest_by("raised_at")),
+        Index("changed", (("changed_at", ASCENDING), ("_id", ASCENDING))),
         Index("retention", (("ended_at", ASCENDING),), {"expireAfterSeconds": _ALARM_SECONDS}),
     ),
     "deliveries": (

@@ -40,6 +40,7 @@ RIGHTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "api": {
         **_MEANING,
         "missed": (*_FOLLOW, "update"),
+        "reports": _FOLLOW,
         "requests": (*_FOLLOW, "insert"),
         "config_shared": _READ,
         "tokens": _READ,

@@ -71,7 +71,9 @@ def test_a_number_is_gone_from_alarms_and_their_call_is_still_named(
 ) -> None:
     said = Words("alarm.says.call_to", station="1001", number=OTHER)
     rule = AlarmSettings("all", "call_to", numbers=["0*"])
-    raise_alarm(migrated, "default", rule, "main", Alarm("main:1:000000000009", instant(0), said), instant(1))
+    raise_alarm(
+        migrated, "default", rule, "main", Alarm("main:1:000000000009", instant(0), said), "", instant(1)
+    )
     assert erase(migrated, OTHER, clock) == {"alarms": 1}
     (alarm,) = migrated.database["alarms"].find()
     assert alarm["says"]["facts"] == {"station": "1001", "number": "***"}

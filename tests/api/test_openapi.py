@@ -14,7 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 FUZZ_SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 """So long `make fuzz` asks; without it a few questions to each operation are enough."""
 
-EXAMPLES = 25
+EXAMPLES = 12
 
 
 @pytest.fixture(scope="module")

@@ -46,12 +46,14 @@ def test_no_bytes_bring_it_down(site: Served, store: Store) -> None:
             thread.join()
         put_event(store, 1)
         wait_until(lambda: numbers(follower) == [1], 30)
-        assert follower.connections == 1
+        ends = follower.named("closed")
     statuses = sum(found, Counter())
     more, log = read_mebibytes(site) - before, site.logged()
     told = f"seed {seed}, {SECONDS:.0f} s: {dict(statuses)}; {more:.0f} MiB more"
+    told += f"; who follows connected {follower.connections} times"  # on a busy machine it may have to again
     if REPORT:
         Path(REPORT).write_text(told + "\n")
+    assert ends == [], told
     assert "Traceback" not in log, f"{told}\n{log[-3000:]}"
     assert not [status for status in statuses if status.startswith("5")], told
     assert more < _MOST_MEBIBYTES, told

@@ -31,11 +31,25 @@ USER, PASSWORD = "apiuser", "benchmark"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _RECORD_BYTES = 16 * 1024
 _BURST = 50
+_RECONNECT_SECONDS = 60.0
 _SHORT, _MEDIUM = 126, 65536
 _TEXT, _PING, _CLOSE = 0x81, 0x89, 0x88
 _PONG = 0x8A
 _LOGIN = {"token": "token", "checkConnectionTimer": 120, "systemType": "UCP600", "apiVersion": "1.0"}
 _REPLIES = {"login": _LOGIN, "terminals": {"count": 0, "data": []}}
+
+
+class Stream:
+    """A connection that frames are written to while another thread answers pings on it."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def sendall(self, content: bytes) -> None:
+        """Write all of it, at one time with nothing else."""
+        with self._lock:
+            self._connection.sendall(content)
 
 
 class Host(ThreadingHTTPServer):
@@ -93,15 +107,15 @@ class Answer(BaseHTTPRequestHandler):
             base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest()).decode(),
         )
         self.end_headers()
-        self.server.stream = self.connection
+        stream = self.server.stream = Stream(self.connection)
         while head := self.rfile.read(2):  # answers pings until the client says goodbye
             size = head[1] & 0x7F
             mask = self.rfile.read(4)
             content = bytes(byte ^ mask[i % 4] for i, byte in enumerate(self.rfile.read(size)))
             if head[0] == _PING:
-                self.connection.sendall(bytes((_PONG, size)) + content)
+                stream.sendall(bytes((_PONG, size)) + content)
             elif head[0] == _CLOSE:
-                self.connection.sendall(bytes((_CLOSE, size)) + content)
+                stream.sendall(bytes((_CLOSE, size)) + content)
                 return
 
 
@@ -169,14 +183,25 @@ def pace(
 
 
 def write(hosts: Sequence[Host], frames: Sequence[str], rate: float) -> dict[str, Any]:
-    """Write frames of somebody else at a rate; return when each left."""
+    """Write frames of somebody else at a rate, whoever is connected; return when each left."""
     left = []
     began = time.monotonic()
     for number, frame in enumerate(frames):
         time.sleep(max(0.0, began + number / rate - time.monotonic()))
         left.append(time.monotonic())
-        hosts[0].stream.sendall(frame_wire(frame.encode()))
+        stream = hosts[0].stream
+        try:
+            stream.sendall(frame_wire(frame.encode()))
+        except OSError:  # as with a phone system, the frame is lost
+            _await_another(hosts[0], stream)
     return {"left": left}
+
+
+def _await_another(host: Host, stream: Stream) -> None:
+    """Wait until a client has connected anew."""
+    give_up_at = time.monotonic() + _RECONNECT_SECONDS
+    while host.stream is stream and time.monotonic() < give_up_at:
+        time.sleep(0.1)
 
 
 def open_calls(hosts: Sequence[Host], first: int, count: int, rate: float) -> dict[str, Any]:

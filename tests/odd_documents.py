@@ -13,6 +13,12 @@ ODD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("live", {"_id": "odd", "kind": 3, "groups": {"a": 1}}),
     ("live", {"_id": "main:station:9", "host": "main", "kind": "station", "station": ["9"], "since": FAR}),
     ("missed", {"_id": Decimal128("1.5"), "group": Regex("x")}),
+    ("alarms", {"_id": 3, "state": ["raised"], "changed_at": FAR, "stations": 5, "webhooks": "x"}),
+    (
+        "alarms",
+        {"_id": "main:odd", "state": "raised", "rule": 5, "changed_at": "today", "webhooks": [{"a": FAR}]},
+    ),
+    ("reports", {"_id": "main:odd", "made_at": FAR, "webhooks": 7, "group": {"a": 1}, "total": []}),
     ("figures", {"_id": Int64(2), "from": FAR, "stations": 5}),
     (
         "requests",

@@ -18,6 +18,7 @@ from ipecs_mw.errors import (
     StoreUnavailable,
 )
 from ipecs_mw.model.texts import Texts
+from ipecs_mw.model.writing.plain import replace_halves
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -102,7 +103,7 @@ def _repair(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_repair(part) for part in value]
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return replace_halves(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

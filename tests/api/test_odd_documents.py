@@ -20,7 +20,7 @@ def test_a_document_that_is_none_of_ours_holds_up_no_stream(
     site: Served, store: Store, collection: str, document: dict[str, Any]
 ) -> None:
     token = make_token(store)
-    topics = "calls,state,missed,figures,requests"
+    topics = "alarms,calls,state,missed,figures,reports,requests"
     with following(site.port, token, topics=topics, snapshot="true") as follower:
         wait_open(follower)
         store.database[collection].insert_one(document)

@@ -26,6 +26,7 @@ def fold_words(text: str) -> list[str]:
 
 def list_beginnings(call: Mapping[str, Any]) -> Sequence[str]:
     """Return all beginnings of the words of a call's name, from one letter on; none where it has no name."""
-    name = (call.get("caller") or {}).get("name")
+    caller = call.get("caller")
+    name = caller.get("name") if isinstance(caller, Mapping) else None
     words = fold_words(name) if isinstance(name, str) else ()
     return list(dict.fromkeys(word[:end] for word in words for end in range(1, len(word) + 1)))

@@ -17,7 +17,7 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 QuarterTime = Annotated[
     str, Meta(pattern=r"^(([01][0-9]|2[0-3]):(00|15|30|45)|24:00)\Z", extra={"words": "allowed.quarter_time"})
 ]
-Name = Annotated[str, Meta(pattern=r"^[^.$]{1,64}\Z", extra={"words": "allowed.plain_name"})]
+Name = Annotated[str, Meta(pattern=r"^[^.$\x00]{1,64}\Z", extra={"words": "allowed.plain_name"})]
 """A name that MongoDB takes as a field."""
 
 ReasonKey = Annotated[str, Meta(pattern=r"^[0-9*#]\Z", extra={"words": "allowed.reason_key"})]

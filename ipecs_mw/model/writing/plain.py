@@ -1,4 +1,7 @@
-"""Text that is safe to show: nothing in it steers a terminal, turns its direction, or begins a new line."""
+"""Text that is safe to show: nothing in it steers a terminal, turns its direction, or begins a new line.
+
+And text that is safe to store: nothing in it is half a character.
+"""
 
 from typing import Final
 
@@ -18,6 +21,11 @@ def escape_json(text: str) -> str:
     Line feeds, which stand between the parts of an indented document and never within a text, stay.
     """
     return text if text.isprintable() else "".join(map(_spell_json, text))
+
+
+def replace_halves(text: str) -> str:
+    """Return text with `?` for each half of a character: UTF-8, and so MongoDB and JSON, has no bytes for one."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _spell(sign: str) -> str:

@@ -16,6 +16,7 @@ from ipecs_mw.clock import Clock
 from ipecs_mw.errors import JournalDamaged, JournalError, JournalFull, Unexpected
 from ipecs_mw.journal.journal import Arrival, Journal, SetAside, replace_journal
 from ipecs_mw.journal.salvage import open_salvage
+from ipecs_mw.model.writing.plain import replace_halves
 from ipecs_mw.service.intake.counters import Counters
 from ipecs_mw.service.intake.gaps import Moment, bound_gap
 from ipecs_mw.service.intake.problems import Problems
@@ -288,5 +289,5 @@ class Intake:
 
 
 def _clean(value: Any) -> Any:
-    """Return a fact without what UTF-8 has no bytes for: a host may answer with half a character."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    """Return a fact as it can be stored: a host may answer with half a character."""
+    return replace_halves(value) if isinstance(value, str) else value

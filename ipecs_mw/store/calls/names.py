@@ -36,11 +36,11 @@ def fill_next(store: Store) -> bool:
     Raises StoreError.
     """
     with store_errors():
-        marks, calls = store.database["readers"], store.database["calls"]
+        marks, calls = store.database["readers"], store.read_anything().database["calls"]
         mark: dict[str, Any] = marks.find_one({"_id": _MARK}) or {}
         if mark.get("is_done"):
             return False
-        behind: Any = {"_id": {"$gt": mark["after"]}} if "after" in mark else {}
+        behind = {"_id": {"$gt": mark.get("after", "")}}  # an id of another type is none of ours
         fields = {"caller.name": 1, "found_by": 1}
         found = list(calls.find(behind, fields).sort("_id", ASCENDING).limit(_BATCH))
         writes = [

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ipecs_mw.model.writing.plain import replace_halves
 from ipecs_mw.store.server.connection import Store
 from ipecs_mw.store.server.failures import store_errors
 
@@ -18,9 +19,9 @@ def keep_report(store: Store, run: str, content: Mapping[str, Any]) -> None:
 
 
 def _make_storable(value: Any) -> Any:
-    """Return a value with `?` for what no text may have that is stored: half a sign."""
+    """Return a value without half a character in any text."""
     if isinstance(value, Mapping):
         return {name: _make_storable(part) for name, part in value.items()}
     if isinstance(value, list):
         return [_make_storable(part) for part in value]
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    return replace_halves(value) if isinstance(value, str) else value

@@ -9,7 +9,7 @@ from ipecs_mw.store.applications.webhooks import add_webhook
 
 
 def test_documents_that_are_none_of_ours_hold_up_no_webhook(scene: Scene, receiver: Receiver) -> None:
-    topics = ["calls", "state", "missed", "figures", "requests"]
+    topics = ["alarms", "calls", "state", "missed", "figures", "reports", "requests"]
     for name, form in (("plain", "standard"), ("clouds", "cloudevents"), ("crm", "generic")):
         add_webhook(
             scene.store,

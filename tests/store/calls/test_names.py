@@ -4,7 +4,10 @@ import threading
 from typing import Any
 
 import pytest
+from bson import encode
+from bson.raw_bson import RawBSONDocument
 from call_scene import OTHER, keep
+from odd_documents import FAR
 from sites import wait_until
 from support import FakeClock
 
@@ -14,6 +17,9 @@ from ipecs_mw.store.calls.call_query import CallFilter, find_calls
 from ipecs_mw.store.calls.erasing import erase_mentions, find_mentions
 from ipecs_mw.store.calls.names import fill_next, read_name
 from ipecs_mw.store.server.connection import Store
+
+BROKEN = encode({"_id": "e", "caller": {"name": "Kim?"}}).replace(b"?", b"\xff")
+"""A document whose text is no UTF-8."""
 
 
 @pytest.fixture
@@ -54,6 +60,23 @@ def test_each_step_goes_on_where_the_last_one_ended(former: Store) -> None:
     former.database["calls"].update_many({}, {"$unset": {"found_by": ""}})
     assert not fill_next(former)
     assert find(former, "kim") == []  # all is done, and none is gone through again
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"_id": 1}, {"_id": 2}, {"_id": "a", "caller": [1, {"name": "Kim"}]}, {"_id": "b", "caller": "Kim"},
+        {"_id": "c", "caller": {"name": ["Kim"]}}, {"_id": "d", "caller": {"name": "Kim"}, "began_at": FAR},
+        RawBSONDocument(BROKEN),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_document_of_somebody_else_holds_up_none_of_ours(former: Store, odd: Any) -> None:
+    calls = former.database["calls"]
+    calls.insert_many([odd, {"_id": 3}, {"_id": 4}], bypass_document_validation=True)
+    while fill_next(former):
+        pass
+    assert calls.count_documents({"found_by": "kim", "call_refs": {"$in": [12, 7]}}) == 2
 
 
 def test_what_others_write_meanwhile_stays(former: Store, monkeypatch: pytest.MonkeyPatch) -> None:

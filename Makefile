@@ -28,7 +28,7 @@ test-faults: $(VENV)/dev
 
 # Asks the API at random, by its description and with damaged bytes, SECONDS each; `make test` asks a little.
 fuzz: $(VENV)/dev
-	@FUZZ_SECONDS=$(or $(SECONDS),3600) FUZZ_REPORT=.cache/fuzz.txt $(BIN)/python -m pytest tests/api/test_openapi.py tests/api/test_raw_bytes.py tests/api/test_raw_bytes.py
+	@FUZZ_SECONDS=$(or $(SECONDS),3600) FUZZ_REPORT=.cache/fuzz.txt $(BIN)/python -m pytest tests/api/test_openapi.py tests/api/test_raw_bytes.py
 
 # A random mix of faults (MINUTES=n, SEED=n to repeat one).
 soak: $(VENV)/dev

@@ -135,14 +135,18 @@ def test_who_comes_back_to_another_server_is_told_of_a_host_only_what_is_news(
         assert len(again.named("host")) <= 1
 
 
+def make_schema(store: Store) -> None:
+    migrate(store, SystemClock())
+    put_right(store, SystemClock())
+    store.database["config"].insert_one({"_id": "default", "revision": 1, "hosts": []})
+
+
 @pytest.mark.fault(62)
 def test_without_change_streams_another_server_goes_on_after_a_position(
     standalone_store: Store, standalone_uri: str, tmp_path: Path
 ) -> None:
     store = standalone_store
-    migrate(store, SystemClock())
-    put_right(store, SystemClock())
-    store.database["config"].insert_one({"_id": "default", "revision": 1, "hosts": []})
+    make_schema(store)
     token, uri, live = make_token(store), standalone_uri + store.database.name, store.database["live"]
     live.insert_one({"_id": "main:group:620", "host": "main", "kind": "group", "group": "620", "waiting": 1})
     with served(store, tmp_path / "first", uri=uri) as first:
@@ -175,9 +179,7 @@ def test_a_server_without_change_streams_is_asked_again_and_again(
     standalone_store: Store, standalone_uri: str, tmp_path: Path
 ) -> None:
     store = standalone_store
-    migrate(store, SystemClock())
-    put_right(store, SystemClock())
-    store.database["config"].insert_one({"_id": "default", "revision": 1, "hosts": []})
+    make_schema(store)
     token = make_token(store)
     uri = standalone_uri + store.database.name
     with (

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -187,22 +188,14 @@ def remove(name: str) -> None:
 @_NAME
 def pause(name: str) -> None:
     """Send nothing more for a webhook until it is resumed."""
-    context = current()
-    with context.open_store() as store:
-        texts = load_words(store, context)
-        change_webhook(store, name, {"state": "paused"}, by=who(), now=context.clock.now())
-    click.echo(texts.render("cli.webhook.paused", webhook=escape(name)))
+    _change(name, "paused", partial(change_webhook, changes={"state": "paused"}))
 
 
 @webhook.command(help=_TEXTS.render("help.webhook.resume"))
 @_NAME
 def resume(name: str) -> None:
     """Go on with a webhook that was paused or disabled."""
-    context = current()
-    with context.open_store() as store:
-        texts = load_words(store, context)
-        resume_webhook(store, name, by=who(), now=context.clock.now())
-    click.echo(texts.render("cli.webhook.active", webhook=escape(name)))
+    _change(name, "active", resume_webhook)
 
 
 @webhook.command(help=_TEXTS.render("help.webhook.test"))
@@ -300,6 +293,15 @@ def presets(name: str | None) -> None:
         return
     for each in list_presets():
         click.echo(describe_preset(each, load_preset(each), _TEXTS))
+
+
+def _change(name: str, state: str, change: Callable[..., None]) -> None:
+    """Change a webhook, and say which state it is in then."""
+    context = current()
+    with context.open_store() as store:
+        texts = load_words(store, context)
+        change(store, name, by=who(), now=context.clock.now())
+    click.echo(texts.render(f"cli.webhook.{state}", webhook=escape(name)))
 
 
 def _read_format(form: str) -> Any:

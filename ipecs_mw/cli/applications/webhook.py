@@ -295,7 +295,7 @@ def presets(name: str | None) -> None:
         click.echo(describe_preset(each, load_preset(each), _TEXTS))
 
 
-def _change(name: str, state: str, change: Callable[..., None]) -> None:
+def _change(name: str, state: str, change: Callable[..., object]) -> None:
     """Change a webhook, and say which state it is in then."""
     context = current()
     with context.open_store() as store:

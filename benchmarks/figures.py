@@ -17,7 +17,7 @@ from calls import READER, running
 from filling import insert, without_indexes
 from pymongo import timeout
 from rows import Row, percentile
-from scene import Scene, open_scene, wait_until
+from scene import Scene, await_idle, find_server, open_scene, wait_until
 
 from ipecs_mw.figures.answers.day_sums import sum_day
 from ipecs_mw.figures.answers.question import Question
@@ -65,6 +65,7 @@ def measure_figures(mongo: Embedded, folder: Path, calls: int, days: int) -> lis
             fill(scene, name, documents, range(first, days))
         insert(scene, "agent_states", (Pattern(state).stamp(days - 1) for state in states))
         save_place(scene.store, Place(_HOST, last, "UTC", f"{last:%Y-%m-%d}"), last)
+        await_idle(find_server(scene))  # it still writes to its disk what it was filled with
         rows = [_measure_question(scene, calls, *each) for each in build_questions(last, days)]
         return [
             *rows,

@@ -218,6 +218,11 @@ def paused(mongo: Embedded) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+def find_server(scene: Scene) -> int:
+    """Return the process of the MongoDB of a scene."""
+    return int(scene.store.client.admin.command("serverStatus")["pid"])
+
+
 def await_idle(pid: int, seconds: float = 300) -> None:
     """Wait until a process has done next to nothing for half a second."""
     until = time.monotonic() + seconds

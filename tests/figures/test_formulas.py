@@ -1,12 +1,11 @@
 """The formulas, by the worked examples of those who use them."""
 
-from typing import Any
-
 import pytest
 
 from ipecs_mw.figures.answers.formulas import AGENT_AHT, OCCUPANCY, RATES, SERVICE_LEVELS
-from ipecs_mw.figures.answers.rows import apply_rule, describe_levels, merge, put_queues
+from ipecs_mw.figures.answers.rows import BLANK_QUEUES, apply_rule, describe_levels, finish_queues, merge
 from ipecs_mw.figures.counting.rules import Rule
+from ipecs_mw.figures.counting.sums import Columns
 
 
 @pytest.mark.parametrize(
@@ -27,8 +26,8 @@ def test_the_level_of_answered_calls_is_as_in_the_cisco_uic_report_reference() -
 
 def test_waits_are_as_in_wazo_s_tests() -> None:
     sums = {"answered": 3, "wait_seconds": 28, "waits": {"20": 1, "5": 1, "3": 1}}
-    row: dict[str, Any] = {}
-    put_queues([row], [apply_rule(sums, Rule("answered", 10))], Rule("answered", 10))
+    row = {**BLANK_QUEUES, **sums}
+    finish_queues([row], Rule("answered", 10))
     assert row["service_level"] == {
         "formula": "answered",
         "threshold_seconds": 10,
@@ -50,8 +49,8 @@ def test_occupancy_is_as_amazon_computes_it() -> None:
 
 
 def test_a_rate_without_a_denominator_is_absent_and_not_zero() -> None:
-    row: dict[str, Any] = {}
-    put_queues([row], [apply_rule({}, Rule())], Rule())
+    row = {**BLANK_QUEUES}
+    finish_queues([row], Rule())
     assert not {"abandon_rate", "asa_seconds", "abandon_seconds", "aht_seconds", "occupancy"} & row.keys()
     assert "value" not in row["service_level"]
     assert AGENT_AHT.compute({"talking": 60.0}) is None
@@ -82,5 +81,5 @@ def test_groups_with_rules_of_their_own_add_up_to_a_level_by_each_one_s_rule() -
     total, rule = merge(parts)
     assert rule is None
     assert total["offered"] == 14
-    assert describe_levels([total], rule)[0] == {"value": round(7 / 12, 6)}
+    assert describe_levels(Columns([total]), rule)[0] == {"value": round(7 / 12, 6)}
     assert merge(parts[:1])[1] == first

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from ipecs_mw.errors import Words
+from ipecs_mw.figures.counting.sums import Columns
 
 Sums = Mapping[str, float]
 
@@ -35,34 +36,24 @@ class Formula(Struct, frozen=True):
 
     def compute(self, sums: Sums) -> float | None:
         """Return the value; None where the denominator is 0 or below, since nothing is to be said then."""
-        return self.compute_each([sums])[0]
+        below = self.below(sums)
+        return self.above(sums) / below if below > 0 else None
 
-    def compute_each(self, rows: Sequence[Sums]) -> list[float | None]:
+    def compute_each(self, columns: Columns) -> list[float | None]:
         """Return the value of each of many sums, as `compute`; for thousands much sooner than one by one."""
-        above, below = add_each(rows, self.numerator), add_each(rows, self.denominator)
+        above, below = _add_columns(columns, self.numerator), _add_columns(columns, self.denominator)
         if self.less:
-            below = [each - less for each, less in zip(below, add_each(rows, self.less), strict=True)]
-        return divide_each(above, below)
-
-
-def divide_each(above: Sequence[float], below: Sequence[float]) -> list[float | None]:
-    """Return each numerator by its denominator; None where that is 0 or below."""
-    return [each / by if by > 0 else None for each, by in zip(above, below, strict=True)]
+            below = [each - less for each, less in zip(below, _add_columns(columns, self.less), strict=True)]
+        return [each / by if by > 0 else None for each, by in zip(above, below, strict=True)]
 
 
 def _add(sums: Sums, names: Sequence[str]) -> float:
     return sum([sums.get(name, 0) for name in names])
 
 
-def add_each(rows: Sequence[Sums], names: Sequence[str]) -> list[float]:
-    """Return what some names of each of many sums add up to."""
-    columns = [read_column(rows, name) for name in names]
-    return columns[0] if len(columns) == 1 else [*map(sum, zip(*columns, strict=True))]
-
-
-def read_column(rows: Sequence[Sums], name: str) -> list[float]:
-    """Return what each of many sums has of a name; 0 where it has none."""
-    return [sums.get(name, 0) for sums in rows]
+def _add_columns(columns: Columns, names: Sequence[str]) -> list[float]:
+    found = [columns[name] for name in names]
+    return found[0] if len(found) == 1 else [*map(sum, zip(*found, strict=True))]
 
 
 _CONTACT = ("talk_seconds", "hold_seconds", "wrap_up_seconds")

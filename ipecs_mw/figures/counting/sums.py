@@ -4,9 +4,10 @@ A sum without a value is 0 and absent. Waits are counted by how long they were: 
 than 12 and less than 13. So whoever asks may choose any threshold in whole seconds.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 MAXIMA = frozenset({"longest_wait_seconds", "peak"})
@@ -32,14 +33,31 @@ def add(into: Sums, more: Mapping[str, Any]) -> None:
             into[name] = into.get(name, 0) + value
 
 
-def add_all(many: Sequence[Mapping[str, Any]], without: Collection[str] = ()) -> Sums:
-    """Return what many sums add up to, but for some of them; for thousands much sooner than one by one."""
+class Columns(dict[str, list[Any]]):
+    """What each of many sums has of a name, 0 where it has none: a column is read once, when it is asked for."""
+
+    def __init__(self, many: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__()
+        self.many = many
+
+    def __missing__(self, name: str) -> list[Any]:
+        try:
+            column = [*map(itemgetter(name), self.many)]  # where all have it, in half the time
+        except KeyError:
+            column = [sums.get(name, 0) for sums in self.many]
+        self[name] = column
+        return column
+
+
+def add_all(columns: Columns, names: Iterable[str] | None = None) -> Sums:
+    """Return what many sums add up to: all that they have, or what is named.
+
+    For thousands that is much sooner than `add` one by one.
+    """
     total: Sums = {}
-    for name in dict.fromkeys(chain.from_iterable(many)):
-        if name in without:
-            continue
-        values = [sums[name] for sums in many if name in sums]
-        if type(values[0]) is dict:
+    for name in dict.fromkeys(chain.from_iterable(columns.many)) if names is None else names:
+        values = columns[name]
+        if dict in map(type, values):
             total[name] = _add_flat(values)
         else:
             total[name] = max(values) if name in MAXIMA else sum(values)
@@ -48,7 +66,7 @@ def add_all(many: Sequence[Mapping[str, Any]], without: Collection[str] = ()) ->
 
 def _add_flat(many: Sequence[Mapping[str, Any]]) -> Sums:
     total: Sums = {}
-    for name, value in chain.from_iterable([sums.items() for sums in many]):
+    for name, value in chain.from_iterable([sums.items() for sums in many if sums]):
         known = total.get(name, 0)
         total[name] = max(known, value) if name in MAXIMA else known + value
     return total

@@ -39,13 +39,18 @@ def _frame(asked: Asked, at: int, host: str, gap: float) -> Row:
 
 
 def begin_rows(
-    asked: Asked, intervals: Iterable[Interval], gaps: Mapping[tuple[int, str], float]
+    asked: Asked, intervals: Iterable[Interval], gaps: Mapping[tuple[int, str], float], blank: Row
 ) -> Iterator[tuple[RowPlace, str, Part, Row]]:
-    """Yield the number and host, the name and the part of each row, and the row so far, by their names."""
+    """Yield the number and host, the name and the part of each row, and the row so far, by their names.
+
+    A row has the fields of a blank one from the start: a dict that grows to thirty fields is made four times.
+    """
     for at, host, parts in intervals:
-        frame = _frame(asked, at, host, gaps.get((at, host), 0.0))
-        for name, part in sorted(parts.items()):
-            row = {**frame, "is_complete": frame["is_complete"] and part.is_complete}
+        frame = _frame(asked, at, host, gaps.get((at, host), 0.0)) | blank
+        is_complete = frame["is_complete"]
+        for name in sorted(parts):
+            part, row = parts[name], frame.copy()
+            row["is_complete"] = is_complete and part.is_complete
             yield (at, host), name, part, row
 
 

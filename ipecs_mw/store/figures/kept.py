@@ -78,7 +78,7 @@ def sum_kept(asked: Asked, kind: str) -> Iterator[Sequence[Interval]]:
 def _take(kind: str, document: Document) -> tuple[str, Part]:
     """Return whose figures a document has, and the rest of it, which adds up."""
     stations = document.pop("stations", ())
-    part = Part(document, {*stations}, set(), document.pop("is_complete"))
+    part = Part(document, frozenset(stations), is_complete=document.pop("is_complete"))
     if kind == "group":
         return document.pop("group"), part
     return name_agent(document.pop("agent", None), stations) if kind == "agent" else "", part

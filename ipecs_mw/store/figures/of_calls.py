@@ -13,7 +13,7 @@ from ipecs_mw.figures.counting.accounting import (
     find_cost,
     sum_by,
 )
-from ipecs_mw.figures.counting.sums import Sums, add_all
+from ipecs_mw.figures.counting.sums import Columns, Sums, add_all
 from ipecs_mw.figures.time.quarters import find_quarter
 from ipecs_mw.model.numbering.extensions import expand_numbers
 from ipecs_mw.store.figures.asking import Asked
@@ -71,7 +71,7 @@ def _describe_counts(
         for host, of in sorted(found)
     ]
     rows.sort(key=count_calls)
-    whole = add_all([*found.values()])
+    whole = add_all(Columns([*found.values()]))
     total = frame_total(asked, gaps, is_complete=not _lasts_any(asked)) | _describe_count(whole, seconds)
     return rows, total if rows else None, [*note_gaps(total)]
 

@@ -5,9 +5,16 @@ from itertools import chain
 
 from ipecs_mw.errors import Words
 from ipecs_mw.figures.answers.formulas import AGENT_AHT, OCCUPANCY
-from ipecs_mw.figures.answers.rows import merge, name_reasons, put_agents, put_queues, put_revisions, put_rule
+from ipecs_mw.figures.answers.rows import (
+    BLANK_AGENTS,
+    BLANK_QUEUES,
+    finish_agents,
+    finish_queues,
+    merge,
+    name_reasons,
+)
 from ipecs_mw.figures.counting.rules import Rule
-from ipecs_mw.figures.counting.sums import Sums, add_all, prune
+from ipecs_mw.figures.counting.sums import Columns, Sums, add_all, prune
 from ipecs_mw.store.figures.asking import Asked
 from ipecs_mw.store.figures.day import tell_day
 from ipecs_mw.store.figures.frames import (
@@ -26,41 +33,52 @@ from ipecs_mw.store.figures.kept import sum_kept
 
 _OF_PERSONS = ("states", "not_ready")
 
+_QUEUE = {"group": "", **BLANK_QUEUES, "revision": 0}
+_AGENT = {**BLANK_AGENTS, "revision": 0}
+
 # groups
 
 
 def _answer_queues(asked: Asked) -> Answer:
     """Return figures of groups, in each interval."""
-    gaps, names, reasons = asked.find_gaps(), asked.settings.figures.groups, asked.settings.figures.reasons
+    gaps, reasons = asked.find_gaps(), asked.settings.figures.reasons
     found: list[tuple[RowPlace, Row]] = []
     sums: list[tuple[Sums, Rule]] = []
-    groups: set[tuple[str, str]] = set()
+    groups: dict[str, tuple[str | None, Rule]] = {}
+    hosts: set[tuple[str, str]] = set()
     for intervals in sum_kept(asked, "group"):
-        by_rule: dict[Rule, tuple[list[Row], list[Sums]]] = {}
-        for place, name, part, row in begin_rows(asked, intervals, gaps):
+        by_rule: dict[Rule, list[Row]] = {}
+        for place, name, part, row in begin_rows(asked, intervals, gaps, _QUEUE):
+            if name not in groups:
+                groups[name] = _describe_group(asked, name)
+            title, rule = groups[name]
+            row.update(part.sums)
             row["group"] = name
-            if (group := names.get(name)) is not None and group.name:
-                row["name"] = group.name
-            rule = asked.rules.find(name)
-            rows, many = by_rule.setdefault(rule, ([], []))
-            rows.append(row)
-            put_rule(part.sums, rule)
-            many.append(part.sums)
+            if title is not None:
+                row["name"] = title
+            by_rule.setdefault(rule, []).append(row)
             found.append((place, row))
-            groups.add((place[1], name))
-        for rule, (rows, many) in by_rule.items():
-            put_queues(rows, many, rule)
-            put_revisions(rows, many)
-            sums.append((add_all(many, _OF_PERSONS), rule))
+            hosts.add((place[1], name))
+        sums += [(finish_queues(rows, rule), rule) for rule, rows in by_rule.items()]
     rows = order_rows(found)
     merged, rule_of_all = merge(sums)
-    total = frame_total(asked, gaps, is_complete=are_complete(rows))
-    said = rule_of_all or (None if rows else asked.rules.default)
-    put_queues([total], [merged | _find_states(asked, rows, len(groups))], said)
+    total = {
+        **frame_total(asked, gaps, is_complete=are_complete(rows)),
+        **BLANK_QUEUES,
+        **merged,
+        **_find_states(asked, rows, len(hosts)),
+    }
+    finish_queues([total], rule_of_all or (None if rows else asked.rules.default))
     rows, (total,) = name_reasons(rows, reasons), name_reasons([total], reasons)
     put_averages([*rows, total], "offered")
     notes = [*_note_rule(asked, rule_of_all, has_groups=bool(groups)), *note_gaps(total)]
     return rows, total if rows else None, notes
+
+
+def _describe_group(asked: Asked, name: str) -> tuple[str | None, Rule]:
+    """Return how a group is called, and the rule that holds of it."""
+    group = asked.settings.figures.groups.get(name)
+    return (group.name if group is not None and group.name else None), asked.rules.find(name)
 
 
 def _find_states(asked: Asked, rows: Sequence[Row], groups: int) -> Sums:
@@ -70,15 +88,15 @@ def _find_states(asked: Asked, rows: Sequence[Row], groups: int) -> Sums:
         return prune({name: sums.get(name, {}) for name in _OF_PERSONS})
     return prune(
         {
-            "states": add_all([row["states"] for row in rows]),
-            "not_ready": add_all([row["not_ready_seconds"] for row in rows]),
+            "states": add_all(Columns([row["states"] for row in rows])),
+            "not_ready": add_all(Columns([row["not_ready_seconds"] for row in rows])),
         }
     )
 
 
 def _sum_host(asked: Asked) -> Sums:
     intervals = chain.from_iterable(sum_kept(asked, "host"))
-    return add_all([part.sums for interval in intervals for part in interval.parts.values()])
+    return add_all(Columns([part.sums for interval in intervals for part in interval.parts.values()]))
 
 
 def _note_rule(asked: Asked, rule: Rule | None, *, has_groups: bool) -> Iterator[Words]:
@@ -100,21 +118,23 @@ def _answer_agents(asked: Asked) -> Answer:
     found: list[tuple[RowPlace, Row]] = []
     sums: list[Sums] = []
     for intervals in sum_kept(asked, "agent"):
-        rows, many = [], []
-        for place, name, part, row in begin_rows(asked, intervals, gaps):
+        rows = []
+        for place, name, part, row in begin_rows(asked, intervals, gaps, _AGENT):
+            row.update(part.sums)
             if name.startswith("@"):
                 row["station"] = name[1:]
             else:
                 row["agent"], row["stations"] = name, sorted(part.stations)
             rows.append(row)
-            many.append(part.sums)
             found.append((place, row))
-        put_agents(rows, many)
-        put_revisions(rows, many)
-        sums.append(add_all(many))
+        sums.append(finish_agents(rows))
     rows = name_reasons(order_rows(found), reasons)
-    total = frame_total(asked, gaps, is_complete=are_complete(rows))
-    put_agents([total], [prune(add_all(sums))])
+    total = {
+        **frame_total(asked, gaps, is_complete=are_complete(rows)),
+        **BLANK_AGENTS,
+        **prune(add_all(Columns(sums))),
+    }
+    finish_agents([total])
     total = name_reasons([total], reasons)[0]
     put_averages([*rows, total], "answered")
     return rows, total if rows else None, [OCCUPANCY.words, AGENT_AHT.words, *note_gaps(total)]
@@ -128,11 +148,11 @@ def answer_hours(asked: Asked) -> Answer:
     gaps = asked.find_gaps()
     found: list[tuple[RowPlace, Row]] = []
     sums: list[Sums] = []
-    for place, _, part, row in begin_rows(asked, chain.from_iterable(sum_kept(asked, "host")), gaps):
+    for place, _, part, row in begin_rows(asked, chain.from_iterable(sum_kept(asked, "host")), gaps, {}):
         seconds = sum(asked.count_seconds(*span) for span in asked.spans[place[0]])
         found.append((place, row | _describe_host(part.sums, seconds)))
         sums.append(part.sums)
-    rows, whole = order_rows(found), add_all(sums)
+    rows, whole = order_rows(found), add_all(Columns(sums))
     total = frame_total(asked, gaps, is_complete=are_complete(rows))
     total |= _describe_host(whole, asked.count_seconds(asked.since, asked.until))
     put_averages([*rows, total], "calls")

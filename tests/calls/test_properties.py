@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from call_frames import read_documents
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from odd_frames import STATIONS, TRUNKS, odd_days, some
 from simulated_day import play_day, read_day
@@ -83,7 +83,14 @@ def test_any_batches_give_the_same_documents(frames: list[Any], sizes: list[int]
     assert Reading(documents, repeat(sizes)).found == Reading(documents, repeat([10_000])).found
 
 
+_HOLDS_A_MACHINE: list[Any] = [
+    (0, 63, 8, "1002"),
+    (0, "call", {"type": "hold", "deviceNumber": "1001", "callRefID": 8}),
+]
+
+
 @given(odd_days)
+@example(_HOLDS_A_MACHINE)
 @some
 def test_no_call_outlives_its_trunks_and_stations(frames: list[Any]) -> None:
     idle = [(5000, 18, "", station) for station in (*STATIONS, "620")]

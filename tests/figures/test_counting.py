@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ipecs_mw.figures.counting.accounting import count_dids, count_numbers, count_stations, count_trunks
 from ipecs_mw.figures.counting.documents import Facts, count
@@ -304,3 +306,39 @@ def test_calls_of_call_records_alone_are_counted_as_these_say() -> None:
     }
     assert dict(count_stations(lost)) == {}
     assert dict(count_trunks(lost))["003"]["unanswered"] == 1
+
+
+_KINDS = ("queue", "ring", "talk", "hold", "wrap_up")
+
+
+@st.composite
+def long_calls(draw: st.DrawFn) -> tuple[Document, Document]:
+    """Two versions of a call that lasts for hours, as they may follow each other."""
+    steps = draw(st.lists(st.tuples(st.sampled_from(_KINDS), st.integers(0, 20_000)), min_size=1, max_size=6))
+    cut = draw(st.integers(1, len(steps)))
+    trunks = draw(st.sampled_from([(["1"], ["1"]), (["1"], ["1", "2"]), ([], ["1"])]))
+    versions = []
+    for number, lines in zip((cut, len(steps)), trunks, strict=True):
+        segments, begin = [], 0.0
+        for kind, seconds in steps[:number]:
+            segments.append(segment(kind, begin, begin + seconds, **agent("1001", "620")))
+            begin += seconds
+        ends = begin if draw(st.booleans()) else None
+        versions.append(call(*segments, ends=ends, trunks=lines, seconds={"talk": draw(st.integers(0, 2))}))
+    return versions[0], versions[1]
+
+
+@given(long_calls(), st.integers(0, 40_000))
+def test_the_quarter_hours_that_a_change_touches_are_all_in_which_the_call_counts_otherwise(
+    versions: tuple[Document, Document], later: int
+) -> None:
+    now = max(at(later), *(each["segments"][-1]["until"] for each in versions))
+    quarters = list(list_quarters(T, now + timedelta(minutes=15)))
+    facts = [Facts("main", quarters, [each], (), (), now) for each in versions]
+    before, after = ({each["_id"]: each for each in count(each)} for each in facts)
+    differ = {
+        (before.get(name) or after[name])["from"]
+        for name in before | after
+        if before.get(name) != after.get(name)
+    }
+    assert differ <= find_touched_by_call(*versions, now)

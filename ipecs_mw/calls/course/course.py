@@ -34,7 +34,12 @@ RANKS = {
 }
 """The phase that each kind of segment makes of the call, as a place in `PHASES`."""
 
-CLOSERS = frozenset({"time_limit", "trunk_taken", "reference_reused", "state_read", "record", "out_of_sight"})
+MOST_LINES = 32
+"""Of more references than a conference has, the first is over: each step looks at all of them."""
+
+CLOSERS = frozenset(
+    {"time_limit", "step_limit", "trunk_taken", "reference_reused", "state_read", "record", "out_of_sight"}
+)
 """How the end of a call was found out of which nothing told."""
 
 _GROUPED = frozenset({"queue", "ring", "talk", "conference"})
@@ -129,6 +134,8 @@ class Course(Struct):
                 self._find_line_of(step.who) or self._find_line_of(step.other) or next(iter(lines.values()))
             )
         made = lines[step.ref] = lines.pop(None) if None in lines else Line()
+        if len(lines) > MOST_LINES:
+            del lines[next(iter(lines))]
         return made
 
     def _find_line_of(self, party: str) -> Line | None:

@@ -5,6 +5,8 @@ from ipecs_mw.calls.course.line import Line
 from ipecs_mw.calls.steps.steps import ELSEWHERE_CAUSES, Step, is_trunk
 
 _NORMAL_CLEARING = 48
+_NOBODY_HELD = frozenset({"holding", "playing"})
+"""What others do in a line who cannot be the one that is held there: a machine is nobody."""
 
 
 def leave(course: Course, line: Line, step: Step) -> None:
@@ -93,7 +95,7 @@ def station_idle(course: Course, _line: Line, step: Step) -> None:
     is_lost = step.verb == "state_read"
     for line in course.list_lines():
         others = (state for party, state in line.legs.items() if party != step.who)
-        holds_nobody = not line.trunks and all(state == "holding" for state in others)
+        holds_nobody = not line.trunks and all(state in _NOBODY_HELD for state in others)
         if is_lost or holds_nobody or line.legs.get(step.who) != "holding":
             line.drop(step.who)
     if is_lost:

@@ -18,6 +18,9 @@ LIMIT = timedelta(hours=12)
 UNSEEN_LIMIT = timedelta(hours=1)
 """So long a caller of whom only the number is known may wait: nothing tells when he gives up."""
 
+MOST_STEPS = 2000
+"""A call that has so many is closed: what is made of it is made anew with each."""
+
 NEVER = datetime.max.replace(tzinfo=UTC)
 """Later than anything is due."""
 

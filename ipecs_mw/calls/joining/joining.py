@@ -13,13 +13,12 @@ from msgspec.structs import replace
 from ipecs_mw.calls.course.actions import apply, replay, revive
 from ipecs_mw.calls.course.course import CLOSERS, Course
 from ipecs_mw.calls.joining import finding, records
-from ipecs_mw.calls.joining.index import GRACE, Index, Joined
+from ipecs_mw.calls.joining.index import GRACE, MOST_STEPS, Index, Joined
 from ipecs_mw.calls.joining.logins import Logins
 from ipecs_mw.calls.joining.merging import merge_steps
 from ipecs_mw.calls.steps import verbs
 from ipecs_mw.calls.steps.steps import ELSEWHERE_CAUSES, Step, is_trunk, rings_for_group
 
-_FREES_TRUNK = frozenset({"trunk_idle", "note", "abandon", "hang_up"})
 _IDLE_STATES = frozenset({"idle", "block", "DND"})
 
 
@@ -290,7 +289,7 @@ class HostCalls:
         index, verb = self._index, step.verb
         if step.ref is not None and index.by_ref(step.ref) is not call:
             index.place_ref(step.ref, call)
-        if verb not in _FREES_TRUNK:
+        if verb not in verbs.FREES_TRUNK:
             for trunk in step.trunks:
                 self._take_trunk(call, trunk, step)
         finding.note_numbers(index, call, step)
@@ -302,6 +301,9 @@ class HostCalls:
         if verb == "trunk_idle":
             index.free_trunk(step.who)
         self._changed[call.id] = call
+        if len(call.course.steps) >= MOST_STEPS:
+            self._close(call, "step_limit")
+            self._on_due(call, step.moment.received)
 
     def _apply(self, call: Joined, step: Step) -> None:
         """Take a step into the course of a call; one that shows that it lives undoes an end that was inferred."""
@@ -369,8 +371,7 @@ class HostCalls:
 
     def _join_record(self, step: Step) -> bool:
         """Attach a call record to its call; False where there is none yet."""
-        call = records.find_call(self._index, step)
-        if call is None:
+        if (call := records.find_call(self._index, step)) is None:
             return self._past.has(step)
         may_end = records.may_end(call, step)
         self._give(call, step)
@@ -386,8 +387,7 @@ class HostCalls:
         if self._join_record(step):
             self._changed[self._name(step)] = None  # the call that it would have made
             return
-        call = self._open(step)
-        if call is not None:
+        if (call := self._open(step)) is not None:
             self._give(call, step)
             ended = records.find_end(call, step)
             self._apply(call, Step("close", step.event_id, step.order, ended, to="record"))

@@ -50,3 +50,6 @@ INFERRED = frozenset({"close", "state_read"})
 
 NO_LIFE = NO_EVIDENCE | WRAP_UPS
 """What does not show that a call which was thought over lives."""
+
+FREES_TRUNK = frozenset({"trunk_idle", "note", "abandon", "hang_up"})
+"""What names a trunk and does not show that it has the call."""

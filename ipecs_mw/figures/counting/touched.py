@@ -1,6 +1,6 @@
 """Which quarter hours a document counts in, so that those alone are counted anew when it changes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,22 +10,47 @@ from ipecs_mw.figures.time.quarters import find_quarter, list_quarters
 Document = Mapping[str, Any]
 FindTouched = Callable[[Document | None, Document | None, datetime], set[datetime]]
 
-_FEW = 8  # so many quarter hours are counted anew sooner than it is found out which of them differ
+_FEW = timedelta(
+    hours=2
+)  # its quarter hours are counted anew sooner than it is found out which of them differ
 _MOMENT = timedelta(microseconds=1)
 _IDENTITY = ("station", "agent", "groups", "state", "reason", "from")
 
 
 def find_touched_by_call(before: Document | None, after: Document | None, now: datetime) -> set[datetime]:
-    """Return the quarter hours in which a call counts otherwise than it did; where they are few, perhaps more."""
+    """Return the quarter hours in which a call counts otherwise than it did; where they are few, perhaps more.
+
+    How long that takes does not depend on how long the call has lasted.
+    """
     versions = [each for each in (before, after) if each]
     since = min(each["began_at"] for each in versions)
-    until = max(each.get("ended_at") or now for each in versions)
-    quarters = _list_all(since, until)
-    if len(quarters) <= _FEW or len(versions) < 2:
-        return quarters
+    ends = [max(each.get("ended_at") or now, each["began_at"]) for each in versions]
+    first, last = versions[0], versions[-1]
+    is_as_it_was = first["began_at"] == last["began_at"] and _count_lines(first) == _count_lines(last)
+    if len(versions) < 2 or max(ends) - since <= _FEW or not is_as_it_was:
+        return _list_all(since, max(ends))
+    longer = list_quarters(min(ends), max(ends)) if min(ends) < max(ends) else ()
+    return {*longer, *_find_changed(first, last, now)}
+
+
+def _count_lines(call: Document) -> int:
+    return len(call.get("trunks") or ())
+
+
+def _find_changed(before: Document, after: Document, now: datetime) -> set[datetime]:
+    """Return the quarter hours in which something else than the lines of a call counts otherwise."""
+    versions = [{**each, "trunks": ()} for each in (before, after)]
+    quarters = {find_quarter(at) for each in versions for at in _list_instants(each)}
     counts = [_count(each, quarters, now) for each in versions]
     names = counts[0].keys() | counts[1].keys()
     return {name[1] for name in names if counts[0].get(name) != counts[1].get(name)}
+
+
+def _list_instants(call: Document) -> Iterator[datetime]:
+    """Yield all instants at which something of a call counts; lines in use count in between as well."""
+    yield call["began_at"]
+    for each in (call, *(call.get("segments") or ())):
+        yield from (each[name] for name in ("from", "until", "ended_at") if each.get(name))
 
 
 def _list_all(since: datetime, until: datetime) -> set[datetime]:

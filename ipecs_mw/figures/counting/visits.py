@@ -19,7 +19,9 @@ _COMES = frozenset({"queue", "ring", "talk"})
 """Segments that tell of a group's call; what is told of one that was answered says no more of where it came."""
 
 _GIVEN_UP = frozenset({"abandoned", "no_answer", "busy", "refused", "failed", "lost_on_hold"})
-_UNSEEN_ENDS = frozenset({"state_read", "out_of_sight", "time_limit", "reference_reused", "trunk_taken"})
+_UNSEEN_ENDS = frozenset(
+    {"state_read", "out_of_sight", "time_limit", "step_limit", "reference_reused", "trunk_taken"}
+)
 """Judgements on the end of a call: its seconds would falsify an average."""
 
 

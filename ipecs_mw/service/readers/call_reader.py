@@ -36,6 +36,12 @@ _STAND_BY_SECONDS = 2.0
 _PAUSE_SECONDS = 0.04
 """Between two looks at least, so that at a trickle what several events changed is written once."""
 
+_PAGES_AT_ONCE = 4
+"""While it is behind: what these change is written once."""
+
+FLOOD_SECONDS = 0.25
+"""How long a page waits in a flood of events: reading and storing them share one processor."""
+
 _LONGEST_LOOK_SECONDS = 1.0
 _QUIET_SHARE = 0.05  # a host that was silent for so long is looked at that share of it later
 _MOMENT_SECONDS = 60.0
@@ -193,7 +199,7 @@ class CallReader:
         if not reader.is_behind or attended.went_back_at == 0.0:
             self._go_back_for_late(attended, now)
         was_behind = reader.is_behind
-        has_read = reader.read() > 0
+        has_read = self._read_pages(reader)
         if has_read:
             attended.heard_at = now
         if not self._may_write():
@@ -203,6 +209,17 @@ class CallReader:
             self._save(attended)
         quiet_seconds = (now - attended.heard_at) * _QUIET_SHARE
         attended.look_at = now + min(max(quiet_seconds, _PAUSE_SECONDS), _LONGEST_LOOK_SECONDS)
+
+    def _read_pages(self, reader: HostReader) -> bool:
+        """Read the next page, or some of many; tell whether there was anything. The log comes first in a flood."""
+        has_read = False
+        for _ in range(_PAGES_AT_ONCE):
+            has_read |= reader.read() > 0
+            if self._news.take_flood():
+                self._clock.wait(self._stop, FLOOD_SECONDS)
+            if not reader.is_behind or self._stop.is_set():
+                break
+        return has_read
 
     def _write(self, reader: HostReader) -> None:
         is_whole = not reader.is_behind

@@ -85,18 +85,24 @@ def build_document(  # noqa: C901 - a line a field: a table of them costs twice 
     return document
 
 
+MANY = 1000
+"""So many events are stored at once where more wait."""
+
+
 class News:
     """Which hosts have had events stored; `is_there` is set until it is asked. Safe to share between threads."""
 
     def __init__(self) -> None:
         self.is_there = threading.Event()
+        self._is_flood = False
         self._hosts: set[str] = set()
         self._lock = threading.Lock()
 
-    def tell(self, host: str) -> None:
-        """Note that events of a host were stored."""
+    def tell(self, host: str, count: int = 1) -> None:
+        """Note that so many events of a host were stored."""
         with self._lock:
             self._hosts.add(host)
+            self._is_flood |= count >= MANY
             self.is_there.set()
 
     def take(self) -> set[str]:
@@ -105,6 +111,12 @@ class News:
             hosts, self._hosts = self._hosts, set()
             self.is_there.clear()
         return hosts
+
+    def take_flood(self) -> bool:
+        """Tell whether as many events as go at once were stored since this was asked last: more may wait then."""
+        with self._lock:
+            is_flood, self._is_flood = self._is_flood, False
+        return is_flood
 
 
 class EventLog:
@@ -135,7 +147,7 @@ class EventLog:
                 self._is_odd = bool(reasons)
                 self._insert(encoded, reasons)
         if documents:
-            self.news.tell(documents[0].get("host", ""))
+            self.news.tell(documents[0].get("host", ""), len(documents))
         if reasons:
             raise Refused(reasons)
 

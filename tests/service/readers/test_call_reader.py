@@ -13,8 +13,8 @@ from sites import wait_until
 
 from ipecs_mw.calls.steps.options import ReadingOptions
 from ipecs_mw.clock import SystemClock
-from ipecs_mw.service.readers.call_reader import CallReader
-from ipecs_mw.store.events.event_log import News
+from ipecs_mw.service.readers.call_reader import FLOOD_SECONDS, CallReader
+from ipecs_mw.store.events.event_log import MANY, News
 from ipecs_mw.store.server.connection import Store
 
 LOG = build_log(0.5, 1, 3)
@@ -25,6 +25,11 @@ class Then(SystemClock):
 
     def __init__(self) -> None:
         self._behind = super().now() - LOG[-1]["received_at"]
+        self.waits: set[float | None] = set()
+
+    def wait(self, event: threading.Event, seconds: float | None) -> bool:
+        self.waits.add(seconds)
+        return super().wait(event, seconds)
 
     def now(self) -> datetime:
         return super().now() - self._behind
@@ -36,7 +41,8 @@ class Running:
     def __init__(self, store: Store, owner: str) -> None:
         self.options: ReadingOptions | None = OPTIONS
         self.stop, self.news = threading.Event(), News()
-        self.reader = CallReader(store, owner, lambda: self.options, Then(), self.stop, self.news)
+        self.clock = Then()
+        self.reader = CallReader(store, owner, lambda: self.options, self.clock, self.stop, self.news)
         self.thread = threading.Thread(target=self.reader.run, daemon=True)
         self.thread.start()
 
@@ -92,6 +98,27 @@ def test_what_comes_late_is_read_where_it_belongs(migrated: Store) -> None:
             insert(migrated, late[begin : begin + 200])
             reader.news.tell("main")
         wait_until(lambda: is_as(migrated, find_meaning()), 60)
+
+
+def test_in_a_flood_of_events_the_log_comes_first_and_all_is_read(migrated: Store) -> None:
+    with running(migrated) as reader:
+        insert(migrated, LOG[:500])
+        wait_until(lambda: is_as(migrated, find_meaning(500)), 30)
+        assert FLOOD_SECONDS not in reader.clock.waits
+        insert(migrated, LOG[500:])
+        reader.news.tell("main", MANY)
+        wait_until(lambda: is_as(migrated, find_meaning()), 30)
+        assert FLOOD_SECONDS in reader.clock.waits
+
+
+def test_a_flood_is_told_once_and_only_where_as_many_came_as_go_at_once() -> None:
+    news = News()
+    news.tell("main", MANY - 1)
+    assert not news.take_flood()
+    news.tell("main", MANY)
+    news.tell("other", 1)
+    assert news.take_flood()
+    assert not news.take_flood()
 
 
 def test_after_one_reader_another_goes_on_and_one_that_lost_its_right_writes_nothing(migrated: Store) -> None:

@@ -108,7 +108,7 @@ def measure_batches(mongo: Embedded, folder: Path, frames: int) -> float:
 
 
 def measure_processor_time(mongo: Embedded, folder: Path, frames: int, rounds: int) -> list[Row]:
-    """Return rows of the daemon's processor time an event until it is idle; frames come as fast as it takes them."""
+    """Return rows of the daemon's processor time an event until idle; frames come as fast as it takes them."""
 
     def measure(reads_calls: bool) -> float:
         with running_daemon(mongo, folder, reads_calls=reads_calls) as (scene, host):

@@ -31,13 +31,14 @@ from ipecs_mw.store.figures.keeping import (
     mark_counted,
     sum_day_anew,
 )
-from ipecs_mw.store.figures.marks import count_marks, list_marks, take_away
+from ipecs_mw.store.figures.marks import count_marks, has_marks, list_marks, take_away
 from ipecs_mw.store.figures.place import FORMAT, Place, find_as_of, load_place, save_place
 from ipecs_mw.store.server.connection import Store
 
 log = logs.get_logger()
 
 _LOOK_SECONDS = 0.4
+_QUIET_SECONDS = 2.0  # where nothing is marked, the rest is looked at as seldom as that
 _PASS_SECONDS = 10.0
 """What lasts is counted on so often where nothing else changes."""
 
@@ -95,6 +96,7 @@ class FigureMaker:
         self._clock = clock
         self._stop = stop
         self._right = SoleRight(store, "reader:figures", owner, clock)
+        self._quiet_until = float("-inf")
         self._passed_at: dict[str, float] = {}
         self._less_since: dict[str, float] = {}
         self._told: dict[str, Mapping[str, Any]] = {}
@@ -115,7 +117,10 @@ class FigureMaker:
             self._told.clear()
             return _STAND_BY_SECONDS
         begun = self._clock.monotonic()
+        if begun < self._quiet_until and not has_marks(self._store):
+            return _LOOK_SECONDS
         pause = self.turn(options)
+        self._quiet_until = begun + _QUIET_SECONDS if pause else begun
         # where there is more, half the time is left to who stores events
         return pause or self._clock.monotonic() - begun
 

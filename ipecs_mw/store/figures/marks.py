@@ -48,6 +48,12 @@ def list_marks(store: Store, host: str, until: datetime, limit: int) -> list[Mar
         return [Mark(each["quarter"], each["_id"], each["token"]) for each in found]
 
 
+def has_marks(store: Store) -> bool:
+    """Tell whether anything of any host is marked. Raises StoreError."""
+    with store_errors():
+        return store.database["figure_marks"].find_one({}, {"_id": 1}) is not None
+
+
 def count_marks(store: Store, host: str) -> int:
     """Return how many quarter hours are still to be counted anew. Raises StoreError."""
     with store_errors():

@@ -39,8 +39,10 @@ _PAUSE_SECONDS = 0.04
 _PAGES_AT_ONCE = 4
 """While it is behind: what these change is written once."""
 
-FLOOD_SECONDS = 0.25
-"""How long a page waits in a flood of events: reading and storing them share one processor."""
+_FLOOD_COST = 9.0
+"""In a flood of events the reader rests so many times as long as it read: both share one processor."""
+
+_LONGEST_REST_SECONDS = 3.0
 
 _LONGEST_LOOK_SECONDS = 1.0
 _QUIET_SHARE = 0.05  # a host that was silent for so long is looked at that share of it later
@@ -176,6 +178,9 @@ class CallReader:
                     return
                 self._read(attended)
         self._tell()
+        if self._news.take_flood():  # the log comes first
+            spent = self._clock.monotonic() - now
+            self._clock.wait(self._stop, min(_FLOOD_COST * spent, _LONGEST_REST_SECONDS))
         if any(each.reader.is_behind for each in self._hosts.values()):
             return
         now = self._clock.monotonic()
@@ -211,12 +216,10 @@ class CallReader:
         attended.look_at = now + min(max(quiet_seconds, _PAUSE_SECONDS), _LONGEST_LOOK_SECONDS)
 
     def _read_pages(self, reader: HostReader) -> bool:
-        """Read the next page, or some of many; tell whether there was anything. The log comes first in a flood."""
+        """Read the next page, or some of many; tell whether there was anything."""
         has_read = False
         for _ in range(_PAGES_AT_ONCE):
             has_read |= reader.read() > 0
-            if self._news.take_flood():
-                self._clock.wait(self._stop, FLOOD_SECONDS)
             if not reader.is_behind or self._stop.is_set():
                 break
         return has_read

@@ -164,10 +164,7 @@ class CallReader:
         news = self._news.take()
         now = self._clock.monotonic()
         if now - self._listed_at >= _HOSTS_SECONDS or news - self._hosts.keys() - {""}:
-            self._listed_at = now
-            for host in list_hosts(self._store):
-                if host not in self._hosts:
-                    self._hosts[host] = self._attend(host)
+            self._attend_all(now)
         for host, attended in self._hosts.items():
             if self._stop.is_set():
                 return
@@ -187,6 +184,13 @@ class CallReader:
         due_at = min((each.look_at for each in self._hosts.values()), default=now + _LONGEST_LOOK_SECONDS)
         self._clock.wait(self._stop, _PAUSE_SECONDS)
         self._clock.wait(self._news.is_there, max(0.0, min(due_at - now, _LONGEST_LOOK_SECONDS)))
+
+    def _attend_all(self, now: float) -> None:
+        """Attend to the hosts that have events by now."""
+        self._listed_at = now
+        for host in list_hosts(self._store):
+            if host not in self._hosts:
+                self._hosts[host] = self._attend(host)
 
     def _attend(self, host: str) -> _Attended:
         attended = _Attended(HostReader(self._store, host, self._options, may_write=self._may_write))

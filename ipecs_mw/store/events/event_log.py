@@ -88,12 +88,16 @@ def build_document(  # noqa: C901 - a line a field: a table of them costs twice 
 MANY = 1000
 """So many events are stored at once where more wait."""
 
+FLOOD_BATCHES = 8
+"""So many full batches in turn are a flood: one alone may be what came at once."""
+
 
 class News:
     """Which hosts have had events stored; `is_there` is set until it is asked. Safe to share between threads."""
 
     def __init__(self) -> None:
         self.is_there = threading.Event()
+        self._full_batches = 0
         self._is_flood = False
         self._hosts: set[str] = set()
         self._lock = threading.Lock()
@@ -102,7 +106,8 @@ class News:
         """Note that so many events of a host were stored."""
         with self._lock:
             self._hosts.add(host)
-            self._is_flood |= count >= MANY
+            self._full_batches = self._full_batches + 1 if count >= MANY else 0
+            self._is_flood |= self._full_batches >= FLOOD_BATCHES
             self.is_there.set()
 
     def take(self) -> set[str]:
@@ -113,7 +118,7 @@ class News:
         return hosts
 
     def take_flood(self) -> bool:
-        """Tell whether as many events as go at once were stored since this was asked last: more may wait then."""
+        """Tell whether more came since this was asked last than was stored: some batches in turn were full."""
         with self._lock:
             is_flood, self._is_flood = self._is_flood, False
         return is_flood

@@ -14,7 +14,7 @@ from sites import wait_until
 from ipecs_mw.calls.steps.options import ReadingOptions
 from ipecs_mw.clock import SystemClock
 from ipecs_mw.service.readers.call_reader import CallReader
-from ipecs_mw.store.events.event_log import MANY, News
+from ipecs_mw.store.events.event_log import FLOOD_BATCHES, MANY, News
 from ipecs_mw.store.server.connection import Store
 
 LOG = build_log(0.5, 1, 3)
@@ -106,14 +106,16 @@ def test_in_a_flood_of_events_the_log_comes_first_and_all_is_read(migrated: Stor
         wait_until(lambda: is_as(migrated, find_meaning(500)), 30)
         known = set(reader.clock.waits)
         insert(migrated, LOG[500:])
-        reader.news.tell("main", MANY)
+        for _ in range(FLOOD_BATCHES):
+            reader.news.tell("main", MANY)
         wait_until(lambda: is_as(migrated, find_meaning()), 30)
         wait_until(lambda: any(event is reader.stop for event, _ in {*reader.clock.waits} - known), 30)
 
 
-def test_a_flood_is_told_once_and_only_where_as_many_came_as_go_at_once() -> None:
+def test_a_flood_is_told_once_and_only_where_full_batches_follow_each_other() -> None:
     news = News()
-    news.tell("main", MANY - 1)
+    for count in (*[MANY] * (FLOOD_BATCHES - 1), MANY - 1, *[MANY] * (FLOOD_BATCHES - 1)):
+        news.tell("main", count)
     assert not news.take_flood()
     news.tell("main", MANY)
     news.tell("other", 1)

@@ -21,6 +21,12 @@ UNSEEN_LIMIT = timedelta(hours=1)
 MOST_STEPS = 2000
 """A call that has so many is closed: what is made of it is made anew with each."""
 
+MOST_REVIVED = 200
+"""One that has so many is not read anew where it ended by mistake: it begins again where it ended."""
+
+MOST_AT_STATION = 64
+"""Of more calls a station is not found in the first: each of its events looks at all of them."""
+
 NEVER = datetime.max.replace(tzinfo=UTC)
 """Later than anything is due."""
 
@@ -128,7 +134,10 @@ class Index:
     def place_stations(self, call: Joined) -> None:
         """Have all stations of a call name it, beside others."""
         for station in call.course.stations:
-            self._stations.setdefault(station, {})[call.id] = None
+            ids = self._stations.setdefault(station, {})
+            ids[call.id] = None
+            if len(ids) > MOST_AT_STATION:
+                del ids[next(iter(ids))]
 
     def free_trunk(self, trunk: str) -> None:
         """Have a trunk name no call any more."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ipecs_mw.calls.course.actions import apply, replay, revive
 from ipecs_mw.calls.course.course import CLOSERS, Course
 from ipecs_mw.calls.joining import finding, records
-from ipecs_mw.calls.joining.index import GRACE, MOST_STEPS, Index, Joined
+from ipecs_mw.calls.joining.index import GRACE, MOST_REVIVED, MOST_STEPS, Index, Joined
 from ipecs_mw.calls.joining.logins import Logins
 from ipecs_mw.calls.joining.merging import merge_steps
 from ipecs_mw.calls.steps import verbs
@@ -310,7 +310,7 @@ class HostCalls:
         course = call.course
         if course.end is not None and course.closed_by in CLOSERS and step.verb not in verbs.NO_LIFE:
             self._touched[call.id] = call
-            course = self._revive(call, step)
+            course = self._revive(call, step) if len(course.steps) < MOST_REVIVED else course
         was_open, known, doing = course.end is None, len(course.stations), course.doing
         was_unseen = course.has_gap_since_heard
         apply(course, step)

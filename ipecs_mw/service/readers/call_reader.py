@@ -36,6 +36,8 @@ _STAND_BY_SECONDS = 2.0
 _PAUSE_SECONDS = 0.04
 """Between two looks at least, so that at a trickle what several events changed is written once."""
 
+_TURN_COST = 2.0  # the pause is at least so many times what a look at all hosts took
+_LONGEST_PAUSE_SECONDS = 0.25
 _PAGES_AT_ONCE = 4
 """While it is behind: what these change is written once."""
 
@@ -180,9 +182,9 @@ class CallReader:
             self._clock.wait(self._stop, min(_FLOOD_COST * spent, _LONGEST_REST_SECONDS))
         if any(each.reader.is_behind for each in self._hosts.values()):
             return
-        now = self._clock.monotonic()
+        now, spent = self._clock.monotonic(), self._clock.monotonic() - now
         due_at = min((each.look_at for each in self._hosts.values()), default=now + _LONGEST_LOOK_SECONDS)
-        self._clock.wait(self._stop, _PAUSE_SECONDS)
+        self._clock.wait(self._stop, min(max(_PAUSE_SECONDS, _TURN_COST * spent), _LONGEST_PAUSE_SECONDS))
         self._clock.wait(self._news.is_there, max(0.0, min(due_at - now, _LONGEST_LOOK_SECONDS)))
 
     def _attend_all(self, now: float) -> None:

@@ -227,7 +227,7 @@ def test_a_paused_webhook_goes_on_where_it_stopped(scene: Scene, receiver: Recei
     wait_until(lambda: scene.store.database["webhook_positions"].count_documents({"webhook": "other"}))
     scene.begin("2")
     wait_until(lambda: any(each.json["data"]["id"] == "main:2" for each in receiver.told))
-    assert [each.json["data"]["id"] for each in receiver.told if each.path == "/gone"] == ["main:1"]
+    assert [each.json["data"]["id"] for each in receiver.told if each.path == "/"] == ["main:1"]
     change_webhook(scene.store, "crm", {"state": "active"}, by="test", now=scene.clock.now())
     wait_until(lambda: len([each for each in receiver.told if each.path == "/"]) == 2)
     assert [each.json["data"]["id"] for each in receiver.told if each.path == "/"] == ["main:1", "main:2"]

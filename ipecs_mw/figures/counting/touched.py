@@ -10,9 +10,9 @@ from ipecs_mw.figures.time.quarters import find_quarter, list_quarters
 Document = Mapping[str, Any]
 FindTouched = Callable[[Document | None, Document | None, datetime], set[datetime]]
 
-_FEW = timedelta(
-    hours=2
-)  # its quarter hours are counted anew sooner than it is found out which of them differ
+_FEW = timedelta(hours=2)
+"""The quarter hours of a shorter call are counted anew sooner than it is found out which of them differ."""
+
 _MOMENT = timedelta(microseconds=1)
 _IDENTITY = ("station", "agent", "groups", "state", "reason", "from")
 

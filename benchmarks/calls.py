@@ -14,15 +14,14 @@ from typing import Any
 
 from frames import CALL_FRAMES, LANES
 from latency import RATE, watch
+from rates import running_daemon
 from rows import Row, percentile
-from scene import HostProcess, Scene, open_scene, wait_until
+from scene import HostProcess, Scene, wait_until
 
-from ipecs_mw.store.calls.reader import hold
 from ipecs_mw.store.server.embedded import Embedded
 
 READER, SCRIPT, NOBODY = "reader", "script", "nobody"
 _SCRIPT = "a script that follows `events`"
-_HELD_SECONDS = 3600.0
 _FLOOD = 10_000
 _UNBOUND = 1e9
 _CAUGHT_UP_SECONDS = 300.0
@@ -100,12 +99,7 @@ def measure_log(mongo: Embedded, folder: Path, frames: int, who: str) -> float:
 @contextmanager
 def running(mongo: Embedded, folder: Path, who: str) -> Iterator[tuple[Scene, HostProcess]]:
     """Give a scene where the daemon has a session with a host, and somebody or nobody reads calls."""
-    with open_scene(mongo, folder) as scene, HostProcess() as host:
-        if who != READER:
-            assert hold(scene.store, "benchmark", _HELD_SECONDS)
-        scene.configure(host)
-        scene.start_daemon()
-        scene.await_sessions(1)
+    with running_daemon(mongo, folder, reads_calls=who == READER) as (scene, host):
         if who != SCRIPT:
             yield scene, host
             return

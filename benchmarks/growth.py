@@ -2,7 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -40,21 +41,19 @@ def measure_hosts(mongo: Embedded, folder: Path, frames: int, counts: Sequence[i
     idle: dict[int, tuple[float, float]] = {}
     for count in counts:
         with running_daemon(mongo, folder, count) as (scene, host):
-            pid = scene.daemons[0].pid
-            idle[count] = _watch_idle(pid)
-            before = read_cpu_seconds(pid)
-            if count == 1:
-                seconds = watch_pace(scene, host, frames)
-            else:
-                _pace(scene, host, frames)
-            found[count] = (read_cpu_seconds(pid) - before) / frames
+            idle[count] = _watch_idle(scene.daemons[0].pid)
+            with _counted(scene, frames) as cost:
+                if count == 1:
+                    seconds = watch_pace(scene, host, frames)
+                else:
+                    _pace(scene, host, frames)
+            found[count] = cost[0]
     with running_daemon(mongo, folder, reads_calls=False) as (scene, host):
-        _watch_idle(scene.daemons[0].pid)
-        before = read_cpu_seconds(scene.daemons[0].pid)
-        _pace(scene, host, frames)
-        alone = (read_cpu_seconds(scene.daemons[0].pid) - before) / frames
+        time.sleep(_SETTLE_SECONDS)
+        with _counted(scene, frames) as alone:
+            _pace(scene, host, frames)
     one = found[counts[0]]
-    rows = [*_build_idle_rows(idle, counts[0], counts[-1]), *_build_single_rows(alone, one, seconds)]
+    rows = [*_build_idle_rows(idle, counts[0], counts[-1]), *_build_single_rows(alone[0], one, seconds)]
     return rows + [
         Row(
             "hosts",
@@ -68,6 +67,15 @@ def measure_hosts(mongo: Embedded, folder: Path, frames: int, counts: Sequence[i
         )
         for count in counts[1:]
     ]
+
+
+@contextmanager
+def _counted(scene: Scene, frames: int) -> Iterator[list[float]]:
+    """Give a list that has the daemon's processor time a frame once the frames were sent."""
+    pid, cost = scene.daemons[0].pid, list[float]()
+    before = read_cpu_seconds(pid)
+    yield cost
+    cost.append((read_cpu_seconds(pid) - before) / frames)
 
 
 def _pace(scene: Scene, host: HostProcess, frames: int) -> None:

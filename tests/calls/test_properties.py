@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from odd_frames import STATIONS, TRUNKS, odd_days, some
 from simulated_day import play_day, read_day
 
+from ipecs_mw.calls.course import course
 from ipecs_mw.calls.documents.record import build_record
+from ipecs_mw.calls.joining import index, joining
 from ipecs_mw.calls.joining.joining import HostCalls
 from ipecs_mw.calls.steps.steps import read_step
 
@@ -81,6 +83,29 @@ def test_no_frames_in_any_order_do_harm(frames: list[Any]) -> None:
 def test_any_batches_give_the_same_documents(frames: list[Any], sizes: list[int]) -> None:
     documents = list(read_documents(frames, are_odd=True))
     assert Reading(documents, repeat(sizes)).found == Reading(documents, repeat([10_000])).found
+
+
+_ENDLESS_IN_A_GAP: list[Any] = [
+    (0, 45, 7),
+    *[(0, "gap", {"since": "2026-03-02T08:00:00+00:00"})] * 4,
+    (1, 42, 8, "1001", "CO001"),
+]
+
+
+@given(odd_days, st.integers(1, 9))
+@example(_ENDLESS_IN_A_GAP, 1)
+@some
+def test_bounds_of_what_a_call_may_have_do_no_harm(frames: list[Any], size: int) -> None:
+    documents = list(read_documents(frames, are_odd=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(course, "MOST_LINES", 2)
+        patch.setattr(index, "MOST_AT_STATION", 2)
+        patch.setattr(joining, "MOST_REVIVED", 2)
+        patch.setattr(joining, "MOST_STEPS", 4)
+        found = Reading(documents, repeat([size])).found
+        assert found == Reading(documents, repeat([10_000])).found
+    for record in found.values():
+        assert_sound(record)
 
 
 _HOLDS_A_MACHINE: list[Any] = [

@@ -85,8 +85,9 @@ class Index:
         self.wake(call)
 
     def remove(self, call: Joined) -> None:
-        """Forget a call."""
-        del self.calls[call.id]
+        """Forget a call; one that is forgotten already stays so."""
+        if self.calls.pop(call.id, None) is None:
+            return
         for keys, places in self._places(call):
             for key in keys:
                 if places.get(key) == call.id:

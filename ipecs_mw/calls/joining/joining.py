@@ -93,8 +93,8 @@ class HostCalls:
         yield from touched.values()
 
     def open_calls(self) -> Iterator[Joined]:
-        """Yield the calls that have not ended."""
-        return (call for call in self._index.calls.values() if call.is_open)
+        """Yield the calls that have not ended; what is done to one may have it forgotten."""
+        return (call for call in list(self._index.calls.values()) if call.is_open)
 
     def calls_at(self, station: str) -> list[Joined]:
         """Return the open calls of a station."""

@@ -20,7 +20,7 @@ _IDENTITY = ("station", "agent", "groups", "state", "reason", "from")
 def find_touched_by_call(before: Document | None, after: Document | None, now: datetime) -> set[datetime]:
     """Return the quarter hours in which a call counts otherwise than it did; where they are few, perhaps more.
 
-    How long that takes does not depend on how long the call has lasted.
+    As long as its beginning and its lines are as they were, that takes no longer however long the call lasts.
     """
     versions = [each for each in (before, after) if each]
     since = min(each["began_at"] for each in versions)

@@ -22,11 +22,11 @@ from ipecs_mw.model.event import Event
 from ipecs_mw.service.intake.documents import Decode, Documents, Item, store_items
 from ipecs_mw.service.intake.intake import Forwarded, Intake
 from ipecs_mw.service.process.threads import start_task
-from ipecs_mw.store.events.event_log import MANY, EventLog
+from ipecs_mw.store.events.event_log import FULL_BATCH, EventLog
 
 log = logs.get_logger()
 
-_BATCH_ENTRIES = MANY
+_BATCH_ENTRIES = FULL_BATCH
 _MOST_BATCH_ENTRIES = 4000
 """While MongoDB is slow to confirm, more go at a time: then it is the batch that costs, not its documents."""
 

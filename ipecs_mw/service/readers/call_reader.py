@@ -177,12 +177,12 @@ class CallReader:
                     return
                 self._read(attended)
         self._tell()
+        spent = self._clock.monotonic() - now
         if self._news.take_flood():  # the log comes first
-            spent = self._clock.monotonic() - now
             self._clock.wait(self._stop, min(_FLOOD_COST * spent, _LONGEST_REST_SECONDS))
         if any(each.reader.is_behind for each in self._hosts.values()):
             return
-        now, spent = self._clock.monotonic(), self._clock.monotonic() - now
+        now = self._clock.monotonic()
         due_at = min((each.look_at for each in self._hosts.values()), default=now + _LONGEST_LOOK_SECONDS)
         self._clock.wait(self._stop, min(max(_PAUSE_SECONDS, _TURN_COST * spent), _LONGEST_PAUSE_SECONDS))
         self._clock.wait(self._news.is_there, max(0.0, min(due_at - now, _LONGEST_LOOK_SECONDS)))

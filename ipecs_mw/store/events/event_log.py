@@ -85,11 +85,11 @@ def build_document(  # noqa: C901 - a line a field: a table of them costs twice 
     return document
 
 
-MANY = 1000
+FULL_BATCH = 1000
 """So many events are stored at once where more wait."""
 
 FLOOD_BATCHES = 8
-"""So many full batches in turn are a flood: one alone may be what came at once."""
+"""So many full batches of a host in turn are a flood: one alone may be what came at once."""
 
 
 class News:
@@ -97,7 +97,7 @@ class News:
 
     def __init__(self) -> None:
         self.is_there = threading.Event()
-        self._full_batches = 0
+        self._full_batches: dict[str, int] = {}
         self._is_flood = False
         self._hosts: set[str] = set()
         self._lock = threading.Lock()
@@ -106,8 +106,9 @@ class News:
         """Note that so many events of a host were stored."""
         with self._lock:
             self._hosts.add(host)
-            self._full_batches = self._full_batches + 1 if count >= MANY else 0
-            self._is_flood |= self._full_batches >= FLOOD_BATCHES
+            full = self._full_batches.get(host, 0) + 1 if count >= FULL_BATCH else 0
+            self._full_batches[host] = full
+            self._is_flood |= full >= FLOOD_BATCHES
             self.is_there.set()
 
     def take(self) -> set[str]:
@@ -118,7 +119,7 @@ class News:
         return hosts
 
     def take_flood(self) -> bool:
-        """Tell whether more came since this was asked last than was stored: some batches in turn were full."""
+        """Tell whether more came than was stored since this was asked: batches of a host in turn were full."""
         with self._lock:
             is_flood, self._is_flood = self._is_flood, False
         return is_flood

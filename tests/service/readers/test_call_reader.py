@@ -13,8 +13,9 @@ from sites import wait_until
 
 from ipecs_mw.calls.steps.options import ReadingOptions
 from ipecs_mw.clock import SystemClock
+from ipecs_mw.service.readers import call_reader
 from ipecs_mw.service.readers.call_reader import CallReader
-from ipecs_mw.store.events.event_log import FLOOD_BATCHES, MANY, News
+from ipecs_mw.store.events.event_log import FLOOD_BATCHES, FULL_BATCH, News
 from ipecs_mw.store.server.connection import Store
 
 LOG = build_log(0.5, 1, 3)
@@ -100,25 +101,31 @@ def test_what_comes_late_is_read_where_it_belongs(migrated: Store) -> None:
         wait_until(lambda: is_as(migrated, find_meaning()), 60)
 
 
-def test_in_a_flood_of_events_the_log_comes_first_and_all_is_read(migrated: Store) -> None:
+def test_in_a_flood_of_events_the_log_comes_first_and_all_is_read(
+    migrated: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = 0.321
+    monkeypatch.setattr(call_reader, "_FLOOD_COST", 1e9)
+    monkeypatch.setattr(call_reader, "_LONGEST_REST_SECONDS", rest)
     with running(migrated) as reader:
         insert(migrated, LOG[:500])
         wait_until(lambda: is_as(migrated, find_meaning(500)), 30)
-        known = set(reader.clock.waits)
+        assert (reader.stop, rest) not in reader.clock.waits
         insert(migrated, LOG[500:])
         for _ in range(FLOOD_BATCHES):
-            reader.news.tell("main", MANY)
+            reader.news.tell("main", FULL_BATCH)
         wait_until(lambda: is_as(migrated, find_meaning()), 30)
-        wait_until(lambda: any(event is reader.stop for event, _ in {*reader.clock.waits} - known), 30)
+        wait_until(lambda: (reader.stop, rest) in reader.clock.waits, 30)
 
 
 def test_a_flood_is_told_once_and_only_where_full_batches_follow_each_other() -> None:
     news = News()
-    for count in (*[MANY] * (FLOOD_BATCHES - 1), MANY - 1, *[MANY] * (FLOOD_BATCHES - 1)):
+    short = [FULL_BATCH] * (FLOOD_BATCHES - 1)
+    for count in (*short, FULL_BATCH - 1, *short):
         news.tell("main", count)
     assert not news.take_flood()
-    news.tell("main", MANY)
-    news.tell("other", 1)
+    news.tell("other", 1)  # of a host that is quiet meanwhile
+    news.tell("main", FULL_BATCH)
     assert news.take_flood()
     assert not news.take_flood()
 
